@@ -1,0 +1,223 @@
+//! What a controller declares. `#[controller]` writes it; watches, the types of World and Outcome, RBAC, metrics and
+//! the reference pages are all read from here.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::failure::Failure;
+use crate::kind::{Cluster, Kind, KindInfo, ObjectKey};
+use crate::outcome::Outcome;
+use crate::store::{AnyObject, AnyShelf, Cut, Shelf};
+use crate::switches::Switches;
+use crate::world::World;
+
+/// A controller: its name and what it declared. Implemented by `#[controller]`.
+pub trait Controller: Sized + Send + Sync + 'static {
+    /// The type of `world.settings()`.
+    type Settings: Switches;
+
+    fn declaration() -> Declaration;
+}
+
+/// The one function that the author of a controller writes.
+pub trait Reconcile: Controller {
+    /// The kind that is reconciled; [`Cluster`] for a controller without one.
+    type Of: Kind;
+
+    /// Decides what to do about one object, from one cut of everything declared.
+    ///
+    /// # Errors
+    /// A [`Failure`] says why nothing could be decided, and what the engine does next.
+    fn reconcile(object: &Self::Of, world: &World<Self>) -> Result<Outcome<Self>, Failure>;
+}
+
+#[diagnostic::on_unimplemented(
+    message = "controller `{Self}` has not declared that it reads `{K}`",
+    note = "add `reads({K})` to its #[controller(…)]; `watches` and `owns` include it"
+)]
+pub trait Reads<K> {}
+
+#[diagnostic::on_unimplemented(
+    message = "controller `{Self}` has not declared that it creates `{K}`",
+    note = "add `create` to `owns({K}: …)` or `writes({K}: …)` in its #[controller(…)]"
+)]
+pub trait Creates<K> {}
+
+#[diagnostic::on_unimplemented(
+    message = "controller `{Self}` has not declared that it patches `{K}`",
+    note = "add `patch` to `owns({K}: …)` or `writes({K}: …)` in its #[controller(…)]"
+)]
+pub trait Patches<K> {}
+
+#[diagnostic::on_unimplemented(
+    message = "controller `{Self}` has not declared that it deletes `{K}`",
+    note = "add `delete` to `owns({K}: …)` or `writes({K}: …)` in its #[controller(…)]"
+)]
+pub trait Deletes<K> {}
+
+#[diagnostic::on_unimplemented(
+    message = "controller `{Self}` has not declared that it evicts `{K}`",
+    note = "add `evict` to `writes({K}: …)` in its #[controller(…)]"
+)]
+pub trait Evicts<K> {}
+
+#[diagnostic::on_unimplemented(
+    message = "controller `{Self}` has not declared that it asks `{P}`",
+    note = "add `asks({P})` to its #[controller(…)]"
+)]
+pub trait Asks<P> {}
+
+/// What the engine may do to objects of a kind. `Status` concerns the reconciled kind only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    Read,
+    Create,
+    Patch,
+    Delete,
+    Evict,
+    Status,
+}
+
+/// Verbs on one kind.
+#[derive(Clone, Debug)]
+pub struct Access {
+    pub kind: KindEntry,
+    pub verbs: Vec<Verb>,
+}
+
+impl Access {
+    pub fn to<K: Kind>(verbs: &[Verb]) -> Self {
+        Self { kind: KindEntry::of::<K>(), verbs: verbs.to_vec() }
+    }
+}
+
+/// A change of one object, as a wake-up map sees it.
+#[derive(Debug)]
+pub struct Change<'a, K> {
+    /// `None` when it was created.
+    pub old: Option<&'a K>,
+    /// `None` when it is gone.
+    pub new: Option<&'a K>,
+}
+
+type WakeMap = dyn Fn(Option<&dyn AnyObject>, Option<&dyn AnyObject>, &Cut) -> Vec<ObjectKey> + Send + Sync;
+
+/// Which keys of the controller's kind a change of another kind concerns.
+#[derive(Clone)]
+pub struct Wake {
+    pub kind: KindEntry,
+    pub map: Arc<WakeMap>,
+}
+
+impl fmt::Debug for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wake({:?})", self.kind)
+    }
+}
+
+impl Wake {
+    /// `watches(K => map)`: the map names the keys.
+    pub fn by<K: Kind>(map: fn(&Change<'_, K>, &Cut) -> Vec<ObjectKey>) -> Self {
+        let map = move |old: Option<&dyn AnyObject>, new: Option<&dyn AnyObject>, cut: &Cut| {
+            let typed = Change {
+                old: old.and_then(|object| object.as_any().downcast_ref::<K>()),
+                new: new.and_then(|object| object.as_any().downcast_ref::<K>()),
+            };
+            map(&typed, cut)
+        };
+        Self { kind: KindEntry::of::<K>(), map: Arc::new(map) }
+    }
+
+    /// `owns(K)`: the owner of kind `O` that the object names as its controller.
+    pub fn owner<O: Kind, K: Kind>() -> Self {
+        let map = move |old: Option<&dyn AnyObject>, new: Option<&dyn AnyObject>, cut: &Cut| {
+            let owners = [old, new].into_iter().flatten().flat_map(|object| object.owners());
+            let mut keys: Vec<ObjectKey> = owners
+                .filter(|owner| owner.controller && owner.kind == O::INFO.kind)
+                .filter_map(|owner| cut.shelf::<O>()?.by_uid(&owner.uid).map(|object| object.key()))
+                .collect();
+            keys.dedup();
+            keys
+        };
+        Self { kind: KindEntry::of::<K>(), map: Arc::new(map) }
+    }
+}
+
+/// An event that a controller may emit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventInfo {
+    /// PascalCase, what users grep for.
+    pub reason: &'static str,
+    pub warning: bool,
+    /// What it means, for the reference page.
+    pub doc: &'static str,
+}
+
+/// All that a controller declared.
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    /// Kebab case; in logs, metrics, RBAC and the field manager.
+    pub name: &'static str,
+    /// The first sentence of the controller's documentation.
+    pub doc: &'static str,
+    /// The feature gate that switches it; `None` is always on.
+    pub feature: Option<&'static str>,
+    pub of: KindEntry,
+    pub access: Vec<Access>,
+    pub wakes: Vec<Wake>,
+    pub events: &'static [EventInfo],
+    /// Names of the ports that it asks.
+    pub ports: &'static [&'static str],
+}
+
+/// A kind as the engine sees it: its facts, and how to make an empty store and watch for it.
+#[derive(Clone, Copy)]
+pub struct KindEntry {
+    pub info: KindInfo,
+    pub type_id: fn() -> TypeId,
+    pub empty: fn() -> Arc<dyn AnyShelf>,
+    pub watch: Option<crate::store::watch::Start>,
+}
+
+impl KindEntry {
+    pub fn of<K: Kind>() -> Self {
+        Self {
+            info: K::INFO,
+            type_id: TypeId::of::<K>,
+            empty: || Arc::new(Shelf::<K>::default()),
+            watch: (TypeId::of::<K>() != TypeId::of::<Cluster>()).then_some(crate::store::watch::start::<K>),
+        }
+    }
+}
+
+impl fmt::Debug for KindEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.info.fmt(f)
+    }
+}
+
+/// An event constant, typed by its controller so that nobody else can say it.
+pub struct Event<C> {
+    pub info: EventInfo,
+    controller: std::marker::PhantomData<fn() -> C>,
+}
+
+impl<C> Event<C> {
+    pub const fn new(info: EventInfo) -> Self {
+        Self { info, controller: std::marker::PhantomData }
+    }
+}
+
+impl<C> Clone for Event<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<C> Copy for Event<C> {}
+
+impl<C> fmt::Debug for Event<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.info.reason)
+    }
+}

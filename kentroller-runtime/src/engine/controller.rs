@@ -1,0 +1,72 @@
+//! A controller without its type, and its reconcile with the panic kept in.
+
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::declaration::{Controller, Declaration, Reconcile};
+use crate::failure::Failure;
+use crate::kind::ObjectKey;
+use crate::outcome::Decided;
+use crate::store::Cut;
+use crate::switches::Switches;
+use crate::world::{Replies, World};
+
+/// A controller as the engine runs it. Made by [`controller`].
+pub trait AnyController<S>: Send + Sync {
+    fn declaration(&self) -> Declaration;
+
+    /// Reconciles one object; `None` if it is not there any more.
+    fn decide(
+        &self,
+        key: &ObjectKey,
+        cut: &Cut,
+        now: Timestamp,
+        settings: &Arc<S>,
+        replies: Replies,
+    ) -> Option<Result<Decided, Failure>>;
+}
+
+impl<S> std::fmt::Debug for dyn AnyController<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.declaration().name)
+    }
+}
+
+/// One line of the list of all controllers.
+pub fn controller<C: Reconcile>() -> Box<dyn AnyController<<C as Controller>::Settings>> {
+    Box::new(Typed::<C>(PhantomData))
+}
+
+struct Typed<C>(PhantomData<fn() -> C>);
+
+impl<C: Reconcile<Settings = S>, S: Switches> AnyController<S> for Typed<C> {
+    fn declaration(&self) -> Declaration {
+        C::declaration()
+    }
+
+    fn decide(
+        &self,
+        key: &ObjectKey,
+        cut: &Cut,
+        now: Timestamp,
+        settings: &Arc<S>,
+        replies: Replies,
+    ) -> Option<Result<Decided, Failure>> {
+        let object = cut.shelf::<C::Of>()?.lookup(key).present()?;
+        let world = World::<C>::new(cut.clone(), now, Arc::clone(settings), replies);
+        // A pure function leaves nothing half done behind when it panics.
+        let decided = catch_unwind(AssertUnwindSafe(|| C::reconcile(object, &world)));
+        Some(match decided {
+            Ok(outcome) => outcome.map(crate::outcome::Outcome::into_decided),
+            Err(panic) => Err(Failure::transient("ReconcilePanicked", format!("a bug: {}", said(&*panic)))),
+        })
+    }
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}

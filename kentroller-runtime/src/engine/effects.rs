@@ -1,0 +1,195 @@
+//! Out: the only hands on the API. Every write goes through [`Hands::act`], with its conditions and a time-out, once.
+//!
+//! The client must be one without retries: kube's own repeats 429 and 503 for any method, hides the refusals of
+//! disruption budgets for minutes, and outlives a lease.
+
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode, header};
+use kube::core::Status;
+use serde_json::{Value, json};
+
+use super::expect::{Expected, What};
+use crate::clock::Clock;
+use crate::guard::{Fresh, PlainGuard, Read};
+use crate::kind::KindInfo;
+use crate::lease::Fence;
+use crate::outcome::{Act, Effect};
+use crate::switches::Mode;
+
+/// The longest that one write may take: below the gap between the renew deadline and the end of a lease, so that no
+/// write of an old leader can arrive after a new one has begun.
+pub const WRITE_LIMIT: Duration = Duration::from_secs(3);
+/// The longest that the fresh reads of a guard may take together.
+const GUARD_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a write did not happen, or may not have happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// HTTP code; 0 when there was no answer, or the engine refused.
+    pub code: u16,
+    pub reason: String,
+    pub message: String,
+}
+
+impl Refused {
+    fn own(reason: &str, message: impl Into<String>) -> Self {
+        Self { code: 0, reason: reason.to_owned(), message: message.into() }
+    }
+}
+
+/// The hands of one engine.
+#[derive(Clone)]
+pub struct Hands {
+    pub client: kube::Client,
+    pub clock: Clock,
+    pub fence: Fence,
+    /// Writes nothing at all; says what it would write.
+    pub shadow: bool,
+}
+
+impl Hands {
+    /// Carries out one effect.
+    ///
+    /// # Errors
+    /// [`Refused`] by the mode, the fence, the guard or the API server. After reason `NoAnswer` it may have happened.
+    pub async fn act(&self, effect: &Effect, mode: Mode) -> Result<Vec<Expected>, Refused> {
+        if self.shadow {
+            tracing::info!(effect = %effect, "would do");
+            return Ok(Vec::new());
+        }
+        if mode == Mode::Observe && !effect.kind.ours() {
+            return Err(Refused::own("ModeObserve", "mode observe touches nothing but our own objects"));
+        }
+        if let Some(guard) = &effect.guard {
+            self.look_again(guard).await?;
+        }
+        let request = request(effect);
+        // The last step before the write, and no await between.
+        if !self.fence.holds() {
+            return Err(Refused::own("LeaseLost", "the lease is not held any more; another replica may act"));
+        }
+        let answer = tokio::time::timeout(WRITE_LIMIT, self.client.request::<Value>(request)).await;
+        let stored = answer.map_err(|_| Refused::own("NoAnswer", format!("no answer within {WRITE_LIMIT:?}")))?;
+        stored.map(|stored| expected(effect, &stored)).map_err(refused)
+    }
+
+    /// Posts an event. It is a courtesy: a refusal is logged and changes nothing.
+    pub async fn tell(&self, event: &Value) {
+        if self.shadow || !self.fence.holds() {
+            return;
+        }
+        let namespace = event["metadata"]["namespace"].as_str().unwrap_or("default");
+        let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
+        let request = with_body(Method::POST, &path, "application/json", event);
+        match tokio::time::timeout(WRITE_LIMIT, self.client.request::<Value>(request)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, reason = event["reason"].as_str(), "an event was refused"),
+            Err(_) => tracing::warn!(reason = event["reason"].as_str(), "an event got no answer"),
+        }
+    }
+
+    async fn look_again(&self, guard: &PlainGuard) -> Result<(), Refused> {
+        let reads = async {
+            let mut fresh = Fresh::default();
+            for read in &guard.reads {
+                let (kind, found) = self.read(read).await?;
+                fresh.add(kind, found);
+            }
+            Ok(fresh)
+        };
+        let fresh = tokio::time::timeout(GUARD_LIMIT, reads)
+            .await
+            .unwrap_or_else(|_| Err(Refused::own("GuardUnread", format!("no answer within {GUARD_LIMIT:?}"))))?;
+        (guard.check)(&fresh).map_err(|why| Refused::own("GuardRefused", why))
+    }
+
+    async fn read(&self, read: &Read) -> Result<(KindInfo, Vec<Value>), Refused> {
+        let unread = |error: kube::Error| Refused { reason: "GuardUnread".to_owned(), ..refused(error) };
+        match read {
+            Read::Get(kind, key) => {
+                let path = kind.path(&key.namespace, Some(&key.name));
+                match self.client.request::<Value>(bare(Method::GET, &path)).await {
+                    Ok(object) => Ok((*kind, vec![object])),
+                    Err(kube::Error::Api(status)) if status.code == 404 => Ok((*kind, Vec::new())),
+                    Err(error) => Err(unread(error)),
+                }
+            }
+            Read::List(kind, selector) => {
+                let path = format!("{}?fieldSelector={}", kind.path("", None), selector.replace('=', "%3D"));
+                let listed: Value = self.client.request(bare(Method::GET, &path)).await.map_err(unread)?;
+                let items = listed["items"].as_array().cloned().unwrap_or_default();
+                Ok((*kind, items))
+            }
+        }
+    }
+}
+
+fn request(effect: &Effect) -> Request<Vec<u8>> {
+    let (kind, object) = (effect.kind, &effect.object);
+    let one = kind.path(&object.namespace, Some(&object.name));
+    let merge = |patch: &Value, path: &str| {
+        let mut body = patch.clone();
+        body["metadata"]["uid"] = json!(effect.uid);
+        body["metadata"]["resourceVersion"] = json!(effect.resource_version);
+        with_body(Method::PATCH, path, "application/merge-patch+json", &body)
+    };
+    match &effect.act {
+        Act::Create(body) => {
+            with_body(Method::POST, &kind.path(&object.namespace, None), "application/json", body)
+        }
+        Act::Patch(patch) => merge(patch, &one),
+        Act::Status(patch) => merge(&json!({ "status": patch }), &format!("{one}/status")),
+        Act::Delete => {
+            let body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+                "preconditions": {"uid": effect.uid, "resourceVersion": effect.resource_version}});
+            with_body(Method::DELETE, &one, "application/json", &body)
+        }
+        Act::Evict => {
+            let body = json!({"apiVersion": "policy/v1", "kind": "Eviction",
+                "metadata": {"name": object.name, "namespace": object.namespace},
+                "deleteOptions": {"preconditions": {"uid": effect.uid}}});
+            with_body(Method::POST, &format!("{one}/eviction"), "application/json", &body)
+        }
+    }
+}
+
+fn with_body(method: Method, path: &str, content: &'static str, body: &Value) -> Request<Vec<u8>> {
+    let mut request = bare(method, path);
+    request.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content));
+    *request.body_mut() = body.to_string().into_bytes();
+    request
+}
+
+fn bare(method: Method, path: &str) -> Request<Vec<u8>> {
+    let mut request = Request::new(Vec::new());
+    *request.method_mut() = method;
+    // Names of objects are DNS labels or subdomains: the path always parses.
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    request
+}
+
+/// What the stores must show of a write that was accepted.
+fn expected(effect: &Effect, stored: &Value) -> Vec<Expected> {
+    let metadata = &stored["metadata"];
+    let version = metadata["resourceVersion"].as_str().and_then(|text| text.parse().ok());
+    let (uid, what) = match effect.act {
+        Act::Create(_) | Act::Patch(_) | Act::Status(_) => {
+            (metadata["uid"].as_str().unwrap_or(&effect.uid), What::AtLeast(version.unwrap_or(0)))
+        }
+        Act::Delete | Act::Evict => (effect.uid.as_str(), What::Leaving),
+    };
+    vec![Expected { kind: effect.kind, object: effect.object.clone(), uid: uid.to_owned(), what }]
+}
+
+fn refused(error: kube::Error) -> Refused {
+    match error {
+        kube::Error::Api(status) => {
+            let Status { code, reason, message, .. } = *status;
+            let code_name = StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason());
+            let reason = if reason.is_empty() { code_name.unwrap_or("Refused").replace(' ', "") } else { reason };
+            Refused { code, reason, message }
+        }
+        other => Refused::own("NoAnswer", format!("{other}")),
+    }
+}

@@ -1,0 +1,458 @@
+//! Out: runs controllers on cuts of the stores and carries out what they decide. One task holds all state; pure parts
+//! beside it decide, and [`effects::Hands`] write.
+//!
+//! kube-runtime's Controller is not used: a panic ends it, and it has no time-outs, no reset of backoff, no priorities,
+//! no reading of its own writes, and no way to run a reconcile without a client.
+
+mod controller;
+pub mod effects;
+mod events;
+mod expect;
+mod flight;
+pub mod ports;
+mod queue;
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc, watch};
+
+pub use self::controller::{AnyController, controller};
+use self::effects::Hands;
+use self::flight::{Flight, Landed, Latest};
+use self::ports::{Ports, Put};
+use self::queue::{Item, Priority, Queue};
+use crate::condition::Mark;
+use crate::declaration::{Declaration, KindEntry};
+use crate::failure::{Class, Failure};
+use crate::kind::{Cluster, KindInfo};
+use crate::metrics::Metrics;
+use crate::outcome::Decided;
+use crate::store::watch::{Body, Heard};
+use crate::store::{Changed, Cut};
+use crate::switches::Switches;
+use crate::world::{Replies, Reply};
+
+/// When an object that waits for something outside is looked at again, in seconds.
+const WAITING: i64 = 30;
+/// Steps of watches that are applied before ready objects are looked at.
+const BATCH: usize = 1_000;
+/// How long an answer of a port is kept after it was given.
+const ANSWER_MEMORY: i64 = 900;
+
+/// Everything an engine is made of.
+pub struct Parts<S> {
+    pub controllers: Vec<Box<dyn AnyController<S>>>,
+    pub hands: Hands,
+    pub ports: Ports,
+    pub settings: watch::Receiver<Arc<S>>,
+    pub metrics: Metrics,
+    /// Who emits the events: the pod's name.
+    pub instance: String,
+    /// Kinds of the core group that are read in this namespace only.
+    pub own_namespace: BTreeMap<KindInfo, String>,
+}
+
+/// Runs the controllers.
+pub struct Engine<S> {
+    parts: Parts<S>,
+    declarations: Vec<Declaration>,
+    cut: Cut,
+    queue: Queue,
+    expectations: expect::Expectations,
+    /// Items that wait for the sight of their own writes.
+    waiting: BTreeSet<Item>,
+    replies: BTreeMap<Item, Replies>,
+    answered: BTreeMap<Arc<str>, Timestamp>,
+    said: events::Said,
+    told: u64,
+    heard: mpsc::Receiver<Heard>,
+    relist: BTreeMap<KindInfo, Arc<Notify>>,
+    troubled: BTreeMap<KindInfo, String>,
+    flights: FuturesUnordered<BoxFuture<'static, Landed>>,
+    answers: FuturesUnordered<BoxFuture<'static, (Item, Arc<str>, Put)>>,
+    tellings: FuturesUnordered<BoxFuture<'static, ()>>,
+    latest: Arc<ArcSwap<Latest>>,
+    settings_version: u64,
+}
+
+impl<S> std::fmt::Debug for Engine<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("cut", &self.cut).field("queue", &self.queue).finish_non_exhaustive()
+    }
+}
+
+/// The kinds that declarations name, each once.
+pub fn kinds(declarations: &[Declaration]) -> Vec<KindEntry> {
+    let mut kinds: BTreeMap<KindInfo, KindEntry> = BTreeMap::new();
+    for declaration in declarations {
+        let wakes = declaration.wakes.iter().map(|wake| wake.kind);
+        let reads = declaration.access.iter().filter(|access| access.verbs.contains(&crate::declaration::Verb::Read));
+        for kind in std::iter::once(declaration.of).chain(wakes).chain(reads.map(|access| access.kind)) {
+            kinds.insert(kind.info, kind);
+        }
+    }
+    kinds.into_values().collect()
+}
+
+impl<S: Switches> Engine<S> {
+    /// An engine whose watches are running; it does nothing before [`Engine::run`].
+    pub fn new(parts: Parts<S>) -> Self {
+        let declarations: Vec<Declaration> = parts.controllers.iter().map(|one| one.declaration()).collect();
+        let kinds = kinds(&declarations);
+        let (to, heard) = mpsc::channel(BATCH);
+        let mut relist = BTreeMap::new();
+        for kind in &kinds {
+            let Some(start) = kind.watch else { continue };
+            let again = Arc::new(Notify::new());
+            relist.insert(kind.info, Arc::clone(&again));
+            let namespace = parts.own_namespace.get(&kind.info).cloned().unwrap_or_default();
+            let context =
+                crate::store::watch::Context { client: parts.hands.client.clone(), to: to.clone(), relist: again, namespace };
+            tokio::spawn(start(context));
+        }
+        let cut = Cut::empty(&kinds);
+        let (mode, workers) = {
+            let settings = parts.settings.borrow();
+            (settings.mode(), settings.workers())
+        };
+        let latest = Latest { cut: cut.clone(), settings: 0, mode };
+        Self {
+            parts,
+            declarations,
+            cut,
+            queue: Queue::new(workers),
+            expectations: expect::Expectations::default(),
+            waiting: BTreeSet::new(),
+            replies: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            said: events::Said::default(),
+            told: 0,
+            heard,
+            relist,
+            troubled: BTreeMap::new(),
+            flights: FuturesUnordered::new(),
+            answers: FuturesUnordered::new(),
+            tellings: FuturesUnordered::new(),
+            latest: Arc::new(ArcSwap::from_pointee(latest)),
+            settings_version: 0,
+        }
+    }
+
+    /// Runs until `stop` says so; then takes nothing new in, and waits for what is in flight.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let cluster = Cluster { metadata: crate::kind::Meta { name: Cluster::NAME.into(), ..Default::default() } };
+        let body = Body::Listed(vec![cluster], "0".to_owned());
+        self.hear(Heard::Step(crate::store::watch::Step { of: std::any::TypeId::of::<Cluster>(), body: Box::new(body) }));
+        while !*stop.borrow() {
+            self.start_ready();
+            let next = self.next_due();
+            tokio::select! {
+                biased;
+                _ = stop.changed() => break,
+                Ok(()) = self.parts.settings.changed() => self.new_settings(),
+                Some(landed) = self.flights.next() => self.land(landed),
+                Some((item, key, put)) = self.answers.next() => self.answer(item, key, put),
+                Some(()) = self.tellings.next() => {}
+                Some(heard) = self.heard.recv() => self.hear_all(heard),
+                () = self.parts.hands.clock.sleep_until(next) => self.tick(),
+            }
+        }
+        while self.flights.next().await.is_some() {}
+        while self.tellings.next().await.is_some() {}
+    }
+
+    fn now(&self) -> Timestamp {
+        self.parts.hands.clock.now()
+    }
+
+    fn next_due(&self) -> Timestamp {
+        let due = [self.queue.next_due(), self.expectations.next_due()];
+        due.into_iter().flatten().min().unwrap_or(Timestamp::MAX)
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        self.queue.tick(now);
+        for kind in self.expectations.overdue(now) {
+            tracing::warn!(kind = kind.kind, "an own write is not visible after {:?}: listing afresh", expect::PATIENCE);
+            if let Some(relist) = self.relist.get(&kind) {
+                relist.notify_one();
+            }
+        }
+        let old: Vec<Arc<str>> = self
+            .answered
+            .iter()
+            .filter(|(_, at)| now.duration_since(**at).as_secs() > ANSWER_MEMORY)
+            .map(|(key, _)| Arc::clone(key))
+            .collect();
+        if !old.is_empty() {
+            self.cut.drop_answers(|key| old.iter().all(|old| **old != *key));
+            self.answered.retain(|key, _| !old.contains(key));
+        }
+    }
+
+    fn new_settings(&mut self) {
+        self.settings_version += 1;
+        for shelf in self.cut.shelves().map(|shelf| (shelf.kind(), shelf.keys())).collect::<Vec<_>>() {
+            self.wake_kind(shelf.0, &shelf.1);
+        }
+        self.publish();
+    }
+
+    fn wake_kind(&mut self, kind: KindInfo, keys: &[crate::kind::ObjectKey]) {
+        for (controller, declaration) in self.declarations.iter().enumerate() {
+            if declaration.of.info == kind {
+                for key in keys {
+                    self.queue.add(Item { controller, key: key.clone() }, Priority::Start);
+                }
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let mode = self.parts.settings.borrow().mode();
+        self.latest.store(Arc::new(Latest { cut: self.cut.clone(), settings: self.settings_version, mode }));
+    }
+
+    fn hear_all(&mut self, first: Heard) {
+        self.hear(first);
+        for _ in 1..BATCH {
+            let Ok(heard) = self.heard.try_recv() else { break };
+            self.hear(heard);
+        }
+        self.publish();
+        let waiting: Vec<Item> = self.waiting.iter().cloned().collect();
+        for item in waiting {
+            if self.expectations.met(&item, &self.cut) {
+                self.waiting.remove(&item);
+                self.queue.add(item, Priority::Change);
+            }
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Step(step) => {
+                let now = self.now();
+                for change in self.cut.apply(step, now) {
+                    self.troubled.remove(&change.kind);
+                    self.wake(&change);
+                }
+            }
+            Heard::Trouble(kind, said) => {
+                let known = self.troubled.insert(kind, said.clone());
+                if known.as_ref() != Some(&said) {
+                    tracing::error!(kind = kind.kind, "{said}");
+                }
+            }
+        }
+    }
+
+    fn wake(&mut self, change: &Changed) {
+        let declarations = std::mem::take(&mut self.declarations);
+        for (controller, declaration) in declarations.iter().enumerate() {
+            if declaration.of.info == change.kind {
+                let item = Item { controller, key: change.key.clone() };
+                if change.new.is_none() {
+                    self.forget(&item);
+                } else {
+                    self.queue.add(item, Priority::Change);
+                }
+            }
+            for wake in declaration.wakes.iter().filter(|wake| wake.kind.info == change.kind) {
+                for key in (wake.map)(change.old.as_deref(), change.new.as_deref(), &self.cut) {
+                    self.queue.add(Item { controller, key }, Priority::Change);
+                }
+            }
+        }
+        self.declarations = declarations;
+    }
+
+    fn forget(&mut self, item: &Item) {
+        self.queue.forget(item);
+        self.expectations.forget(item);
+        self.waiting.remove(item);
+        self.replies.remove(item);
+    }
+
+    fn start_ready(&mut self) {
+        let ready: Vec<bool> = self.declarations.iter().map(|declaration| self.synced(declaration)).collect();
+        while let Some(item) = self.queue.pop(|item| ready[item.controller]) {
+            if self.expectations.met(&item, &self.cut) {
+                self.start(item);
+            } else {
+                self.queue.done(&item);
+                self.waiting.insert(item);
+            }
+        }
+        self.parts.metrics.queue(self.queue.depth(), self.queue.running());
+    }
+
+    /// A controller decides nothing before everything that it reads was listed once.
+    fn synced(&self, declaration: &Declaration) -> bool {
+        let listed = |kind: KindInfo| self.cut.any_shelf(kind).is_none_or(crate::store::AnyShelf::synced);
+        listed(declaration.of.info)
+            && declaration.access.iter().all(|access| listed(access.kind.info))
+            && declaration.wakes.iter().all(|wake| listed(wake.kind.info))
+    }
+
+    fn start(&mut self, item: Item) {
+        let now = self.now();
+        let name = self.declarations[item.controller].name;
+        let settings = Arc::clone(&self.parts.settings.borrow());
+        let replies = self.replies.get(&item).cloned().unwrap_or_default();
+        let decided = self.parts.controllers[item.controller].decide(&item.key, &self.cut, now, &settings, replies);
+        let decided = match decided {
+            None => {
+                self.queue.done(&item);
+                return;
+            }
+            Some(Ok(decided)) => {
+                self.parts.metrics.reconciled(name, "success");
+                decided
+            }
+            Some(Err(failure)) => match self.failed(&item, name, &failure) {
+                Some(decided) => decided,
+                None => {
+                    self.queue.done(&item);
+                    return;
+                }
+            },
+        };
+        self.ask(&item, &decided, now);
+        let object = self.cut.any_shelf(decided.kind).and_then(|shelf| shelf.object(&decided.object));
+        let status = object.and_then(|object| status::patch(&object.to_json(), &decided));
+        let nothing = status.is_none() && decided.effects().next().is_none();
+        if nothing {
+            let notes = decided.events.clone();
+            self.tell(&item, &decided, notes);
+            self.settle(&item, &decided, true);
+            return;
+        }
+        let flight = Flight {
+            item,
+            decided,
+            status,
+            settings: self.settings_version,
+            hands: Arc::new(self.parts.hands.clone()),
+            latest: Arc::clone(&self.latest),
+        };
+        self.flights.push(Box::pin(flight.fly()));
+    }
+
+    /// What a failure comes to: a condition, and another look in time.
+    fn failed(&mut self, item: &Item, name: &'static str, failure: &Failure) -> Option<Decided> {
+        self.parts.metrics.reconciled(name, failure.class.as_str());
+        tracing::warn!(controller = name, object = %item.key, reason = failure.reason, class = failure.class.as_str(), "{}", failure.message);
+        let kind = self.declarations[item.controller].of.info;
+        let object = self.cut.any_shelf(kind)?.object(&item.key)?;
+        let now = self.now();
+        let mut decided = Decided::about(kind, &*object, now);
+        if kind.ours() {
+            let mark = |type_: &str, status: bool| Mark {
+                type_: type_.to_owned(),
+                status: Some(status),
+                reason: failure.reason.to_owned(),
+                message: failure.message.clone(),
+            };
+            decided.marks.push(mark("Ready", false));
+            decided.marks.push(mark("Stalled", failure.class == Class::Terminal));
+        }
+        let delay = self.queue.failed(item);
+        decided.look_at = match failure.class {
+            Class::Transient => now.saturating_add(delay).ok(),
+            Class::Waiting => Timestamp::from_second(now.as_second() + WAITING).ok(),
+            Class::Terminal => None,
+        };
+        Some(decided)
+    }
+
+    fn ask(&mut self, item: &Item, decided: &Decided, now: Timestamp) {
+        for question in &decided.questions {
+            let cut = self.cut.clone();
+            if question.ask.note(&question.key, &mut self.cut, now) {
+                let (item, key) = (item.clone(), Arc::clone(&question.key));
+                let filled = question.ask.run(Arc::clone(&key), &self.parts.ports, cut, &self.parts.hands.clock);
+                self.answers.push(Box::pin(async move { (item, key, filled.await) }));
+            }
+        }
+    }
+
+    fn answer(&mut self, item: Item, key: Arc<str>, put: Put) {
+        let now = self.now();
+        put(&mut self.cut, now);
+        self.answered.insert(key, now);
+        self.publish();
+        self.queue.add(item, Priority::Change);
+    }
+
+    fn land(&mut self, landed: Landed) {
+        let now = self.now();
+        let Landed { item, decided, replies, expected, notes, dropped } = landed;
+        let mut accepted = !dropped;
+        for (key, result) in replies {
+            self.parts.metrics.wrote(&key, result.as_ref().map_or_else(|refused| refused.code, |()| 200));
+            if let Err(refused) = &result {
+                accepted = false;
+                tracing::debug!(object = %item.key, effect = key, code = refused.code, reason = refused.reason, "{}", refused.message);
+            }
+            let known = self.replies.entry(item.clone()).or_default();
+            let reply = reply(known.get(&key), result, now);
+            known.insert(key, reply);
+        }
+        self.expectations.add(item.clone(), expected, now);
+        self.tell(&item, &decided, notes);
+        if dropped {
+            self.queue.done(&item);
+            self.queue.add(item, Priority::Change);
+        } else {
+            self.settle(&item, &decided, accepted);
+        }
+    }
+
+    /// The item is done for now; when is it looked at again?
+    fn settle(&mut self, item: &Item, decided: &Decided, accepted: bool) {
+        let mut next = decided.look_at;
+        if accepted {
+            self.queue.succeeded(item);
+        } else {
+            let retry = self.now().saturating_add(self.queue.failed(item)).unwrap_or(Timestamp::MAX);
+            next = Some(next.map_or(retry, |at| at.min(retry)));
+        }
+        if let Some(at) = next {
+            self.queue.add_at(item.clone(), at);
+        }
+        self.queue.done(item);
+    }
+
+    fn tell(&mut self, item: &Item, decided: &Decided, notes: Vec<crate::outcome::Note>) {
+        let regarding = events::Regarding::from(decided);
+        let now = self.now();
+        for note in notes {
+            if !self.said.is_news(&regarding.uid, &note) {
+                continue;
+            }
+            self.told += 1;
+            let name = self.declarations[item.controller].name;
+            let event = events::event(&regarding, &note, name, &self.parts.instance, self.told, now);
+            let hands = self.parts.hands.clone();
+            self.tellings.push(Box::pin(async move { hands.tell(&event).await }));
+        }
+    }
+}
+
+fn reply(before: Option<&Reply>, result: Result<(), effects::Refused>, now: Timestamp) -> Reply {
+    let Err(refused) = result else { return Reply::Accepted { at: now } };
+    let (since, count) = match before {
+        Some(Reply::Refused { since, count, .. }) => (*since, count + 1),
+        _ => (now, 1),
+    };
+    Reply::Refused { code: refused.code, reason: refused.reason, message: refused.message, since, count }
+}

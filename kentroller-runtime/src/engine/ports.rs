@@ -1,0 +1,100 @@
+//! Questions to ports, without their types.
+
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::failure::Failure;
+use crate::port::{Answer, Cancelled, Port};
+use crate::store::Cut;
+
+/// Puts an answer into a cut.
+pub(crate) type Put = Box<dyn FnOnce(&mut Cut, Timestamp) + Send>;
+
+/// The ports of this process.
+#[derive(Clone, Default)]
+pub struct Ports {
+    known: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ports({})", self.known.len())
+    }
+}
+
+impl Ports {
+    pub fn with<P: Port>(mut self, port: P) -> Self {
+        self.known.insert(TypeId::of::<P>(), Arc::new(port));
+        self
+    }
+
+    fn get<P: Port>(&self) -> Option<Arc<P>> {
+        Arc::clone(self.known.get(&TypeId::of::<P>())?).downcast().ok()
+    }
+}
+
+/// A question without its type.
+pub(crate) trait Asked: Send + Sync {
+    /// Notes that the question was asked, unless it was before.
+    fn note(&self, key: &Arc<str>, cut: &mut Cut, now: Timestamp) -> bool;
+    /// Runs the port; what comes out puts the answer into a cut.
+    fn run(&self, key: Arc<str>, ports: &Ports, cut: Cut, clock: &Clock) -> futures::future::BoxFuture<'static, Put>;
+}
+
+/// A question to port `P`.
+pub(crate) struct Typed<P: Port>(pub(crate) P::Ask);
+
+impl<P: Port> Asked for Typed<P> {
+    fn note(&self, key: &Arc<str>, cut: &mut Cut, now: Timestamp) -> bool {
+        if cut.answer::<P>(key).is_some() {
+            return false;
+        }
+        cut.set_answer::<P>(Arc::clone(key), Answer::Asked { since: now });
+        true
+    }
+
+    fn run(&self, key: Arc<str>, ports: &Ports, cut: Cut, clock: &Clock) -> futures::future::BoxFuture<'static, Put> {
+        let (ask, port, clock) = (self.0.clone(), ports.get::<P>(), clock.clone());
+        Box::pin(async move {
+            let filled = match port {
+                Some(port) => fill(port, ask, cut, &clock).await,
+                None => Err(Failure::terminal("PortMissing", format!("this process has no port {}", P::NAME))),
+            };
+            let put: Put = Box::new(move |cut, at| {
+                let answer = match filled {
+                    Ok(answer) => Answer::Given { at, answer: Arc::new(answer) },
+                    Err(failure) => Answer::Failed { at, failure },
+                };
+                cut.set_answer::<P>(key, answer);
+            });
+            put
+        })
+    }
+}
+
+async fn fill<P: Port>(port: Arc<P>, ask: P::Ask, cut: Cut, clock: &Clock) -> Result<P::Answer, Failure> {
+    let (cancelled, now) = (Cancelled::default(), clock.now());
+    if clock.is_virtual() {
+        // One thread, one order: the same seed gives the same bytes.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        return port.fill(&ask, &cut, now, &cancelled);
+    }
+    let work = {
+        let cancelled = cancelled.clone();
+        tokio::task::spawn_blocking(move || port.fill(&ask, &cut, now, &cancelled))
+    };
+    match tokio::time::timeout(P::TIME_LIMIT, work).await {
+        Ok(Ok(filled)) => filled,
+        Ok(Err(panic)) => Err(Failure::terminal("PortPanicked", format!("{} panicked: {panic}", P::NAME))),
+        Err(_) => {
+            cancelled.set();
+            Err(Failure::transient("PortTimeout", format!("{} gave no answer within {:?}", P::NAME, P::TIME_LIMIT)))
+        }
+    }
+}

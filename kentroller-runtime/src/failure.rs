@@ -1,0 +1,47 @@
+//! Why a reconcile could not decide: a class that says what the engine does next, and a reason that users can grep.
+
+use std::fmt;
+
+/// What the engine does after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// It may pass by itself: tried again with a growing delay.
+    Transient,
+    /// Something outside has to happen first: looked at again every 30 s and on every wake-up.
+    Waiting,
+    /// Only an edit of the object helps: `Stalled` is set, and nothing is tried until the object changes.
+    Terminal,
+}
+
+impl Class {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Waiting => "waiting",
+            Self::Terminal => "terminal",
+        }
+    }
+}
+
+/// A reconcile that could not decide. It becomes the object's `Ready` condition, a log line and a metric.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}: {message}")]
+pub struct Failure {
+    pub class: Class,
+    /// PascalCase, from a fixed set that the documentation explains.
+    pub reason: &'static str,
+    /// Object, field, value, and what to do next.
+    pub message: String,
+}
+
+impl Failure {
+    pub fn transient(reason: &'static str, message: impl fmt::Display) -> Self {
+        Self { class: Class::Transient, reason, message: message.to_string() }
+    }
+    pub fn waiting(reason: &'static str, message: impl fmt::Display) -> Self {
+        Self { class: Class::Waiting, reason, message: message.to_string() }
+    }
+    pub fn terminal(reason: &'static str, message: impl fmt::Display) -> Self {
+        Self { class: Class::Terminal, reason, message: message.to_string() }
+    }
+}

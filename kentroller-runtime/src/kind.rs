@@ -1,0 +1,397 @@
+//! What the runtime must know of a type to watch, store and write it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::store::share::Pool;
+
+/// The static facts of a kind: where the API server keeps it, and whether it is one of ours.
+#[derive(Clone, Copy)]
+pub struct KindInfo {
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    pub version: &'static str,
+    pub kind: &'static str,
+    /// Lower-case plural, as in URLs and RBAC.
+    pub plural: &'static str,
+    pub namespaced: bool,
+    /// Makes the CRD; `None` for kinds that other people define.
+    pub crd: Option<fn() -> CustomResourceDefinition>,
+}
+
+impl KindInfo {
+    /// Whether this project defines the kind. Mode `observe` writes to no other.
+    pub fn ours(&self) -> bool {
+        self.crd.is_some()
+    }
+
+    /// `v1` or `group/version`, as in manifests.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// The path of the collection, or of one object of it.
+    pub fn path(&self, namespace: &str, name: Option<&str>) -> String {
+        let mut path = if self.group.is_empty() {
+            format!("/api/{}", self.version)
+        } else {
+            format!("/apis/{}/{}", self.group, self.version)
+        };
+        if self.namespaced && !namespace.is_empty() {
+            path.push_str("/namespaces/");
+            path.push_str(namespace);
+        }
+        path.push('/');
+        path.push_str(self.plural);
+        if let Some(name) = name {
+            path.push('/');
+            path.push_str(name);
+        }
+        path
+    }
+}
+
+impl fmt::Debug for KindInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.api_version(), self.kind)
+    }
+}
+
+impl PartialEq for KindInfo {
+    fn eq(&self, other: &Self) -> bool {
+        (self.group, self.kind) == (other.group, other.kind)
+    }
+}
+impl Eq for KindInfo {}
+impl PartialOrd for KindInfo {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for KindInfo {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.group, self.kind).cmp(&(other.group, other.kind))
+    }
+}
+
+/// Names one object of a kind. Orders by namespace, then name; the namespace of a cluster-scoped object is empty.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectKey {
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
+}
+
+impl ObjectKey {
+    /// The key of a cluster-scoped object.
+    pub fn cluster(name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: Arc::from(""), name: name.into() }
+    }
+
+    pub fn namespaced(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+    }
+}
+
+impl fmt::Debug for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A kind that the runtime can watch, store and write. Implemented by `#[resource]`.
+pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    const INFO: KindInfo;
+    type Meta: Metadata;
+
+    fn meta(&self) -> &Self::Meta;
+
+    /// A second key under which [`crate::World::indexed`] finds objects of this kind: the node of a pod, say.
+    fn index_key(&self) -> Option<&str> {
+        None
+    }
+
+    /// Replaces parts that equal a part seen before by that part, so that a store keeps it once.
+    fn share(&mut self, _pool: &mut Pool) {}
+
+    fn key(&self) -> ObjectKey {
+        ObjectKey { namespace: self.meta().namespace_arc(), name: self.meta().name_arc() }
+    }
+    fn name(&self) -> &str {
+        self.meta().name()
+    }
+    fn uid(&self) -> &str {
+        self.meta().uid()
+    }
+    fn label(&self, key: &str) -> Option<&str> {
+        self.meta().labels().get(key).map(String::as_str)
+    }
+    fn annotation(&self, key: &str) -> Option<&str> {
+        self.meta().annotations().get(key).map(String::as_str)
+    }
+    /// When deletion was asked for, while finalizers or a grace period still hold the object.
+    fn deleting(&self) -> Option<Timestamp> {
+        self.meta().deleting()
+    }
+    fn created(&self) -> Timestamp {
+        self.meta().created()
+    }
+}
+
+/// A kind with a status that one of our controllers owns. Implemented by `#[resource]`.
+pub trait HasStatus: Kind {
+    type Status: Clone + Default + Serialize + DeserializeOwned + fmt::Debug;
+    /// The condition types besides `Ready`, `Reconciling` and `Stalled`.
+    type Condition: crate::condition::ConditionType;
+
+    fn status(&self) -> Option<&Self::Status>;
+}
+
+static NO_MAP: BTreeMap<String, String> = BTreeMap::new();
+
+/// Read access to an object's metadata, whole or projected.
+pub trait Metadata {
+    fn name(&self) -> &str;
+    fn name_arc(&self) -> Arc<str> {
+        self.name().into()
+    }
+    fn namespace(&self) -> &str;
+    fn namespace_arc(&self) -> Arc<str> {
+        self.namespace().into()
+    }
+    fn uid(&self) -> &str;
+    fn resource_version(&self) -> &str;
+    fn generation(&self) -> i64;
+    fn labels(&self) -> &BTreeMap<String, String>;
+    fn annotations(&self) -> &BTreeMap<String, String>;
+    fn owners(&self) -> Vec<Owner>;
+    fn finalizers(&self) -> &[String];
+    fn created(&self) -> Timestamp;
+    fn deleting(&self) -> Option<Timestamp>;
+}
+
+impl Metadata for ObjectMeta {
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+    fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
+    fn uid(&self) -> &str {
+        self.uid.as_deref().unwrap_or_default()
+    }
+    fn resource_version(&self) -> &str {
+        self.resource_version.as_deref().unwrap_or_default()
+    }
+    fn generation(&self) -> i64 {
+        self.generation.unwrap_or_default()
+    }
+    fn labels(&self) -> &BTreeMap<String, String> {
+        self.labels.as_ref().unwrap_or(&NO_MAP)
+    }
+    fn annotations(&self) -> &BTreeMap<String, String> {
+        self.annotations.as_ref().unwrap_or(&NO_MAP)
+    }
+    fn owners(&self) -> Vec<Owner> {
+        self.owner_references.iter().flatten().map(Owner::from).collect()
+    }
+    fn finalizers(&self) -> &[String] {
+        self.finalizers.as_deref().unwrap_or_default()
+    }
+    fn created(&self) -> Timestamp {
+        self.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |at| at.0)
+    }
+    fn deleting(&self) -> Option<Timestamp> {
+        self.deletion_timestamp.as_ref().map(|at| at.0)
+    }
+}
+
+/// One owner of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Owner {
+    pub api_version: String,
+    pub kind: String,
+    pub name: String,
+    pub uid: String,
+    /// Whether this owner is the one controller of the object.
+    pub controller: bool,
+}
+
+impl From<&OwnerReference> for Owner {
+    fn from(owner: &OwnerReference) -> Self {
+        Self {
+            api_version: owner.api_version.clone(),
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+            controller: owner.controller.unwrap_or_default(),
+        }
+    }
+}
+
+/// The metadata that a projection keeps of somebody else's object: a whole `ObjectMeta` with its managed fields is
+/// larger than all that we read of a pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    pub name: Arc<str>,
+    #[serde(skip_serializing_if = "is_empty")]
+    pub namespace: Arc<str>,
+    pub uid: Arc<str>,
+    pub resource_version: Box<str>,
+    pub generation: i64,
+    pub labels: Arc<BTreeMap<String, String>>,
+    pub annotations: Arc<BTreeMap<String, String>>,
+    #[serde(rename = "ownerReferences")]
+    pub owners: Arc<Vec<Owner>>,
+    pub finalizers: Arc<Vec<String>>,
+    #[serde(rename = "creationTimestamp")]
+    pub created: Timestamp,
+    #[serde(rename = "deletionTimestamp", skip_serializing_if = "Option::is_none")]
+    pub deleting: Option<Timestamp>,
+}
+
+fn is_empty(text: &Arc<str>) -> bool {
+    text.is_empty()
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self {
+            name: Arc::from(""),
+            namespace: Arc::from(""),
+            uid: Arc::from(""),
+            resource_version: Box::from(""),
+            generation: 0,
+            labels: Arc::default(),
+            annotations: Arc::default(),
+            owners: Arc::default(),
+            finalizers: Arc::default(),
+            created: Timestamp::UNIX_EPOCH,
+            deleting: None,
+        }
+    }
+}
+
+impl Meta {
+    /// Keeps one copy of what many objects have in common.
+    pub fn share(&mut self, pool: &mut Pool) {
+        pool.text(&mut self.namespace);
+        pool.value(&mut self.labels);
+        pool.value(&mut self.annotations);
+        pool.value(&mut self.owners);
+        pool.value(&mut self.finalizers);
+    }
+}
+
+impl Metadata for Meta {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn name_arc(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+    fn namespace_arc(&self) -> Arc<str> {
+        Arc::clone(&self.namespace)
+    }
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+    fn resource_version(&self) -> &str {
+        &self.resource_version
+    }
+    fn generation(&self) -> i64 {
+        self.generation
+    }
+    fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
+    }
+    fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
+    }
+    fn owners(&self) -> Vec<Owner> {
+        self.owners.to_vec()
+    }
+    fn finalizers(&self) -> &[String] {
+        &self.finalizers
+    }
+    fn created(&self) -> Timestamp {
+        self.created
+    }
+    fn deleting(&self) -> Option<Timestamp> {
+        self.deleting
+    }
+}
+
+/// The one object that a controller without a kind reconciles: it is always there and has no status.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Cluster {
+    pub metadata: Meta,
+}
+
+impl Cluster {
+    /// The name of the only object of this kind.
+    pub const NAME: &'static str = "cluster";
+}
+
+impl Kind for Cluster {
+    const INFO: KindInfo =
+        KindInfo { group: "", version: "", kind: "Cluster", plural: "", namespaced: false, crd: None };
+    type Meta = Meta;
+
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POD: KindInfo =
+        KindInfo { group: "", version: "v1", kind: "Pod", plural: "pods", namespaced: true, crd: None };
+    const CLAIM: KindInfo = KindInfo {
+        group: "karpenter.sh",
+        version: "v1",
+        kind: "NodeClaim",
+        plural: "nodeclaims",
+        namespaced: false,
+        crd: None,
+    };
+
+    #[test]
+    fn paths_are_those_of_the_api_server() {
+        assert_eq!(POD.path("", None), "/api/v1/pods");
+        assert_eq!(POD.path("shop", Some("cart-1")), "/api/v1/namespaces/shop/pods/cart-1");
+        assert_eq!(CLAIM.path("", Some("a")), "/apis/karpenter.sh/v1/nodeclaims/a");
+    }
+
+    #[test]
+    fn projected_metadata_reads_what_the_server_sends() {
+        let meta: Meta = serde_json::from_value(serde_json::json!({
+            "name": "cart-1", "namespace": "shop", "uid": "u1", "resourceVersion": "12", "generation": 3,
+            "creationTimestamp": "2026-11-22T10:00:00Z", "labels": {"app": "cart"}, "managedFields": [{"manager": "x"}],
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "cart", "uid": "r1", "controller": true}],
+        }))
+        .expect("it decodes");
+        assert_eq!((meta.name(), meta.namespace(), meta.generation()), ("cart-1", "shop", 3));
+        assert!(meta.owners()[0].controller);
+        assert_eq!(meta.created().to_string(), "2026-11-22T10:00:00Z");
+    }
+}

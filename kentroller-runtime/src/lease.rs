@@ -1,0 +1,249 @@
+//! Leader election with a fence.
+//!
+//! Written here because no crate for kube 5 has one, and none fences: a leader that stalls past its lease must not write.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use http::{Method, Request, header};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+
+/// How long a lease holds without renewal; client-go's default.
+pub const DURATION: Duration = Duration::from_secs(15);
+/// A leader that could not renew for this long stops writing, and ends.
+pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// Between two tries.
+pub const RETRY: Duration = Duration::from_secs(2);
+
+/// Whether this process may write, by a clock that nobody can set back.
+#[derive(Clone, Debug)]
+pub struct Fence {
+    origin: Instant,
+    /// Milliseconds after `origin`; `i64::MAX` without leader election.
+    until: Arc<AtomicI64>,
+}
+
+impl Fence {
+    /// Always open: for a single replica without leader election.
+    pub fn open() -> Self {
+        Self { origin: Instant::now(), until: Arc::new(AtomicI64::new(i64::MAX)) }
+    }
+
+    /// Closed until [`Fence::hold_until`].
+    pub fn closed() -> Self {
+        Self { origin: Instant::now(), until: Arc::new(AtomicI64::new(0)) }
+    }
+
+    pub fn holds(&self) -> bool {
+        self.millis(Instant::now()) < self.until.load(Ordering::Acquire)
+    }
+
+    fn hold_until(&self, instant: Instant) {
+        self.until.store(self.millis(instant), Ordering::Release);
+    }
+
+    fn close(&self) {
+        self.until.store(0, Ordering::Release);
+    }
+
+    fn millis(&self, instant: Instant) -> i64 {
+        i64::try_from(instant.duration_since(self.origin).as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// What this process has seen of the lease, and when it saw it change by its own clock: the clocks of two replicas need
+/// not agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    pub holder: String,
+    pub renewed: String,
+    pub at: Instant,
+}
+
+/// What to do about the lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Ours, or free, or left to expire: write it.
+    Take,
+    /// Somebody else's, and alive.
+    Wait,
+}
+
+/// Decides from what was seen. Pure.
+pub fn evaluate(observed: &Observed, me: &str, now: Instant) -> Decision {
+    let expired = now.duration_since(observed.at) >= DURATION;
+    if observed.holder == me || observed.holder.is_empty() || expired { Decision::Take } else { Decision::Wait }
+}
+
+/// One replica's claim to a lease.
+pub struct Election {
+    client: kube::Client,
+    clock: Clock,
+    namespace: String,
+    name: String,
+    me: String,
+    fence: Fence,
+    observed: Option<Observed>,
+}
+
+impl Election {
+    pub fn new(client: kube::Client, clock: Clock, namespace: &str, name: &str, me: &str) -> Self {
+        Self {
+            client,
+            clock,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            me: me.to_owned(),
+            fence: Fence::closed(),
+            observed: None,
+        }
+    }
+
+    pub fn fence(&self) -> Fence {
+        self.fence.clone()
+    }
+
+    /// Waits until the lease is ours, and then for the longest write that the former leader may have under way.
+    pub async fn win(&mut self) {
+        let mut taken_over = false;
+        loop {
+            match self.try_once().await {
+                Ok(Some(before)) => {
+                    taken_over |= !before.is_empty() && before != self.me;
+                    break;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, lease = self.name, "the lease cannot be read or written"),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        if taken_over {
+            tokio::time::sleep(crate::engine::effects::WRITE_LIMIT).await;
+        }
+    }
+
+    /// Renews until that fails for the renew deadline. The fence is closed when this returns.
+    pub async fn keep(&mut self) {
+        while self.fence.holds() {
+            tokio::time::sleep(RETRY).await;
+            match tokio::time::timeout(crate::engine::effects::WRITE_LIMIT, self.try_once()).await {
+                Ok(Ok(Some(_))) => {}
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "the lease was not renewed"),
+                Err(_) => tracing::warn!(lease = self.name, "the lease was not renewed in time"),
+            }
+        }
+        self.fence.close();
+    }
+
+    /// Gives the lease back, so that another replica need not wait for it to expire.
+    pub async fn release(&mut self) {
+        self.fence.close();
+        let (Ok(Some(mut lease)), path) = (self.read().await, self.path(true)) else { return };
+        if lease["spec"]["holderIdentity"].as_str() == Some(&self.me) {
+            lease["spec"]["holderIdentity"] = json!("");
+            if let Err(error) = self.send(Method::PUT, &path, &lease).await {
+                tracing::warn!(%error, "the lease was not given back; it expires by itself");
+            }
+        }
+    }
+
+    /// Reads the lease and takes or renews it if that is right; says who held it before, or `None` if it is not ours.
+    async fn try_once(&mut self) -> Result<Option<String>, kube::Error> {
+        let started = Instant::now();
+        let stored = self.read().await?;
+        let spec = stored.as_ref().map(|lease| lease["spec"].clone()).unwrap_or_default();
+        let word = |name: &str| spec[name].as_str().unwrap_or_default().to_owned();
+        let (holder, renewed) = (word("holderIdentity"), word("renewTime"));
+        let known = self.observed.as_ref().is_some_and(|seen| seen.holder == holder && seen.renewed == renewed);
+        if !known {
+            self.observed = Some(Observed { holder: holder.clone(), renewed, at: Instant::now() });
+        }
+        let observed = self.observed.as_ref().filter(|seen| evaluate(seen, &self.me, Instant::now()) == Decision::Take);
+        if observed.is_none() {
+            return Ok(None);
+        }
+        let now = micro(self.clock.now());
+        let same = holder == self.me;
+        let transitions = spec["leaseTransitions"].as_i64().unwrap_or(0) + i64::from(!same && stored.is_some());
+        let acquired = if same { spec["acquireTime"].clone() } else { json!(now) };
+        let mut lease = stored.clone().unwrap_or_else(|| {
+            json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": self.name, "namespace": self.namespace}})
+        });
+        lease["spec"] = json!({"holderIdentity": self.me, "leaseDurationSeconds": DURATION.as_secs(), "acquireTime": acquired,
+            "renewTime": now, "leaseTransitions": transitions});
+        let method = if stored.is_some() { Method::PUT } else { Method::POST };
+        match self.send(method, &self.path(stored.is_some()), &lease).await {
+            Ok(_) => {}
+            // Another replica was faster.
+            Err(kube::Error::Api(status)) if status.code == 409 => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        // Counted from before the request: it may have been stored at any moment since.
+        self.fence.hold_until(started + RENEW_DEADLINE);
+        self.observed = Some(Observed { holder: self.me.clone(), renewed: now, at: Instant::now() });
+        Ok(Some(holder))
+    }
+
+    async fn read(&self) -> Result<Option<Value>, kube::Error> {
+        let mut request = Request::new(Vec::new());
+        *request.uri_mut() = self.path(true).parse().unwrap_or_default();
+        match self.client.request(request).await {
+            Ok(lease) => Ok(Some(lease)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, lease: &Value) -> Result<Value, kube::Error> {
+        let mut request = Request::new(lease.to_string().into_bytes());
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().unwrap_or_default();
+        request.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        self.client.request(request).await
+    }
+
+    fn path(&self, one: bool) -> String {
+        let all = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", self.namespace);
+        if one { format!("{all}/{}", self.name) } else { all }
+    }
+}
+
+/// `MicroTime` as the API server wants it.
+fn micro(at: Timestamp) -> String {
+    format!("{at:.6}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_taken_when_free_ours_or_left_to_expire() {
+        let start = Instant::now();
+        let check = |holder: &str, age: u64, want: Decision| {
+            let seen = Observed { holder: holder.to_owned(), renewed: String::new(), at: start };
+            assert_eq!(evaluate(&seen, "me", start + Duration::from_secs(age)), want, "{holder} after {age} s");
+        };
+        check("", 0, Decision::Take);
+        check("me", 0, Decision::Take);
+        check("other", 14, Decision::Wait);
+        check("other", 15, Decision::Take);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fence_closes_by_itself() {
+        let fence = Fence::closed();
+        assert!(!fence.holds());
+        fence.hold_until(Instant::now() + RENEW_DEADLINE);
+        assert!(fence.holds());
+        tokio::time::sleep(RENEW_DEADLINE).await;
+        assert!(!fence.holds());
+    }
+}

@@ -1,0 +1,46 @@
+//! A controller is an annotation plus a pure function; this crate is everything else.
+//!
+//! Everything a controller reads comes from a store ([`store`]), as one cut over all kinds ([`World`]). A pure function
+//! ([`Reconcile::reconcile`]) turns it into an [`Outcome`], and only the engine ([`engine`]) writes.
+
+mod clock;
+pub mod condition;
+pub mod declaration;
+pub mod engine;
+mod failure;
+mod guard;
+mod kind;
+pub mod lease;
+pub mod metrics;
+pub mod operator;
+pub mod outcome;
+pub mod port;
+pub mod serve;
+#[cfg(feature = "simulation")]
+pub mod simulation;
+pub mod store;
+mod switches;
+pub mod telemetry;
+mod world;
+
+pub use self::clock::Clock;
+pub use self::condition::{Condition, ConditionType, SummaryOnly};
+pub use self::declaration::{
+    Access, Asks, Change, Controller, Creates, Declaration, Deletes, Event, EventInfo, Evicts, KindEntry, Patches, Reads,
+    Reconcile, Verb, Wake,
+};
+pub use self::engine::{AnyController, controller};
+pub use self::failure::{Class, Failure};
+pub use self::guard::{Fresh, Guard};
+pub use self::kind::{Cluster, HasStatus, Kind, KindInfo, Meta, Metadata, ObjectKey, Owner};
+pub use self::outcome::{Decided, Outcome};
+pub use self::port::{Answer, Cancelled, Port};
+pub use self::store::{Cut, Gone, Lookup};
+pub use self::switches::{Mode, Switches};
+pub use self::world::{Replies, Reply, World};
+
+/// What the annotations expand to; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use {garde, k8s_openapi, kube, schemars, serde, serde_json};
+}

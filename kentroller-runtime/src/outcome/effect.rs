@@ -1,0 +1,128 @@
+//! One write that a reconcile wants, with the conditions under which it may happen.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Note;
+use crate::guard::PlainGuard;
+use crate::kind::{Kind, KindInfo, Metadata, ObjectKey};
+
+/// What is done to the object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    Create(Value),
+    /// JSON merge patch.
+    Patch(Value),
+    Delete,
+    Evict,
+    /// JSON merge patch of the status subresource.
+    Status(Value),
+}
+
+impl Act {
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "create",
+            Self::Patch(_) => "patch",
+            Self::Delete => "delete",
+            Self::Evict => "evict",
+            Self::Status(_) => "status",
+        }
+    }
+}
+
+/// One write. Everything but a creation carries uid and resourceVersion: an object of the same name that was made anew,
+/// or that somebody changed meanwhile, is never hit.
+#[derive(Clone, Debug)]
+pub struct Effect {
+    pub key: String,
+    pub act: Act,
+    pub kind: KindInfo,
+    pub object: ObjectKey,
+    pub uid: String,
+    pub resource_version: String,
+    pub guard: Option<PlainGuard>,
+    pub says: Option<Note>,
+    pub or_says: Option<Note>,
+}
+
+impl Effect {
+    fn on<K: Kind>(object: &K, act: Act) -> Self {
+        Self {
+            key: format!("{} {} {}", act.verb(), K::INFO.kind, object.key()),
+            act,
+            kind: K::INFO,
+            object: object.key(),
+            uid: object.uid().to_owned(),
+            resource_version: object.meta().resource_version().to_owned(),
+            guard: None,
+            says: None,
+            or_says: None,
+        }
+    }
+
+    pub(super) fn create<K: Kind>(object: &K) -> Self {
+        let mut body = serde_json::to_value(object).unwrap_or_default();
+        body["apiVersion"] = json!(K::INFO.api_version());
+        body["kind"] = json!(K::INFO.kind);
+        // What the server gives: a projection's defaults must not be sent.
+        if let Some(metadata) = body["metadata"].as_object_mut() {
+            for given in ["uid", "resourceVersion", "generation", "creationTimestamp"] {
+                metadata.remove(given);
+            }
+        }
+        Self::on(object, Act::Create(body))
+    }
+
+    pub(super) fn patch<K: Kind>(object: &K, patch: Value) -> Self {
+        Self::on(object, Act::Patch(patch))
+    }
+
+    pub(super) fn delete<K: Kind>(object: &K) -> Self {
+        Self::on(object, Act::Delete)
+    }
+
+    /// Without resourceVersion: a pod's status changes all the time, and its uid says enough.
+    pub(super) fn evict<K: Kind>(pod: &K) -> Self {
+        Self { resource_version: String::new(), ..Self::on(pod, Act::Evict) }
+    }
+
+    /// A status write that the engine makes of a decided status.
+    pub(crate) fn status(kind: KindInfo, object: ObjectKey, uid: &str, resource_version: &str, patch: Value) -> Self {
+        Self {
+            key: format!("status {} {object}", kind.kind),
+            act: Act::Status(patch),
+            kind,
+            object,
+            uid: uid.to_owned(),
+            resource_version: resource_version.to_owned(),
+            guard: None,
+            says: None,
+            or_says: None,
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<7}{} {}", self.act.verb(), self.kind.kind, self.object)?;
+        match &self.act {
+            Act::Patch(patch) | Act::Status(patch) => write!(f, " {patch}"),
+            Act::Create(_) | Act::Delete | Act::Evict => Ok(()),
+        }
+    }
+}
+
+impl Serialize for Effect {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let body = match &self.act {
+            Act::Create(body) | Act::Patch(body) | Act::Status(body) => body.clone(),
+            Act::Delete | Act::Evict => Value::Null,
+        };
+        json!({"key": self.key, "verb": self.act.verb(), "kind": self.kind.kind, "object": self.object.to_string(),
+            "uid": self.uid, "resourceVersion": self.resource_version, "body": body})
+        .serialize(serializer)
+    }
+}

@@ -1,0 +1,265 @@
+//! The store of one kind: ordered, indexed, with a memory of what is gone. Every clone is cheap and independent.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet, Vector};
+use jiff::{SignedDuration, Timestamp};
+
+use super::change::{AnyObject, AnyShelf, Changed, Sighting};
+use super::watch::Body;
+use crate::kind::{Kind, KindInfo, Metadata, ObjectKey};
+
+/// How long a store remembers what is gone.
+const MEMORY: SignedDuration = SignedDuration::from_hours(1);
+
+/// The last that was known of an object that is gone.
+#[derive(Clone, Debug)]
+pub struct Gone<K> {
+    pub at: Timestamp,
+    pub last: Arc<K>,
+}
+
+/// What a store knows of a key: a missing key alone is never taken for "it is gone".
+#[derive(Debug)]
+pub enum Lookup<'a, K> {
+    Present(&'a K),
+    /// It was there within the last hour.
+    Gone(&'a Gone<K>),
+    /// Not seen since the start, or gone for longer than an hour.
+    NeverSeen,
+}
+
+impl<'a, K> Lookup<'a, K> {
+    pub fn present(self) -> Option<&'a K> {
+        match self {
+            Self::Present(object) => Some(object),
+            Self::Gone(_) | Self::NeverSeen => None,
+        }
+    }
+}
+
+/// The store of one kind.
+#[derive(Clone)]
+pub struct Shelf<K> {
+    objects: OrdMap<ObjectKey, Arc<K>>,
+    uids: OrdMap<Arc<str>, ObjectKey>,
+    owned: OrdSet<(Arc<str>, ObjectKey)>,
+    indexed: OrdSet<(Arc<str>, ObjectKey)>,
+    gone: OrdMap<ObjectKey, Gone<K>>,
+    /// The order in which they went, so that the oldest is forgotten first.
+    went: Vector<(Timestamp, ObjectKey)>,
+    revision: u64,
+    synced: bool,
+}
+
+impl<K> Default for Shelf<K> {
+    fn default() -> Self {
+        Self {
+            objects: OrdMap::new(),
+            uids: OrdMap::new(),
+            owned: OrdSet::new(),
+            indexed: OrdSet::new(),
+            gone: OrdMap::new(),
+            went: Vector::new(),
+            revision: 0,
+            synced: false,
+        }
+    }
+}
+
+impl<K> fmt::Debug for Shelf<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shelf").field("objects", &self.objects.len()).field("revision", &self.revision).finish()
+    }
+}
+
+impl<K: Kind> Shelf<K> {
+    /// All objects, ordered by namespace and name.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &K> {
+        self.objects.values().map(Arc::as_ref)
+    }
+
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    pub fn lookup(&self, key: &ObjectKey) -> Lookup<'_, K> {
+        if let Some(object) = self.objects.get(key) {
+            return Lookup::Present(object);
+        }
+        self.gone.get(key).map_or(Lookup::NeverSeen, Lookup::Gone)
+    }
+
+    pub fn by_uid(&self, uid: &str) -> Option<&K> {
+        self.objects.get(self.uids.get(uid)?).map(Arc::as_ref)
+    }
+
+    /// The objects that name this uid among their owners.
+    pub fn owned_by(&self, uid: &str) -> impl Iterator<Item = &K> {
+        self.under(&self.owned, uid)
+    }
+
+    /// The objects whose [`Kind::index_key`] is this.
+    pub fn indexed_under(&self, index: &str) -> impl Iterator<Item = &K> {
+        self.under(&self.indexed, index)
+    }
+
+    fn under<'a>(&'a self, set: &'a OrdSet<(Arc<str>, ObjectKey)>, first: &str) -> impl Iterator<Item = &'a K> {
+        let first: Arc<str> = Arc::from(first);
+        let start = (Arc::clone(&first), ObjectKey::cluster(""));
+        set.range(start..)
+            .take_while(move |(under, _)| *under == first)
+            .filter_map(|(_, key)| self.objects.get(key).map(Arc::as_ref))
+    }
+
+    fn insert(&mut self, object: K) -> Changed {
+        let (key, new) = (object.key(), Arc::new(object));
+        let old = self.objects.insert(key.clone(), Arc::clone(&new));
+        if let Some(old) = &old {
+            self.unlink(&key, old);
+        }
+        self.link(&key, &new);
+        self.gone.remove(&key);
+        Changed { kind: K::INFO, key, old: old.map(|old| old as _), new: Some(new as _) }
+    }
+
+    fn remove(&mut self, key: &ObjectKey, last: Option<K>, now: Timestamp) -> Option<Changed> {
+        let old = self.objects.remove(key)?;
+        self.unlink(key, &old);
+        let last = last.map_or_else(|| Arc::clone(&old), Arc::new);
+        self.gone.insert(key.clone(), Gone { at: now, last });
+        self.went.push_back((now, key.clone()));
+        self.forget(now);
+        Some(Changed { kind: K::INFO, key: key.clone(), old: Some(old as _), new: None })
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((at, key)) = self.went.front().filter(|(at, _)| now.duration_since(*at) >= MEMORY).cloned() {
+            self.went.pop_front();
+            // It may have come back and gone again since.
+            if self.gone.get(&key).is_some_and(|gone| gone.at == at) {
+                self.gone.remove(&key);
+            }
+        }
+    }
+
+    fn link(&mut self, key: &ObjectKey, object: &K) {
+        self.uids.insert(Arc::from(object.uid()), key.clone());
+        for owner in object.meta().owners() {
+            self.owned.insert((Arc::from(owner.uid), key.clone()));
+        }
+        if let Some(index) = object.index_key() {
+            self.indexed.insert((Arc::from(index), key.clone()));
+        }
+    }
+
+    fn unlink(&mut self, key: &ObjectKey, object: &K) {
+        self.uids.remove(object.uid());
+        for owner in object.meta().owners() {
+            self.owned.remove(&(Arc::from(owner.uid), key.clone()));
+        }
+        if let Some(index) = object.index_key() {
+            self.indexed.remove(&(Arc::from(index), key.clone()));
+        }
+    }
+
+    /// A whole list replaces what is known. It came without an error, so what it lacks is gone.
+    fn relist(&mut self, objects: Vec<K>, now: Timestamp) -> Vec<Changed> {
+        let mut changes = Vec::new();
+        let mut missing: std::collections::BTreeSet<ObjectKey> = self.objects.keys().cloned().collect();
+        for object in objects {
+            let key = object.key();
+            missing.remove(&key);
+            let known = self.objects.get(&key);
+            if known.is_some_and(|known| known.meta().resource_version() == object.meta().resource_version()) {
+                continue;
+            }
+            changes.push(self.insert(object));
+        }
+        changes.extend(missing.iter().filter_map(|key| self.remove(key, None, now)));
+        self.synced = true;
+        changes
+    }
+}
+
+/// A resourceVersion as a number. They are ordered since Kubernetes 1.35 says so, and were in every server before.
+pub(super) fn version(text: &str) -> u64 {
+    text.parse().unwrap_or(0)
+}
+
+impl<K: Kind> AnyShelf for Shelf<K> {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn kind(&self) -> KindInfo {
+        K::INFO
+    }
+
+    fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    fn synced(&self) -> bool {
+        self.synced
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn fork(&self) -> Arc<dyn AnyShelf> {
+        Arc::new(self.clone())
+    }
+
+    fn apply(&mut self, body: Box<dyn Any + Send>, now: Timestamp) -> Vec<Changed> {
+        let Ok(body) = body.downcast::<Body<K>>() else { return Vec::new() };
+        match *body {
+            Body::Listed(objects, revision) => {
+                self.revision = self.revision.max(version(&revision));
+                self.relist(objects, now)
+            }
+            Body::Applied(object) => {
+                self.revision = self.revision.max(version(object.meta().resource_version()));
+                vec![self.insert(object)]
+            }
+            Body::Deleted(object) => {
+                self.revision = self.revision.max(version(object.meta().resource_version()));
+                self.remove(&object.key(), Some(object), now).into_iter().collect()
+            }
+            Body::Progress(revision) => {
+                self.revision = self.revision.max(version(&revision));
+                Vec::new()
+            }
+        }
+    }
+
+    fn object(&self, key: &ObjectKey) -> Option<Arc<dyn AnyObject>> {
+        self.objects.get(key).map(|object| Arc::clone(object) as _)
+    }
+
+    fn keys(&self) -> Vec<ObjectKey> {
+        self.objects.keys().cloned().collect()
+    }
+
+    fn sighting(&self, key: &ObjectKey, uid: &str) -> Sighting {
+        match self.objects.get(key) {
+            Some(object) if object.uid() == uid => Sighting::Present {
+                version: version(object.meta().resource_version()),
+                deleting: object.deleting().is_some(),
+            },
+            // Another object of that name: the one asked for must be gone.
+            Some(_) => Sighting::Gone,
+            None => match self.gone.get(key) {
+                Some(gone) if gone.last.uid() == uid => Sighting::Gone,
+                _ => Sighting::NeverSeen,
+            },
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What the engine itself must know of the operator's settings.
+
+use serde::{Deserialize, Serialize};
+
+/// How far the operator goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// As the objects say.
+    #[default]
+    Act,
+    /// A person approves every plan.
+    Approve,
+    /// Computes everything, touches nothing but our own objects.
+    Observe,
+}
+
+/// The operator's settings, as the engine reads them.
+pub trait Switches: std::fmt::Debug + Send + Sync + 'static {
+    fn mode(&self) -> Mode;
+    /// Whether a feature gate is on. An unknown name is off.
+    fn enabled(&self, feature: &str) -> bool;
+    /// How many objects of one controller are worked on at once.
+    fn workers(&self) -> usize;
+}

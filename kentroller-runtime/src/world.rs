@@ -1,0 +1,136 @@
+//! What a reconcile sees: one cut of everything its controller declared, the time, the settings, and what became of its
+//! own effects.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::declaration::{Asks, Controller, Reads, Reconcile};
+use crate::kind::{Kind, ObjectKey};
+use crate::outcome::Outcome;
+use crate::port::{Answer, Port};
+use crate::store::{Cut, Lookup, Shelf};
+use crate::switches::Switches;
+
+/// What became of an effect the last time it was tried. Kept in memory: after a restart there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reply {
+    Accepted {
+        at: Timestamp,
+    },
+    /// Refused by the API server, a guard or the engine itself.
+    Refused {
+        /// HTTP code; 0 when no answer came or the engine refused.
+        code: u16,
+        reason: String,
+        message: String,
+        /// Since when it has been refused without interruption.
+        since: Timestamp,
+        /// How often in a row.
+        count: u32,
+    },
+}
+
+/// Replies by effect key.
+pub type Replies = OrdMap<String, Reply>;
+
+/// One cut of everything that controller `C` declared.
+#[derive(Debug)]
+pub struct World<C: Controller> {
+    cut: Cut,
+    now: Timestamp,
+    settings: Arc<C::Settings>,
+    replies: Replies,
+    enabled: bool,
+    controller: PhantomData<fn() -> C>,
+}
+
+impl<C: Controller> World<C> {
+    pub fn new(cut: Cut, now: Timestamp, settings: Arc<C::Settings>, replies: Replies) -> Self {
+        let enabled = C::declaration().feature.is_none_or(|feature| settings.enabled(feature));
+        Self { cut, now, settings, replies, enabled, controller: PhantomData }
+    }
+
+    /// Whether the feature that the controller declared is on. Off, a controller starts nothing; what runs is brought
+    /// to its end, and what is done is cleaned up.
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// The time of this reconcile.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn settings(&self) -> &C::Settings {
+        &self.settings
+    }
+
+    /// All objects of a kind, ordered by namespace and name.
+    pub fn all<K: Kind>(&self) -> impl DoubleEndedIterator<Item = &K>
+    where
+        C: Reads<K>,
+    {
+        self.shelf::<K>().into_iter().flat_map(Shelf::all)
+    }
+
+    /// What is known of one object; tells "gone" from "never seen".
+    pub fn lookup<K: Kind>(&self, key: &ObjectKey) -> Lookup<'_, K>
+    where
+        C: Reads<K>,
+    {
+        self.shelf::<K>().map_or(Lookup::NeverSeen, |shelf| shelf.lookup(key))
+    }
+
+    /// One cluster-scoped object by name.
+    pub fn named<K: Kind>(&self, name: &str) -> Option<&K>
+    where
+        C: Reads<K>,
+    {
+        self.lookup(&ObjectKey::cluster(name)).present()
+    }
+
+    /// The objects that name `owner` among their owners, by uid.
+    pub fn owned<K: Kind>(&self, owner: &impl Kind) -> Vec<&K>
+    where
+        C: Reads<K>,
+    {
+        self.shelf::<K>().into_iter().flat_map(|shelf| shelf.owned_by(owner.uid())).collect()
+    }
+
+    /// The objects whose [`Kind::index_key`] is `index`.
+    pub fn indexed<K: Kind>(&self, index: &str) -> Vec<&K>
+    where
+        C: Reads<K>,
+    {
+        self.shelf::<K>().into_iter().flat_map(|shelf| shelf.indexed_under(index)).collect()
+    }
+
+    /// What became of the effect with this key when it was last tried.
+    pub fn reply(&self, effect: &str) -> Option<&Reply> {
+        self.replies.get(effect)
+    }
+
+    /// The state of a question asked under this key.
+    pub fn answer<P: Port>(&self, key: &str) -> Option<&Answer<P>>
+    where
+        C: Asks<P>,
+    {
+        self.cut.answer::<P>(key)
+    }
+
+    fn shelf<K: Kind>(&self) -> Option<&Shelf<K>> {
+        self.cut.shelf::<K>()
+    }
+}
+
+impl<C: Reconcile> World<C> {
+    /// An empty outcome for the object.
+    pub fn outcome(&self, object: &C::Of) -> Outcome<C> {
+        Outcome::of(object, self.now)
+    }
+}

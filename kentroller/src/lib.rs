@@ -1,0 +1,1 @@
+//! Lowers the bill of clusters run by Karpenter.
