@@ -1,0 +1,166 @@
+//! What stands between the parentheses of `#[controller(…)]`, as it was written.
+
+use proc_macro2::{Ident, TokenStream};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{LitStr, Path, Token};
+
+use crate::diagnostics::{Mistakes, did_you_mean};
+
+const WORDS: [&str; 10] =
+    ["asks", "crate", "events", "feature", "finalizes", "owns", "reads", "settings", "watches", "writes"];
+
+#[derive(Default)]
+pub(super) struct Args {
+    pub(super) feature: Option<LitStr>,
+    pub(super) settings: Option<Path>,
+    pub(super) finalizes: Option<Ident>,
+    pub(super) runtime: Option<Path>,
+    pub(super) owns: Vec<Written>,
+    pub(super) reads: Vec<Path>,
+    pub(super) watches: Vec<Watch>,
+    pub(super) writes: Vec<Written>,
+    pub(super) asks: Vec<Path>,
+    pub(super) events: Vec<EventWord>,
+}
+
+/// `Kind: create + delete`.
+pub(super) struct Written {
+    pub(super) kind: Path,
+    pub(super) verbs: Vec<Ident>,
+}
+
+/// `Kind => map`.
+pub(super) struct Watch {
+    pub(super) kind: Path,
+    pub(super) map: Path,
+}
+
+/// `Reason = "What it means."`, in `warning(…)` or not.
+pub(super) struct EventWord {
+    pub(super) reason: Ident,
+    pub(super) doc: LitStr,
+    pub(super) warning: bool,
+}
+
+/// Reads word by word: a mistake in one word leaves the others readable.
+pub(super) fn parse(tokens: TokenStream, mistakes: &mut Mistakes) -> Args {
+    let mut args = Args::default();
+    for word in split(tokens) {
+        let result = (|input: ParseStream<'_>| parse_word(&mut args, input)).parse2(word);
+        mistakes.take(result);
+    }
+    args
+}
+
+/// The words, without the commas between them.
+fn split(tokens: TokenStream) -> Vec<TokenStream> {
+    let mut words: Vec<Vec<proc_macro2::TokenTree>> = vec![Vec::new()];
+    for token in tokens {
+        match &token {
+            proc_macro2::TokenTree::Punct(comma) if comma.as_char() == ',' => words.push(Vec::new()),
+            _ => {
+                if let Some(word) = words.last_mut() {
+                    word.push(token);
+                }
+            }
+        }
+    }
+    words.into_iter().filter(|word| !word.is_empty()).map(|word| word.into_iter().collect()).collect()
+}
+
+fn parse_word(args: &mut Args, input: ParseStream<'_>) -> syn::Result<()> {
+    let word = Ident::parse_any(input)?;
+    match word.to_string().as_str() {
+        "feature" => args.feature = Some(value(input)?),
+        "settings" => args.settings = Some(value(input)?),
+        "crate" => args.runtime = Some(value(input)?),
+        "finalizes" => args.finalizes = Some(word),
+        "owns" => args.owns.extend(list::<Written>(&word, input)?),
+        "reads" => args.reads.extend(list::<Path>(&word, input)?),
+        "watches" => args.watches.extend(list::<Watch>(&word, input)?),
+        "writes" => args.writes.extend(list::<Written>(&word, input)?),
+        "asks" => args.asks.extend(list::<Path>(&word, input)?),
+        "events" => args.events.extend(list::<Events>(&word, input)?.into_iter().flat_map(|events| events.0)),
+        unknown => {
+            // The rest belongs to the unknown word: nothing more can be said of it.
+            input.parse::<TokenStream>()?;
+            return Err(syn::Error::new(
+                word.span(),
+                format!("no word `{unknown}`; {}", did_you_mean(unknown, &WORDS)),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn value<T: Parse>(input: ParseStream<'_>) -> syn::Result<T> {
+    input.parse::<Token![=]>()?;
+    input.parse()
+}
+
+fn list<T: Parse>(word: &Ident, input: ParseStream<'_>) -> syn::Result<Punctuated<T, Token![,]>> {
+    if !input.peek(syn::token::Paren) {
+        return Err(syn::Error::new(word.span(), format!("write `{word}(…)`")));
+    }
+    let content;
+    syn::parenthesized!(content in input);
+    content.parse_terminated(T::parse, Token![,])
+}
+
+impl Parse for Written {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let kind = input.parse()?;
+        let mut verbs = Vec::new();
+        if input.parse::<Option<Token![:]>>()?.is_some() {
+            verbs.extend(Punctuated::<Ident, Token![+]>::parse_separated_nonempty(input)?);
+        }
+        Ok(Self { kind, verbs })
+    }
+}
+
+impl Parse for Watch {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let kind: Path = input.parse()?;
+        if !input.peek(Token![=>]) {
+            let shown = quote::quote!(#kind).to_string();
+            let message = format!(
+                "say which objects a change of `{shown}` wakes: `watches({shown} => map)` with \
+                 `fn map(change: &Change<'_, {shown}>, cut: &Cut) -> Vec<ObjectKey>`; `reads({shown})` wakes nobody"
+            );
+            return Err(syn::Error::new_spanned(&kind, message));
+        }
+        input.parse::<Token![=>]>()?;
+        Ok(Self { kind, map: input.parse()? })
+    }
+}
+
+struct Events(Vec<EventWord>);
+
+impl Parse for Events {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek2(syn::token::Paren) {
+            return Ok(Self(vec![input.parse()?]));
+        }
+        let word: Ident = input.parse()?;
+        if word != "warning" {
+            return Err(syn::Error::new(word.span(), "an event is normal, or stands in `warning(…)`"));
+        }
+        let content;
+        syn::parenthesized!(content in input);
+        let listed = content.parse_terminated(EventWord::parse, Token![,])?;
+        Ok(Self(listed.into_iter().map(|event| EventWord { warning: true, ..event }).collect()))
+    }
+}
+
+impl Parse for EventWord {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let reason: Ident = input.parse()?;
+        if !input.peek(Token![=]) {
+            let message = format!("say what it means: `{reason} = \"…\"`; the reference page prints it");
+            return Err(syn::Error::new(reason.span(), message));
+        }
+        Ok(Self { reason, doc: value(input)?, warning: false })
+    }
+}

@@ -1,0 +1,257 @@
+//! Everything that can be wrong with a `#[controller]`, found in one run, and its accesses gathered by kind.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::Ident;
+use quote::{ToTokens, format_ident, quote};
+use syn::{Attribute, ImplItem, ItemImpl, LitStr, Path, Type};
+
+use super::args::{Args, EventWord, Watch, Written};
+use crate::diagnostics::{Mistakes, did_you_mean};
+use crate::docs;
+use crate::paths::Runtime;
+
+pub(super) struct Checked {
+    pub(super) runtime: Runtime,
+    /// The author's impl without its doc comment.
+    pub(super) item: ItemImpl,
+    pub(super) doc_comment: Vec<Attribute>,
+    /// First sentence of the doc comment.
+    pub(super) doc: String,
+    pub(super) ident: Ident,
+    /// Kebab case.
+    pub(super) name: String,
+    pub(super) feature: Option<LitStr>,
+    pub(super) settings: Path,
+    pub(super) of: Type,
+    /// Whether `of` is a kind at all: a controller with a period reconciles the one `Cluster`.
+    pub(super) has_kind: bool,
+    pub(super) accesses: Vec<Access>,
+    pub(super) wakes: Vec<Wake>,
+    pub(super) ports: Vec<Path>,
+    pub(super) events: Vec<EventWord>,
+}
+
+pub(super) struct Access {
+    pub(super) kind: Type,
+    pub(super) verbs: Vec<Verb>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verb {
+    Read,
+    Create,
+    Patch,
+    Delete,
+    Evict,
+}
+
+pub(super) enum Wake {
+    Owner(Path),
+    By(Watch),
+}
+
+const WRITING: [(&str, Verb); 4] =
+    [("create", Verb::Create), ("delete", Verb::Delete), ("evict", Verb::Evict), ("patch", Verb::Patch)];
+
+/// `None` when there is nothing to declare a controller from.
+pub(super) fn check(args: Args, mut item: ItemImpl, mistakes: &mut Mistakes) -> Option<Checked> {
+    let ident = controller(&item, mistakes);
+    let of = kind_of(&item, mistakes);
+    let (doc_comment, others) =
+        std::mem::take(&mut item.attrs).into_iter().partition(|attribute| attribute.path().is_ident("doc"));
+    item.attrs = others;
+    let doc = docs::first_sentence(&doc_comment);
+    let (ident, of) = (ident?, of?);
+    if doc.is_empty() {
+        mistakes.add(&ident, format!("say in a doc comment what `{ident}` does: the reference page prints it"));
+    }
+    let has_kind =
+        !matches!(&of, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Cluster"));
+    let mut ledger = Ledger::default();
+    if has_kind {
+        ledger.grant(&of, Verb::Read);
+        if args.finalizes.is_some() {
+            ledger.grant(&of, Verb::Patch);
+        }
+    } else if let Some(word) = &args.finalizes {
+        mistakes.add(word, "a controller without a kind has no object to put a finalizer on");
+    }
+    let mut wakes = Vec::new();
+    for Written { kind, verbs } in args.owns {
+        if !has_kind {
+            mistakes.add(&kind, "a controller without a kind owns nothing; write `reads(…)` and `writes(…)`");
+        }
+        ledger.grant_once(&kind, Verb::Read, "owns", mistakes);
+        for verb in verbs {
+            ledger.grant_word(&kind, &verb, mistakes);
+        }
+        wakes.push(Wake::Owner(kind));
+    }
+    for watch in args.watches {
+        ledger.grant_once(&watch.kind, Verb::Read, "watches", mistakes);
+        wakes.push(Wake::By(watch));
+    }
+    for kind in args.reads {
+        ledger.grant_once(&kind, Verb::Read, "reads", mistakes);
+    }
+    for Written { kind, verbs } in args.writes {
+        if verbs.is_empty() {
+            let shown = kind.to_token_stream().to_string();
+            mistakes.add(
+                &kind,
+                format!("say how: `writes({shown}: create + patch + delete + evict)`, only what is needed"),
+            );
+        }
+        for verb in verbs {
+            ledger.grant_word(&kind, &verb, mistakes);
+        }
+    }
+    twice(args.events.iter().map(|event| &event.reason), mistakes);
+    for event in &args.events {
+        if !event.reason.to_string().starts_with(|first: char| first.is_ascii_uppercase()) {
+            mistakes.add(&event.reason, "a reason is in PascalCase: users see it as it stands here");
+        }
+    }
+    Some(Checked {
+        runtime: args.runtime.into(),
+        item,
+        doc_comment,
+        doc,
+        name: kebab(&ident.to_string()),
+        ident,
+        feature: args.feature,
+        settings: args.settings.unwrap_or_else(|| syn::parse_quote!(crate::settings::Settings)),
+        of,
+        has_kind,
+        accesses: ledger.0,
+        wakes,
+        ports: args.asks,
+        events: args.events,
+    })
+}
+
+/// What is declared for each kind, in the order of first mention.
+#[derive(Default)]
+struct Ledger(Vec<Access>);
+
+impl Ledger {
+    /// Whether it was new.
+    fn grant(&mut self, kind: &Type, verb: Verb) -> bool {
+        let shown = |kind: &Type| kind.to_token_stream().to_string();
+        let known = self.0.iter().position(|access| shown(&access.kind) == shown(kind));
+        let known = known.unwrap_or_else(|| {
+            self.0.push(Access { kind: kind.clone(), verbs: Vec::new() });
+            self.0.len() - 1
+        });
+        let verbs = &mut self.0[known].verbs;
+        let new = !verbs.contains(&verb);
+        if new {
+            verbs.push(verb);
+            verbs.sort();
+        }
+        new
+    }
+
+    fn grant_once(&mut self, kind: &Path, verb: Verb, word: &str, mistakes: &mut Mistakes) {
+        if !self.grant(&syn::parse_quote!(#kind), verb) {
+            let shown = kind.to_token_stream();
+            mistakes.add(kind, format!("`{shown}` is declared already; leave it out of `{word}`"));
+        }
+    }
+
+    fn grant_word(&mut self, kind: &Path, word: &Ident, mistakes: &mut Mistakes) {
+        let spelled = word.to_string();
+        match WRITING.iter().find(|(known, _)| *known == spelled) {
+            Some((_, verb)) => self.grant_once(kind, *verb, &spelled, mistakes),
+            None if matches!(spelled.as_str(), "read" | "get" | "list" | "watch") => {
+                mistakes.add(
+                    word,
+                    format!("reading is declared by `reads({})`; `owns` and `watches` include it", quote!(#kind)),
+                );
+            }
+            None if spelled == "status" => {
+                mistakes.add(word, "a controller writes the status of its own kind only, and that needs no word");
+            }
+            None => mistakes.add(
+                word,
+                format!("no verb `{spelled}`; {}", did_you_mean(&spelled, &WRITING.map(|(known, _)| known))),
+            ),
+        }
+    }
+}
+
+fn controller(item: &ItemImpl, mistakes: &mut Mistakes) -> Option<Ident> {
+    let of_reconcile = item.trait_.as_ref().is_some_and(|(path, _)| is_reconcile(path));
+    if !of_reconcile {
+        mistakes.add(&item.self_ty, "#[controller] stands on `impl Reconcile for …`");
+        return None;
+    }
+    match &*item.self_ty {
+        Type::Path(path) if path.qself.is_none() && path.path.get_ident().is_some() => path.path.get_ident().cloned(),
+        other => {
+            mistakes.add(other, "write a new name here: #[controller] declares the struct itself");
+            None
+        }
+    }
+}
+
+fn is_reconcile(path: &Path) -> bool {
+    path.segments.last().is_some_and(|last| last.ident == "Reconcile")
+}
+
+fn kind_of(item: &ItemImpl, mistakes: &mut Mistakes) -> Option<Type> {
+    let of = item.items.iter().find_map(|inner| match inner {
+        ImplItem::Type(named) if named.ident == "Of" => Some(named.ty.clone()),
+        _ => None,
+    });
+    if of.is_none() {
+        mistakes.add(
+            &item.self_ty,
+            "say what it reconciles: `type Of = …;`, or `type Of = Cluster;` for a controller without a kind",
+        );
+    }
+    of
+}
+
+fn twice<'a>(names: impl Iterator<Item = &'a Ident>, mistakes: &mut Mistakes) {
+    let mut seen = BTreeMap::new();
+    for name in names {
+        if seen.insert(name.to_string(), ()).is_some() {
+            mistakes.add(name, format!("`{name}` stands here twice"));
+        }
+    }
+}
+
+/// `SpotInterruption` -> `spot-interruption`.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.extend(letter.to_lowercase());
+    }
+    kebab
+}
+
+impl Verb {
+    /// The variant of the runtime's `Verb`.
+    pub(super) fn variant(self) -> Ident {
+        format_ident!(
+            "{}",
+            match self {
+                Verb::Read => "Read",
+                Verb::Create => "Create",
+                Verb::Patch => "Patch",
+                Verb::Delete => "Delete",
+                Verb::Evict => "Evict",
+            }
+        )
+    }
+
+    /// The marker trait that lets `World` and `Outcome` be used with a kind.
+    pub(super) fn marker(self) -> Ident {
+        format_ident!("{}s", self.variant(), span = proc_macro2::Span::call_site())
+    }
+}

@@ -1,0 +1,114 @@
+//! From a checked controller to its struct, its declaration, its marker impls and its event constants.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+
+use super::args::{EventWord, Watch};
+use super::check::{Access, Checked, Wake};
+
+pub(super) fn expand(checked: Checked) -> TokenStream {
+    let declared = declaration(&checked);
+    let markers = markers(&checked);
+    let events = events(&checked);
+    let Checked { item, doc_comment, ident, .. } = checked;
+    quote! {
+        #(#doc_comment)*
+        #[derive(Debug)]
+        pub struct #ident;
+
+        #events
+        #declared
+        #markers
+        #item
+    }
+}
+
+fn declaration(checked: &Checked) -> TokenStream {
+    let Checked { runtime, doc, ident, name, feature, settings, of, accesses, wakes, ports, events, .. } = checked;
+    let feature = match feature {
+        Some(feature) => quote!(::core::option::Option::Some(#feature)),
+        None => quote!(::core::option::Option::None),
+    };
+    let own_status = checked.has_kind.then(|| own_status(checked));
+    let accesses = accesses.iter().map(|access| {
+        let Access { kind, verbs } = access;
+        let verbs: Vec<_> = verbs.iter().map(|verb| verb.variant()).collect();
+        let own = checked.has_kind && kind.to_token_stream().to_string() == of.to_token_stream().to_string();
+        let granted = match own {
+            true => quote!(if HAS_STATUS { &[#(#runtime::Verb::#verbs,)* #runtime::Verb::Status] } else { &[#(#runtime::Verb::#verbs),*] }),
+            false => quote!(&[#(#runtime::Verb::#verbs),*]),
+        };
+        quote!(#runtime::Access::to::<#kind>(#granted))
+    });
+    let wakes = wakes.iter().map(|wake| match wake {
+        Wake::Owner(kind) => quote!(#runtime::Wake::owner::<#of, #kind>()),
+        Wake::By(Watch { kind, map }) => quote!(#runtime::Wake::by::<#kind>(#map)),
+    });
+    let events = events.iter().map(|event| &event.reason);
+    quote! {
+        impl #runtime::Controller for #ident {
+            type Settings = #settings;
+
+            fn declaration() -> #runtime::Declaration {
+                #own_status
+                #runtime::Declaration {
+                    name: #name,
+                    doc: #doc,
+                    feature: #feature,
+                    of: #runtime::KindEntry::of::<#of>(),
+                    access: ::std::vec![#(#accesses),*],
+                    wakes: ::std::vec![#(#wakes),*],
+                    events: &[#(#events.info),*],
+                    ports: &[#(<#ports as #runtime::Port>::NAME),*],
+                }
+            }
+        }
+    }
+}
+
+/// Whether the reconciled kind has a status is known to the type only: its inherent constant, if there is one, hides the
+/// one that every type has.
+fn own_status(checked: &Checked) -> TokenStream {
+    let Checked { runtime, of, .. } = checked;
+    quote! {
+        #[allow(dead_code, reason = "of the two constants one is always hidden")]
+        const HAS_STATUS: bool = {
+            trait Without {
+                const HAS_STATUS: bool = false;
+            }
+            impl<K> Without for K {}
+            struct Probe<K>(::core::marker::PhantomData<K>);
+            impl<K: #runtime::HasStatus> Probe<K> {
+                const HAS_STATUS: bool = true;
+            }
+            Probe::<#of>::HAS_STATUS
+        };
+    }
+}
+
+fn markers(checked: &Checked) -> TokenStream {
+    let Checked { runtime, ident, accesses, ports, .. } = checked;
+    let accesses = accesses.iter().flat_map(|Access { kind, verbs }| {
+        verbs.iter().map(move |verb| {
+            let marker = verb.marker();
+            quote!(impl #runtime::#marker<#kind> for #ident {})
+        })
+    });
+    quote! {
+        #(#accesses)*
+        #(impl #runtime::Asks<#ports> for #ident {})*
+    }
+}
+
+fn events(checked: &Checked) -> TokenStream {
+    let Checked { runtime, ident, events, .. } = checked;
+    let constants = events.iter().map(|EventWord { reason, doc, warning }| {
+        let text = reason.to_string();
+        quote! {
+            #[doc = #doc]
+            #[allow(non_upper_case_globals, reason = "an event is spelled as users see it")]
+            pub const #reason: #runtime::Event<#ident> = #runtime::Event::new(#runtime::EventInfo { reason: #text, warning: #warning, doc: #doc });
+        }
+    });
+    quote!(#(#constants)*)
+}

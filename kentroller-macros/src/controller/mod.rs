@@ -1,0 +1,29 @@
+//! `#[controller]`: what a controller reads, writes, watches and says, declared once.
+
+mod args;
+mod check;
+mod expand;
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+
+use crate::diagnostics::Mistakes;
+
+pub(crate) fn run(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let mut mistakes = Mistakes::default();
+    let args = args::parse(attribute, &mut mistakes);
+    let Some(item) = mistakes.take(syn::parse2::<syn::ItemImpl>(item.clone()).map_err(|error| {
+        syn::Error::new(
+            error.span(),
+            "#[controller] stands on `impl Reconcile for … { type Of = …; fn reconcile(…) … }`",
+        )
+    })) else {
+        return [mistakes.into_compile_errors(), item].into_iter().collect();
+    };
+    // What was understood is expanded in spite of mistakes, so that one wrong word is one message.
+    let expansion = match check::check(args, item.clone(), &mut mistakes) {
+        Some(checked) => expand::expand(checked),
+        None => item.into_token_stream(),
+    };
+    [mistakes.into_compile_errors(), expansion].into_iter().collect()
+}

@@ -1,0 +1,130 @@
+//! What stands between the parentheses of `#[resource(…)]`, as it was written.
+
+use darling::ast::NestedMeta;
+use darling::util::{Flag, SpannedValue};
+use darling::{Error, FromMeta};
+use proc_macro2::TokenStream;
+use syn::Path;
+
+use crate::diagnostics::Mistakes;
+use crate::paths::Runtime;
+
+pub(super) enum Args {
+    Own(Box<Own>),
+    Foreign(Box<Foreign>),
+    Nested { status: bool, runtime: Runtime },
+}
+
+/// A kind of ours, on its spec.
+#[derive(FromMeta)]
+pub(super) struct Own {
+    pub(super) group: String,
+    pub(super) version: String,
+    pub(super) kind: SpannedValue<String>,
+    pub(super) plural: Option<String>,
+    #[darling(default)]
+    pub(super) namespaced: Flag,
+    #[darling(multiple, rename = "shortname")]
+    pub(super) shortnames: Vec<String>,
+    #[darling(multiple, rename = "category")]
+    pub(super) categories: Vec<String>,
+    pub(super) status: Option<Path>,
+    pub(super) conditions: Option<Path>,
+    #[darling(multiple, rename = "column")]
+    pub(super) columns: Vec<Column>,
+    #[darling(rename = "crate")]
+    pub(super) runtime: Option<Path>,
+}
+
+/// A projection of somebody else's kind.
+#[derive(FromMeta)]
+pub(super) struct Foreign {
+    /// Its presence chose this form.
+    #[darling(rename = "foreign")]
+    _foreign: Flag,
+    pub(super) group: String,
+    pub(super) version: String,
+    pub(super) kind: SpannedValue<String>,
+    pub(super) plural: String,
+    #[darling(default)]
+    pub(super) namespaced: Flag,
+    pub(super) index: Option<Path>,
+    pub(super) share: Option<Path>,
+    #[darling(rename = "crate")]
+    pub(super) runtime: Option<Path>,
+}
+
+#[derive(FromMeta)]
+struct Nested {
+    #[darling(default)]
+    part: Flag,
+    #[darling(default)]
+    status: Flag,
+    #[darling(rename = "crate")]
+    runtime: Option<Path>,
+}
+
+/// `column("Name", type, ".json.path")`, with `priority = 1` to show it in wide output only.
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) type_: &'static str,
+    pub(super) path: String,
+    pub(super) priority: Option<i32>,
+}
+
+const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
+
+impl FromMeta for Column {
+    fn from_list(items: &[NestedMeta]) -> darling::Result<Self> {
+        let shape =
+            || Error::custom(r#"write `column("Name", string, ".spec.field")`, for wide output with `, priority = 1`"#);
+        let (name, type_, path, rest) = match items {
+            [name, NestedMeta::Meta(syn::Meta::Path(type_)), path, rest @ ..] => (name, type_, path, rest),
+            _ => return Err(shape()),
+        };
+        let (name, path) =
+            (text(name).ok_or_else(|| shape().with_span(name))?, text(path).ok_or_else(|| shape().with_span(path))?);
+        let Some(known) = COLUMN_TYPES.into_iter().find(|known| type_.is_ident(known)) else {
+            return Err(Error::custom(format!("a column is one of `{}`", COLUMN_TYPES.join("`, `"))).with_span(type_));
+        };
+        if !path.starts_with('.') {
+            return Err(Error::custom("a column's path starts with a dot, such as `.spec.field`").with_span(&items[2]));
+        }
+        let priority = match rest {
+            [] => None,
+            [NestedMeta::Meta(syn::Meta::NameValue(pair))] if pair.path.is_ident("priority") => {
+                Some(i32::from_expr(&pair.value)?)
+            }
+            _ => return Err(shape().with_span(&rest[0])),
+        };
+        Ok(Self { name, type_: known, path, priority })
+    }
+}
+
+fn text(item: &NestedMeta) -> Option<String> {
+    match item {
+        NestedMeta::Lit(syn::Lit::Str(text)) => Some(text.value()),
+        _ => None,
+    }
+}
+
+/// Which of the four forms it is, is said by the words `foreign`, `part` and `status` alone.
+pub(super) fn parse(tokens: TokenStream) -> Result<Args, Mistakes> {
+    let items = NestedMeta::parse_meta_list(tokens)?;
+    let alone = |word: &str| {
+        items.iter().any(|item| matches!(item, NestedMeta::Meta(syn::Meta::Path(path)) if path.is_ident(word)))
+    };
+    if alone("foreign") {
+        Ok(Args::Foreign(Box::new(Foreign::from_list(&items)?)))
+    } else if alone("part") || alone("status") {
+        let nested = Nested::from_list(&items)?;
+        if nested.part.is_present() && nested.status.is_present() {
+            return Err(Error::custom("`part` or `status`: a status is a part that has conditions")
+                .with_span(&nested.part.span())
+                .into());
+        }
+        Ok(Args::Nested { status: nested.status.is_present(), runtime: nested.runtime.into() })
+    } else {
+        Ok(Args::Own(Box::new(Own::from_list(&items)?)))
+    }
+}

@@ -1,0 +1,169 @@
+//! From a checked item to its derives and its `impl Kind`.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+
+use super::args::Column;
+use super::check::{Checked, ForeignKind, Names, OwnKind, Role, Rule, Status};
+use crate::paths::Runtime;
+
+pub(super) fn expand(checked: Checked) -> TokenStream {
+    let Checked { runtime, item, rules, role } = checked;
+    let rules = validations(&rules);
+    match role {
+        Role::Own(kind) => {
+            let base = base(&runtime, true);
+            let root = kube(&runtime, &kind);
+            let impls = own_impls(&runtime, &kind);
+            quote!(#base #root #rules #item #impls)
+        }
+        Role::Foreign(kind) => {
+            let serde = runtime.krate("serde");
+            let serde_text = runtime.krate_text("serde");
+            let impls = foreign_impl(&runtime, &kind, &item.ident);
+            quote! {
+                #[derive(Clone, Debug, #serde::Serialize, #serde::Deserialize)]
+                #[serde(crate = #serde_text, rename_all = "camelCase")]
+                #item
+                #impls
+            }
+        }
+        Role::Part => {
+            let base = base(&runtime, true);
+            quote!(#base #rules #item)
+        }
+        Role::Status => {
+            let base = base(&runtime, false);
+            quote!(#[derive(Default)] #base #rules #item)
+        }
+        Role::Choice => {
+            let derives = derives(&runtime, true);
+            quote!(#[derive(Copy, Eq, PartialOrd, Ord)] #derives #rules #item)
+        }
+    }
+}
+
+/// The derives of a struct of ours, its fields in camelCase.
+fn base(runtime: &Runtime, validated: bool) -> TokenStream {
+    let derives = derives(runtime, validated);
+    quote!(#derives #[serde(rename_all = "camelCase")])
+}
+
+fn derives(runtime: &Runtime, validated: bool) -> TokenStream {
+    let [serde, schemars, garde] = ["serde", "schemars", "garde"].map(|name| runtime.krate(name));
+    let [serde_text, schemars_text] = ["serde", "schemars"].map(|name| runtime.krate_text(name));
+    let validate = validated.then(|| quote!(#[derive(#garde::Validate)] #[garde(allow_unvalidated)]));
+    quote! {
+        #[derive(Clone, Debug, PartialEq, #serde::Serialize, #serde::Deserialize, #schemars::JsonSchema)]
+        #validate
+        #[serde(crate = #serde_text)]
+        #[schemars(crate = #schemars_text)]
+    }
+}
+
+fn validations(rules: &[Rule]) -> Option<TokenStream> {
+    (!rules.is_empty()).then(|| quote!(#[schemars(extend("x-kubernetes-validations" = [#(#rules),*]))]))
+}
+
+/// kube's own derive makes the whole kind and the raw CRD.
+fn kube(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
+    let OwnKind { names, doc, shortnames, categories, columns, status } = kind;
+    let Names { group, version, plural, namespaced, kind } = names;
+    let kind = kind.to_string();
+    let namespaced = namespaced.then(|| quote!(namespaced,));
+    let status = status.as_ref().map(|Status { type_, .. }| {
+        let text = type_.to_token_stream().to_string();
+        quote!(status = #text,)
+    });
+    let columns = columns.iter().map(|Column { name, type_, path, priority }| {
+        let priority = priority.map(|priority| quote!(, priority = #priority));
+        quote!(printcolumn(name = #name, type_ = #type_, json_path = #path #priority))
+    });
+    let krate = runtime.krate("kube");
+    let [kube, k8s_openapi, schemars, serde, serde_json] =
+        ["kube", "k8s_openapi", "schemars", "serde", "serde_json"].map(|name| runtime.krate_text(name));
+    let kube_core = format!("{kube}::core");
+    quote! {
+        #[derive(#krate::CustomResource)]
+        #[kube(
+            group = #group, version = #version, kind = #kind, plural = #plural, #namespaced doc = #doc, #status
+            #(shortname = #shortnames,)* #(category = #categories,)* #(#columns,)* derive = "PartialEq",
+            crates(
+                kube = #kube, kube_core = #kube_core, k8s_openapi = #k8s_openapi,
+                schemars = #schemars, serde = #serde, serde_json = #serde_json
+            )
+        )]
+    }
+}
+
+fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
+    let OwnKind { names, status, .. } = kind;
+    let ident = &names.kind;
+    let [kube, k8s_openapi] = ["kube", "k8s_openapi"].map(|name| runtime.krate(name));
+    let facts = facts(
+        names,
+        quote! {
+            ::core::option::Option::Some(|| #runtime::generate::crd::finished(<#ident as #kube::CustomResourceExt>::crd()))
+        },
+    );
+    let has_status = status.as_ref().map(|Status { type_, conditions }| {
+        let conditions = conditions.as_ref().map_or_else(|| quote!(#runtime::SummaryOnly), ToTokens::to_token_stream);
+        quote! {
+            impl #runtime::HasStatus for #ident {
+                type Status = #type_;
+                type Condition = #conditions;
+
+                fn status(&self) -> ::core::option::Option<&Self::Status> {
+                    self.status.as_ref()
+                }
+            }
+        }
+    });
+    quote! {
+        impl #runtime::Kind for #ident {
+            const INFO: #runtime::KindInfo = #runtime::KindInfo { #facts };
+            type Meta = #k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+            fn meta(&self) -> &Self::Meta {
+                &self.metadata
+            }
+        }
+        #has_status
+    }
+}
+
+fn foreign_impl(runtime: &Runtime, kind: &ForeignKind, ident: &syn::Ident) -> TokenStream {
+    let ForeignKind { names, meta, index, share } = kind;
+    let facts = facts(names, quote!(::core::option::Option::None));
+    let index = index.as_ref().map(|index| {
+        quote! {
+            fn index_key(&self) -> ::core::option::Option<&str> {
+                #index(self)
+            }
+        }
+    });
+    let share = share.as_ref().map(|share| quote!(#share(self, pool);));
+    quote! {
+        impl #runtime::Kind for #ident {
+            const INFO: #runtime::KindInfo = #runtime::KindInfo { #facts };
+            type Meta = #meta;
+
+            fn meta(&self) -> &Self::Meta {
+                &self.metadata
+            }
+
+            #index
+
+            fn share(&mut self, pool: &mut #runtime::store::share::Pool) {
+                self.metadata.share(pool);
+                #share
+            }
+        }
+    }
+}
+
+fn facts(names: &Names, crd: TokenStream) -> TokenStream {
+    let Names { group, version, kind, plural, namespaced } = names;
+    let kind = kind.to_string();
+    quote!(group: #group, version: #version, kind: #kind, plural: #plural, namespaced: #namespaced, crd: #crd)
+}

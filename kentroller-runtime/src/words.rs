@@ -1,0 +1,169 @@
+//! Enums of words that objects carry. The CRD may close the list; the process never does: a word that this build does
+//! not know is kept as it was read, can be shown and compared, and is never acted on.
+
+/// Declares an enum of words with an `Unknown` case.
+///
+/// `words! { pub enum Phase { Open, Shut = "shut" } }` writes `Open` and `shut` in JSON, and the CRD refuses other words.
+/// `words! { pub open enum … }` leaves the CRD open as well.
+#[macro_export]
+macro_rules! words {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($body:tt)* }) => {
+        $crate::words!(@enum [$(#[$meta])*] $vis $name { $($body)* });
+
+        impl $crate::__private::schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut $crate::__private::schemars::SchemaGenerator) -> $crate::__private::schemars::Schema {
+                $crate::__private::schemars::json_schema!({ "type": "string", "enum": Self::WORDS })
+            }
+        }
+
+        impl $crate::__private::garde::Validate for $name {
+            type Context = ();
+
+            fn validate_into(
+                &self,
+                (): &(),
+                mut parent: &mut dyn FnMut() -> $crate::__private::garde::Path,
+                report: &mut $crate::__private::garde::Report,
+            ) {
+                if let Self::Unknown(word) = self {
+                    let known = Self::WORDS.join(", ");
+                    report.append(parent(), $crate::__private::garde::Error::new(format!("`{word}` is not one of {known}")));
+                }
+            }
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis open enum $name:ident { $($body:tt)* }) => {
+        $crate::words!(@enum [$(#[$meta])*] $vis $name { $($body)* });
+
+        impl $crate::__private::schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut $crate::__private::schemars::SchemaGenerator) -> $crate::__private::schemars::Schema {
+                $crate::__private::schemars::json_schema!({ "type": "string" })
+            }
+        }
+
+        impl $crate::__private::garde::Validate for $name {
+            type Context = ();
+
+            fn validate_into(
+                &self,
+                (): &(),
+                _: &mut dyn FnMut() -> $crate::__private::garde::Path,
+                _: &mut $crate::__private::garde::Report,
+            ) {
+            }
+        }
+    };
+    (@enum [$(#[$meta:meta])*] $vis:vis $name:ident {
+        $($(#[$doc:meta])* $variant:ident $(= $word:literal)?),+ $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $vis enum $name {
+            $($(#[$doc])* $variant,)+
+            /// A word that this build does not know, as it was read.
+            Unknown(::std::string::String),
+        }
+
+        impl $name {
+            /// All known words, as they stand in JSON.
+            pub const WORDS: &'static [&'static str] = &[$($crate::words!(@word $variant $($word)?)),+];
+
+            /// The word as it stands in JSON.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $crate::words!(@word $variant $($word)?),)+
+                    Self::Unknown(word) => word,
+                }
+            }
+
+            /// Whether this build knows the word.
+            pub fn is_known(&self) -> bool {
+                !matches!(self, Self::Unknown(_))
+            }
+        }
+
+        impl ::std::convert::From<&str> for $name {
+            fn from(word: &str) -> Self {
+                $(if word == $crate::words!(@word $variant $($word)?) {
+                    return Self::$variant;
+                })+
+                Self::Unknown(word.to_owned())
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl $crate::__private::serde::Serialize for $name {
+            fn serialize<S: $crate::__private::serde::Serializer>(
+                &self,
+                to: S,
+            ) -> ::std::result::Result<S::Ok, S::Error> {
+                to.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> $crate::__private::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::__private::serde::Deserializer<'de>>(
+                from: D,
+            ) -> ::std::result::Result<Self, D::Error> {
+                let word: ::std::borrow::Cow<'de, str> = $crate::__private::serde::Deserialize::deserialize(from)?;
+                Ok(Self::from(word.as_ref()))
+            }
+        }
+    };
+    (@word $variant:ident) => {
+        stringify!($variant)
+    };
+    (@word $variant:ident $word:literal) => {
+        $word
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use garde::Validate as _;
+    use serde_json::json;
+
+    words! {
+        /// Of a door.
+        enum Door { Open, Shut = "shut" }
+    }
+
+    words! {
+        /// Of a wall.
+        open enum Wall { Red }
+    }
+
+    #[test]
+    fn every_word_survives_reading_and_writing() {
+        for (word, known) in [("Open", true), ("shut", true), ("Shut", false), ("", false), ("Ajar", false)] {
+            let door: Door = serde_json::from_value(json!(word)).expect("any word is read");
+            assert_eq!(serde_json::to_value(&door).expect("written"), json!(word));
+            assert_eq!((door.is_known(), door.validate().is_ok()), (known, known), "{word}");
+        }
+        assert!(Wall::from("Green").validate().is_ok());
+    }
+
+    #[test]
+    fn only_the_closed_list_is_in_the_schema() {
+        let schema = |schema: schemars::Schema| schema.to_value();
+        assert_eq!(schema(schemars::schema_for!(Door))["enum"], json!(["Open", "shut"]));
+        assert_eq!(schema(schemars::schema_for!(Wall)).get("enum"), None);
+    }
+}

@@ -1,0 +1,785 @@
+//! From a snapshot to the model: who runs where, what holds whom, what could be bought.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    Blocker, CapacityType, Catalog, InputError, KeptReason, Options, Rule, Snapshot, Warning,
+    cluster::{CPU, Class, DIMS, MEMORY, Matrix, Model, NodeBin, Numbers, PODS, PodUnit, PoolLimit, Tie, Vector, add, vector},
+    eligibility::{Kind, PodRules, claims_of, eviction_cost, kind_of, node_reason},
+    kinds::{self, Source, host_ports},
+    manifest::{
+        Expression, Labels, NodeClaim, NodeSelectorTerm, ObjectName, Operator, PersistentVolume, Pod, RequiredNodeTerms,
+    },
+    requests,
+    rules::{
+        placement::{Needs, Place},
+        pool,
+        terms::{self, Demand, HOSTNAME, Term},
+    },
+};
+
+/// A term of a node's own domain, or a host port, which works like one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Local {
+    Term(Term),
+    Port(String, i32),
+}
+
+/// What is the same for all pods of one shape, namespace, labels and volumes.
+struct Template {
+    needs: usize,
+    /// Terms that the pod owns, by number.
+    owned: Vec<usize>,
+    /// Terms that select the pod, by number.
+    selected: Vec<usize>,
+    ports: Vec<(String, i32)>,
+    request: Vector,
+    rule: Option<Rule>,
+}
+
+/// A pod with what was found out about it.
+struct Seen<'a> {
+    pod: &'a Pod,
+    kind: Kind,
+    node: Option<usize>,
+    template: usize,
+    request: Vector,
+}
+
+pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Model, InputError> {
+    let mut warnings = Vec::new();
+    let mut warn = |object: String, message: String| warnings.push(Warning { object, message });
+    let node_index = index_nodes(snapshot)?;
+    let region = region_of(snapshot, catalog);
+    if snapshot.node_pools.is_empty() {
+        warn(String::new(), "no NodePool is known: nothing can be bought and no node may go".to_owned());
+    }
+    if catalog.types(&region).next().is_none() {
+        warn(String::new(), format!("the catalogue has no prices for region `{region}`: no node may go"));
+    }
+
+    // Dimensions: what pods ask for.
+    let mut asked: BTreeSet<&str> = BTreeSet::new();
+    for pod in &snapshot.pods {
+        for container in pod.spec.shape.containers.iter().chain(&pod.spec.shape.init_containers) {
+            asked.extend(container.resources.requests.keys().chain(container.resources.limits.keys()).map(String::as_str));
+        }
+    }
+    let mut dims = vec!["cpu".to_owned(), "memory".to_owned(), "pods".to_owned()];
+    let others = asked.into_iter().filter(|name| !matches!(*name, "cpu" | "memory" | "pods"));
+    dims.extend(others.take(DIMS - dims.len()).map(str::to_owned));
+
+    let volumes = Volumes::of(snapshot);
+    let namespaces: Option<BTreeMap<String, Labels>> = snapshot
+        .namespaces
+        .as_ref()
+        .map(|list| list.iter().map(|n| (n.metadata.name.clone(), n.metadata.labels.as_ref().clone())).collect());
+
+    // Pods, their templates and terms.
+    let mut needs: Numbers<Needs> = Numbers::new();
+    let mut numbered: Numbers<Term> = Numbers::new();
+    let mut templates: Vec<Template> = Vec::new();
+    let mut cache: BTreeMap<(usize, &str, usize, Vec<RequiredNodeTerms>, Option<Rule>), usize> = BTreeMap::new();
+    let mut sources: Vec<(&str, &Labels)> = Vec::new();
+    let mut seen: Vec<Seen<'_>> = Vec::with_capacity(snapshot.pods.len());
+    let mut names: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for pod in &snapshot.pods {
+        let kind = kind_of(pod);
+        if !names.insert((&pod.metadata.namespace, &pod.metadata.name)) {
+            return Err(InputError {
+                object: format!("Pod {}", pod.metadata.key()),
+                field: "metadata.name".to_owned(),
+                message: "there are two pods of this name; was the same dump given twice?".to_owned(),
+            });
+        }
+        if kind == Kind::Finished {
+            continue;
+        }
+        let node = match pod.spec.node_name.as_str() {
+            "" => None,
+            name => match node_index.get(name) {
+                Some(node) => Some(*node),
+                None => {
+                    warn(format!("Pod {}", pod.metadata.key()), format!("runs on node {name}, which is not known; it is left out"));
+                    continue;
+                }
+            },
+        };
+        let (volume_terms, volume_rule) = volumes.of_pod(pod, options);
+        let shape = &pod.spec.shape;
+        let key = (
+            Arc::as_ptr(shape) as usize,
+            pod.metadata.namespace.as_str(),
+            Arc::as_ptr(&pod.metadata.labels) as usize,
+            volume_terms,
+            volume_rule,
+        );
+        let template = if let Some(template) = cache.get(&key) {
+            *template
+        } else {
+            let own_needs = needs.number(Needs::of(shape, key.3.clone()));
+            let mut rule = volume_rule;
+            let number = u32::try_from(own_needs).unwrap_or(u32::MAX);
+            let owned = terms::of_pod(shape, key.1, &pod.metadata.labels, number, namespaces.as_ref());
+            let owned = owned.unwrap_or_else(|_| {
+                rule = Some(Rule::UnknownConstraint);
+                Vec::new()
+            });
+            let (mut request, unknown) = vector(&requests::of_shape(shape), &dims);
+            request[PODS] = 1;
+            if !unknown.is_empty() {
+                rule = Some(Rule::UnknownConstraint);
+            }
+            templates.push(Template {
+                needs: own_needs,
+                owned: owned.into_iter().map(|term| numbered.number(term)).collect(),
+                selected: Vec::new(),
+                ports: host_ports(shape),
+                request,
+                rule,
+            });
+            sources.push((&pod.metadata.namespace, &pod.metadata.labels));
+            cache.insert(key, templates.len() - 1);
+            templates.len() - 1
+        };
+        let mut request = templates[template].request;
+        if !pod.status.container_statuses.is_empty() {
+            request = vector(&requests::of_pod(pod), &dims).0;
+            request[PODS] = 1;
+        }
+        seen.push(Seen { pod, kind, node, template, request });
+    }
+    let all_terms = numbered.into_values();
+    select(&mut templates, &sources, &all_terms);
+
+    // Nodes.
+    let claims = Claims::of(snapshot);
+    let pools: BTreeMap<&str, usize> =
+        snapshot.node_pools.iter().enumerate().map(|(index, pool)| (pool.metadata.name.as_str(), index)).collect();
+    let mut nodes: Vec<NodeBin> = Vec::with_capacity(snapshot.nodes.len());
+    for node in &snapshot.nodes {
+        let label = |key: &str| node.metadata.labels.get(key).map(String::as_str);
+        let (allocatable, _) = vector(&node.status.allocatable, &dims);
+        let zone = label(pool::ZONE).unwrap_or_default();
+        let instance_type = label(pool::INSTANCE_TYPE).unwrap_or_default();
+        let price = label(pool::CAPACITY_TYPE)
+            .map(CapacityType::of)
+            .and_then(|capacity_type| match capacity_type {
+                // Paid for already, whether it runs or not.
+                CapacityType::Reserved => Some(crate::Money::ZERO),
+                other => catalog.price(&region, instance_type, zone, &other),
+            });
+        nodes.push(NodeBin {
+            name: node.metadata.name.clone(),
+            signature: 0,
+            zone: zone.to_owned(),
+            pool: label(pool::NODE_POOL).and_then(|name| pools.get(name)).copied(),
+            instance_type: instance_type.to_owned(),
+            allocatable,
+            used: [0; DIMS],
+            price,
+            held: None,
+            blockers: Vec::new(),
+            receives: false,
+            pods: Vec::new(),
+            ties: Vec::new(),
+            eviction_cost: 0,
+            utilization: 0,
+            created: node.metadata.creation_timestamp.map_or(0, |at| at.0),
+        });
+    }
+
+    // Wide terms: what they count in each domain, and where that ties a pod to its own.
+    let mut places: Vec<Place> = snapshot
+        .nodes
+        .iter()
+        .map(|node| Place {
+            name: node.metadata.name.clone(),
+            labels: node.metadata.labels.as_ref().clone(),
+            taints: node.spec.taints.clone(),
+            unschedulable: node.spec.unschedulable,
+        })
+        .collect();
+    let needs_values: Vec<Needs> = needs.values().map(|(value, number)| (number, value.clone())).collect::<BTreeMap<_, _>>().into_values().collect();
+    let wide = Wide::of(&seen, &templates, &all_terms, &places, &needs_values);
+
+    // Classes and pods.
+    let rules = PodRules::of(snapshot, options);
+    let mut locals: Numbers<Local> = Numbers::new();
+    let mut classes: Numbers<Class> = Numbers::new();
+    let mut pods: Vec<PodUnit> = Vec::new();
+    let mut class_cache: BTreeMap<(usize, Vec<(usize, Option<&str>)>, Vector), usize> = BTreeMap::new();
+    let mut daemon_pods = 0;
+    for one in &seen {
+        let template = &templates[one.template];
+        if one.kind == Kind::Daemon {
+            daemon_pods += 1;
+        }
+        if let Some(node) = one.node {
+            add(&mut nodes[node].used, &one.request, 1);
+        }
+        let (pins, topology_rule) = wide.pins(one.template, one.node, template, &all_terms);
+        let mut local = |template: &Template| {
+            let mut owned = Vec::new();
+            let mut selected = Vec::new();
+            let mut caps = Vec::new();
+            for term in template.owned.iter().filter(|term| all_terms[**term].key == HOSTNAME) {
+                let number = locals.number(Local::Term(all_terms[*term].clone()));
+                match all_terms[*term].demand {
+                    Demand::Apart => owned.push(number),
+                    Demand::Spread { max_skew, .. } => caps.push((number, max_skew)),
+                    Demand::Together => {}
+                }
+            }
+            for term in template.selected.iter().filter(|term| all_terms[**term].key == HOSTNAME) {
+                selected.push(locals.number(Local::Term(all_terms[*term].clone())));
+            }
+            for (protocol, port) in &template.ports {
+                let number = locals.number(Local::Port(protocol.clone(), *port));
+                owned.push(number);
+                selected.push(number);
+            }
+            for list in [&mut owned, &mut selected] {
+                list.sort_unstable();
+                list.dedup();
+            }
+            caps.sort_unstable();
+            (owned, selected, caps)
+        };
+        let key = (one.template, pins, one.request);
+        let class = if let Some(class) = class_cache.get(&key) {
+            *class
+        } else {
+            let (apart, selected, caps) = local(template);
+            let needs_number = if key.1.is_empty() {
+                template.needs
+            } else {
+                let mut pinned = needs_values[template.needs].clone();
+                pinned.terms.push(RequiredNodeTerms { node_selector_terms: vec![pin(&key.1, &all_terms)] });
+                needs.number(pinned)
+            };
+            let class = classes.number(Class { request: one.request, needs: needs_number, apart, selected, caps });
+            class_cache.insert(key, class);
+            class
+        };
+        if let Some(node) = one.node {
+            nodes[node].ties.push(Tie { term: class, selected: 1, owned: 0 });
+        }
+        match one.kind {
+            Kind::Workload | Kind::Pending => {
+                let index = pods.len();
+                pods.push(PodUnit {
+                    name: one.pod.metadata.key(),
+                    class,
+                    node: one.node,
+                    eviction_cost: eviction_cost(one.pod),
+                    ghost: one.node.is_none(),
+                });
+                if let Some(node) = one.node {
+                    nodes[node].pods.push(index);
+                    nodes[node].eviction_cost += eviction_cost(one.pod).max(0);
+                    let rule = rules.holds(one.pod).or(template.rule).or(topology_rule);
+                    if let Some(rule) = rule {
+                        nodes[node].blockers.push(Blocker { pod: one.pod.metadata.key(), rule });
+                    }
+                }
+            }
+            Kind::Daemon => {
+                let held = one.pod.metadata.deletion_timestamp.is_none()
+                    && one.pod.metadata.annotations.get("karpenter.sh/do-not-disrupt").is_some()
+                    && rules.holds(one.pod) == Some(Rule::DoNotDisrupt);
+                if let (Some(node), true) = (one.node, held) {
+                    nodes[node].blockers.push(Blocker { pod: one.pod.metadata.key(), rule: Rule::DoNotDisrupt });
+                }
+            }
+            Kind::Terminating => {
+                // Its successor is another pod; the node is left alone until it is gone.
+                if let Some(node) = one.node {
+                    nodes[node].blockers.push(Blocker { pod: one.pod.metadata.key(), rule: Rule::Terminating });
+                }
+            }
+            Kind::Finished => {}
+        }
+    }
+    let terms_count = locals.len();
+    let port_numbers: BTreeMap<(String, i32), usize> = locals
+        .values()
+        .filter_map(|(local, number)| match local {
+            Local::Port(protocol, port) => Some(((protocol.clone(), *port), number)),
+            Local::Term(_) => None,
+        })
+        .collect();
+    let classes = classes.into_values();
+    // Until now a tie held the class of a pod: count its terms.
+    for node in &mut nodes {
+        let mut counts: BTreeMap<usize, Tie> = BTreeMap::new();
+        for tie in std::mem::take(&mut node.ties) {
+            let class = &classes[tie.term];
+            for term in &class.selected {
+                counts.entry(*term).or_insert(Tie { term: *term, ..Tie::default() }).selected += 1;
+            }
+            for term in &class.apart {
+                counts.entry(*term).or_insert(Tie { term: *term, ..Tie::default() }).owned += 1;
+            }
+        }
+        node.ties = counts.into_values().collect();
+    }
+    let needs = needs.into_values();
+
+    // What holds each node.
+    for (index, node) in snapshot.nodes.iter().enumerate() {
+        let bin = &mut nodes[index];
+        let claim = claims.of_node(node);
+        let node_pool = bin.pool.map(|pool| &snapshot.node_pools[pool]);
+        let deleting = node.metadata.deletion_timestamp.is_some() || claim.is_some_and(|c| c.metadata.deletion_timestamp.is_some());
+        bin.held = node_reason(node, claim, node_pool, snapshot.now, options, bin.pods.is_empty());
+        let over = (0..dims.len()).find(|dim| bin.used[*dim] > bin.allocatable[*dim]);
+        if let (None, Some(dim)) = (&bin.held, over) {
+            let detail = format!("its pods ask for {} of {}, it has {}", bin.used[dim], dims[dim], bin.allocatable[dim]);
+            warn(format!("Node {}", bin.name), format!("{detail}; it is left alone"));
+            bin.held = Some((KeptReason::OverAllocatable, detail));
+        }
+        if bin.held.is_none() && bin.price.is_none() {
+            let detail = format!("no price for {} in zone `{}` of region `{region}`", bin.instance_type, bin.zone);
+            bin.held = Some((KeptReason::PriceUnknown, detail));
+        }
+        if bin.held.is_none() && !bin.blockers.is_empty() {
+            let first = &bin.blockers[0];
+            let detail = match bin.blockers.len() {
+                1 => format!("pod {}: {}", first.pod, first.rule),
+                n => format!("pod {}: {}, and {} more", first.pod, first.rule, n - 1),
+            };
+            bin.held = Some((KeptReason::BlockedByPods, detail));
+        }
+        let drifted = claim.is_some_and(|claim| claim.status.is("Drifted"));
+        let ours = claim.is_some() && node_pool.is_some();
+        let initialized = claim.is_some_and(|claim| claim.status.is("Initialized"))
+            || node.metadata.labels.get("karpenter.sh/initialized").is_some_and(|value| value == "true");
+        bin.receives = !deleting
+            && !node.spec.unschedulable
+            && node.status.is_ready()
+            && !options.reserved_nodes.contains(&bin.name)
+            && over.is_none()
+            && if ours {
+                initialized && !drifted && !expires_soon(claim, snapshot) && !settling(claim, node_pool)
+            } else {
+                // A node of another autoscaler may vanish on that one's terms.
+                !is_autoscaled_elsewhere(&node.metadata.labels)
+            };
+        bin.utilization = [CPU, MEMORY]
+            .map(|dim| if bin.allocatable[dim] > 0 { bin.used[dim] * 1000 / bin.allocatable[dim] } else { 1000 })
+            .into_iter()
+            .max()
+            .unwrap_or(0);
+    }
+
+    // New nodes.
+    let mut keys: BTreeSet<String> = needs.iter().flat_map(|needs| needs.keys().map(str::to_owned).collect::<Vec<_>>()).collect();
+    keys.insert("kubernetes.io/os".to_owned());
+    let zones: BTreeSet<String> = nodes.iter().filter(|node| !node.zone.is_empty()).map(|node| node.zone.clone()).collect();
+    let mut learned: BTreeMap<String, Vector> = BTreeMap::new();
+    for node in &nodes {
+        let Some(pool) = node.pool else { continue };
+        let of_pool = learned.entry(snapshot.node_pools[pool].metadata.name.clone()).or_insert([i64::MAX; DIMS]);
+        for (dim, least) in of_pool.iter_mut().enumerate() {
+            let told = dims.get(dim).is_some_and(|name| name == "ephemeral-storage" || name.starts_with("hugepages-"));
+            *least = if told { (*least).min(node.allocatable[dim]) } else { 0 };
+        }
+    }
+    let source = Source { snapshot, catalog, region: &region, dims: &dims, keys: &keys, zones: &zones, learned: &learned };
+    let mut kinds = source.kinds(&mut warnings);
+    kinds.retain(|kind| !wide.brings_a_domain(kind, &needs_values, &all_terms));
+
+    // Signatures: places that no pod can tell apart.
+    let by_name = needs.iter().any(Needs::asks_for_names);
+    let mut signatures: Numbers<Place> = Numbers::new();
+    let mut signature = |mut place: Place| {
+        place.labels.retain(|key, _| keys.contains(key));
+        if !by_name {
+            place.name.clear();
+        }
+        signatures.number(place)
+    };
+    for (node, place) in nodes.iter_mut().zip(places.drain(..)) {
+        node.signature = signature(place);
+    }
+    for kind in &mut kinds {
+        kind.signature = signature(kind.place.clone());
+    }
+    let signatures = signatures.into_values();
+    let mut admits = Matrix::new(needs.len(), signatures.len());
+    for (row, needs) in needs.iter().enumerate() {
+        for (column, place) in signatures.iter().enumerate() {
+            if needs.admits(place) == Some(true) {
+                admits.set(row, column);
+            }
+        }
+    }
+    for kind in &mut kinds {
+        // Ports that no pod asks for cannot collide.
+        kind.daemon_ports.retain(|port| port_numbers.contains_key(port));
+    }
+    let kind_ports: Vec<Vec<Tie>> = kinds
+        .iter()
+        .map(|kind| {
+            let ports = kind.daemon_ports.iter().filter_map(|port| port_numbers.get(port));
+            ports.map(|term| Tie { term: *term, selected: 1, owned: 1 }).collect()
+        })
+        .collect();
+    for (kind, ties) in kinds.iter_mut().zip(kind_ports) {
+        kind.ties = ties;
+    }
+    let limits = limits_of(snapshot);
+    warnings.sort();
+    warnings.dedup();
+    let workload_pods = pods.iter().filter(|pod| pod.node.is_some()).count();
+    Ok(Model {
+        region,
+        dims,
+        nodes,
+        classes,
+        pods,
+        kinds,
+        needs,
+        admits,
+        terms: terms_count,
+        warnings,
+        workload_pods,
+        daemon_pods,
+        limits,
+    })
+}
+
+fn index_nodes(snapshot: &Snapshot) -> Result<BTreeMap<&str, usize>, InputError> {
+    let mut index = BTreeMap::new();
+    for (at, node) in snapshot.nodes.iter().enumerate() {
+        if index.insert(node.metadata.name.as_str(), at).is_some() {
+            return Err(InputError {
+                object: format!("Node {}", node.metadata.name),
+                field: "metadata.name".to_owned(),
+                message: "there are two nodes of this name; was the same dump given twice?".to_owned(),
+            });
+        }
+    }
+    Ok(index)
+}
+
+/// The region of most nodes; else the only one of the catalogue.
+fn region_of(snapshot: &Snapshot, catalog: &Catalog) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in &snapshot.nodes {
+        if let Some(region) = node.metadata.labels.get(pool::REGION) {
+            *counts.entry(region).or_default() += 1;
+        }
+    }
+    let most = counts.into_iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(*name)));
+    if let Some((region, _)) = most {
+        return region.to_owned();
+    }
+    let mut regions = catalog.regions();
+    match (regions.next(), regions.next()) {
+        (Some(only), None) => only.to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// NodeClaims by what ties them to nodes.
+struct Claims<'a> {
+    by_node: BTreeMap<&'a str, &'a NodeClaim>,
+    by_provider: BTreeMap<&'a str, &'a NodeClaim>,
+}
+
+impl<'a> Claims<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let claims = snapshot.node_claims.iter();
+        Self {
+            by_node: claims.clone().map(|claim| (claim.status.node_name.as_str(), claim)).filter(|(n, _)| !n.is_empty()).collect(),
+            by_provider: claims.map(|claim| (claim.status.provider_id.as_str(), claim)).filter(|(n, _)| !n.is_empty()).collect(),
+        }
+    }
+
+    fn of_node(&self, node: &crate::manifest::Node) -> Option<&'a NodeClaim> {
+        self.by_node
+            .get(node.metadata.name.as_str())
+            .or_else(|| self.by_provider.get(node.spec.provider_id.as_str()).filter(|_| !node.spec.provider_id.is_empty()))
+            .copied()
+    }
+}
+
+/// Within 48 hours of its expiry: pods moved there would move again soon.
+fn expires_soon(claim: Option<&NodeClaim>, snapshot: &Snapshot) -> bool {
+    claim.is_some_and(|claim| {
+        let span = match claim.spec.expire_after.as_deref() {
+            None | Some("Never" | "") => return false,
+            Some(text) => crate::moment::parse_span(text),
+        };
+        match (span, claim.metadata.creation_timestamp) {
+            (Some(span), Some(created)) => created.0 + span - snapshot.now.0 < 48 * 3600,
+            _ => false,
+        }
+    })
+}
+
+/// Inside its consolidateAfter window: Karpenter refuses such a destination, unless the pool never consolidates.
+fn settling(claim: Option<&NodeClaim>, node_pool: Option<&crate::manifest::NodePool>) -> bool {
+    let (Some(claim), Some(node_pool)) = (claim, node_pool) else { return false };
+    let after = node_pool.spec.disruption.consolidate_after.as_str();
+    let waits = crate::moment::parse_span(after).is_some_and(|span| span > 0);
+    waits && node_pool.spec.replicas.is_none() && !claim.status.is("Consolidatable")
+}
+
+fn is_autoscaled_elsewhere(labels: &Labels) -> bool {
+    ["eks.amazonaws.com/nodegroup", "alpha.eksctl.io/nodegroup-name", "provisioner.cast.ai/managed-by", "cloud.google.com/gke-nodepool"]
+        .iter()
+        .any(|key| labels.contains_key(*key))
+}
+
+/// A term that says "the domains where the pod is now".
+fn pin(pins: &[(usize, Option<&str>)], all_terms: &[Term]) -> NodeSelectorTerm {
+    let mut expressions: Vec<Expression> = pins
+        .iter()
+        .map(|(term, value)| Expression {
+            key: all_terms[*term].key.clone(),
+            operator: if value.is_some() { Operator::In } else { Operator::DoesNotExist },
+            values: value.iter().map(|value| (*value).to_owned()).collect(),
+        })
+        .collect();
+    expressions.sort();
+    expressions.dedup();
+    NodeSelectorTerm { match_expressions: expressions, match_fields: Vec::new() }
+}
+
+/// Finds for each template the terms that select it.
+fn select(templates: &mut [Template], sources: &[(&str, &Labels)], all_terms: &[Term]) {
+    // Most selectors name a label and its value; only those whose first pair the pod has are tried.
+    let mut by_pair: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    let mut others = Vec::new();
+    for (number, term) in all_terms.iter().enumerate() {
+        match term.selector.match_labels.iter().next() {
+            Some((key, value)) => by_pair.entry((key, value)).or_default().push(number),
+            None => others.push(number),
+        }
+    }
+    for (template, (namespace, labels)) in templates.iter_mut().zip(sources) {
+        let pairs = labels.iter().filter_map(|(key, value)| by_pair.get(&(key.as_str(), value.as_str())));
+        let tried = pairs.flatten().chain(&others);
+        template.selected = tried.copied().filter(|term| all_terms[*term].selects(namespace, labels)).collect();
+        template.selected.sort_unstable();
+    }
+}
+
+/// Terms over domains wider than a node: counts per domain.
+struct Wide<'a> {
+    /// By term: for each domain how many pods it selects and how many own it.
+    counts: BTreeMap<usize, BTreeMap<&'a str, (i64, i64)>>,
+    /// By term: the value of its key on each node, where the node counts.
+    values: BTreeMap<&'a str, Vec<Option<&'a str>>>,
+}
+
+impl<'a> Wide<'a> {
+    fn of(seen: &[Seen<'_>], templates: &[Template], all_terms: &'a [Term], places: &'a [Place], needs: &[Needs]) -> Self {
+        let wide: Vec<usize> = (0..all_terms.len()).filter(|term| all_terms[*term].key != HOSTNAME).collect();
+        let mut values: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
+        let mut counts: BTreeMap<usize, BTreeMap<&str, (i64, i64)>> = BTreeMap::new();
+        let mut eligible: BTreeMap<(u32, bool, bool, &str), Vec<bool>> = BTreeMap::new();
+        for term in wide {
+            let key = all_terms[term].key.as_str();
+            let of_key = values
+                .entry(key)
+                .or_insert_with(|| places.iter().map(|place| place.labels.get(key).map(String::as_str)).collect());
+            let domains = counts.entry(term).or_default();
+            if let Demand::Spread { honor_affinity, honor_taints, needs: owner, .. } = all_terms[term].demand {
+                let counted = eligible.entry((owner, honor_affinity, honor_taints, key)).or_insert_with(|| {
+                    let owner = needs.get(owner as usize);
+                    places.iter().map(|place| counts_for(owner, honor_affinity, honor_taints, place)).collect()
+                });
+                for (value, counted) in of_key.iter().zip(counted.iter()) {
+                    if let (Some(value), true) = (value, *counted) {
+                        domains.entry(*value).or_default();
+                    }
+                }
+            }
+        }
+        for one in seen {
+            let Some(node) = one.node else { continue };
+            let template = &templates[one.template];
+            for term in template.selected.iter().filter(|term| all_terms[**term].key != HOSTNAME) {
+                let spread = matches!(all_terms[*term].demand, Demand::Spread { .. });
+                let Some(value) = values[all_terms[*term].key.as_str()][node] else { continue };
+                let Some(domains) = counts.get_mut(term) else { continue };
+                if !spread {
+                    domains.entry(value).or_default().0 += 1;
+                } else if one.kind != Kind::Terminating {
+                    // A pod outside the domains that count is not counted.
+                    if let Some(count) = domains.get_mut(value) {
+                        count.0 += 1;
+                    }
+                }
+            }
+            for term in template.owned.iter().filter(|term| all_terms[**term].key != HOSTNAME) {
+                let Some(value) = values[all_terms[*term].key.as_str()][node] else { continue };
+                if let Some(domains) = counts.get_mut(term) {
+                    if matches!(all_terms[*term].demand, Demand::Spread { .. }) {
+                        if let Some(count) = domains.get_mut(value) {
+                            count.1 += 1;
+                        }
+                    } else {
+                        domains.entry(value).or_default().1 += 1;
+                    }
+                }
+            }
+        }
+        Self { counts, values }
+    }
+
+    /// The domains that a pod keeps when it moves, or the rule that holds it.
+    ///
+    /// Whoever owns or is selected by a wide term stays in its domain: no count changes, so that nothing that holds breaks.
+    fn pins(&self, _: usize, node: Option<usize>, template: &Template, all_terms: &[Term]) -> (Vec<(usize, Option<&'a str>)>, Option<Rule>) {
+        let mut pins = Vec::new();
+        let mut rule = None;
+        let Some(node) = node else { return (pins, rule) };
+        let owned = template.owned.iter().map(|term| (*term, true));
+        let selected = template.selected.iter().map(|term| (*term, false));
+        for (term, owns) in owned.chain(selected) {
+            let of = &all_terms[term];
+            if of.key == HOSTNAME {
+                if owns && of.demand == Demand::Together {
+                    rule = Some(Rule::AffinityElsewhere);
+                }
+                continue;
+            }
+            let Some(value) = self.values[of.key.as_str()][node] else {
+                match of.demand {
+                    Demand::Apart => pins.push((term, None)),
+                    _ if owns => rule = Some(Rule::AffinityElsewhere),
+                    _ => pins.push((term, None)),
+                }
+                continue;
+            };
+            pins.push((term, Some(value)));
+            let counts = &self.counts[&term];
+            let (here, owners) = counts.get(value).copied().unwrap_or_default();
+            let itself = i64::from(template.selected.contains(&term));
+            match of.demand {
+                Demand::Apart => {
+                    let own = i64::from(template.owned.contains(&term));
+                    if (owns && here - itself > 0) || (!owns && owners - own > 0) {
+                        rule = Some(Rule::AffinityElsewhere);
+                    }
+                }
+                Demand::Together if owns => {
+                    let anywhere: i64 = counts.values().map(|(selected, _)| selected).sum();
+                    let alone_and_first = itself == 1 && anywhere == 1;
+                    if here - itself < 1 && !alone_and_first {
+                        rule = Some(Rule::AffinityElsewhere);
+                    }
+                }
+                Demand::Together => {}
+                Demand::Spread { max_skew, min_domains, .. } if owns => {
+                    let known = i64::try_from(counts.len()).unwrap_or(i64::MAX);
+                    let others = counts.iter().filter(|(domain, _)| **domain != value).map(|(_, (n, _))| *n).min();
+                    let least = if known < min_domains { 0 } else { others.unwrap_or(i64::MAX).min(here - itself) };
+                    if !counts.contains_key(value) || here - least > max_skew {
+                        rule = Some(Rule::SpreadBroken);
+                    }
+                }
+                Demand::Spread { .. } => {}
+            }
+        }
+        pins.sort();
+        pins.dedup();
+        (pins, rule)
+    }
+
+    /// Whether a new node would open a domain of a spread that has none of its pods: the least count would fall to nothing.
+    fn brings_a_domain(&self, kind: &kinds::NewKind, needs: &[Needs], all_terms: &[Term]) -> bool {
+        let mut told: BTreeMap<(u32, bool, bool), bool> = BTreeMap::new();
+        self.counts.iter().any(|(term, domains)| {
+            let Demand::Spread { honor_affinity, honor_taints, needs: owner, .. } = all_terms[*term].demand else { return false };
+            let Some(value) = kind.place.labels.get(&all_terms[*term].key) else { return false };
+            if domains.contains_key(value.as_str()) || domains.values().all(|(selected, _)| *selected == 0) {
+                return false;
+            }
+            *told
+                .entry((owner, honor_affinity, honor_taints))
+                .or_insert_with(|| counts_for(needs.get(owner as usize), honor_affinity, honor_taints, &kind.place))
+        })
+    }
+}
+
+/// Whether a node is in a domain of a spread, by the policies of the constraint.
+fn counts_for(owner: Option<&Needs>, honor_affinity: bool, honor_taints: bool, place: &Place) -> bool {
+    let Some(owner) = owner else { return true };
+    (!honor_affinity || owner.selects(place) != Some(false)) && (!honor_taints || owner.tolerates_all(place))
+}
+
+/// Persistent volumes, as far as they hold pods.
+struct Volumes<'a> {
+    claims: BTreeMap<ObjectName, &'a str>,
+    volumes: BTreeMap<&'a str, &'a PersistentVolume>,
+}
+
+impl<'a> Volumes<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        Self {
+            claims: snapshot
+                .persistent_volume_claims
+                .iter()
+                .map(|claim| (claim.metadata.key(), claim.spec.volume_name.as_str()))
+                .collect(),
+            volumes: snapshot.persistent_volumes.iter().map(|volume| (volume.metadata.name.as_str(), volume)).collect(),
+        }
+    }
+
+    fn of_pod(&self, pod: &Pod, options: &Options) -> (Vec<RequiredNodeTerms>, Option<Rule>) {
+        let mut terms = Vec::new();
+        let mut rule = None;
+        for claim in claims_of(pod) {
+            match self.claims.get(&claim).and_then(|volume| self.volumes.get(volume)) {
+                None => rule = Some(Rule::VolumeUnknown),
+                Some(volume) => {
+                    let of_a_node = volume.spec.local.is_some() || volume.spec.host_path.is_some();
+                    if of_a_node && options.aggressive.ignore_local_persistent_volumes {
+                        continue;
+                    }
+                    if of_a_node {
+                        rule = rule.or(Some(Rule::LocalVolume));
+                    }
+                    terms.extend(volume.spec.node_affinity.required.clone());
+                }
+            }
+        }
+        terms.sort();
+        terms.dedup();
+        (terms, rule)
+    }
+}
+
+fn limits_of(snapshot: &Snapshot) -> Vec<PoolLimit> {
+    let mut used: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
+    for node in snapshot.nodes.iter().filter(|node| node.metadata.deletion_timestamp.is_none()) {
+        if let Some(pool) = node.metadata.labels.get(pool::NODE_POOL) {
+            let of = used.entry(pool).or_default();
+            let capacity = if node.status.capacity.is_empty() { &node.status.allocatable } else { &node.status.capacity };
+            of.0 += capacity.get("cpu").map_or(0, |q| q.milli());
+            of.1 += capacity.get("memory").map_or(0, |q| q.units());
+            of.2 += 1;
+        }
+    }
+    snapshot
+        .node_pools
+        .iter()
+        .map(|pool| {
+            let (milli_cpu, bytes, nodes) = used.get(pool.metadata.name.as_str()).copied().unwrap_or_default();
+            let limit = |name: &str| pool.spec.limits.get(name);
+            PoolLimit {
+                milli_cpu: limit("cpu").map(|limit| limit.milli() - milli_cpu),
+                bytes: limit("memory").map(|limit| limit.units() - bytes),
+                nodes: limit("nodes").map(|limit| limit.units() - nodes),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,210 @@
+//! The model of a cluster: integers, pods grouped into classes, nodes as bins.
+use std::collections::BTreeMap;
+
+use crate::{
+    Blocker, KeptReason, Money, Warning,
+    kinds::NewKind,
+    manifest::{ObjectName, Resources},
+    rules::placement::Needs,
+};
+
+/// Dimensions of a bin. Cpu, memory and pods always; the rest are the resources that pods ask for, in order of name.
+pub(crate) const DIMS: usize = 8;
+pub(crate) const CPU: usize = 0;
+pub(crate) const MEMORY: usize = 1;
+pub(crate) const PODS: usize = 2;
+
+/// Amounts by dimension. Units: milli-cpu, bytes, pieces.
+pub(crate) type Vector = [i64; DIMS];
+
+/// A cluster as the search sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub region: String,
+    /// The resource of each dimension in use.
+    pub dims: Vec<String>,
+    pub nodes: Vec<NodeBin>,
+    pub classes: Vec<Class>,
+    pub pods: Vec<PodUnit>,
+    pub kinds: Vec<NewKind>,
+    pub needs: Vec<Needs>,
+    /// By needs and by signature of a place: whether it may go there.
+    pub admits: Matrix,
+    pub terms: usize,
+    pub warnings: Vec<Warning>,
+    pub workload_pods: usize,
+    pub daemon_pods: usize,
+    /// How much of each pool's limits is left, by pool.
+    pub limits: Vec<PoolLimit>,
+}
+
+/// A pod of the workload, running or waiting.
+#[derive(Debug)]
+pub(crate) struct PodUnit {
+    pub name: ObjectName,
+    pub class: usize,
+    /// `None`: waits for a node.
+    pub node: Option<usize>,
+    /// Does not run here: it waits for a node, or will once its own is gone.
+    pub ghost: bool,
+    /// Thousandths of an ordinary pod's.
+    pub eviction_cost: i64,
+}
+
+/// Pods that no rule can tell apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Class {
+    pub request: Vector,
+    pub needs: usize,
+    /// Terms of a node's own domain (also host ports) that the pod owns: none of the pods they select beside it.
+    pub apart: Vec<usize>,
+    /// Terms that select the pod, whoever owns them.
+    pub selected: Vec<usize>,
+    /// Terms that cap the selected pods of a node, with the cap.
+    pub caps: Vec<(usize, i64)>,
+}
+
+/// Counts of one term on one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tie {
+    pub term: usize,
+    pub selected: i64,
+    pub owned: i64,
+}
+
+/// A node that exists.
+#[derive(Debug)]
+pub(crate) struct NodeBin {
+    pub name: String,
+    pub signature: usize,
+    pub zone: String,
+    pub pool: Option<usize>,
+    pub instance_type: String,
+    pub allocatable: Vector,
+    /// What all its pods ask for, DaemonSet pods included.
+    pub used: Vector,
+    pub price: Option<Money>,
+    /// Why it stays whatever happens; `None` when it may go.
+    pub held: Option<(KeptReason, String)>,
+    pub blockers: Vec<Blocker>,
+    /// Whether it may be given pods.
+    pub receives: bool,
+    /// Workload pods that run on it, as indices of [`Model::pods`].
+    pub pods: Vec<usize>,
+    pub ties: Vec<Tie>,
+    pub eviction_cost: i64,
+    pub utilization: i64,
+    pub created: i64,
+}
+
+/// What a NodePool's limits leave.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PoolLimit {
+    pub milli_cpu: Option<i64>,
+    pub bytes: Option<i64>,
+    pub nodes: Option<i64>,
+}
+
+/// A dense matrix of bits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Matrix {
+    columns: usize,
+    bits: Vec<u64>,
+}
+
+impl Matrix {
+    pub(crate) fn new(rows: usize, columns: usize) -> Self {
+        Self { columns, bits: vec![0; (rows * columns).div_ceil(64)] }
+    }
+
+    pub(crate) fn set(&mut self, row: usize, column: usize) {
+        let at = row * self.columns + column;
+        self.bits[at / 64] |= 1 << (at % 64);
+    }
+
+    pub(crate) fn get(&self, row: usize, column: usize) -> bool {
+        let at = row * self.columns + column;
+        self.bits[at / 64] & (1 << (at % 64)) != 0
+    }
+}
+
+pub(crate) fn fits(request: &Vector, free: &Vector) -> bool {
+    request.iter().zip(free).all(|(request, free)| *request == 0 || request <= free)
+}
+
+pub(crate) fn add(to: &mut Vector, request: &Vector, times: i64) {
+    for (sum, request) in to.iter_mut().zip(request) {
+        *sum += request * times;
+    }
+}
+
+/// How many of a request a bin still takes.
+pub(crate) fn times(request: &Vector, free: &Vector) -> i64 {
+    let mut most = i64::MAX;
+    for (request, free) in request.iter().zip(free) {
+        if *request > 0 {
+            if free < request {
+                return 0;
+            }
+            most = most.min(free / request);
+        }
+    }
+    most
+}
+
+/// Resource amounts as a vector; what has no dimension is returned by name.
+pub(crate) fn vector(resources: &Resources, dims: &[String]) -> (Vector, Vec<String>) {
+    let mut vector = [0; DIMS];
+    let mut rest = Vec::new();
+    for (name, quantity) in resources {
+        match dims.iter().position(|dim| dim == name) {
+            Some(CPU) => vector[CPU] = quantity.milli(),
+            Some(dim) => vector[dim] = quantity.units(),
+            None if quantity.units() > 0 => rest.push(name.clone()),
+            None => {}
+        }
+    }
+    (vector, rest)
+}
+
+/// A vector as resource amounts.
+pub(crate) fn resources(vector: &Vector, dims: &[String]) -> Resources {
+    let amounts = dims.iter().enumerate().filter(|(dim, _)| vector[*dim] > 0);
+    amounts
+        .map(|(dim, name)| {
+            let amount = vector[dim];
+            (name.clone(), if dim == CPU { crate::Quantity::thousandths(amount) } else { crate::Quantity::whole(amount) })
+        })
+        .collect()
+}
+
+/// Numbers values in the order in which they come.
+#[derive(Debug)]
+pub(crate) struct Numbers<T> {
+    by_value: BTreeMap<T, usize>,
+}
+
+impl<T: Ord + Clone> Numbers<T> {
+    pub(crate) const fn new() -> Self {
+        Self { by_value: BTreeMap::new() }
+    }
+
+    pub(crate) fn number(&mut self, value: T) -> usize {
+        let next = self.by_value.len();
+        *self.by_value.entry(value).or_insert(next)
+    }
+
+    pub(crate) fn into_values(self) -> Vec<T> {
+        let mut values: Vec<(usize, T)> = self.by_value.into_iter().map(|(value, number)| (number, value)).collect();
+        values.sort_by_key(|(number, _)| *number);
+        values.into_iter().map(|(_, value)| value).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_value.len()
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&T, usize)> {
+        self.by_value.iter().map(|(value, number)| (value, *number))
+    }
+}

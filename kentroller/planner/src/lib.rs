@@ -1,0 +1,38 @@
+//! The cheapest set of nodes for a cluster, as plain values.
+//!
+//! In: a [`Snapshot`] of the cluster, a [`Catalog`] of what can be bought, [`Options`] of a claim and a [`Budget`].
+//! Out: a [`Plan`] of waves. Nothing here reads a clock, a file or a network.
+mod budget;
+mod build;
+mod catalog;
+mod cluster;
+mod eligibility;
+mod improve;
+mod kinds;
+pub mod manifest;
+mod moment;
+mod money;
+mod options;
+mod plan;
+mod planner;
+mod quantity;
+pub mod requests;
+mod rules;
+mod snapshot;
+mod state;
+mod waiting;
+mod waves;
+
+pub use budget::{Budget, Steps};
+pub use catalog::{CapacityType, Catalog, CatalogError, InstanceType, Offer, Priced};
+pub use moment::{Moment, parse_span};
+pub use money::{HOURS_A_MONTH, Money, Percent};
+pub use options::{
+    Aggressive, EvictionRule, EvictionTarget, Headroom, Mode, MoveLimit, Options, Scope, SortBy, Strictness,
+};
+pub use plan::{
+    Advice, Blocker, CurvePoint, Kept, KeptReason, LowerBound, Move, NewNode, Nothing, Offering, Plan, Rule, Wave,
+};
+pub use planner::plan;
+pub use quantity::{Quantity, QuantityError};
+pub use snapshot::{InputError, Snapshot, Warning};

@@ -1,0 +1,152 @@
+//! Kubernetes and Karpenter objects as they come over the wire, reduced to the fields that planning reads.
+//!
+//! Lenient about fields that are unknown or null, strict about quantities and times.
+mod karpenter;
+mod node;
+mod pod;
+mod selector;
+mod storage;
+mod workload;
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+pub use karpenter::{
+    Budget as DisruptionBudget, Disruption, NodeClaim, NodeClaimSpec, NodeClaimStatus, NodeClassRef, NodeOverlay,
+    NodeOverlaySpec, NodePool, NodePoolSpec, NodePoolStatus, PoolTemplate, PoolTemplateSpec, Requirement, TemplateMeta,
+};
+pub use node::{Condition, Effect, Node, NodeSpec, NodeStatus, Taint};
+pub use pod::{
+    Affinity, Container, ContainerState, Interner, NodeAffinity, Pod, PodAffinity, PodAffinityTerm, PodShape, PodSpec,
+    PodStatus, Port, PreferredNodeTerm, RequiredNodeTerms, ResourceList, Resources, SpreadConstraint, Toleration, Volume,
+    WeightedPodTerm,
+};
+pub use selector::{Expression, LabelSelector, NodeSelectorTerm, Operator};
+pub use storage::{
+    CsiDriver, CsiNode, CsiNodeSpec, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec,
+    PersistentVolumeSpec, VolumeNodeAffinity,
+};
+pub use workload::{
+    DaemonSet, DaemonSetSpec, Namespace, PdbSpec, PdbStatus, PodDisruptionBudget, PodTemplate, PodTemplateMeta,
+};
+
+/// Labels or annotations.
+pub type Labels = BTreeMap<String, String>;
+
+/// Prefixes of the annotations that planning reads; the rest (some of them kilobytes long) is dropped while decoding.
+const ANNOTATIONS: [&str; 8] = [
+    "karpenter.sh/",
+    "cluster-autoscaler.kubernetes.io/",
+    "controller.kubernetes.io/",
+    "kubernetes.io/config.",
+    "autoscaling.cast.ai/",
+    "kentroller.cast.ai/",
+    "rebalancing.cast.ai/",
+    "live.cast.ai/",
+];
+
+/// The metadata of any object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub namespace: String,
+    #[serde(deserialize_with = "or_default")]
+    pub uid: String,
+    #[serde(deserialize_with = "shared_or_default")]
+    pub labels: Arc<Labels>,
+    /// Only those whose prefix planning reads.
+    #[serde(deserialize_with = "known_annotations")]
+    pub annotations: Labels,
+    #[serde(deserialize_with = "or_default")]
+    pub owner_references: Vec<Owner>,
+    pub creation_timestamp: Option<crate::Moment>,
+    pub deletion_timestamp: Option<crate::Moment>,
+}
+
+impl Meta {
+    /// The owner that controls this object.
+    pub fn controller(&self) -> Option<&Owner> {
+        self.owner_references.iter().find(|owner| owner.controller)
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> ObjectName {
+        ObjectName { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
+    /// A mark that may stand as a label or as an annotation.
+    pub fn mark(&self, key: &str) -> Option<&str> {
+        self.annotations.get(key).or_else(|| self.labels.get(key)).map(String::as_str)
+    }
+}
+
+/// An owner reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Owner {
+    #[serde(deserialize_with = "or_default")]
+    pub kind: String,
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub uid: String,
+    #[serde(deserialize_with = "or_default")]
+    pub controller: bool,
+}
+
+/// Namespace and name of an object, shown as `namespace/name`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+    }
+}
+
+impl Serialize for ObjectName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A field that may be null means the same as one that is absent.
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
+fn shared_or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<Arc<T>, D::Error> {
+    or_default(from).map(Arc::new)
+}
+
+fn known_annotations<'de, D: Deserializer<'de>>(from: D) -> Result<Labels, D::Error> {
+    struct Known;
+    impl<'de> serde::de::Visitor<'de> for Known {
+        type Value = Labels;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("annotations")
+        }
+        fn visit_unit<E>(self) -> Result<Labels, E> {
+            Ok(Labels::new())
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+            let mut kept = Labels::new();
+            while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                if ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)) {
+                    kept.insert(key.into_owned(), map.next_value()?);
+                } else {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+            }
+            Ok(kept)
+        }
+    }
+    from.deserialize_any(Known)
+}

@@ -1,0 +1,87 @@
+//! Nodes.
+use serde::{Deserialize, Serialize};
+
+use super::{Meta, Resources, or_default};
+
+/// A node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Node {
+    pub metadata: Meta,
+    #[serde(deserialize_with = "or_default")]
+    pub spec: NodeSpec,
+    #[serde(deserialize_with = "or_default")]
+    pub status: NodeStatus,
+}
+
+/// What is asked of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeSpec {
+    #[serde(rename = "providerID", deserialize_with = "or_default")]
+    pub provider_id: String,
+    #[serde(deserialize_with = "or_default")]
+    pub unschedulable: bool,
+    #[serde(deserialize_with = "or_default")]
+    pub taints: Vec<Taint>,
+}
+
+/// What a node reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeStatus {
+    #[serde(deserialize_with = "or_default")]
+    pub capacity: Resources,
+    #[serde(deserialize_with = "or_default")]
+    pub allocatable: Resources,
+    #[serde(deserialize_with = "or_default")]
+    pub conditions: Vec<Condition>,
+}
+
+/// A condition of any object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Condition {
+    #[serde(rename = "type", deserialize_with = "or_default")]
+    pub kind: String,
+    #[serde(deserialize_with = "or_default")]
+    pub status: String,
+    #[serde(deserialize_with = "or_default")]
+    pub reason: String,
+    pub last_transition_time: Option<crate::Moment>,
+}
+
+/// A taint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Taint {
+    #[serde(deserialize_with = "or_default")]
+    pub key: String,
+    #[serde(deserialize_with = "or_default")]
+    pub value: String,
+    pub effect: Effect,
+}
+
+/// What a taint does to pods that do not tolerate it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Effect {
+    #[default]
+    NoSchedule,
+    PreferNoSchedule,
+    NoExecute,
+    /// A word that this build does not know; treated as if nothing tolerated it.
+    #[serde(untagged)]
+    Unknown(String),
+}
+
+/// Whether a condition of this type has this status.
+pub(crate) fn has_condition(conditions: &[Condition], kind: &str, status: &str) -> bool {
+    conditions.iter().any(|condition| condition.kind == kind && condition.status == status)
+}
+
+impl NodeStatus {
+    /// Whether the kubelet says that it is ready.
+    pub fn is_ready(&self) -> bool {
+        has_condition(&self.conditions, "Ready", "True")
+    }
+}

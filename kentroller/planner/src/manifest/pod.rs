@@ -1,0 +1,364 @@
+//! Pods: what is the same for all pods of a template is held once.
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{Labels, LabelSelector, Meta, NodeSelectorTerm, or_default};
+use crate::Quantity;
+
+/// Amounts by resource name.
+pub type Resources = BTreeMap<String, Quantity>;
+
+/// A pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: Meta,
+    #[serde(deserialize_with = "or_default")]
+    pub spec: PodSpec,
+    #[serde(deserialize_with = "or_default")]
+    pub status: PodStatus,
+}
+
+/// Where a pod runs, and its shape, which pods of one template share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodSpec {
+    /// Empty while the pod waits for a node.
+    pub node_name: String,
+    #[serde(flatten)]
+    pub shape: Arc<PodShape>,
+}
+
+// Written out because serde's `flatten` would buffer every pod once more.
+impl<'de> Deserialize<'de> for PodSpec {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut shape = PodShape::deserialize(from)?;
+        let node_name = std::mem::take(&mut shape.node_name);
+        Ok(Self { node_name, shape: Arc::new(shape) })
+    }
+}
+
+/// The part of a pod's spec that decides where it may run and what it takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodShape {
+    /// Moved into [`PodSpec`] when decoded; empty here.
+    #[serde(deserialize_with = "or_default", skip_serializing)]
+    node_name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub containers: Vec<Container>,
+    #[serde(deserialize_with = "or_default")]
+    pub init_containers: Vec<Container>,
+    #[serde(deserialize_with = "or_default")]
+    pub overhead: Resources,
+    /// Pod-level resources; what they name replaces the sum of the containers.
+    #[serde(deserialize_with = "or_default")]
+    pub resources: ResourceList,
+    #[serde(deserialize_with = "or_default")]
+    pub node_selector: Labels,
+    #[serde(deserialize_with = "or_default")]
+    pub affinity: Affinity,
+    #[serde(deserialize_with = "or_default")]
+    pub tolerations: Vec<Toleration>,
+    #[serde(deserialize_with = "or_default")]
+    pub topology_spread_constraints: Vec<SpreadConstraint>,
+    #[serde(deserialize_with = "or_default")]
+    pub volumes: Vec<Volume>,
+    #[serde(deserialize_with = "or_default")]
+    pub priority: i32,
+    #[serde(deserialize_with = "or_default")]
+    pub priority_class_name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub scheduler_name: String,
+    #[serde(deserialize_with = "count", rename = "schedulingGates", serialize_with = "count_out")]
+    pub gates: usize,
+    #[serde(deserialize_with = "count", serialize_with = "count_out")]
+    pub resource_claims: usize,
+    #[serde(deserialize_with = "or_default")]
+    pub host_network: bool,
+    #[serde(deserialize_with = "os_name", serialize_with = "os_out")]
+    pub os: String,
+}
+
+fn count<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    or_default::<D, Vec<serde::de::IgnoredAny>>(from).map(|list| list.len())
+}
+
+fn count_out<S: serde::Serializer>(count: &usize, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(std::iter::repeat_n(BTreeMap::<String, String>::new(), *count))
+}
+
+#[derive(Deserialize, Serialize, Default)]
+struct Os {
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+}
+
+fn os_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    or_default::<D, Os>(from).map(|os| os.name)
+}
+
+fn os_out<S: serde::Serializer>(name: &str, to: S) -> Result<S::Ok, S::Error> {
+    Os { name: name.to_owned() }.serialize(to)
+}
+
+/// A container, an init container or (init with `restartPolicy: Always`) a sidecar.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub resources: ResourceList,
+    #[serde(deserialize_with = "or_default")]
+    pub ports: Vec<Port>,
+    #[serde(deserialize_with = "or_default")]
+    pub restart_policy: String,
+}
+
+/// Requests; a limit without a request counts as the request (the API server fills it in for pods, not for templates).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResourceList {
+    #[serde(deserialize_with = "or_default")]
+    pub requests: Resources,
+    #[serde(deserialize_with = "or_default")]
+    pub limits: Resources,
+}
+
+/// A port; only host ports bind a pod to a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Port {
+    #[serde(deserialize_with = "or_default")]
+    pub host_port: i32,
+    #[serde(rename = "hostIP", deserialize_with = "or_default")]
+    pub host_ip: String,
+    #[serde(deserialize_with = "or_default")]
+    pub protocol: String,
+}
+
+/// Required and preferred affinities.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Affinity {
+    #[serde(deserialize_with = "or_default")]
+    pub node_affinity: NodeAffinity,
+    #[serde(deserialize_with = "or_default")]
+    pub pod_affinity: PodAffinity,
+    #[serde(deserialize_with = "or_default")]
+    pub pod_anti_affinity: PodAffinity,
+}
+
+/// Which nodes a pod must and would like to run on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeAffinity {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub required: Option<RequiredNodeTerms>,
+    #[serde(rename = "preferredDuringSchedulingIgnoredDuringExecution", deserialize_with = "or_default")]
+    pub preferred: Vec<PreferredNodeTerm>,
+}
+
+/// Terms of which one must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RequiredNodeTerms {
+    #[serde(deserialize_with = "or_default")]
+    pub node_selector_terms: Vec<NodeSelectorTerm>,
+}
+
+/// A wish with a weight of 1 to 100.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PreferredNodeTerm {
+    #[serde(deserialize_with = "or_default")]
+    pub weight: i32,
+    #[serde(deserialize_with = "or_default")]
+    pub preference: NodeSelectorTerm,
+}
+
+/// Which pods a pod must and would like to share (or not share) a domain with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodAffinity {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", deserialize_with = "or_default")]
+    pub required: Vec<PodAffinityTerm>,
+    #[serde(rename = "preferredDuringSchedulingIgnoredDuringExecution", deserialize_with = "or_default")]
+    pub preferred: Vec<WeightedPodTerm>,
+}
+
+/// A term of pod affinity or anti-affinity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodAffinityTerm {
+    /// Absent: no pod matches.
+    pub label_selector: Option<LabelSelector>,
+    #[serde(deserialize_with = "or_default")]
+    pub namespaces: Vec<String>,
+    /// Absent: only `namespaces` (or the pod's own); empty: every namespace.
+    pub namespace_selector: Option<LabelSelector>,
+    #[serde(deserialize_with = "or_default")]
+    pub topology_key: String,
+    #[serde(deserialize_with = "or_default")]
+    pub match_label_keys: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub mismatch_label_keys: Vec<String>,
+}
+
+/// A wish about other pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WeightedPodTerm {
+    #[serde(deserialize_with = "or_default")]
+    pub weight: i32,
+    #[serde(deserialize_with = "or_default")]
+    pub pod_affinity_term: PodAffinityTerm,
+}
+
+/// A toleration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Toleration {
+    /// Empty with `Exists`: every taint.
+    #[serde(deserialize_with = "or_default")]
+    pub key: String,
+    /// `Equal` (also when empty), `Exists`, `Lt`, `Gt`.
+    #[serde(deserialize_with = "or_default")]
+    pub operator: String,
+    #[serde(deserialize_with = "or_default")]
+    pub value: String,
+    /// Empty: every effect.
+    #[serde(deserialize_with = "or_default")]
+    pub effect: String,
+}
+
+/// A topology spread constraint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SpreadConstraint {
+    #[serde(deserialize_with = "or_default")]
+    pub max_skew: i32,
+    #[serde(deserialize_with = "or_default")]
+    pub topology_key: String,
+    /// `DoNotSchedule` or `ScheduleAnyway`.
+    #[serde(deserialize_with = "or_default")]
+    pub when_unsatisfiable: String,
+    pub label_selector: Option<LabelSelector>,
+    pub min_domains: Option<i32>,
+    /// `Honor` (when empty) or `Ignore`.
+    #[serde(deserialize_with = "or_default")]
+    pub node_affinity_policy: String,
+    /// `Honor` or `Ignore` (when empty).
+    #[serde(deserialize_with = "or_default")]
+    pub node_taints_policy: String,
+    #[serde(deserialize_with = "or_default")]
+    pub match_label_keys: Vec<String>,
+}
+
+/// A volume, as far as it ties a pod to a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Volume {
+    /// The claim it mounts; empty when it mounts none.
+    pub claim: String,
+    /// A generic ephemeral volume: its claim is named after the pod and the volume.
+    pub ephemeral: String,
+}
+
+impl<'de> Deserialize<'de> for Volume {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Claim {
+            claim_name: String,
+        }
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Wire {
+            name: String,
+            persistent_volume_claim: Option<Claim>,
+            ephemeral: Option<serde::de::IgnoredAny>,
+            claim: String,
+        }
+        let wire = Wire::deserialize(from)?;
+        Ok(Self {
+            claim: wire.persistent_volume_claim.map_or(wire.claim, |claim| claim.claim_name),
+            ephemeral: if wire.ephemeral.is_some() { wire.name } else { String::new() },
+        })
+    }
+}
+
+/// What is known of a running pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    #[serde(deserialize_with = "or_default")]
+    pub phase: String,
+    pub start_time: Option<crate::Moment>,
+    #[serde(deserialize_with = "only_ready")]
+    pub conditions: Vec<super::Condition>,
+    /// Resources in force after an in-place resize; only containers that report some.
+    #[serde(deserialize_with = "with_resources")]
+    pub container_statuses: Vec<ContainerState>,
+}
+
+impl PodStatus {
+    /// Whether the pod has ended for good.
+    pub fn is_finished(&self) -> bool {
+        self.phase == "Succeeded" || self.phase == "Failed"
+    }
+
+    /// Whether the pod serves.
+    pub fn is_ready(&self) -> bool {
+        super::node::has_condition(&self.conditions, "Ready", "True")
+    }
+}
+
+/// A container's resources in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerState {
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub allocated_resources: Resources,
+    #[serde(deserialize_with = "or_default")]
+    pub resources: ResourceList,
+}
+
+fn only_ready<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<super::Condition>, D::Error> {
+    or_default::<D, Vec<super::Condition>>(from)
+        .map(|conditions| conditions.into_iter().filter(|c| c.kind == "Ready" || c.kind.starts_with("PodResize")).collect())
+}
+
+fn with_resources<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ContainerState>, D::Error> {
+    or_default::<D, Vec<ContainerState>>(from).map(|states| {
+        states.into_iter().filter(|s| !s.allocated_resources.is_empty() || !s.resources.requests.is_empty()).collect()
+    })
+}
+
+/// Lets pods of one template share their shape and labels.
+///
+/// A cluster of 75,000 pods has a few thousand shapes; whoever reads pods passes each through one interner.
+#[derive(Debug, Default)]
+pub struct Interner {
+    shapes: BTreeMap<Arc<PodShape>, ()>,
+    labels: BTreeMap<Arc<Labels>, ()>,
+}
+
+impl Interner {
+    /// Replaces the pod's shape and labels by shared ones of the same value.
+    pub fn share(&mut self, pod: &mut Pod) {
+        if let Some((shape, ())) = self.shapes.get_key_value(&pod.spec.shape) {
+            pod.spec.shape = Arc::clone(shape);
+        } else {
+            self.shapes.insert(Arc::clone(&pod.spec.shape), ());
+        }
+        if let Some((labels, ())) = self.labels.get_key_value(&pod.metadata.labels) {
+            pod.metadata.labels = Arc::clone(labels);
+        } else {
+            self.labels.insert(Arc::clone(&pod.metadata.labels), ());
+        }
+    }
+}

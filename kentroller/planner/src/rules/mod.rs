@@ -1,0 +1,4 @@
+//! The scheduler's and Karpenter's rules, one file a family.
+pub(crate) mod placement;
+pub(crate) mod pool;
+pub(crate) mod terms;

@@ -1,0 +1,157 @@
+//! Which nodes a pod may run on by what the node *is*: taints, selectors, node affinity, volumes, operating system.
+use crate::manifest::{Effect, Labels, PodShape, RequiredNodeTerms, Taint, Toleration};
+
+/// What a pod asks of a node's labels and taints.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Needs {
+    pub tolerations: Vec<Toleration>,
+    pub node_selector: Labels,
+    /// Each list must hold in one of its terms: the pod's own required affinity and those of its volumes.
+    pub terms: Vec<RequiredNodeTerms>,
+    pub os: String,
+}
+
+/// A node, existing or new, as selectors see it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub name: String,
+    pub labels: Labels,
+    pub taints: Vec<Taint>,
+    /// A cordoned node takes nothing but DaemonSet pods.
+    pub unschedulable: bool,
+}
+
+impl Needs {
+    pub(crate) fn of(shape: &PodShape, volumes: Vec<RequiredNodeTerms>) -> Self {
+        let own = shape.affinity.node_affinity.required.clone();
+        let mut tolerations = shape.tolerations.clone();
+        tolerations.sort();
+        tolerations.dedup();
+        Self {
+            tolerations,
+            node_selector: shape.node_selector.clone(),
+            terms: own.into_iter().chain(volumes).collect(),
+            os: shape.os.clone(),
+        }
+    }
+
+    /// Whether the place may take the pod; `None` when a selector says something that this build does not know.
+    pub(crate) fn admits(&self, place: &Place) -> Option<bool> {
+        Some(self.tolerates_all(place) && self.selects(place)?)
+    }
+
+    /// The selector half: node selector, required affinity, volumes, operating system.
+    pub(crate) fn selects(&self, place: &Place) -> Option<bool> {
+        if !self.node_selector.iter().all(|(key, value)| place.labels.get(key) == Some(value)) {
+            return Some(false);
+        }
+        let os = place.labels.get("kubernetes.io/os").map_or("linux", String::as_str);
+        if !self.os.is_empty() && self.os != os {
+            return Some(false);
+        }
+        for list in &self.terms {
+            let mut any = false;
+            for term in &list.node_selector_terms {
+                any |= term.matches(&place.name, &place.labels)?;
+            }
+            if !any {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    /// The taint half.
+    pub(crate) fn tolerates_all(&self, place: &Place) -> bool {
+        let cordon = Taint {
+            key: "node.kubernetes.io/unschedulable".to_owned(),
+            value: String::new(),
+            effect: Effect::NoSchedule,
+        };
+        place.taints.iter().chain(place.unschedulable.then_some(&cordon)).all(|taint| self.tolerates(taint))
+    }
+
+    fn tolerates(&self, taint: &Taint) -> bool {
+        taint.effect == Effect::PreferNoSchedule || self.tolerations.iter().any(|toleration| tolerates(toleration, taint))
+    }
+
+    /// Every label key that an answer can depend on.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let terms = self.terms.iter().flat_map(|list| &list.node_selector_terms);
+        self.node_selector
+            .keys()
+            .map(String::as_str)
+            .chain(terms.flat_map(|term| term.match_expressions.iter().map(|expression| expression.key.as_str())))
+    }
+
+    /// Whether an answer can depend on the node's name.
+    pub(crate) fn asks_for_names(&self) -> bool {
+        self.terms.iter().flat_map(|list| &list.node_selector_terms).any(|term| !term.match_fields.is_empty())
+    }
+}
+
+fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
+    let effect = match &taint.effect {
+        Effect::NoSchedule => "NoSchedule",
+        Effect::PreferNoSchedule => "PreferNoSchedule",
+        Effect::NoExecute => "NoExecute",
+        Effect::Unknown(_) => return false,
+    };
+    if !toleration.effect.is_empty() && toleration.effect != effect {
+        return false;
+    }
+    if !toleration.key.is_empty() && toleration.key != taint.key {
+        return false;
+    }
+    match toleration.operator.as_str() {
+        "" | "Equal" => !toleration.key.is_empty() && toleration.value == taint.value,
+        "Exists" => true,
+        // Numeric tolerations (alpha) are read, never relied on.
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(spec: serde_json::Value, labels: &[(&str, &str)], taints: serde_json::Value, admitted: Option<bool>) {
+        let pod: crate::manifest::Pod = serde_json::from_value(serde_json::json!({"spec": spec})).expect("a pod");
+        let place = Place {
+            name: "n1".into(),
+            labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            taints: serde_json::from_value(taints.clone()).expect("taints"),
+            unschedulable: false,
+        };
+        assert_eq!(Needs::of(&pod.spec.shape, Vec::new()).admits(&place), admitted, "{spec} {labels:?} {taints}");
+    }
+
+    #[test]
+    fn a_pod_goes_where_taints_and_selectors_let_it() {
+        let none = || serde_json::json!([]);
+        let gpu = || serde_json::json!([{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]);
+        let tolerating = |t: serde_json::Value| serde_json::json!({"tolerations": [t]});
+        check(serde_json::json!({}), &[], none(), Some(true));
+        check(serde_json::json!({}), &[], gpu(), Some(false));
+        check(serde_json::json!({}), &[], serde_json::json!([{"key": "gpu", "effect": "PreferNoSchedule"}]), Some(true));
+        check(tolerating(serde_json::json!({"operator": "Exists"})), &[], gpu(), Some(true));
+        check(tolerating(serde_json::json!({"key": "gpu", "operator": "Exists", "effect": "NoExecute"})), &[], gpu(), Some(false));
+        check(tolerating(serde_json::json!({"key": "gpu", "value": "yes"})), &[], gpu(), Some(true));
+        check(tolerating(serde_json::json!({"key": "gpu", "value": "no"})), &[], gpu(), Some(false));
+        check(tolerating(serde_json::json!({"value": "yes"})), &[], gpu(), Some(false));
+        check(tolerating(serde_json::json!({"key": "gpu", "operator": "Near"})), &[], gpu(), Some(false));
+        check(serde_json::json!({"nodeSelector": {"disk": "ssd"}}), &[("disk", "ssd")], none(), Some(true));
+        check(serde_json::json!({"nodeSelector": {"disk": "ssd"}}), &[], none(), Some(false));
+        let terms = |terms: serde_json::Value| {
+            serde_json::json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}})
+        };
+        let either = serde_json::json!([
+            {"matchExpressions": [{"key": "cpu", "operator": "Gt", "values": ["4"]}]},
+            {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}]);
+        check(terms(either.clone()), &[], none(), Some(true));
+        check(terms(serde_json::json!([{}])), &[], none(), Some(false));
+        check(terms(serde_json::json!([])), &[], none(), Some(false));
+        check(terms(serde_json::json!([{"matchExpressions": [{"key": "a", "operator": "Near"}]}])), &[], none(), None);
+        check(serde_json::json!({"os": {"name": "windows"}}), &[("kubernetes.io/os", "linux")], none(), Some(false));
+    }
+}

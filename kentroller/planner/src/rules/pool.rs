@@ -1,0 +1,223 @@
+//! What a NodePool may launch: the labels of an offering, and whether the pool's requirements admit it.
+use std::collections::BTreeMap;
+
+use crate::{
+    CapacityType, InstanceType,
+    manifest::{Expression, Labels, NodePool, Operator},
+};
+
+pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
+pub(crate) const REGION: &str = "topology.kubernetes.io/region";
+pub(crate) const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
+pub(crate) const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+pub(crate) const NODE_POOL: &str = "karpenter.sh/nodepool";
+const OLD_INSTANCE_TYPE: &str = "beta.kubernetes.io/instance-type";
+
+/// Label keys under these domains are facts of the cloud: a value that is not known is never assumed.
+const FACTS: [&str; 5] = ["karpenter.k8s.aws/", "karpenter.kwok.sh/", "topology.k8s.aws/", "topology.kubernetes.io/", "karpenter.sh/"];
+
+/// The labels that an instance type gives its nodes, as far as its row in the catalogue tells.
+///
+/// Names and meanings: `aws/karpenter-provider-aws`, `pkg/apis/v1/labels.go` and `pkg/providers/instancetype/types.go`, v1.14.1.
+pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels {
+    let name = instance_type.name.as_str();
+    let (family, size) = name.split_once('.').unwrap_or((name, ""));
+    let letters = family.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(family.len());
+    let category = &family[..letters];
+    // `u-6tb1` has its generation after the size, all others right after the category.
+    let after = family[letters..].strip_prefix('-').and_then(|rest| rest.split_once("tb")).map_or(&family[letters..], |(_, g)| g);
+    let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+    let generation = &after[..digits];
+    let traits = &after[digits..];
+    let manufacturer = match () {
+        () if instance_type.arch == "arm64" => "aws",
+        () if traits.starts_with('a') => "amd",
+        () => "intel",
+    };
+    let mut labels = Labels::new();
+    let mut set = |key: &str, value: &str| {
+        if !value.is_empty() {
+            labels.insert(key.to_owned(), value.to_owned());
+        }
+    };
+    set(INSTANCE_TYPE, name);
+    set(OLD_INSTANCE_TYPE, name);
+    set("kubernetes.io/arch", &instance_type.arch);
+    set("beta.kubernetes.io/arch", &instance_type.arch);
+    set("kubernetes.io/os", "linux");
+    set("beta.kubernetes.io/os", "linux");
+    set(REGION, region);
+    for (prefix, full) in [("karpenter.k8s.aws/", true), ("karpenter.kwok.sh/", false)] {
+        let mut set = |key: &str, value: &str| set(&format!("{prefix}{key}"), value);
+        set("instance-family", family);
+        set("instance-size", size);
+        set("instance-cpu", &instance_type.vcpu.to_string());
+        set("instance-memory", &instance_type.memory_mib.to_string());
+        if full {
+            set("instance-category", category);
+            set("instance-generation", generation);
+            set("instance-cpu-manufacturer", manufacturer);
+            set("instance-capability-flex", if family.ends_with("-flex") { "true" } else { "false" });
+            if !size.contains("metal") && !generation.is_empty() {
+                set("instance-hypervisor", if OLD_XEN.contains(&family) { "xen" } else { "nitro" });
+            }
+            if instance_type.gpu_count > 0 {
+                set("instance-gpu-count", &instance_type.gpu_count.to_string());
+                set("instance-gpu-name", &instance_type.gpu_name);
+                set("instance-gpu-manufacturer", "nvidia");
+            }
+        }
+    }
+    labels
+}
+
+/// Families of the Xen hypervisor that are still sold.
+const OLD_XEN: [&str; 16] = [
+    "c1", "c3", "c4", "d2", "g3", "g3s", "h1", "i2", "i3", "m1", "m2", "m3", "m4", "r3", "r4", "t2",
+];
+
+/// The labels of a pool's nodes before the offering is chosen: its template's, and those that its requirements fix.
+///
+/// A requirement on a label of the user's own gives nodes that label; of several values the first is taken.
+pub(crate) fn pool_labels(pool: &NodePool) -> Labels {
+    let mut labels = pool.spec.template.metadata.labels.clone();
+    labels.insert(NODE_POOL.to_owned(), pool.metadata.name.clone());
+    let class = &pool.spec.template.spec.node_class_ref;
+    if !class.kind.is_empty() {
+        labels.insert(format!("{}/{}", class.group, class.kind.to_lowercase()), class.name.clone());
+    }
+    for requirement in &pool.spec.template.spec.requirements {
+        if !is_fact(&requirement.key) && requirement.operator == Operator::In {
+            if let Some(value) = requirement.values.first() {
+                labels.entry(requirement.key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+    }
+    labels
+}
+
+fn is_fact(key: &str) -> bool {
+    matches!(key, "kubernetes.io/arch" | "kubernetes.io/os" | INSTANCE_TYPE | OLD_INSTANCE_TYPE | "kubernetes.io/hostname")
+        || FACTS.iter().any(|domain| key.starts_with(domain))
+}
+
+/// A pool's requirements, merged by key.
+pub(crate) struct Requirements(BTreeMap<String, Vec<Expression>>);
+
+impl Requirements {
+    /// `None` when an operator is not known.
+    pub(crate) fn of(pool: &NodePool) -> Option<Self> {
+        let mut by_key: BTreeMap<String, Vec<Expression>> = BTreeMap::new();
+        for requirement in &pool.spec.template.spec.requirements {
+            let expression = requirement.expression();
+            expression.admits(Some("0"))?;
+            by_key.entry(expression.key.clone()).or_default().push(expression);
+        }
+        for (key, value) in &pool.spec.template.metadata.labels {
+            by_key.entry(key.clone()).or_default().push(Expression {
+                key: key.clone(),
+                operator: Operator::In,
+                values: vec![value.clone()],
+            });
+        }
+        Some(Self(by_key))
+    }
+
+    /// Whether the labels of an instance type (and of the pool itself) satisfy all but zone and capacity type.
+    pub(crate) fn admit_type(&self, labels: &Labels) -> bool {
+        self.0
+            .iter()
+            .filter(|(key, _)| !matches!(key.as_str(), ZONE | CAPACITY_TYPE))
+            .all(|(key, expressions)| Self::all(expressions, labels.get(key).map(String::as_str)))
+    }
+
+    /// Whether a zone is admitted; the empty zone stands for a cluster that names none.
+    pub(crate) fn admit_zone(&self, zone: &str) -> bool {
+        self.0.get(ZONE).is_none_or(|expressions| Self::all(expressions, Some(zone).filter(|zone| !zone.is_empty())))
+    }
+
+    /// Whether a capacity type is admitted; without a requirement Karpenter buys on-demand only.
+    pub(crate) fn admit_capacity_type(&self, capacity_type: &CapacityType) -> bool {
+        match self.0.get(CAPACITY_TYPE) {
+            None => *capacity_type == CapacityType::OnDemand,
+            Some(expressions) => Self::all(expressions, Some(capacity_type.as_str())),
+        }
+    }
+
+    /// The zones that the requirements name.
+    pub(crate) fn named_zones(&self) -> impl Iterator<Item = &str> {
+        let zones = self.0.get(ZONE).into_iter().flatten().filter(|expression| expression.operator == Operator::In);
+        zones.flat_map(|expression| expression.values.iter().map(String::as_str))
+    }
+
+    fn all(expressions: &[Expression], value: Option<&str>) -> bool {
+        expressions.iter().all(|expression| expression.admits(value) == Some(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(name: &str, arch: &str) -> InstanceType {
+        InstanceType {
+            name: name.into(),
+            vcpu: 4,
+            memory_mib: 16384,
+            arch: arch.into(),
+            max_pods: 58,
+            gpu_count: 0,
+            gpu_name: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_types_name_tells_its_family_category_generation_and_maker() {
+        for (name, arch, family, category, generation, maker) in [
+            ("m5.xlarge", "amd64", "m5", "m", "5", "intel"),
+            ("c6a.xlarge", "amd64", "c6a", "c", "6", "amd"),
+            ("im4gn.xlarge", "arm64", "im4gn", "im", "4", "aws"),
+            ("c7i-flex.xlarge", "amd64", "c7i-flex", "c", "7", "intel"),
+            ("u-6tb1.112xlarge", "amd64", "u-6tb1", "u", "1", "intel"),
+            ("m5.metal", "amd64", "m5", "m", "5", "intel"),
+        ] {
+            let labels = type_labels(&instance(name, arch), "us-east-1");
+            let label = |key: &str| labels.get(&format!("karpenter.k8s.aws/instance-{key}")).map(String::as_str);
+            assert_eq!(
+                (label("family"), label("category"), label("generation"), label("cpu-manufacturer")),
+                (Some(family), Some(category), Some(generation), Some(maker)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_requirement_on_a_fact_that_is_not_known_admits_nothing() {
+        let pool = |requirements: serde_json::Value| -> NodePool {
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "p"}, "spec": {"template": {"spec": {"requirements": requirements}}}}))
+                .expect("a pool")
+        };
+        for (requirements, admitted) in [
+            (serde_json::json!([]), true),
+            (serde_json::json!([{"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": ["m5", "m6i"]}]), true),
+            (serde_json::json!([{"key": "karpenter.k8s.aws/instance-cpu", "operator": "Gt", "values": ["4"]}]), false),
+            (serde_json::json!([{"key": "karpenter.k8s.aws/instance-cpu", "operator": "Gte", "values": ["4"]}]), true),
+            (serde_json::json!([{"key": "karpenter.k8s.aws/instance-network-bandwidth", "operator": "Gt", "values": ["1"]}]), false),
+            (serde_json::json!([{"key": "team", "operator": "In", "values": ["blue"]}]), true),
+            (serde_json::json!([{"key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"]}]), false),
+            (
+                serde_json::json!([{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]},
+                    {"key": "kubernetes.io/arch", "operator": "NotIn", "values": ["amd64"]}]),
+                false,
+            ),
+        ] {
+            let pool = pool(requirements.clone());
+            let mut labels = pool_labels(&pool);
+            labels.extend(type_labels(&instance("m5.xlarge", "amd64"), "us-east-1"));
+            let requirements_read = Requirements::of(&pool).expect("known operators");
+            assert_eq!(requirements_read.admit_type(&labels), admitted, "{requirements}");
+            assert!(requirements_read.admit_capacity_type(&CapacityType::OnDemand));
+            assert!(!requirements_read.admit_capacity_type(&CapacityType::Spot));
+        }
+    }
+}

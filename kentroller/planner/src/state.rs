@@ -1,0 +1,308 @@
+//! A solution under search: which nodes stay, which are bought, and how many pods of each class go where.
+//!
+//! One invariant carries everything: a node that exists either keeps all its pods (and may be given more) or goes.
+//! So pods move only off nodes that go, and any subset of the removals is feasible.
+use crate::cluster::{CPU, MEMORY, Model, Tie, Vector, add, times};
+
+/// What a bin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A node that exists, by index.
+    Node(usize),
+    /// A new one, by index of its kind.
+    New(usize),
+}
+
+/// A bin with what it was given.
+#[derive(Clone, Debug)]
+pub(crate) struct Bin {
+    pub what: What,
+    /// A closed bin costs nothing and holds nothing.
+    pub open: bool,
+    /// What can still be given to it, its reserve left out; below zero when it is fuller than its reserve allows.
+    pub free: Vector,
+    pub ties: Vec<Tie>,
+    /// Pods given to it, by class; never a count of zero.
+    pub given: Vec<(usize, i64)>,
+    /// The price of the open bin, in millionths an hour; 0 where it is not known.
+    pub price: i64,
+}
+
+/// Pods by class.
+pub(crate) type Counts = Vec<(usize, i64)>;
+
+/// The bins of a solution with their cost.
+#[derive(Clone, Debug)]
+pub(crate) struct State<'m> {
+    pub model: &'m Model,
+    pub bins: Vec<Bin>,
+    /// Own pods of each existing node, by class.
+    pub own: std::sync::Arc<Vec<Counts>>,
+    /// Millionths an hour, of open bins.
+    pub cost: i64,
+    /// Running pods on closed nodes.
+    pub moved: i64,
+    /// Closed nodes.
+    pub removed: usize,
+    /// Open new bins by pool: count, milli-cpu, bytes.
+    bought: Vec<(i64, i64, i64)>,
+    reserve: crate::Percent,
+    spare: Vec<usize>,
+}
+
+impl<'m> State<'m> {
+    /// The cluster as it is.
+    pub(crate) fn of(model: &'m Model, reserve: crate::Percent) -> Self {
+        let own: Vec<Counts> = model
+            .nodes
+            .iter()
+            .map(|node| {
+                let mut counts = Counts::new();
+                for pod in &node.pods {
+                    give(&mut counts, model.pods[*pod].class, 1);
+                }
+                counts
+            })
+            .collect();
+        let mut state = Self {
+            model,
+            bins: Vec::with_capacity(model.nodes.len() * 2),
+            own: std::sync::Arc::new(own),
+            cost: 0,
+            moved: 0,
+            removed: 0,
+            bought: vec![(0, 0, 0); model.limits.len()],
+            reserve,
+            spare: Vec::new(),
+        };
+        for index in 0..model.nodes.len() {
+            let bin = state.node_bin(index);
+            state.cost += bin.price;
+            state.bins.push(bin);
+        }
+        state
+    }
+
+    fn node_bin(&self, index: usize) -> Bin {
+        let node = &self.model.nodes[index];
+        let mut free = node.allocatable;
+        if node.receives {
+            add(&mut free, &node.used, -1);
+            free[CPU] -= self.reserve.of(node.allocatable[CPU]);
+            free[MEMORY] -= self.reserve.of(node.allocatable[MEMORY]);
+        } else {
+            free = [-1; crate::cluster::DIMS];
+        }
+        Bin {
+            what: What::Node(index),
+            open: true,
+            free,
+            ties: node.ties.clone(),
+            given: Counts::new(),
+            price: node.price.map_or(0, crate::Money::as_micros),
+        }
+    }
+
+    /// What a new bin of a kind can be given.
+    pub(crate) fn room_of_kind(&self, kind: usize) -> Vector {
+        let kind = &self.model.kinds[kind];
+        let mut free = kind.allocatable;
+        add(&mut free, &kind.daemons, -1);
+        free[CPU] -= self.reserve.of(kind.allocatable[CPU]);
+        free[MEMORY] -= self.reserve.of(kind.allocatable[MEMORY]);
+        free
+    }
+
+    /// Whether the pool's limits allow one more node of a kind.
+    pub(crate) fn may_buy(&self, kind: usize) -> bool {
+        let kind = &self.model.kinds[kind];
+        let (limit, (count, milli_cpu, bytes)) = (&self.model.limits[kind.pool], self.bought[kind.pool]);
+        limit.nodes.is_none_or(|limit| count < limit)
+            && limit.milli_cpu.is_none_or(|limit| milli_cpu + kind.capacity.0 <= limit)
+            && limit.bytes.is_none_or(|limit| bytes + kind.capacity.1 <= limit)
+    }
+
+    /// Opens a new, empty bin.
+    pub(crate) fn buy(&mut self, kind: usize) -> usize {
+        let of = &self.model.kinds[kind];
+        let bin = Bin {
+            what: What::New(kind),
+            open: true,
+            free: self.room_of_kind(kind),
+            ties: of.ties.clone(),
+            given: Counts::new(),
+            price: of.price.as_micros(),
+        };
+        self.cost += bin.price;
+        let bought = &mut self.bought[of.pool];
+        bought.0 += 1;
+        bought.1 += of.capacity.0;
+        bought.2 += of.capacity.1;
+        match self.spare.pop() {
+            Some(at) => {
+                self.bins[at] = bin;
+                at
+            }
+            None => {
+                self.bins.push(bin);
+                self.bins.len() - 1
+            }
+        }
+    }
+
+    /// Whether a bin may be closed.
+    pub(crate) fn may_close(&self, bin: usize) -> bool {
+        let of = &self.bins[bin];
+        of.open
+            && match of.what {
+                What::Node(node) => self.model.nodes[node].held.is_none(),
+                What::New(_) => true,
+            }
+    }
+
+    /// Running pods whose moving a node's removal means.
+    pub(crate) fn own_moves(&self, node: usize) -> i64 {
+        i64::try_from(self.model.nodes[node].pods.iter().filter(|pod| self.model.pods[**pod].node.is_some()).count()).unwrap_or(0)
+    }
+
+    /// Closes a bin; all its pods are added to `pool`.
+    pub(crate) fn close(&mut self, bin: usize, pool: &mut Counts) {
+        let of = &mut self.bins[bin];
+        debug_assert!(of.open, "a closed bin cannot be closed");
+        for (class, count) in of.given.drain(..) {
+            give(pool, class, count);
+        }
+        of.open = false;
+        self.cost -= of.price;
+        match of.what {
+            What::Node(node) => {
+                self.moved += self.own_moves(node);
+                self.removed += 1;
+                for (class, count) in &self.own.clone()[node] {
+                    give(pool, *class, *count);
+                }
+            }
+            What::New(kind) => {
+                let of = &self.model.kinds[kind];
+                let bought = &mut self.bought[of.pool];
+                bought.0 -= 1;
+                bought.1 -= of.capacity.0;
+                bought.2 -= of.capacity.1;
+                self.spare.push(bin);
+            }
+        }
+    }
+
+    /// Whether a closed node's own pods are all in `pool`.
+    pub(crate) fn may_reopen(&self, node: usize, pool: &Counts) -> bool {
+        !self.bins[node].open
+            && self.own[node].iter().all(|(class, count)| pool.iter().any(|(have, n)| have == class && n >= count))
+    }
+
+    /// Opens a closed node with its own pods, which are taken out of `pool`.
+    pub(crate) fn reopen(&mut self, node: usize, pool: &mut Counts) {
+        for (class, count) in &self.own.clone()[node] {
+            give(pool, *class, -*count);
+        }
+        self.bins[node] = self.node_bin(node);
+        self.cost += self.bins[node].price;
+        self.moved -= self.own_moves(node);
+        self.removed -= 1;
+    }
+
+    /// How many pods of a class an open bin may be given.
+    pub(crate) fn room(&self, bin: usize, class: usize) -> i64 {
+        let of = &self.bins[bin];
+        let signature = match of.what {
+            What::Node(node) => self.model.nodes[node].signature,
+            What::New(kind) => self.model.kinds[kind].signature,
+        };
+        if !of.open || !self.model.admits.get(self.model.classes[class].needs, signature) {
+            return 0;
+        }
+        room(self.model, class, &of.free, &of.ties)
+    }
+
+    /// Gives pods of a class to an open bin.
+    pub(crate) fn put(&mut self, bin: usize, class: usize, count: i64) {
+        let of = &mut self.bins[bin];
+        put(self.model, class, count, &mut of.free, &mut of.ties);
+        give(&mut of.given, class, count);
+    }
+
+    /// The signature of a kind admits a class.
+    pub(crate) fn kind_admits(&self, kind: usize, class: usize) -> bool {
+        self.model.admits.get(self.model.classes[class].needs, self.model.kinds[kind].signature)
+    }
+}
+
+/// How many pods of a class fit into free room beside what the ties count.
+pub(crate) fn room(model: &Model, class: usize, free: &Vector, ties: &[Tie]) -> i64 {
+    let of = &model.classes[class];
+    let mut most = times(&of.request, free);
+    if most == 0 || (of.apart.is_empty() && of.caps.is_empty() && ties.is_empty()) {
+        return most;
+    }
+    let tie = |term: usize| ties.iter().find(|tie| tie.term == term).copied().unwrap_or_default();
+    for term in &of.apart {
+        if tie(*term).selected > 0 {
+            return 0;
+        }
+        if of.selected.contains(term) {
+            most = most.min(1);
+        }
+    }
+    for term in &of.selected {
+        if tie(*term).owned > 0 {
+            return 0;
+        }
+    }
+    for (term, cap) in &of.caps {
+        let itself = of.selected.contains(term);
+        let left = cap - tie(*term).selected;
+        if itself {
+            most = most.min(left.max(0));
+        } else if left < 0 {
+            return 0;
+        }
+    }
+    most
+}
+
+/// Takes room for pods of a class and counts them in the ties.
+pub(crate) fn put(model: &Model, class: usize, count: i64, free: &mut Vector, ties: &mut Vec<Tie>) {
+    let of = &model.classes[class];
+    add(free, &of.request, -count);
+    if of.apart.is_empty() && of.selected.is_empty() {
+        return;
+    }
+    let mut tie = |term: usize| {
+        let at = ties.iter().position(|tie| tie.term == term).unwrap_or_else(|| {
+            ties.push(Tie { term, ..Tie::default() });
+            ties.len() - 1
+        });
+        at
+    };
+    let selected: Vec<usize> = of.selected.iter().map(|term| tie(*term)).collect();
+    let owned: Vec<usize> = of.apart.iter().map(|term| tie(*term)).collect();
+    for at in selected {
+        ties[at].selected += count;
+    }
+    for at in owned {
+        ties[at].owned += count;
+    }
+}
+
+/// Adds to a count of a class; a count of zero is left out.
+pub(crate) fn give(counts: &mut Counts, class: usize, count: i64) {
+    match counts.iter().position(|(of, _)| *of == class) {
+        Some(at) => {
+            counts[at].1 += count;
+            if counts[at].1 == 0 {
+                counts.swap_remove(at);
+            }
+        }
+        None if count != 0 => counts.push((class, count)),
+        None => {}
+    }
+}
