@@ -8,6 +8,7 @@ pub mod condition;
 pub mod declaration;
 pub mod engine;
 mod failure;
+pub mod generate;
 mod guard;
 mod kind;
 pub mod lease;
@@ -16,12 +17,16 @@ pub mod operator;
 pub mod outcome;
 pub mod port;
 pub mod serve;
+pub mod settings;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 pub mod store;
 mod switches;
 pub mod telemetry;
+mod words;
 mod world;
+
+pub use kentroller_macros::{Conditions, Settings, controller, resource};
 
 pub use self::clock::Clock;
 pub use self::condition::{Condition, ConditionType, SummaryOnly};
@@ -29,7 +34,7 @@ pub use self::declaration::{
     Access, Asks, Change, Controller, Creates, Declaration, Deletes, Event, EventInfo, Evicts, KindEntry, Patches, Reads,
     Reconcile, Verb, Wake,
 };
-pub use self::engine::{AnyController, controller};
+pub use self::engine::{AnyController, reconciler};
 pub use self::failure::{Class, Failure};
 pub use self::guard::{Fresh, Guard};
 pub use self::kind::{Cluster, HasStatus, Kind, KindInfo, Meta, Metadata, ObjectKey, Owner};

@@ -15,7 +15,7 @@ pub use self::effect::{Act, Effect};
 use crate::condition::{ConditionType, Mark};
 use crate::declaration::{Asks, Controller, Creates, Deletes, Event, Evicts, Patches, Reconcile};
 use crate::guard::Guard;
-use crate::kind::{HasStatus, Kind};
+use crate::kind::{HasStatus, Kind, ObjectKey};
 use crate::port::Port;
 
 /// What a reconcile of controller `C` decided. Only what `C` declared can be put into it.
@@ -69,6 +69,14 @@ impl<C: Reconcile> Outcome<C> {
         C: Creates<K>,
     {
         self.add(Effect::create(object))
+    }
+
+    /// As [`Outcome::create`], from a manifest: for kinds that are stored as a projection and written whole.
+    pub fn create_manifest<K: Kind>(&mut self, key: ObjectKey, manifest: Value) -> Added<'_, C>
+    where
+        C: Creates<K>,
+    {
+        self.add(Effect::create_manifest(K::INFO, key, manifest))
     }
 
     /// Merges `patch` into an object, on the condition that it is still the very version that was read.

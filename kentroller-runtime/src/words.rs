@@ -66,12 +66,12 @@ macro_rules! words {
         }
     };
     (@enum [$(#[$meta:meta])*] $vis:vis $name:ident {
-        $($(#[$doc:meta])* $variant:ident $(= $word:literal)?),+ $(,)?
+        $($(#[doc = $doc:literal])* $variant:ident $(= $word:literal)?),+ $(,)?
     }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis enum $name {
-            $($(#[$doc])* $variant,)+
+            $($(#[doc = $doc])* $variant,)+
             /// A word that this build does not know, as it was read.
             Unknown(::std::string::String),
         }
@@ -79,6 +79,10 @@ macro_rules! words {
         impl $name {
             /// All known words, as they stand in JSON.
             pub const WORDS: &'static [&'static str] = &[$($crate::words!(@word $variant $($word)?)),+];
+
+            /// All known words with their meanings, for the reference pages.
+            pub const MEANINGS: &'static [(&'static str, &'static str)] =
+                &[$(($crate::words!(@word $variant $($word)?), concat!($($doc),*))),+];
 
             /// The word as it stands in JSON.
             pub fn as_str(&self) -> &str {
@@ -142,12 +146,20 @@ mod tests {
 
     words! {
         /// Of a door.
-        enum Door { Open, Shut = "shut" }
+        enum Door {
+            /// One can go through.
+            Open,
+            /// One cannot.
+            Shut = "shut",
+        }
     }
 
     words! {
         /// Of a wall.
-        open enum Wall { Red }
+        open enum Wall {
+            /// A colour.
+            Red,
+        }
     }
 
     #[test]
@@ -158,6 +170,13 @@ mod tests {
             assert_eq!((door.is_known(), door.validate().is_ok()), (known, known), "{word}");
         }
         assert!(Wall::from("Green").validate().is_ok());
+        assert!(Wall::from("Red").is_known());
+    }
+
+    #[test]
+    fn meanings_are_the_doc_comments() {
+        assert_eq!(Door::MEANINGS, [("Open", " One can go through."), ("shut", " One cannot.")]);
+        assert_eq!(Wall::MEANINGS, [("Red", " A colour.")]);
     }
 
     #[test]
@@ -165,5 +184,6 @@ mod tests {
         let schema = |schema: schemars::Schema| schema.to_value();
         assert_eq!(schema(schemars::schema_for!(Door))["enum"], json!(["Open", "shut"]));
         assert_eq!(schema(schemars::schema_for!(Wall)).get("enum"), None);
+        assert_eq!(Wall::WORDS, ["Red"]);
     }
 }

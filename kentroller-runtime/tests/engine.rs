@@ -11,7 +11,7 @@ use kentroller_runtime::operator::{Ended, Operator, Readiness};
 use kentroller_runtime::simulation::apiserver::{ApiServer, Fault, Matching, Served, Trouble, refusal_of_code};
 use kentroller_runtime::{
     Access, AnyController, Clock, Controller, Creates, Declaration, Deletes, Failure, Kind, KindEntry, KindInfo, Meta, Mode,
-    ObjectKey, Outcome, Owner, Reads, Reconcile, Reply, Switches, Verb, Wake, World, controller,
+    ObjectKey, Outcome, Owner, Reads, Reconcile, Reply, Switches, Verb, Wake, World, reconciler,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -119,7 +119,7 @@ fn start(server: &ApiServer, instance: &str) -> Running {
     let clock = Clock::starting_at("2026-11-22T10:00:00Z".parse::<Timestamp>().expect("a time"));
     let (stop, stopped) = watch::channel(false);
     let (settings, current) = watch::channel(Arc::new(AllOn));
-    let controllers: Vec<Box<dyn AnyController<AllOn>>> = vec![controller::<Copies>()];
+    let controllers: Vec<Box<dyn AnyController<AllOn>>> = vec![reconciler::<Copies>()];
     let operator = Operator {
         controllers,
         ports: Ports::default(),

@@ -1,1 +1,10 @@
 //! Lowers the bill of clusters run by Karpenter.
+
+pub mod api;
+pub mod backend;
+pub mod cli;
+pub mod controllers;
+pub mod cron;
+pub mod settings;
+#[cfg(feature = "simulation")]
+pub mod simulation;

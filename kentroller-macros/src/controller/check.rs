@@ -10,6 +10,7 @@ use super::args::{Args, EventWord, Watch, Written};
 use crate::diagnostics::{Mistakes, did_you_mean};
 use crate::docs;
 use crate::paths::Runtime;
+use crate::words::kebab;
 
 pub(super) struct Checked {
     pub(super) runtime: Runtime,
@@ -89,7 +90,9 @@ pub(super) fn check(args: Args, mut item: ItemImpl, mistakes: &mut Mistakes) -> 
         wakes.push(Wake::Owner(kind));
     }
     for watch in args.watches {
-        ledger.grant_once(&watch.kind, Verb::Read, "watches", mistakes);
+        // What is owned may be watched as well: then a change wakes both its owner and what the map names.
+        let kind = &watch.kind;
+        ledger.grant(&syn::parse_quote!(#kind), Verb::Read);
         wakes.push(Wake::By(watch));
     }
     for kind in args.reads {
@@ -223,35 +226,23 @@ fn twice<'a>(names: impl Iterator<Item = &'a Ident>, mistakes: &mut Mistakes) {
     }
 }
 
-/// `SpotInterruption` -> `spot-interruption`.
-fn kebab(name: &str) -> String {
-    let mut kebab = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !kebab.is_empty() {
-            kebab.push('-');
-        }
-        kebab.extend(letter.to_lowercase());
-    }
-    kebab
-}
-
 impl Verb {
-    /// The variant of the runtime's `Verb`.
-    pub(super) fn variant(self) -> Ident {
-        format_ident!(
-            "{}",
-            match self {
-                Verb::Read => "Read",
-                Verb::Create => "Create",
-                Verb::Patch => "Patch",
-                Verb::Delete => "Delete",
-                Verb::Evict => "Evict",
-            }
-        )
+    /// The variant of the runtime's `Verb`, and the marker trait that lets `World` and `Outcome` be used with a kind.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Verb::Read => ("Read", "Reads"),
+            Verb::Create => ("Create", "Creates"),
+            Verb::Patch => ("Patch", "Patches"),
+            Verb::Delete => ("Delete", "Deletes"),
+            Verb::Evict => ("Evict", "Evicts"),
+        }
     }
 
-    /// The marker trait that lets `World` and `Outcome` be used with a kind.
+    pub(super) fn variant(self) -> Ident {
+        format_ident!("{}", self.names().0)
+    }
+
     pub(super) fn marker(self) -> Ident {
-        format_ident!("{}s", self.variant(), span = proc_macro2::Span::call_site())
+        format_ident!("{}", self.names().1)
     }
 }

@@ -56,8 +56,8 @@ fn declaration(checked: &Checked) -> TokenStream {
                     doc: #doc,
                     feature: #feature,
                     of: #runtime::KindEntry::of::<#of>(),
-                    access: ::std::vec![#(#accesses),*],
-                    wakes: ::std::vec![#(#wakes),*],
+                    access: ::std::vec::Vec::from([#(#accesses),*]),
+                    wakes: ::std::vec::Vec::from([#(#wakes),*]),
                     events: &[#(#events.info),*],
                     ports: &[#(<#ports as #runtime::Port>::NAME),*],
                 }
@@ -104,8 +104,9 @@ fn events(checked: &Checked) -> TokenStream {
     let Checked { runtime, ident, events, .. } = checked;
     let constants = events.iter().map(|EventWord { reason, doc, warning }| {
         let text = reason.to_string();
+        let comment = format!(" {}", doc.value());
         quote! {
-            #[doc = #doc]
+            #[doc = #comment]
             #[allow(non_upper_case_globals, reason = "an event is spelled as users see it")]
             pub const #reason: #runtime::Event<#ident> = #runtime::Event::new(#runtime::EventInfo { reason: #text, warning: #warning, doc: #doc });
         }

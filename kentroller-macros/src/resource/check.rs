@@ -25,7 +25,6 @@ pub(super) enum Role {
     Own(Box<OwnKind>),
     Foreign(Box<ForeignKind>),
     Part,
-    Choice,
     Status,
 }
 
@@ -161,30 +160,14 @@ fn nested(status: bool, runtime: Runtime, mut item: DeriveInput, mistakes: &mut 
     if docs::text(&item.attrs).is_empty() {
         mistakes.add(&item.ident, "say in a doc comment what it is: `kubectl explain` prints it");
     }
-    let role = match &item.data {
-        Data::Enum(data) if !status => {
-            let unions: Vec<_> =
-                data.variants.iter().filter(|variant| !matches!(variant.fields, Fields::Unit)).collect();
-            for variant in &unions {
-                mistakes.add(variant, "a CRD has no unions; write a struct with one `Option` field for each variant");
-            }
-            if !unions.is_empty() {
-                return None;
-            }
-            Role::Choice
-        }
-        _ if status => Role::Status,
-        _ => Role::Part,
-    };
-    if !matches!(role, Role::Choice) {
-        match named_fields(&mut item.data) {
-            Some(fields) => fields.for_each(|field| own_field(field, !status, mistakes)),
-            None => {
-                mistakes.add(&item.ident, "a part is a struct with named fields, or an enum of plain words");
-                return None;
-            }
+    match named_fields(&mut item.data) {
+        Some(fields) => fields.for_each(|field| own_field(field, !status, mistakes)),
+        None => {
+            mistakes.add(&item.ident, "a part is a struct with named fields; write words as `words! { pub enum … }`, which keeps the ones it does not know");
+            return None;
         }
     }
+    let role = if status { Role::Status } else { Role::Part };
     if status {
         for (name, field) in [
             ("conditions", "pub conditions: Vec<Condition>"),

@@ -36,27 +36,18 @@ pub(super) fn expand(checked: Checked) -> TokenStream {
             let base = base(&runtime, false);
             quote!(#[derive(Default)] #base #rules #item)
         }
-        Role::Choice => {
-            let derives = derives(&runtime, true);
-            quote!(#[derive(Copy, Eq, PartialOrd, Ord)] #derives #rules #item)
-        }
     }
 }
 
 /// The derives of a struct of ours, its fields in camelCase.
 fn base(runtime: &Runtime, validated: bool) -> TokenStream {
-    let derives = derives(runtime, validated);
-    quote!(#derives #[serde(rename_all = "camelCase")])
-}
-
-fn derives(runtime: &Runtime, validated: bool) -> TokenStream {
     let [serde, schemars, garde] = ["serde", "schemars", "garde"].map(|name| runtime.krate(name));
     let [serde_text, schemars_text] = ["serde", "schemars"].map(|name| runtime.krate_text(name));
     let validate = validated.then(|| quote!(#[derive(#garde::Validate)] #[garde(allow_unvalidated)]));
     quote! {
         #[derive(Clone, Debug, PartialEq, #serde::Serialize, #serde::Deserialize, #schemars::JsonSchema)]
         #validate
-        #[serde(crate = #serde_text)]
+        #[serde(crate = #serde_text, rename_all = "camelCase")]
         #[schemars(crate = #schemars_text)]
     }
 }

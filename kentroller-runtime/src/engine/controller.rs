@@ -14,7 +14,7 @@ use crate::store::Cut;
 use crate::switches::Switches;
 use crate::world::{Replies, World};
 
-/// A controller as the engine runs it. Made by [`controller`].
+/// A controller as the engine runs it. Made by [`reconciler`].
 pub trait AnyController<S>: Send + Sync {
     fn declaration(&self) -> Declaration;
 
@@ -36,7 +36,7 @@ impl<S> std::fmt::Debug for dyn AnyController<S> {
 }
 
 /// One line of the list of all controllers.
-pub fn controller<C: Reconcile>() -> Box<dyn AnyController<<C as Controller>::Settings>> {
+pub fn reconciler<C: Reconcile>() -> Box<dyn AnyController<<C as Controller>::Settings>> {
     Box::new(Typed::<C>(PhantomData))
 }
 

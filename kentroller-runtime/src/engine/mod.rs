@@ -23,7 +23,7 @@ use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
 
-pub use self::controller::{AnyController, controller};
+pub use self::controller::{AnyController, reconciler};
 use self::effects::Hands;
 use self::flight::{Flight, Landed, Latest};
 use self::ports::{Ports, Put};

@@ -3,8 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
-
-use crate::kind::KindInfo;
+use serde_json::Value;
 
 /// The largest integer that JSON readers agree about; a stored number beyond it may change when it is read.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
@@ -19,16 +18,42 @@ pub fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     crd
 }
 
-/// The manifest of a kind's CRD; `None` for kinds that other people define.
+/// The manifest of a CRD, in YAML.
 ///
 /// # Errors
-/// When the CRD cannot be written as YAML.
-pub fn manifest(kind: &KindInfo) -> Option<Result<String, serde_saphyr::ser::Error>> {
-    Some(serde_saphyr::to_string(&(kind.crd?)()))
+/// When it cannot be written as YAML.
+pub fn manifest(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::SerializeError> {
+    let mut tree = serde_json::to_value(crd).unwrap_or_default();
+    whole_numbers(&mut tree);
+    serde_saphyr::to_string(&tree)
+}
+
+/// Reads a manifest that [`manifest`] wrote.
+///
+/// # Errors
+/// When it is no CRD.
+pub fn read(manifest: &str) -> Result<CustomResourceDefinition, serde_saphyr::Error> {
+    serde_saphyr::from_str(manifest)
+}
+
+/// Bounds are floats in the type of a CRD, and whole numbers for people.
+fn whole_numbers(tree: &mut Value) {
+    match tree {
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= LARGEST_EXACT) {
+                *tree = Value::from(float as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
 }
 
 fn finish(schema: &mut JSONSchemaProps) {
+    schema.title = None;
     schema.nullable = None;
+    schema.description = schema.description.as_deref().map(joined);
     if let Some(words) = &mut schema.enum_ {
         words.retain(|word| !word.0.is_null());
     }
@@ -50,6 +75,12 @@ fn finish(schema: &mut JSONSchemaProps) {
     if let Some(JSONSchemaPropsOrArray::Schema(item)) = &mut schema.items {
         finish(item);
     }
+}
+
+/// The lines of each paragraph as one.
+fn joined(text: &str) -> String {
+    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 
 /// API servers know `int32` and `int64` only, and warn of other formats at every write.
@@ -81,18 +112,31 @@ mod tests {
     #[test]
     fn what_an_api_server_would_warn_of_or_refuse_is_gone() {
         let cases = [
-            (json!({"type": "integer", "format": "uint32"}),
-             json!({"type": "integer", "format": "int64", "minimum": 0.0, "maximum": 4_294_967_295.0})),
-            (json!({"type": "integer", "format": "uint8", "minimum": 1.0, "maximum": 50.0}),
-             json!({"type": "integer", "format": "int32", "minimum": 1.0, "maximum": 50.0})),
+            (
+                json!({"type": "integer", "format": "uint32"}),
+                json!({"type": "integer", "format": "int64", "minimum": 0.0, "maximum": 4_294_967_295.0}),
+            ),
+            (
+                json!({"type": "integer", "format": "uint8", "minimum": 1.0, "maximum": 50.0}),
+                json!({"type": "integer", "format": "int32", "minimum": 1.0, "maximum": 50.0}),
+            ),
             (json!({"type": "integer", "format": "int32"}), json!({"type": "integer", "format": "int32"})),
-            (json!({"type": "string", "enum": ["A", null], "nullable": true}), json!({"type": "string", "enum": ["A"]})),
-            (json!({"type": "array", "items": {"type": "string", "nullable": true}}),
-             json!({"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"})),
-            (json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": true}),
-             json!({"type": "object", "properties": {"a": {"type": "string"}}})),
-            (json!({"type": "object", "additionalProperties": {"type": "string", "nullable": true}}),
-             json!({"type": "object", "additionalProperties": {"type": "string"}})),
+            (
+                json!({"type": "string", "enum": ["A", null], "nullable": true}),
+                json!({"type": "string", "enum": ["A"]}),
+            ),
+            (
+                json!({"type": "array", "items": {"type": "string", "nullable": true}}),
+                json!({"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"}),
+            ),
+            (
+                json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": true}),
+                json!({"type": "object", "properties": {"a": {"type": "string"}}}),
+            ),
+            (
+                json!({"type": "object", "additionalProperties": {"type": "string", "nullable": true}}),
+                json!({"type": "object", "additionalProperties": {"type": "string"}}),
+            ),
         ];
         for (before, after) in cases {
             assert_eq!(finished(before.clone()), after, "{before}");

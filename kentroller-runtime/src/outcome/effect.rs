@@ -49,18 +49,26 @@ pub struct Effect {
 }
 
 impl Effect {
-    fn on<K: Kind>(object: &K, act: Act) -> Self {
+    fn new(kind: KindInfo, object: ObjectKey, uid: &str, resource_version: &str, act: Act) -> Self {
         Self {
-            key: format!("{} {} {}", act.verb(), K::INFO.kind, object.key()),
+            key: format!("{} {} {object}", act.verb(), kind.kind),
             act,
-            kind: K::INFO,
-            object: object.key(),
-            uid: object.uid().to_owned(),
-            resource_version: object.meta().resource_version().to_owned(),
+            kind,
+            object,
+            uid: uid.to_owned(),
+            resource_version: resource_version.to_owned(),
             guard: None,
             says: None,
             or_says: None,
         }
+    }
+
+    fn on<K: Kind>(object: &K, act: Act) -> Self {
+        Self::new(K::INFO, object.key(), object.uid(), object.meta().resource_version(), act)
+    }
+
+    pub(super) fn create_manifest(kind: KindInfo, object: ObjectKey, manifest: Value) -> Self {
+        Self::new(kind, object, "", "", Act::Create(manifest))
     }
 
     pub(super) fn create<K: Kind>(object: &K) -> Self {
@@ -91,17 +99,7 @@ impl Effect {
 
     /// A status write that the engine makes of a decided status.
     pub(crate) fn status(kind: KindInfo, object: ObjectKey, uid: &str, resource_version: &str, patch: Value) -> Self {
-        Self {
-            key: format!("status {} {object}", kind.kind),
-            act: Act::Status(patch),
-            kind,
-            object,
-            uid: uid.to_owned(),
-            resource_version: resource_version.to_owned(),
-            guard: None,
-            says: None,
-            or_says: None,
-        }
+        Self::new(kind, object, uid, resource_version, Act::Status(patch))
     }
 }
 

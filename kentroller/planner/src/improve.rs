@@ -1,35 +1,333 @@
-//! The search for a cheaper solution.
+//! Large-neighbourhood search: a few bins are emptied and their pods packed anew; what is not dearer stays.
 use crate::{
     Budget, Mode, Options,
-    state::{Counts, State},
+    bound::Bound,
+    construct::construct,
+    dice::Dice,
+    fill::{Candidate, fill},
+    market::{Market, cheapest_holder},
+    state::{Bin, Counts, State, What, give},
 };
 
 /// Improves a solution until the budget is used; also the number of steps taken.
-pub(crate) fn search<'m>(mut state: State<'m>, options: &Options, budget: &mut dyn Budget) -> (State<'m>, u64) {
+pub(crate) fn search<'m>(start: State<'m>, bound: &Bound, options: &Options, budget: &mut dyn Budget) -> (State<'m>, u64) {
     let mut steps = 0;
+    if options.mode != Mode::Full {
+        return (shrink(start, options, budget, &mut steps), steps);
+    }
+    let market = Market::of(&start, bound);
+    let mut state = match construct(&start, &market, budget, &mut steps) {
+        Some(fresh) if fresh.cost < start.cost => fresh,
+        _ => shrink(start, options, budget, &mut steps),
+    };
+    state.bins.shrink_to_fit();
+    let mut search = Search { market: &market, dice: Dice::new(options.seed ^ 0x5EED), churn: options.churn_price.as_micros(), state };
+    search.run(bound.hourly.as_micros(), budget, &mut steps);
+    (search.state, steps)
+}
+
+struct Search<'a, 'm> {
+    market: &'a Market,
+    dice: Dice,
+    /// Millionths an hour that a move must save.
+    churn: i64,
+    state: State<'m>,
+}
+
+impl Search<'_, '_> {
+    fn run(&mut self, bound: i64, budget: &mut dyn Budget, steps: &mut u64) {
+        let mut bins: Vec<usize> = Vec::new();
+        let mut last_gain = budget.used(*steps);
+        let mut round = 0u64;
+        let mut best = self.objective();
+        loop {
+            if round % 16 == 0 {
+                let used = budget.used(*steps);
+                let now = self.objective();
+                // What a twentieth of a percent brings is a gain.
+                if now < best - best / 2000 {
+                    best = now;
+                    last_gain = used;
+                }
+                let close = (self.state.cost - bound) * 200 <= bound;
+                if used >= 1000 || close || used.saturating_sub(last_gain) > 200 {
+                    return;
+                }
+            }
+            if round % 512 == 0 {
+                bins = (0..self.state.bins.len()).filter(|bin| self.state.bins[*bin].open).collect();
+            }
+            round += 1;
+            *steps += 1;
+            self.step(&bins);
+        }
+    }
+
+    fn objective(&self) -> i64 {
+        self.state.cost + self.churn * self.state.moved
+    }
+
+    /// What a bin costs beyond what its content is worth.
+    fn waste(&self, bin: usize) -> f64 {
+        let of = &self.state.bins[bin];
+        let own = match of.what {
+            What::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
+            _ => 0.0,
+        };
+        of.price as f64 - own - self.market.value(&of.given)
+    }
+
+    fn component(&self, bin: usize) -> Option<usize> {
+        let of = &self.state.bins[bin];
+        match of.what {
+            What::Node(node) if self.state.may_close(bin) => self.market.component_of(&self.state.own[node]).or_else(|| self.market.component_of(&of.given)),
+            _ => self.market.component_of(&of.given),
+        }
+    }
+
+    /// Bins to empty: one that wastes much, and others of its component.
+    fn choose(&mut self, bins: &[usize]) -> Vec<usize> {
+        let pick = |search: &mut Self, of: Option<usize>, tries: usize| {
+            let mut best: Option<(f64, usize, usize)> = None;
+            for _ in 0..tries {
+                let bin = bins[search.dice.below(bins.len())];
+                if !search.state.may_close(bin) {
+                    continue;
+                }
+                let Some(component) = search.component(bin) else {
+                    // An empty node: nothing is easier.
+                    return Some((bin, of.unwrap_or(usize::MAX)));
+                };
+                if of.is_some_and(|of| of != component) {
+                    continue;
+                }
+                let waste = search.waste(bin) * (0.5 + search.dice.unit());
+                if best.is_none_or(|(most, _, _)| waste > most) {
+                    best = Some((waste, bin, component));
+                }
+            }
+            best.map(|(_, bin, component)| (bin, component))
+        };
+        let Some((first, component)) = pick(self, None, 6) else { return Vec::new() };
+        let mut chosen = vec![first];
+        let wanted = 1 + self.dice.below(6);
+        let mut pods: i64 = self.pods_of(first);
+        for _ in 0..wanted {
+            if let Some((bin, _)) = pick(self, Some(component), 5) {
+                let more = self.pods_of(bin);
+                if !chosen.contains(&bin) && pods + more <= 260 {
+                    pods += more;
+                    chosen.push(bin);
+                }
+            }
+        }
+        chosen
+    }
+
+    fn pods_of(&self, bin: usize) -> i64 {
+        let of = &self.state.bins[bin];
+        let own = match of.what {
+            What::Node(node) => self.state.own[node].iter().map(|(_, count)| count).sum(),
+            What::New(_) => 0,
+        };
+        own + of.given.iter().map(|(_, count)| count).sum::<i64>()
+    }
+
+    /// Empties some bins and packs their pods anew; undone when that is dearer.
+    fn step(&mut self, bins: &[usize]) {
+        if bins.is_empty() {
+            return;
+        }
+        let chosen = self.choose(bins);
+        let Some(component) = chosen.iter().find_map(|bin| self.component(*bin)) else {
+            // Only empty nodes: they go at once.
+            for bin in chosen {
+                let mut pool = Counts::new();
+                self.state.close(bin, &mut pool);
+            }
+            return;
+        };
+        let before = self.objective();
+        let mut undo: Vec<(usize, Bin)> = Vec::new();
+        let mut pool = Counts::new();
+        let mut reopenable: Vec<usize> = Vec::new();
+        for bin in &chosen {
+            undo.push((*bin, self.state.bins[*bin].clone()));
+            if let What::Node(node) = self.state.bins[*bin].what {
+                reopenable.push(node);
+            }
+            self.state.close(*bin, &mut pool);
+        }
+        let mut bought: Vec<usize> = Vec::new();
+        let mut reopened: Vec<usize> = Vec::new();
+        let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
+        let done = self.rebuild(bins, component, &mut pool, &mut undo, &mut bought, &mut reopened, &reopenable, limit);
+        if !done || self.objective() > limit {
+            // Back to what it was: first what is new goes, then what was comes.
+            let mut gone = Counts::new();
+            for bin in bought {
+                self.state.close(bin, &mut gone);
+            }
+            for node in reopened {
+                self.state.close(node, &mut gone);
+            }
+            for (bin, was) in undo.into_iter().rev() {
+                self.state.restore(bin, was);
+            }
+        }
+    }
+
+    /// Packs all of `pool`; `false` when that fails or gets dearer than `limit`.
+    #[expect(clippy::too_many_arguments, reason = "what a step changed is its caller's to undo")]
+    fn rebuild(
+        &mut self,
+        bins: &[usize],
+        component: usize,
+        pool: &mut Counts,
+        undo: &mut Vec<(usize, Bin)>,
+        bought: &mut Vec<usize>,
+        reopened: &mut Vec<usize>,
+        reopenable: &[usize],
+        limit: i64,
+    ) -> bool {
+        // Room that is there already comes first, on a few bins.
+        let looked = 2 + self.dice.below(14);
+        for _ in 0..looked {
+            let bin = bins[self.dice.below(bins.len())];
+            if pool.is_empty() {
+                break;
+            }
+            if !self.state.bins[bin].open || undo.iter().any(|(of, _)| *of == bin) || bought.contains(&bin) {
+                continue;
+            }
+            let free = self.state.bins[bin].free;
+            if free[0] <= 0 || !pool.iter().any(|(class, _)| self.state.room(bin, *class) > 0) {
+                continue;
+            }
+            let mut candidates: Vec<Candidate> = Vec::new();
+            for (class, count) in pool.iter() {
+                if self.state.room(bin, *class) > 0 {
+                    let worth = self.market.worth[*class] * (0.8 + 0.4 * self.dice.unit());
+                    candidates.push(Candidate::of(self.state.model, *class, *count, worth, &free, 0.3));
+                }
+            }
+            let of = &self.state.bins[bin];
+            let content = fill(self.state.model, &mut of.free.clone(), &mut of.ties.clone(), &mut candidates);
+            undo.push((bin, of.clone()));
+            for (class, count) in content {
+                self.state.put(bin, class, count);
+                give(pool, class, -count);
+            }
+        }
+        let bases = &self.market.by_component[component];
+        while !pool.is_empty() {
+            if self.objective() as f64 + 0.97 * self.market.value(pool) > limit as f64 {
+                return false;
+            }
+            let mut best: Option<(f64, Pattern)> = None;
+            for node in reopenable {
+                if self.state.may_reopen(*node, pool) {
+                    let price = (self.state.bins[*node].price - self.churn * self.state.own_moves(*node)).max(1) as f64;
+                    let score = self.market.value(&self.state.own[*node]) / price;
+                    if best.as_ref().is_none_or(|(most, _)| score > *most) {
+                        best = Some((score, Pattern::Reopen(*node)));
+                    }
+                }
+            }
+            let tries = 4 + self.dice.below(10);
+            for _ in 0..tries {
+                if bases.is_empty() {
+                    break;
+                }
+                // The promising ones more often.
+                let at = self.dice.below(bases.len()).min(self.dice.below(bases.len()));
+                let base = &self.market.bases[bases[at]];
+                let kind = base.kinds[self.dice.below(base.kinds.len())];
+                if !self.state.may_buy(kind) {
+                    continue;
+                }
+                let mut room = self.state.room_of_kind(kind);
+                let bias = [0.0, 0.2, 0.5, 1.0][self.dice.below(4)];
+                let noise = 0.3 * self.dice.unit();
+                let mut candidates: Vec<Candidate> = Vec::new();
+                for (class, count) in pool.iter() {
+                    if self.state.kind_admits(kind, *class) {
+                        let worth = self.market.worth[*class] * (1.0 - noise * 0.5 + noise * self.dice.unit());
+                        candidates.push(Candidate::of(self.state.model, *class, *count, worth, &room, bias));
+                    }
+                }
+                let mut ties = self.state.model.kinds[kind].ties.clone();
+                let content = fill(self.state.model, &mut room, &mut ties, &mut candidates);
+                if content.is_empty() {
+                    continue;
+                }
+                let score = self.market.value(&content) / self.state.model.kinds[kind].price.as_micros() as f64;
+                if best.as_ref().is_none_or(|(most, _)| score > *most) {
+                    best = Some((score, Pattern::Buy(kind, content)));
+                }
+            }
+            match best {
+                None => return false,
+                Some((_, Pattern::Reopen(node))) => {
+                    self.state.reopen(node, pool);
+                    reopened.push(node);
+                }
+                Some((_, Pattern::Buy(kind, content))) => {
+                    let kind = cheapest_holder(&self.state, self.state.model, kind, &content).unwrap_or(kind);
+                    let bin = self.state.buy(kind);
+                    bought.push(bin);
+                    for (class, count) in content {
+                        self.state.put(bin, class, count);
+                        give(pool, class, -count);
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+enum Pattern {
+    Reopen(usize),
+    Buy(usize, Counts),
+}
+
+/// Removes nodes one by one whose pods fit on others or, in full mode, on one cheaper new node.
+fn shrink<'m>(mut state: State<'m>, options: &Options, budget: &mut dyn Budget, steps: &mut u64) -> State<'m> {
     let mut order: Vec<usize> = (0..state.model.nodes.len()).filter(|bin| state.may_close(*bin)).collect();
     order.sort_by_key(|bin| {
         let pods = state.own_moves(*bin);
         (std::cmp::Reverse(state.bins[*bin].price / (1 + pods)), *bin)
     });
     for bin in order {
-        steps += 1;
-        if budget.used(steps) >= 1000 {
+        *steps += 1;
+        if *steps % 16 == 0 && budget.used(*steps) >= 500 {
             break;
         }
-        let mut trial = state.clone();
+        let cost = state.cost;
+        let mut undo = vec![(bin, state.bins[bin].clone())];
         let mut pool = Counts::new();
-        trial.close(bin, &mut pool);
-        let fits = place(&mut trial, &mut pool) || (options.mode == Mode::Full && replace(&mut trial, &mut pool));
-        if fits && trial.cost < state.cost {
-            state = trial;
+        state.close(bin, &mut pool);
+        let mut bought = None;
+        let mut fits = place(&mut state, &mut pool, &mut undo);
+        if !fits && options.mode == Mode::Full {
+            bought = replace(&mut state, &mut pool);
+            fits = bought.is_some();
+        }
+        if !fits || state.cost >= cost {
+            if let Some(bin) = bought {
+                state.close(bin, &mut Counts::new());
+            }
+            for (bin, was) in undo.into_iter().rev() {
+                state.restore(bin, was);
+            }
         }
     }
-    (state, steps)
+    state
 }
 
 /// Gives pods to open bins, the fullest that takes them first; whether all found a place.
-fn place(state: &mut State<'_>, pool: &mut Counts) -> bool {
+fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) -> bool {
     pool.sort_by_key(|(class, _)| std::cmp::Reverse(state.model.classes[*class].request));
     let mut left = Counts::new();
     for (class, mut count) in std::mem::take(pool) {
@@ -42,6 +340,7 @@ fn place(state: &mut State<'_>, pool: &mut Counts) -> bool {
                 .min();
             let Some((_, bin, room)) = best else { break };
             let taken = room.min(count);
+            undo.push((bin, state.bins[bin].clone()));
             state.put(bin, class, taken);
             count -= taken;
         }
@@ -54,7 +353,7 @@ fn place(state: &mut State<'_>, pool: &mut Counts) -> bool {
 }
 
 /// Buys the cheapest kind that takes all that is left.
-fn replace(state: &mut State<'_>, pool: &mut Counts) -> bool {
+fn replace(state: &mut State<'_>, pool: &mut Counts) -> Option<usize> {
     let mut kinds: Vec<usize> = (0..state.model.kinds.len()).filter(|kind| state.may_buy(*kind)).collect();
     kinds.sort_by_key(|kind| (state.model.kinds[*kind].price, *kind));
     'kinds: for kind in kinds {
@@ -73,7 +372,7 @@ fn replace(state: &mut State<'_>, pool: &mut Counts) -> bool {
         for (class, count) in pool.drain(..) {
             state.put(bin, class, count);
         }
-        return true;
+        return Some(bin);
     }
-    false
+    None
 }

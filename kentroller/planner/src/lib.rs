@@ -2,14 +2,22 @@
 //!
 //! In: a [`Snapshot`] of the cluster, a [`Catalog`] of what can be bought, [`Options`] of a claim and a [`Budget`].
 //! Out: a [`Plan`] of waves. Nothing here reads a clock, a file or a network.
+mod bound;
 mod budget;
 mod build;
 mod catalog;
+pub mod check;
 mod cluster;
+mod construct;
+mod dice;
 mod eligibility;
+mod fill;
+#[cfg(any(test, feature = "generate"))]
+pub mod generate;
 mod improve;
 mod kinds;
 pub mod manifest;
+mod market;
 mod moment;
 mod money;
 mod options;

@@ -1,7 +1,9 @@
 //! The way from a snapshot to a plan.
+use std::collections::BTreeMap;
+
 use crate::{
-    Budget, Catalog, InputError, Kept, KeptReason, Money, Nothing, Options, Plan, Snapshot,
-    build::build,
+    Budget, Catalog, LowerBound, InputError, Kept, KeptReason, Money, Nothing, Options, Plan, Snapshot,
+    bound, build::build,
     cluster::Model,
     improve,
     state::State,
@@ -19,14 +21,16 @@ pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, budget: &
     waiting::seat(&mut model);
     let start = State::of(&model, options.reserve);
     let before = Money::micros(start.cost);
-    let (found, steps) = improve::search(start, options, budget);
+    let bound = bound::bound(&start, budget);
+    let (found, steps) = improve::search(start, &bound, options, budget);
     let mut waves = waves::waves(&found, before);
     let after = waves.last().map_or(before, |wave| wave.hourly_after);
+    let prices: BTreeMap<&str, Money> =
+        model.nodes.iter().filter_map(|node| node.price.map(|price| (node.name.as_str(), price))).collect();
     let removed: Money = waves
         .iter()
         .flat_map(|wave| &wave.remove)
-        .filter_map(|name| model.nodes.iter().find(|node| node.name == *name))
-        .filter_map(|node| node.price)
+        .filter_map(|name| prices.get(name.as_str()).copied())
         .sum();
     let saved = before - after;
     let too_small = options.min_savings.is_some_and(|least| saved.percent_of(removed) < least) && !options.roll;
@@ -39,7 +43,7 @@ pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, budget: &
         region: model.region.clone(),
         cost_before: before,
         cost_after: if waves.is_empty() { before } else { after },
-        lower_bound: None,
+        lower_bound: Some(LowerBound { hourly: bound.hourly, method: "lp-dual" }),
         transition: Money::ZERO,
         kept: kept(&model, &waves, too_small, saved),
         waves,

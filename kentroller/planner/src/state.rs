@@ -210,6 +210,29 @@ impl<'m> State<'m> {
         self.removed -= 1;
     }
 
+    /// Puts a bin back as it was; what was done to others since must be undone already.
+    pub(crate) fn restore(&mut self, bin: usize, was: Bin) {
+        let now = &self.bins[bin];
+        if was.open && !now.open {
+            self.cost += was.price;
+            match was.what {
+                What::Node(node) => {
+                    self.moved -= self.own_moves(node);
+                    self.removed -= 1;
+                }
+                What::New(kind) => {
+                    let of = &self.model.kinds[kind];
+                    let bought = &mut self.bought[of.pool];
+                    bought.0 += 1;
+                    bought.1 += of.capacity.0;
+                    bought.2 += of.capacity.1;
+                    self.spare.retain(|spare| *spare != bin);
+                }
+            }
+        }
+        self.bins[bin] = was;
+    }
+
     /// How many pods of a class an open bin may be given.
     pub(crate) fn room(&self, bin: usize, class: usize) -> i64 {
         let of = &self.bins[bin];

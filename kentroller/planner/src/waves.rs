@@ -1,10 +1,13 @@
 //! From a solution to waves: named pods move, and every prefix is a place to stop.
-use std::collections::BTreeMap;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+};
 
 use crate::{
     Money, Move, NewNode, Offering, Wave,
     cluster::{Model, add, fits, resources},
-    state::{Counts, State, What, give},
+    state::{Counts, State, What},
 };
 
 /// A wave by indices: bins to open, nodes to close, and (pod, bin).
@@ -27,98 +30,14 @@ pub(crate) fn waves(state: &State<'_>, before: Money) -> Vec<Wave> {
 /// Room on existing nodes is there from the start. New bins open one after another, each chosen for the closed node that
 /// lacks least; a wave ends as soon as what it removed outweighs what it bought.
 fn draft(state: &State<'_>) -> Vec<Draft> {
-    let model = state.model;
-    // Free slots by class: bins that are open already, newest last, each with a count.
-    let mut slots: BTreeMap<usize, Vec<(usize, i64)>> = BTreeMap::new();
-    let mut open: BTreeMap<usize, i64> = BTreeMap::new();
-    let mut unopened: Vec<usize> = Vec::new();
-    for (at, bin) in state.bins.iter().enumerate().filter(|(_, bin)| bin.open) {
-        match bin.what {
-            What::Node(_) => {
-                for (class, count) in &bin.given {
-                    slots.entry(*class).or_default().push((at, *count));
-                    *open.entry(*class).or_default() += count;
-                }
-            }
-            What::New(_) => unopened.push(at),
-        }
-    }
-    let mut by_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for at in &unopened {
-        for (class, _) in &state.bins[*at].given {
-            by_class.entry(*class).or_default().push(*at);
-        }
-    }
-    let mut is_open = vec![false; state.bins.len()];
-    let mut waiting: Vec<usize> = (0..model.nodes.len()).filter(|node| !state.bins[*node].open).collect();
+    let mut yard = Yard::of(state);
     let mut drafts = Vec::new();
     let mut current = Draft::default();
-    let lacks = |node: usize, open: &BTreeMap<usize, i64>| -> Counts {
-        let own = &state.own[node];
-        own.iter()
-            .filter_map(|(class, count)| {
-                let missing = count - open.get(class).copied().unwrap_or(0);
-                (missing > 0).then_some((*class, missing))
-            })
-            .collect()
-    };
-    while !waiting.is_empty() {
-        // Whoever lacks nothing goes now, the dearest per pod first.
-        let mut best: Option<(i64, i64, usize)> = None;
-        for (at, node) in waiting.iter().enumerate() {
-            let missing: i64 = lacks(*node, &open).iter().map(|(_, count)| count).sum();
-            let price = state.bins[*node].price;
-            let key = (missing, -price, at);
-            if best.is_none_or(|best| key < best) {
-                best = Some(key);
-            }
-        }
-        let Some((missing, _, at)) = best else { break };
-        let node = waiting[at];
-        if missing > 0 {
-            for (class, count) in lacks(node, &open) {
-                let mut still = count - (open.get(&class).copied().unwrap_or(0) - open.get(&class).copied().unwrap_or(0));
-                while still > 0 {
-                    let wanted = by_class.get(&class).into_iter().flatten().copied().filter(|bin| !is_open[*bin]);
-                    let chosen = wanted.max_by_key(|bin| {
-                        let given = &state.bins[*bin].given;
-                        let useful: i64 = state.own[node]
-                            .iter()
-                            .filter_map(|(class, count)| given.iter().find(|(c, _)| c == class).map(|(_, n)| *n.min(count)))
-                            .sum();
-                        (useful, std::cmp::Reverse(state.bins[*bin].price), std::cmp::Reverse(*bin))
-                    });
-                    let Some(bin) = chosen else { break };
-                    is_open[bin] = true;
-                    current.open.push(bin);
-                    current.delta += state.bins[bin].price;
-                    for (class, count) in &state.bins[bin].given {
-                        slots.entry(*class).or_default().push((bin, *count));
-                        *open.entry(*class).or_default() += count;
-                    }
-                    let own = state.own[node].iter().find(|(of, _)| *of == class).map_or(0, |(_, count)| *count);
-                    still = own - open.get(&class).copied().unwrap_or(0);
-                }
-            }
-            if !lacks(node, &open).is_empty() {
-                // The solution holds every pod, so this cannot come to pass; the node then simply stays.
-                waiting.swap_remove(at);
-            }
+    while let Some(node) = yard.next() {
+        yard.open_for(node, &mut current);
+        if !yard.close(node, &mut current) {
+            // The solution holds every pod, so this cannot come to pass; the node then simply stays.
             continue;
-        }
-        waiting.swap_remove(at);
-        current.close.push(node);
-        current.delta -= state.bins[node].price;
-        for pod in &model.nodes[node].pods {
-            let class = model.pods[*pod].class;
-            let Some(list) = slots.get_mut(&class) else { continue };
-            let Some((bin, left)) = list.last_mut() else { continue };
-            current.moves.push((*pod, *bin));
-            *left -= 1;
-            *open.entry(class).or_default() -= 1;
-            if *left == 0 {
-                list.pop();
-            }
         }
         if current.delta < 0 || (current.delta == 0 && current.open.is_empty()) {
             drafts.push(std::mem::take(&mut current));
@@ -138,6 +57,146 @@ fn draft(state: &State<'_>) -> Vec<Draft> {
         }
     }
     drafts
+}
+
+/// At most this many bins or nodes are compared for one choice.
+const COMPARED: usize = 64;
+
+/// Slots that are open, and nodes that wait to be closed.
+struct Yard<'a, 'm> {
+    state: &'a State<'m>,
+    /// By class: open slots, newest last.
+    slots: Vec<Vec<(usize, i64)>>,
+    /// By class: how many open slots there are.
+    free: Vec<i64>,
+    /// By class: new bins that hold it and are not open yet.
+    unopened: Vec<Vec<usize>>,
+    is_open: Vec<bool>,
+    /// By class: nodes that wait and own it.
+    owners: Vec<Vec<usize>>,
+    waits: Vec<bool>,
+    /// (missing pods, price negated, node), possibly stale.
+    queue: BinaryHeap<Reverse<(i64, i64, usize)>>,
+}
+
+impl<'a, 'm> Yard<'a, 'm> {
+    fn of(state: &'a State<'m>) -> Self {
+        let classes = state.model.classes.len();
+        let mut yard = Self {
+            state,
+            slots: vec![Vec::new(); classes],
+            free: vec![0; classes],
+            unopened: vec![Vec::new(); classes],
+            is_open: vec![false; state.bins.len()],
+            owners: vec![Vec::new(); classes],
+            waits: vec![false; state.model.nodes.len()],
+            queue: BinaryHeap::new(),
+        };
+        for (at, bin) in state.bins.iter().enumerate().filter(|(_, bin)| bin.open) {
+            for (class, count) in &bin.given {
+                match bin.what {
+                    What::Node(_) => {
+                        yard.slots[*class].push((at, *count));
+                        yard.free[*class] += count;
+                    }
+                    What::New(_) => yard.unopened[*class].push(at),
+                }
+            }
+        }
+        for node in (0..state.model.nodes.len()).filter(|node| !state.bins[*node].open) {
+            yard.waits[node] = true;
+            for (class, _) in &state.own[node] {
+                yard.owners[*class].push(node);
+            }
+        }
+        for node in (0..state.model.nodes.len()).filter(|node| yard.waits[*node]).collect::<Vec<_>>() {
+            yard.push(node);
+        }
+        yard
+    }
+
+    fn missing(&self, node: usize) -> i64 {
+        self.state.own[node].iter().map(|(class, count)| (count - self.free[*class]).max(0)).sum()
+    }
+
+    fn push(&mut self, node: usize) {
+        let missing = self.missing(node);
+        self.queue.push(Reverse((missing, -self.state.bins[node].price, node)));
+    }
+
+    /// The node that lacks least; of equals the dearest.
+    fn next(&mut self) -> Option<usize> {
+        while let Some(Reverse((told, _, node))) = self.queue.pop() {
+            if !self.waits[node] {
+                continue;
+            }
+            let missing = self.missing(node);
+            if missing > told {
+                self.push(node);
+                continue;
+            }
+            return Some(node);
+        }
+        None
+    }
+
+    /// Opens new bins until a node lacks nothing.
+    fn open_for(&mut self, node: usize, draft: &mut Draft) {
+        let own = &self.state.own;
+        for (class, count) in &own[node] {
+            while self.free[*class] < *count {
+                let is_open = &self.is_open;
+                self.unopened[*class].retain(|bin| !is_open[*bin]);
+                let compared = self.unopened[*class].iter().copied().take(COMPARED);
+                let chosen = compared.max_by_key(|bin| {
+                    let given = &self.state.bins[*bin].given;
+                    let useful: i64 = own[node]
+                        .iter()
+                        .filter_map(|(class, count)| given.iter().find(|(of, _)| of == class).map(|(_, n)| *n.min(count)))
+                        .sum();
+                    (useful, Reverse(self.state.bins[*bin].price), Reverse(*bin))
+                });
+                let Some(bin) = chosen else { break };
+                self.is_open[bin] = true;
+                draft.open.push(bin);
+                draft.delta += self.state.bins[bin].price;
+                for (class, count) in &self.state.bins[bin].given {
+                    self.slots[*class].push((bin, *count));
+                    self.free[*class] += count;
+                }
+                // Whoever owns what came may lack less now; the rarest classes tell most.
+                let rarest = self.state.bins[bin].given.iter().min_by_key(|(class, _)| (self.owners[*class].len(), *class));
+                if let Some((class, _)) = rarest.copied() {
+                    let waits = &self.waits;
+                    self.owners[class].retain(|node| waits[*node]);
+                    for node in self.owners[class].iter().copied().take(COMPARED).collect::<Vec<_>>() {
+                        self.push(node);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends a node's pods to open slots; `false` when there are too few.
+    fn close(&mut self, node: usize, draft: &mut Draft) -> bool {
+        self.waits[node] = false;
+        if self.missing(node) > 0 {
+            return false;
+        }
+        draft.close.push(node);
+        draft.delta -= self.state.bins[node].price;
+        for pod in &self.state.model.nodes[node].pods {
+            let class = self.state.model.pods[*pod].class;
+            let Some((bin, left)) = self.slots[class].last_mut() else { continue };
+            draft.moves.push((*pod, *bin));
+            *left -= 1;
+            self.free[class] -= 1;
+            if *left == 0 {
+                self.slots[class].pop();
+            }
+        }
+        true
+    }
 }
 
 fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<Wave> {
@@ -160,7 +219,7 @@ fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<Wave> {
         moves.retain(|(pod, _)| model.pods[*pod].node.is_some() && !model.pods[*pod].ghost);
         moves.sort_by_key(|(pod, bin)| {
             let request = &model.classes[model.pods[*pod].class].request;
-            (*bin, std::cmp::Reverse((request[0], request[1])), *pod)
+            (*bin, Reverse((request[0], request[1])), *pod)
         });
         for (pod, bin) in moves {
             let unit = &model.pods[pod];
@@ -239,15 +298,4 @@ fn alternatives(model: &Model, kind: usize, requests: &crate::cluster::Vector, g
     found.sort_by(|a, b| (a.price, a).cmp(&(b.price, b)));
     found.truncate(ALTERNATIVES);
     found
-}
-
-/// Pods given to bins, by class: what the closed nodes' pods must add up to.
-pub(crate) fn given(state: &State<'_>) -> Counts {
-    let mut counts = Counts::new();
-    for bin in state.bins.iter().filter(|bin| bin.open) {
-        for (class, count) in &bin.given {
-            give(&mut counts, *class, *count);
-        }
-    }
-    counts
 }

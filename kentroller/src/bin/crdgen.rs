@@ -1,1 +1,112 @@
-fn main() {}
+//! Writes every file that follows from the declarations; with `--check` it compares instead, and fails on a difference.
+#![allow(clippy::print_stdout, reason = "a command line tool")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use kentroller::api::{self, foreign::ConfigMap};
+use kentroller::controllers;
+use kentroller::settings::Settings;
+use kentroller_runtime::generate::outline::Outline;
+use kentroller_runtime::generate::rbac::Rights;
+use kentroller_runtime::generate::{crd, reference, schema, widening};
+use kentroller_runtime::settings::Settings as _;
+use kentroller_runtime::{Declaration, Kind as _};
+
+const COMMAND: &str = "cargo run --bin crdgen";
+
+/// Texts by path below the root of the workspace.
+type Files = BTreeMap<PathBuf, String>;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this crate lies in the workspace")?;
+    let files = generate(root)?;
+    match std::env::args().nth(1).as_deref() {
+        None => {
+            for (path, text) in &files {
+                let path = root.join(path);
+                if fs::read_to_string(&path).ok().as_ref() != Some(text) {
+                    fs::create_dir_all(path.parent().context("every file lies in a folder")?)?;
+                    fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+                    println!("wrote {}", path.display());
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Some("--check") => {
+            let stale: Vec<&PathBuf> = files
+                .iter()
+                .filter(|(path, text)| fs::read_to_string(root.join(path)).ok().as_ref() != Some(text))
+                .map(|(path, _)| path)
+                .collect();
+            for path in &stale {
+                println!("{} is not what the declarations say; run `{COMMAND}` and commit it", path.display());
+            }
+            Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Some(other) => bail!("unknown argument {other}; `{COMMAND}` writes, `{COMMAND} -- --check` compares"),
+    }
+}
+
+fn generate(root: &Path) -> anyhow::Result<Files> {
+    let kinds = api::kinds();
+    let mut files = Files::new();
+    let mut contracts = Vec::new();
+    let accepted = read(root, "tests/contract/accepted-changes.txt")?;
+    let accepted = widening::accepted(&accepted).map_err(anyhow::Error::msg)?;
+    for kind in &kinds {
+        let crd = kind.crd();
+        let outline = Outline::of(&crd);
+        let path = format!("crds/{}.yaml", kind.info.plural);
+        if let Ok(before) = read(root, &path) {
+            let before = crd::read(&before).with_context(|| format!("{path} is no CRD; delete it"))?;
+            let narrower = widening::narrowings(&Outline::of(&before), &outline);
+            let news: Vec<String> =
+                narrower.iter().map(ToString::to_string).filter(|one| !accepted.contains_key(one)).collect();
+            ensure!(
+                news.is_empty(),
+                "{path} would become narrower; list each line with its reason in tests/contract/accepted-changes.txt:\n{}",
+                news.join("\n")
+            );
+        }
+        let manifest = crd::manifest(&crd).with_context(|| format!("the CRD of {:?}", kind.info))?;
+        files.insert(path.into(), in_yaml(&manifest));
+        let contract = Outline::parse(&read(root, &format!("tests/contract/{}.txt", kind.info.plural))?)?;
+        contracts.push((contract, outline));
+    }
+    ensure!(files.len() == kinds.len(), "two kinds have one plural");
+    let declarations: Vec<Declaration> = controllers::all().iter().map(|controller| controller.declaration()).collect();
+    let own_namespace = [ConfigMap::INFO];
+    let rights = Rights::of(&declarations, &own_namespace).manifests("castai-kentroller")?;
+    files.insert("charts/castai-kentroller/templates/rbac.generated.yaml".into(), in_yaml(&rights));
+    for (page, text) in [
+        ("additions", reference::additions(&contracts)),
+        ("conditions", reference::conditions(&kinds)),
+        ("events", reference::events(&declarations)),
+        ("kinds", reference::kinds(&kinds)),
+        ("rbac", reference::rights(&declarations, &own_namespace)),
+        ("settings", reference::settings(Settings::FIELDS)),
+        ("words", reference::words(&api::words())),
+    ] {
+        files.insert(format!("kentroller/docs/reference/{page}.md").into(), in_markdown(&text));
+    }
+    let schema =
+        serde_json::to_string_pretty(&schema::config("Dynamic configuration of Kentroller", Settings::FIELDS))?;
+    files.insert("kentroller/docs/reference/settings.schema.json".into(), schema + "\n");
+    Ok(files)
+}
+
+fn read(root: &Path, path: &str) -> anyhow::Result<String> {
+    fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"))
+}
+
+fn in_yaml(text: &str) -> String {
+    format!("# Generated by {COMMAND}. Do not edit.\n{text}")
+}
+
+fn in_markdown(text: &str) -> String {
+    format!("<!-- Generated by {COMMAND}. Do not edit. -->\n\n{text}")
+}

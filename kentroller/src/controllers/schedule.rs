@@ -4,14 +4,12 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kentroller_runtime::{Failure, HasStatus, Kind, Outcome, Reconcile, World, controller};
 use serde_json::json;
 
 use crate::api::{
-    ClaimState, LastExecution, RebalancePlanClaim, RebalancePlanClaimSpec, RebalancePlanSchedule, ScheduleCondition,
-    ScheduleStatus,
+    ActiveClaim, ClaimState, LastExecution, RebalancePlanClaim, RebalancePlanSchedule, ScheduleCondition, ScheduleStatus,
 };
 use crate::cron::Cron;
 
@@ -222,7 +220,7 @@ fn observe(schedule: &RebalancePlanSchedule, claims: &[&RebalancePlanClaim], now
     if let Some(at) = newest.and_then(scheduled_for) {
         status.last_schedule_time = status.last_schedule_time.max(Some(at));
     }
-    let active: Vec<ObjectReference> = claims.iter().filter(|claim| is_active(claim)).map(|claim| reference(claim)).collect();
+    let active: Vec<ActiveClaim> = claims.iter().filter(|claim| is_active(claim)).map(|claim| reference(claim)).collect();
     status.active_count = Some(i64::try_from(active.len()).unwrap_or(i64::MAX));
     status.active = active;
     let completed = claims.iter().filter(|claim| succeeded(claim) == Some(true));
@@ -285,16 +283,19 @@ fn succeeded(claim: &RebalancePlanClaim) -> Option<bool> {
     }
 }
 
-fn reference(claim: &RebalancePlanClaim) -> ObjectReference {
-    ObjectReference {
+fn reference(claim: &RebalancePlanClaim) -> ActiveClaim {
+    ActiveClaim {
         api_version: Some(RebalancePlanClaim::INFO.api_version()),
         kind: Some(RebalancePlanClaim::INFO.kind.to_owned()),
         name: Some(claim.name().to_owned()),
         uid: Some(claim.uid().to_owned()),
-        ..ObjectReference::default()
+        ..ActiveClaim::default()
     }
 }
 
 fn seconds(seconds: i64) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,17 @@ enum Key {
     Value(String),
 }
 
+impl Key {
+    /// An item that has the key and nothing else.
+    fn as_item(&self) -> Value {
+        let value = |text: &String| serde_json::from_str(text).unwrap_or_default();
+        match self {
+            Self::Fields(fields) => fields.iter().map(|(field, text)| (field.clone(), value(text))).collect(),
+            Self::Value(text) => value(text),
+        }
+    }
+}
+
 type Path = Vec<Step>;
 
 /// An applier: its name and the subresource it writes to.
@@ -76,9 +87,9 @@ fn list_type(schema: Option<&Value>, path: &[Step]) -> Value {
 fn key_of(list: &Value, item: &Value) -> Option<Key> {
     match validate::item_key(list, item)? {
         Value::Object(fields) if list["x-kubernetes-list-type"] == "map" => {
-            Some(Key::Fields(fields.into_iter().map(|(field, value)| (field, value.to_string())).collect()))
+            Some(Key::Fields(fields.into_iter().map(|(field, value)| (field, canonical(&value))).collect()))
         }
-        value => Some(Key::Value(value.to_string())),
+        value => Some(Key::Value(canonical(&value))),
     }
 }
 
@@ -126,10 +137,15 @@ fn leaves(schema: Option<&Value>, value: &Value, path: &mut Path, found: &mut BT
     }
 }
 
+/// A value as text that can be ordered: the fields of JSON objects are sorted here.
+fn canonical(value: &Value) -> String {
+    value.to_string()
+}
+
 fn holds(key: &Key, item: &Value) -> bool {
     match key {
-        Key::Value(text) => item.to_string() == *text,
-        Key::Fields(fields) => fields.iter().all(|(field, text)| item[field].to_string() == *text),
+        Key::Value(text) => canonical(item) == *text,
+        Key::Fields(fields) => fields.iter().all(|(field, text)| canonical(&item[field]) == *text),
     }
 }
 
@@ -155,7 +171,8 @@ fn set(object: &mut Value, path: &[Step], wanted: Value) {
             match items.iter_mut().find(|item| holds(key, item)) {
                 Some(item) => set(item, rest, wanted),
                 None => {
-                    let mut item = Value::Null;
+                    // A new item is found by its key from its first field on.
+                    let mut item = key.as_item();
                     set(&mut item, rest, wanted);
                     items.push(item);
                 }
@@ -210,7 +227,13 @@ fn wanted_fields(schema: Option<&Value>, wanted: &Value, splits_status: bool, su
                 subresource.is_empty()
                     && !matches!(
                         second.as_str(),
-                        "name" | "namespace" | "uid" | "resourceVersion" | "creationTimestamp" | "generation" | "managedFields"
+                        "name"
+                            | "namespace"
+                            | "uid"
+                            | "resourceVersion"
+                            | "creationTimestamp"
+                            | "generation"
+                            | "managedFields"
                     )
             }
             ("metadata", _) => false,
@@ -245,6 +268,10 @@ impl Ownership {
         let mine = ownership.appliers.remove(&me).unwrap_or_default();
         for path in &fields {
             let (Some(value), live) = (get(wanted, path), get(present, path)) else { continue };
+            if is_empty_map(value) && live.is_some_and(Value::is_object) {
+                // Nothing is said about what is in it.
+                continue;
+            }
             let others: Vec<&Applier> =
                 ownership.appliers.iter().filter(|(_, owned)| owned.contains(path)).map(|(name, _)| name).collect();
             let written = self.shared.contains(path) || (others.is_empty() && !mine.contains(path));
@@ -265,7 +292,8 @@ impl Ownership {
         }
         for path in mine.difference(&fields) {
             let kept = self.shared.contains(path) || ownership.appliers.values().any(|owned| owned.contains(path));
-            if !kept {
+            let has_content = get(&object, path).is_some_and(|value| value.is_object() && !is_empty_map(value));
+            if !kept && (is_keyed_item(path) || !has_content) {
                 remove(&mut object, path);
                 ownership.shared.remove(path);
             }
@@ -296,6 +324,10 @@ impl Ownership {
         }
         self.shared.remove(path);
     }
+}
+
+fn is_empty_map(value: &Value) -> bool {
+    value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 fn is_keyed_item(path: &[Step]) -> bool {

@@ -69,9 +69,9 @@ fn quality_of_service(pod: &Value) -> &'static str {
     let containers = pod["spec"]["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let part = |container: &Value, side: &str, name: &str| container["resources"][side].get(name).cloned();
     let any = |container: &Value| {
-        ["cpu", "memory"].iter().any(|name| {
-            part(container, "requests", name).is_some() || part(container, "limits", name).is_some()
-        })
+        ["cpu", "memory"]
+            .iter()
+            .any(|name| part(container, "requests", name).is_some() || part(container, "limits", name).is_some())
     };
     let full = |container: &Value| {
         ["cpu", "memory"].iter().all(|name| {

@@ -73,9 +73,7 @@ impl State {
             return Err(refusal::forbidden(served, name, why));
         }
         if allowed == 0 {
-            let (needs, has) = (count("desiredHealthy"), count("currentHealthy"));
-            let cause = format!("The disruption budget {name} needs {needs} healthy pods and has {has} currently");
-            return Err(refusal::disruption_budget(cause, 0));
+            return Err(refusal::disruption_budget(why_exhausted(name, status), 0));
         }
         let (at, pod_name) = (seconds(self.now), object::text(pod, "name").to_owned());
         let by = By { user: "system:apiserver".into(), verb: "update", subresource: "status" };
@@ -90,6 +88,26 @@ impl State {
             Ok((budget, false))
         });
         taken.map(drop)
+    }
+}
+
+/// Why a budget has nothing left: its counts, unless they cannot be trusted or do not explain it.
+fn why_exhausted(name: &str, status: &Value) -> String {
+    let conditions = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let told = conditions.iter().find(|one| one["type"] == "DisruptionAllowed" && one["status"] == "False");
+    let text = |field: &str| told.and_then(|one| one[field].as_str()).unwrap_or_default();
+    let (reason, message) = (text("reason"), text("message"));
+    let count = |field: &str| status[field].as_i64().unwrap_or_default();
+    let (needs, has) = (count("desiredHealthy"), count("currentHealthy"));
+    let stands = format!("The disruption budget {name}");
+    if reason == "SyncFailed" && !message.is_empty() {
+        format!("{stands} does not allow evicting pods currently because it failed sync: {message}")
+    } else if has <= needs {
+        format!("{stands} needs {needs} healthy pods and has {has} currently")
+    } else if !message.is_empty() {
+        format!("{stands} does not allow evicting pods currently ({reason}): {message}")
+    } else {
+        format!("{stands} does not allow evicting pods currently")
     }
 }
 

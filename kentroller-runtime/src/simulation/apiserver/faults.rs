@@ -49,6 +49,8 @@ pub enum Trouble {
     Delay(Duration),
     /// It does not arrive: the client sees a broken connection.
     Disconnect,
+    /// It reads how things were at an older version; a write is not touched.
+    Stale(u64),
 }
 
 /// Something that goes wrong.

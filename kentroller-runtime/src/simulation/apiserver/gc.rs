@@ -121,8 +121,12 @@ impl State {
             self.lift(table, key, ORPHAN);
         } else if held.contains(&FOREGROUND) {
             for (table, key, dependent) in self.dependents_of(uid) {
-                if !object::is_leaving(&dependent) {
-                    self.delete_dependent(table, &key, &dependent, "Foreground");
+                if object::owners(&dependent).any(|owner| self.is_solid(owner)) {
+                    self.set_free(table, &key, uid);
+                } else if !object::is_leaving(&dependent) {
+                    let has_dependents = self.dependents.contains_key(object::text(&dependent, "uid"));
+                    let policy = if has_dependents { "Foreground" } else { "Background" };
+                    self.delete_dependent(table, &key, &dependent, policy);
                 }
             }
             let blocks = |(_, _, dependent): &(usize, Key, Arc<Value>)| {
@@ -133,6 +137,17 @@ impl State {
                 self.lift(table, key, FOREGROUND);
             }
         }
+    }
+
+    /// Whether an owner stays: neither gone nor waiting for its dependents to go. One of a kind not served here stays.
+    fn is_solid(&self, owner: &str) -> bool {
+        let waits = self.places.get(owner).is_some_and(|(table, key)| {
+            let stored = self.tables[*table].objects.get(key);
+            stored.is_some_and(|stored| {
+                object::is_leaving(&stored.object) && object::finalizers(&stored.object).contains(&FOREGROUND)
+            })
+        });
+        !waits && !self.gone.contains(owner)
     }
 
     fn delete_dependent(&mut self, table: usize, key: &Key, dependent: &Value, policy: &str) {

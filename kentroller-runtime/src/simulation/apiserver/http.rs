@@ -1,6 +1,5 @@
-//! From an HTTP request to an operation and back. What is not served here panics: nothing in this project may ask it.
+//! From a request to an answer. What is not served here panics: nothing in this project may ask it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -8,43 +7,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Method, Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use serde_json::{Value, json};
 use tower::BoxError;
 
-use super::access::Request;
 use super::apply::Ownership;
+use super::asked::{APPLY_PATCH, Asked, delete_options, read};
 use super::faults::Trouble;
+use super::list::Continue;
 use super::merge::merge;
-use super::object::{self, Key};
+use super::object;
 use super::operate::{DeleteOptions, Part, Removed};
 use super::refusal::{self, FieldMistake, Refusal};
-use super::selector::{FieldSelector, LabelSelector};
-use super::store::{By, State, Stored};
-use super::watch::{Selection, Watch};
+use super::store::{State, Stored};
+use super::watch::{Wanted, Watch};
 use super::{ApiServer, Served};
-
-/// The largest body that the server reads.
-const LARGEST_REQUEST: usize = 3 * 1024 * 1024;
-
-const JSON_PATCH_MERGE: &str = "application/merge-patch+json";
-const APPLY_PATCH: &str = "application/apply-patch+yaml";
-
-/// The query words that are understood, or rightly make no difference here.
-const KNOWN_WORDS: &[&str] = &[
-    "allowWatchBookmarks",
-    "limit",
-    "fieldManager",
-    "fieldSelector",
-    "fieldValidation",
-    "force",
-    "labelSelector",
-    "resourceVersion",
-    "resourceVersionMatch",
-    "timeoutSeconds",
-    "watch",
-];
 
 /// The body of an answer.
 pub(super) enum Answer {
@@ -65,10 +44,7 @@ impl Body for Answer {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Watch(watch) => Pin::new(watch).poll_frame(context),
@@ -85,18 +61,6 @@ impl Body for Answer {
             Self::Watch(_) => SizeHint::default(),
         }
     }
-}
-
-/// A request, taken apart.
-struct Asked {
-    table: usize,
-    request: Request,
-    namespace: Option<String>,
-    /// Empty for collections.
-    name: String,
-    query: BTreeMap<String, String>,
-    content_type: String,
-    body: Bytes,
 }
 
 /// What a request came to: code and whole body, or a stream.
@@ -126,7 +90,9 @@ impl ApiServer {
                 }
             }
         };
+        self.lock().requests.insert(asked.request.clone());
         let trouble = self.lock().faults.trouble(&asked.request, &asked.name);
+        let mut at = None;
         let broken = || Err(BoxError::from(io::Error::from(io::ErrorKind::ConnectionReset)));
         match trouble {
             Some(Trouble::Disconnect) => return broken(),
@@ -134,23 +100,31 @@ impl ApiServer {
             Some(Trouble::Delay(time)) => tokio::time::sleep(time).await,
             Some(Trouble::Refuse(refusal)) => return Ok(respond(Err(refusal))),
             Some(Trouble::LoseReply) => {
-                drop(self.transact(|state| state.perform(&self, &asked)));
+                drop(self.transact(|state| state.perform(&self, &asked, None)));
                 return broken();
             }
+            Some(Trouble::Stale(revision)) => at = Some(revision),
             None => {}
         }
-        Ok(respond(self.transact(|state| state.perform(&self, &asked))))
+        Ok(respond(self.transact(|state| state.perform(&self, &asked, at))))
     }
 }
 
 fn respond(outcome: Outcome) -> Response<Answer> {
-    let (code, answer) = outcome.unwrap_or_else(|refusal| {
-        let code = StatusCode::from_u16(refusal.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (code, whole(&refusal::body(&refusal)))
-    });
+    let (code, answer, wait) = match outcome {
+        Ok((code, answer)) => (code, answer, 0),
+        Err(refusal) => {
+            let code = StatusCode::from_u16(refusal.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let wait = refusal.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+            (code, whole(&refusal::body(&refusal)), wait)
+        }
+    };
     let mut response = Response::new(answer);
     *response.status_mut() = code;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if wait > 0 {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
+    }
     response
 }
 
@@ -158,137 +132,14 @@ fn whole(value: &Value) -> Answer {
     Answer::Whole(Some(value.to_string().into()))
 }
 
-/// Takes a request apart; `None` for what is not served.
-fn read(state: &State, user: Arc<str>, parts: &http::request::Parts, body: Bytes) -> Option<Asked> {
-    let mut steps = parts.uri.path().split('/').filter(|step| !step.is_empty());
-    let (group, version) = match steps.next()? {
-        "api" => ("", steps.next()?),
-        "apis" => (steps.next()?, steps.next()?),
-        _ => return None,
-    };
-    let rest: Vec<&str> = steps.collect();
-    let (namespace, rest) = match rest.as_slice() {
-        ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (Some((*namespace).to_owned()), rest),
-        rest => (None, rest),
-    };
-    let (resource, name, subresource) = match rest {
-        [resource] => (*resource, "", ""),
-        [resource, name] => (*resource, *name, ""),
-        [resource, name, subresource] => (*resource, *name, *subresource),
-        _ => return None,
-    };
-    let is_meant = |served: &Served| {
-        served.group == group
-            && served.version == version
-            && served.plural == resource
-            && (namespace.is_none() || served.namespaced)
-    };
-    let table = state.tables.iter().position(|table| is_meant(&table.served))?;
-    let served = &state.tables[table].served;
-    // One object of a namespaced kind always has its namespace in the path.
-    if served.namespaced && namespace.is_none() && (!name.is_empty() || parts.method == Method::POST) {
-        return None;
-    }
-    let query: BTreeMap<String, String> = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
-        .map(|(word, value)| (word.into_owned(), value.into_owned()))
-        .collect();
-    let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_understood = query.keys().all(|word| KNOWN_WORDS.contains(&word.as_str()))
-        && query.get("resourceVersionMatch").is_none_or(|word| word == "NotOlderThan")
-        && query.get("fieldValidation").is_none_or(|word| word != "Strict")
-        && !header(http::header::ACCEPT).contains("as=");
-    let is_watch = query.get("watch").is_some_and(|word| word == "true" || word == "1");
-    let verb = match (&parts.method, name, subresource) {
-        (&Method::GET, "", "") if is_watch => "watch",
-        (&Method::GET, "", "") => "list",
-        (&Method::GET, _, "") => "get",
-        (&Method::POST, "", "") => "create",
-        (&Method::POST, _, "eviction") if served.kind == "Pod" => "create",
-        (&Method::PUT, _, "" | "status") if !name.is_empty() => "update",
-        (&Method::PATCH, _, "" | "status") if !name.is_empty() => "patch",
-        (&Method::DELETE, _, "") if !name.is_empty() => "delete",
-        _ => return None,
-    };
-    let content_type = header(http::header::CONTENT_TYPE).to_owned();
-    let is_known_patch = verb != "patch" || [JSON_PATCH_MERGE, APPLY_PATCH].contains(&content_type.as_str());
-    let has_status = subresource != "status" || served.status_subresource;
-    (is_understood && is_known_patch && has_status).then(|| Asked {
-        table,
-        request: Request {
-            user,
-            verb,
-            group: group.to_owned(),
-            resource: resource.to_owned(),
-            subresource: subresource.to_owned(),
-        },
-        namespace,
-        name: name.to_owned(),
-        query,
-        content_type,
-        body,
-    })
-}
-
-impl Asked {
-    fn word(&self, word: &str) -> &str {
-        self.query.get(word).map(String::as_str).unwrap_or_default()
-    }
-
-    fn key(&self) -> Key {
-        (self.namespace.clone().unwrap_or_default(), self.name.clone())
-    }
-
-    fn part(&self) -> Part {
-        if self.request.subresource == "status" { Part::Status } else { Part::Main }
-    }
-
-    fn by(&self) -> By {
-        let subresource = match self.request.subresource.as_str() {
-            "status" => "status",
-            "eviction" => "eviction",
-            _ => "",
-        };
-        By { user: self.request.user.clone(), verb: self.request.verb, subresource }
-    }
-
-    fn json(&self) -> Result<Value, Refusal> {
-        if self.body.len() > LARGEST_REQUEST {
-            return Err(refusal::too_large_request(LARGEST_REQUEST));
-        }
-        let value: Value = serde_json::from_slice(&self.body)
-            .map_err(|broken| refusal::bad_request(format!("the object provided is unrecognized: {broken}")))?;
-        if value.is_object() { Ok(value) } else { Err(refusal::bad_request("the object provided is unrecognized")) }
-    }
-
-    /// The version a list or watch asks for; `None` for "any" and "none said".
-    fn version(&self) -> Result<Option<u64>, Refusal> {
-        match self.word("resourceVersion") {
-            "" | "0" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| {
-                refusal::bad_request(format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"))
-            }),
-        }
-    }
-
-    fn selection(&self, served: &Served) -> Result<Selection, Refusal> {
-        Ok(Selection {
-            namespace: self.namespace.clone(),
-            labels: LabelSelector::parse(self.word("labelSelector"))?,
-            fields: FieldSelector::parse(self.word("fieldSelector"), &served.kind)?,
-        })
-    }
-}
-
 impl State {
-    fn perform(&mut self, server: &ApiServer, asked: &Asked) -> Outcome {
+    /// Does what was asked; reads are of version `at`, where a fault says so.
+    fn perform(&mut self, server: &ApiServer, asked: &Asked, at: Option<u64>) -> Outcome {
         let served = self.tables[asked.table].served.clone();
         self.authorize(&asked.request, &served, asked.namespace.as_deref(), &asked.name)?;
         match (asked.request.verb, asked.request.subresource.as_str()) {
-            ("get", _) => {
-                let stored = self.find(asked.table, &asked.key())?.clone();
-                Ok(self.show(StatusCode::OK, asked.table, &stored))
-            }
-            ("list", _) => self.answer_list(asked, &served),
+            ("get", _) => self.answer_get(asked, at),
+            ("list", _) => self.answer_list(asked, &served, at),
             ("watch", _) => self.answer_watch(server, asked, &served),
             ("create", "eviction") => self.answer_eviction(asked),
             ("create", _) => {
@@ -318,31 +169,35 @@ impl State {
         (code, Answer::Whole(Some(self.tables[table].bytes(stored))))
     }
 
-    fn answer_list(&self, asked: &Asked, served: &Served) -> Outcome {
+    fn answer_list(&self, asked: &Asked, served: &Served, at: Option<u64>) -> Outcome {
         if let Some(version) = asked.version()?
             && version > self.revision
         {
             return Err(refusal::too_large_version(version, self.revision));
         }
         let selection = asked.selection(served)?;
+        let after = match asked.word("continue") {
+            "" => None,
+            token => Some(Continue::parse(token).ok_or_else(|| refusal::bad_request("continue key is not valid"))?),
+        };
+        let limit = asked.word("limit").parse().ok().filter(|limit| *limit > 0);
+        let revision = after.as_ref().map(|after| after.revision).or(at).unwrap_or(self.revision);
         let table = &self.tables[asked.table];
-        let mut bytes = format!(
-            "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{{\"resourceVersion\":\"{}\"}},\"items\":[",
-            served.kind,
-            served.api_version(),
-            self.revision
-        )
-        .into_bytes();
-        let items = table.range(asked.namespace.as_deref()).filter(|(_, stored)| selection.takes(&stored.object));
-        for (at, (_, stored)) in items.enumerate() {
-            bytes.extend_from_slice(if at == 0 { b"{" } else { b",{" });
-            if served.crd.is_some() {
-                bytes.extend_from_slice(table.head.as_bytes());
+        let bytes = table.page(served, &selection, revision, self.revision, after.as_ref(), limit)?;
+        Ok((StatusCode::OK, Answer::Whole(Some(bytes))))
+    }
+
+    fn answer_get(&self, asked: &Asked, at: Option<u64>) -> Outcome {
+        let key = asked.key();
+        let stored = match at {
+            Some(revision) => {
+                let table = &self.tables[asked.table];
+                let older = table.range_at(asked.namespace.as_deref(), revision)?.remove(&key);
+                older.ok_or_else(|| refusal::not_found(&table.served, &key.1))?
             }
-            bytes.extend_from_slice(&stored.tail);
-        }
-        bytes.extend_from_slice(b"]}");
-        Ok((StatusCode::OK, Answer::Whole(Some(bytes.into()))))
+            None => self.find(asked.table, &key)?.clone(),
+        };
+        Ok(self.show(StatusCode::OK, asked.table, &stored))
     }
 
     fn answer_watch(&self, server: &ApiServer, asked: &Asked, served: &Served) -> Outcome {
@@ -357,8 +212,8 @@ impl State {
         let lasting = Duration::from_secs(asked.word("timeoutSeconds").parse().unwrap_or(2700));
         let bookmarks = asked.word("allowWatchBookmarks") == "true";
         let table = &self.tables[asked.table];
-        let watch =
-            Watch::new(server.clone(), table, asked.table, self.revision, selection, since, lasting, bookmarks);
+        let wanted = Wanted { selection, since, lasting, bookmarks };
+        let watch = Watch::new(server.clone(), table, asked.table, self.revision, wanted);
         Ok((StatusCode::OK, Answer::Watch(Box::new(watch))))
     }
 
@@ -409,8 +264,7 @@ impl State {
         let schema = self.tables[table].schema.as_ref().map(|schema| schema.structural().clone());
         let mut after = before.clone();
         let stored = self.change(table, &key, asked.part(), &asked.by(), |current| {
-            let applied =
-                before.apply(schema.as_ref(), current, &wanted, splits, applier, &asked.request.subresource);
+            let applied = before.apply(schema.as_ref(), current, &wanted, splits, applier, &asked.request.subresource);
             if !applied.conflicts.is_empty() && asked.word("force") != "true" {
                 return Err(refusal::apply_conflict(&applied.conflicts, &served.api_version()));
             }
@@ -471,27 +325,12 @@ impl State {
             return Err(refusal::bad_request("name in URL does not match name in Eviction object"));
         }
         // kube's `Api::evict` writes `delete_options`, which the real server does not know: preconditions would be lost.
-        let lost = ["preconditions", "gracePeriodSeconds"].iter().any(|word| body["delete_options"].get(word).is_some());
+        let lost =
+            ["preconditions", "gracePeriodSeconds"].iter().any(|word| body["delete_options"].get(word).is_some());
         assert!(!lost, "an eviction with `delete_options`: the API server reads `deleteOptions` only");
         let options = delete_options(&body["deleteOptions"]);
         self.evict(asked.table, &asked.key(), &options, &asked.by())?;
-        let status =
-            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+        let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
         Ok((StatusCode::CREATED, whole(&status)))
-    }
-}
-
-/// Reads `metav1.DeleteOptions`.
-///
-/// # Panics
-/// On a dry run, which is not served.
-fn delete_options(options: &Value) -> DeleteOptions {
-    assert!(options.get("dryRun").is_none(), "the embedded API server does not serve dry runs");
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    DeleteOptions {
-        uid: text(&options["preconditions"]["uid"]),
-        resource_version: text(&options["preconditions"]["resourceVersion"]),
-        grace_period_seconds: options["gracePeriodSeconds"].as_i64(),
-        propagation: text(&options["propagationPolicy"]),
     }
 }

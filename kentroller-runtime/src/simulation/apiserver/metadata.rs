@@ -96,11 +96,8 @@ pub(super) fn mistakes(object: &Value) -> Vec<FieldMistake> {
 /// Finalizers that an object which is leaving did not have before.
 pub(super) fn new_finalizers(old: &Value, new: &Value) -> Option<FieldMistake> {
     let had = object::finalizers(old);
-    let added: Vec<String> = object::finalizers(new)
-        .into_iter()
-        .filter(|one| !had.contains(one))
-        .map(|one| format!("{one:?}"))
-        .collect();
+    let added: Vec<String> =
+        object::finalizers(new).into_iter().filter(|one| !had.contains(one)).map(|one| format!("{one:?}")).collect();
     (object::is_leaving(old) && !added.is_empty()).then(|| {
         let list = added.join(", ");
         FieldMistake::forbidden(
@@ -121,7 +118,8 @@ fn is_word(text: &str) -> bool {
 
 fn is_subdomain(text: &str) -> bool {
     text.split('.').all(|part| {
-        is_word(part) && part.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')
+        is_word(part)
+            && part.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')
     })
 }
 

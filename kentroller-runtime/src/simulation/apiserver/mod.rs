@@ -5,11 +5,11 @@
 //! Objects are JSON values; everything is ordered, and time comes from outside, so that the same run gives the same
 //! bytes. It needs a tokio runtime on one thread, paused or not.
 //!
-//! Data flow: `http` reads a request, `faults` and `access` may stop it, `operate` (with `eviction`, `apply`, `merge`)
+//! Data flow: `asked` takes a request apart, `http` answers it; `faults` and `access` may stop it, `operate` (with `eviction`, `apply`, `merge`)
 //! makes the new state, `metadata`, `builtin` and `schema` complete and judge it, `store` keeps it and logs the change,
-//! `gc` follows the owners, `watch` reads the log.
+//! `gc` follows the owners, `list` and `watch` show it.
 //!
-//! Absent: paging, dry runs, JSON and strategic patches, tables, protobuf, watches with initial events, namespaces that
+//! Absent: dry runs, JSON and strategic patches, tables, protobuf, watches with initial events, namespaces that
 //! must exist, priority and quota, immutable fields of pods, and `managedFields`.
 
 use std::collections::BTreeSet;
@@ -23,11 +23,13 @@ use serde_json::Value;
 
 mod access;
 mod apply;
+mod asked;
 mod builtin;
 mod eviction;
 mod faults;
 mod gc;
 mod http;
+mod list;
 mod merge;
 mod metadata;
 mod object;
@@ -121,6 +123,7 @@ impl Served {
     }
 }
 
+/// Called after every committed write.
 type Observer = Arc<dyn Fn(&Commit) + Send + Sync>;
 
 struct Shared {
@@ -133,19 +136,14 @@ struct Shared {
 #[derive(Clone)]
 pub struct ApiServer {
     shared: Arc<Shared>,
+    /// The user of direct writes.
+    user: Arc<str>,
 }
 
 impl fmt::Debug for ApiServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiServer").finish_non_exhaustive()
     }
-}
-
-/// The user of writes that come from the simulated world.
-const WORLD: &str = "world";
-
-fn world(verb: &'static str, subresource: &'static str) -> By {
-    By { user: WORLD.into(), verb, subresource }
 }
 
 impl ApiServer {
@@ -156,7 +154,18 @@ impl ApiServer {
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static, kinds: Vec<Served>) -> Self {
         let shared =
             Shared { state: Mutex::new(State::new(kinds)), now: Box::new(now), observers: Mutex::new(Vec::new()) };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), user: "world".into() }
+    }
+
+    /// The same server, whose direct writes are logged as this user's: `karpenter`, `kubelet`, a human. It is `world`
+    /// until said otherwise.
+    #[must_use]
+    pub fn acting_as(&self, user: &str) -> Self {
+        Self { shared: self.shared.clone(), user: user.into() }
+    }
+
+    fn by(&self, verb: &'static str, subresource: &'static str) -> By {
+        By { user: self.user.clone(), verb, subresource }
     }
 
     /// A client that speaks to this server as the given user, without retries.
@@ -205,7 +214,7 @@ impl ApiServer {
                 "" if state.tables[table].served.namespaced => "default".to_owned(),
                 told => told.to_owned(),
             };
-            let stored = state.create(table, &namespace, object, seeded, &world("create", ""))?;
+            let stored = state.create(table, &namespace, object, seeded, &self.by("create", ""))?;
             Ok(stored.object.clone())
         })
     }
@@ -248,7 +257,7 @@ impl ApiServer {
     ) -> Result<Arc<Value>, Refusal> {
         self.transact(|state| {
             let table = state.table(kind);
-            let by = world("update", if part == Part::Status { "status" } else { "" });
+            let by = self.by("update", if part == Part::Status { "status" } else { "" });
             let stored = state.change(table, &key(namespace, name), part, &by, |current| {
                 let mut object = current.clone();
                 change(&mut object);
@@ -271,7 +280,7 @@ impl ApiServer {
     ) -> Result<bool, Refusal> {
         self.transact(|state| {
             let table = state.table(kind);
-            let removed = state.delete(table, &key(namespace, name), options, &world("delete", ""))?;
+            let removed = state.delete(table, &key(namespace, name), options, &self.by("delete", ""))?;
             Ok(matches!(removed, operate::Removed::Gone(_)))
         })
     }
@@ -283,7 +292,7 @@ impl ApiServer {
     pub fn evict(&self, namespace: &str, name: &str, options: &DeleteOptions) -> Result<(), Refusal> {
         self.transact(|state| {
             let table = state.table("Pod");
-            state.evict(table, &key(Some(namespace), name), options, &world("create", "eviction"))
+            state.evict(table, &key(Some(namespace), name), options, &self.by("create", "eviction"))
         })
     }
 

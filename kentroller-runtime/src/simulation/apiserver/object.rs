@@ -72,10 +72,9 @@ pub(super) fn owners(object: &Value) -> impl Iterator<Item = &str> {
 
 /// Whether two states differ in anything but metadata and, where it is a part of its own, status.
 pub(super) fn differs_beyond(one: &Value, other: &Value, aside: &[&str]) -> bool {
-    let fields = |object: &Value| -> Vec<(String, Value)> {
-        let all = object.as_object();
-        let kept = all.into_iter().flatten().filter(|(field, _)| !aside.contains(&field.as_str()));
-        kept.map(|(field, value)| (field.clone(), value.clone())).collect()
-    };
-    fields(one) != fields(other)
+    fn fields<'a>(object: &'a Value, aside: &[&str]) -> Vec<(&'a String, &'a Value)> {
+        let all = object.as_object().into_iter().flatten();
+        all.filter(|(field, _)| !aside.contains(&field.as_str())).collect()
+    }
+    fields(one, aside) != fields(other, aside)
 }

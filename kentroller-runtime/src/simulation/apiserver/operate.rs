@@ -246,14 +246,17 @@ impl State {
                 shorten(&mut object, left - period);
             }
         } else {
-            object::set_meta(&mut object, "deletionTimestamp", json!(seconds(self.now + SignedDuration::from_secs(period))));
+            object::set_meta(
+                &mut object,
+                "deletionTimestamp",
+                json!(seconds(self.now + SignedDuration::from_secs(period))),
+            );
             if object::number(&object, "generation").is_some() {
                 raise_generation(&mut object);
             }
         }
         object::set_meta(&mut object, "deletionGracePeriodSeconds", json!(period));
-        let marked =
-            if object == *current.object { current } else { self.put(table, key.clone(), object, by)? };
+        let marked = if object == *current.object { current } else { self.put(table, key.clone(), object, by)? };
         if period == 0 && !held { Ok(self.take_away(table, key, by, marked)) } else { Ok(Removed::Leaving(marked)) }
     }
 

@@ -95,8 +95,7 @@ pub(super) fn modified(served: &Served, name: &str) -> Refusal {
 
 /// A precondition of a delete that does not hold; the real server names the kind here, not the resource.
 pub(super) fn precondition(served: &Served, name: &str, what: &str, asked: &str, found: &str, why: &str) -> Refusal {
-    let place =
-        if served.group.is_empty() { served.kind.clone() } else { format!("{}.{}", served.kind, served.group) };
+    let place = if served.group.is_empty() { served.kind.clone() } else { format!("{}.{}", served.kind, served.group) };
     let message = format!(
         "Operation cannot be fulfilled on {place} \"{name}\": the {what} in the precondition ({asked}) does not match \
          the {what} in record ({found}). The object might have been {why}"
@@ -132,8 +131,7 @@ pub(super) fn apply_conflict(conflicts: &[(String, String)], version: &str) -> R
 }
 
 pub(super) fn invalid(served: &Served, name: &str, mistakes: Vec<FieldMistake>) -> Refusal {
-    let place =
-        if served.group.is_empty() { served.kind.clone() } else { format!("{}.{}", served.kind, served.group) };
+    let place = if served.group.is_empty() { served.kind.clone() } else { format!("{}.{}", served.kind, served.group) };
     let told: Vec<String> = mistakes.iter().map(FieldMistake::text).collect();
     let message = match told.as_slice() {
         [one] => format!("{place} \"{name}\" is invalid: {one}"),
@@ -142,11 +140,7 @@ pub(super) fn invalid(served: &Served, name: &str, mistakes: Vec<FieldMistake>) 
     let mut details = details(&served.group, &served.kind, name);
     details.causes = mistakes
         .into_iter()
-        .map(|mistake| StatusCause {
-            reason: mistake.reason.into(),
-            message: mistake.message,
-            field: mistake.field,
-        })
+        .map(|mistake| StatusCause { reason: mistake.reason.into(), message: mistake.message, field: mistake.field })
         .collect();
     refusal(422, "Invalid", message, Some(details))
 }
@@ -176,6 +170,13 @@ pub(super) fn expired(asked: u64, oldest: u64) -> Refusal {
     refusal(410, "Expired", format!("too old resource version: {asked} ({oldest})"), None)
 }
 
+/// A list that goes on in a version that is no longer kept.
+pub(super) fn expired_list() -> Refusal {
+    let message = "The provided continue parameter is too old to display a consistent list result. You can start a new \
+                   list without the continue parameter.";
+    refusal(410, "Expired", message.into(), None)
+}
+
 pub(super) fn too_large_version(asked: u64, current: u64) -> Refusal {
     let mut details = details("", "", "");
     details.retry_after_seconds = 1;
@@ -199,7 +200,9 @@ pub fn of_code(code: u16) -> Refusal {
         401 => ("Unauthorized", "Unauthorized"),
         403 => ("Forbidden", "forbidden"),
         404 => ("NotFound", "the server could not find the requested resource"),
-        409 => ("Conflict", "the object has been modified; please apply your changes to the latest version and try again"),
+        409 => {
+            ("Conflict", "the object has been modified; please apply your changes to the latest version and try again")
+        }
         410 => ("Expired", "The resourceVersion for the provided watch is too old."),
         422 => ("Invalid", "admission webhook denied the request"),
         429 => ("TooManyRequests", "The server has received too many requests and has asked us to try again later"),

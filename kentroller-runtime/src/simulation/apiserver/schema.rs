@@ -64,7 +64,7 @@ impl Schema {
     pub(super) fn mistakes(&self, object: &Value, old: Option<&Value>) -> Vec<FieldMistake> {
         let mut found = validate::schema_mistakes(&self.validator, object);
         validate::duplicates(&self.structural, object, "", &mut found);
-        if found.iter().any(|mistake| validate::hides_rules(mistake)) {
+        if found.iter().any(validate::hides_rules) {
             found.push(FieldMistake::invalid(
                 "<nil>",
                 &Value::Null,
@@ -74,8 +74,10 @@ impl Schema {
         } else if let Some((rules, evaluator)) = &self.rules
             && let Err(broken) = evaluator.validate_compiled(rules, object, old)
         {
-            let mut told: Vec<FieldMistake> =
-                broken.iter().map(|one| validate::rule_mistake(object, &one.field_path, &one.message)).collect();
+            let mut told: Vec<FieldMistake> = broken
+                .iter()
+                .map(|one| validate::rule_mistake(object, &one.field_path, one.reason.as_deref(), &one.message))
+                .collect();
             told.sort_by(|one, other| (&one.field, &one.message).cmp(&(&other.field, &other.message)));
             found.extend(told);
         }
@@ -132,7 +134,11 @@ fn prune(schema: &Value, value: &mut Value, is_resource: bool) {
                     return true;
                 }
                 let Some(schema) = known.and_then(|known| known.get(field)).or(other) else { return keep_unknown };
-                if is_stray_null(schema, value) && schema.is_object() {
+                if !schema.is_object() {
+                    // `additionalProperties: true` says nothing about what comes.
+                    return true;
+                }
+                if is_stray_null(schema, value) {
                     return false;
                 }
                 prune(schema, value, is_set(schema, "x-kubernetes-embedded-resource"));

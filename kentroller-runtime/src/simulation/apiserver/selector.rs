@@ -35,9 +35,10 @@ impl LabelSelector {
         Ok(Self(requirements))
     }
 
-    /// The `metav1.LabelSelector` of a disruption budget. `None` for one that is absent, empty or not understood:
-    /// such a budget guards nothing.
+    /// The `metav1.LabelSelector` of a disruption budget. `None` for one that is absent or not understood: such a budget
+    /// guards nothing. An empty one guards all pods of the namespace (policy/v1).
     pub(super) fn of_budget(selector: &Value) -> Option<Self> {
+        selector.as_object()?;
         let mut requirements = Vec::new();
         for (label, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
             requirements.push((label.clone(), Test::In(vec![value.as_str()?.to_owned()])));
@@ -56,7 +57,11 @@ impl LabelSelector {
             };
             requirements.push((expression["key"].as_str()?.to_owned(), test));
         }
-        if requirements.is_empty() { None } else { Some(Self(requirements)) }
+        Some(Self(requirements))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn matches(&self, object: &Value) -> bool {
@@ -163,6 +168,10 @@ impl FieldSelector {
         Ok(Self(requirements))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn matches(&self, object: &Value) -> bool {
         self.0.iter().all(|(path, wanted, negated)| {
             let mut at = Some(object);
@@ -205,13 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_without_a_selector_guards_nothing() {
+    fn a_budget_without_a_selector_guards_nothing_and_an_empty_one_everything() {
         let pod = json!({"metadata": {"labels": {"app": "shop"}}});
-        assert_eq!(LabelSelector::of_budget(&json!({})), None);
+        assert!(LabelSelector::of_budget(&json!({})).unwrap().matches(&pod));
         assert_eq!(LabelSelector::of_budget(&Value::Null), None);
         let odd = json!({"matchExpressions": [{"key": "app", "operator": "Near", "values": ["shop"]}]});
         assert_eq!(LabelSelector::of_budget(&odd), None);
-        let exact = json!({"matchLabels": {"app": "shop"}, "matchExpressions": [{"key": "x", "operator": "DoesNotExist"}]});
+        let exact =
+            json!({"matchLabels": {"app": "shop"}, "matchExpressions": [{"key": "x", "operator": "DoesNotExist"}]});
         assert!(LabelSelector::of_budget(&exact).unwrap().matches(&pod));
     }
 

@@ -36,6 +36,12 @@ pub(super) struct Stored {
     pub(super) revision: u64,
 }
 
+impl Stored {
+    pub(super) fn key(&self) -> Key {
+        (object::text(&self.object, "namespace").to_owned(), object::text(&self.object, "name").to_owned())
+    }
+}
+
 /// One entry of the log of a kind. `now` of a deletion is the last state, carrying the version of the deletion.
 #[derive(Debug)]
 pub(super) struct Change {
@@ -48,7 +54,7 @@ pub(super) struct Change {
 /// All objects of one kind.
 #[derive(Debug)]
 pub(super) struct Table {
-    pub(super) served: Served,
+    pub(super) served: Arc<Served>,
     /// `"apiVersion":"…","kind":"…",`: what stands before every tail.
     pub(super) head: String,
     pub(super) schema: Option<Schema>,
@@ -150,7 +156,7 @@ impl Table {
         let head = format!("\"apiVersion\":\"{}\",\"kind\":\"{}\",", served.api_version(), served.kind);
         let schema = served.crd.as_ref().map(|crd| Schema::of(&served, crd));
         Self {
-            served,
+            served: Arc::new(served),
             head,
             schema,
             objects: BTreeMap::new(),

@@ -14,15 +14,17 @@ pub(super) fn json_schema(structural: &Value, is_root: bool) -> Value {
         let converted = match (word.as_str(), value) {
             ("properties", Value::Object(fields)) => {
                 let convert = |(field, schema): (&String, &Value)| {
-                    let rules = if is_root && field == "metadata" { json!({"type": "object"}) } else { json_schema(schema, false) };
+                    let rules = if is_root && field == "metadata" {
+                        json!({"type": "object"})
+                    } else {
+                        json_schema(schema, false)
+                    };
                     (field.clone(), rules)
                 };
                 Value::Object(fields.iter().map(convert).collect())
             }
             ("items" | "not" | "additionalProperties", _) => json_schema(value, false),
-            ("allOf" | "anyOf" | "oneOf", Value::Array(all)) => {
-                all.iter().map(|one| json_schema(one, false)).collect()
-            }
+            ("allOf" | "anyOf" | "oneOf", Value::Array(all)) => all.iter().map(|one| json_schema(one, false)).collect(),
             (
                 "type" | "required" | "enum" | "format" | "pattern" | "minimum" | "maximum" | "exclusiveMinimum"
                 | "exclusiveMaximum" | "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties"
@@ -160,17 +162,23 @@ fn mistake(place: &str, value: &Value, kind: &ValidationErrorKind) -> FieldMista
 }
 
 /// A rule in CEL that does not hold. The real server names the type of the value, not the value.
-pub(super) fn rule_mistake(object: &Value, place: &str, why: &str) -> FieldMistake {
-    let kind = at(object, place).map_or("object", type_name);
-    FieldMistake::invalid(place, &json!(kind), why)
+pub(super) fn rule_mistake(object: &Value, place: &str, reason: Option<&str>, why: &str) -> FieldMistake {
+    let kind = json!(at(object, place).map_or("object", type_name));
+    match reason {
+        Some("FieldValueRequired") => FieldMistake::required(place, why),
+        Some("FieldValueForbidden") => FieldMistake::forbidden(place, why),
+        Some("FieldValueDuplicate") => FieldMistake {
+            reason: "FieldValueDuplicate",
+            field: place.into(),
+            message: format!("Duplicate value: {kind}"),
+        },
+        _ => FieldMistake::invalid(place, &kind, why),
+    }
 }
 
 /// Whether the real server skips the rules in CEL because of this mistake.
 pub(super) fn hides_rules(mistake: &FieldMistake) -> bool {
-    matches!(
-        mistake.reason,
-        "FieldValueRequired" | "FieldValueTooLong" | "FieldValueTooMany" | "FieldValueTypeInvalid"
-    )
+    matches!(mistake.reason, "FieldValueRequired" | "FieldValueTooLong" | "FieldValueTooMany" | "FieldValueTypeInvalid")
 }
 
 /// Items of a list that must differ and do not.

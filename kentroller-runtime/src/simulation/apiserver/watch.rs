@@ -31,11 +31,26 @@ pub(super) struct Selection {
 }
 
 impl Selection {
+    /// Whether nothing but the namespace selects.
+    pub(super) fn takes_all(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
     pub(super) fn takes(&self, object: &Value) -> bool {
         self.namespace.as_deref().is_none_or(|namespace| object::text(object, "namespace") == namespace)
             && self.labels.matches(object)
             && self.fields.matches(object)
     }
+}
+
+/// What a watch is asked for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) selection: Selection,
+    /// Changes after this version; `None` starts with all objects there are, as additions.
+    pub(super) since: Option<u64>,
+    pub(super) lasting: Duration,
+    pub(super) bookmarks: bool,
 }
 
 /// The body of a watch response.
@@ -65,17 +80,9 @@ fn prefix(word: &str, table: &Table) -> Bytes {
 }
 
 impl Watch {
-    /// A watch from after `since`; `None` starts with all objects there are, as additions.
-    pub(super) fn new(
-        server: ApiServer,
-        table: &Table,
-        at: usize,
-        revision: u64,
-        selection: Selection,
-        since: Option<u64>,
-        lasting: Duration,
-        bookmarks: bool,
-    ) -> Self {
+    /// Opens a watch on a table of the server.
+    pub(super) fn new(server: ApiServer, table: &Table, at: usize, revision: u64, wanted: Wanted) -> Self {
+        let Wanted { selection, since, lasting, bookmarks } = wanted;
         let now = Instant::now();
         let mut watch = Self {
             server,

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Labels, LabelSelector, Meta, NodeSelectorTerm, or_default};
+use super::{Effect, LabelSelector, Labels, Meta, NodeSelectorTerm, Taint, or_default};
 use crate::Quantity;
 
 /// Amounts by resource name.
@@ -232,6 +232,30 @@ pub struct Toleration {
     /// Empty: every effect.
     #[serde(deserialize_with = "or_default")]
     pub effect: String,
+}
+
+impl Toleration {
+    /// Whether the toleration lets a pod past the taint.
+    pub fn tolerates(&self, taint: &Taint) -> bool {
+        let effect = match &taint.effect {
+            Effect::NoSchedule => "NoSchedule",
+            Effect::PreferNoSchedule => "PreferNoSchedule",
+            Effect::NoExecute => "NoExecute",
+            Effect::Unknown(_) => return false,
+        };
+        if !self.effect.is_empty() && self.effect != effect {
+            return false;
+        }
+        if !self.key.is_empty() && self.key != taint.key {
+            return false;
+        }
+        match self.operator.as_str() {
+            "" | "Equal" => !self.key.is_empty() && self.value == taint.value,
+            "Exists" => true,
+            // Numeric tolerations (alpha) are read, never relied on.
+            _ => false,
+        }
+    }
 }
 
 /// A topology spread constraint.

@@ -72,7 +72,7 @@ impl Needs {
     }
 
     fn tolerates(&self, taint: &Taint) -> bool {
-        taint.effect == Effect::PreferNoSchedule || self.tolerations.iter().any(|toleration| tolerates(toleration, taint))
+        taint.effect == Effect::PreferNoSchedule || self.tolerations.iter().any(|toleration| toleration.tolerates(taint))
     }
 
     /// Every label key that an answer can depend on.
@@ -87,27 +87,6 @@ impl Needs {
     /// Whether an answer can depend on the node's name.
     pub(crate) fn asks_for_names(&self) -> bool {
         self.terms.iter().flat_map(|list| &list.node_selector_terms).any(|term| !term.match_fields.is_empty())
-    }
-}
-
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let effect = match &taint.effect {
-        Effect::NoSchedule => "NoSchedule",
-        Effect::PreferNoSchedule => "PreferNoSchedule",
-        Effect::NoExecute => "NoExecute",
-        Effect::Unknown(_) => return false,
-    };
-    if !toleration.effect.is_empty() && toleration.effect != effect {
-        return false;
-    }
-    if !toleration.key.is_empty() && toleration.key != taint.key {
-        return false;
-    }
-    match toleration.operator.as_str() {
-        "" | "Equal" => !toleration.key.is_empty() && toleration.value == taint.value,
-        "Exists" => true,
-        // Numeric tolerations (alpha) are read, never relied on.
-        _ => false,
     }
 }
 

@@ -19,7 +19,10 @@ async fn a_request_without_a_rule_is_forbidden_and_says_what_is_missing() {
     let mut own = rule("", "configmaps", &["get"]);
     own.namespace = Some("shop".into());
     own.names = vec!["a".into()];
-    api.allow("system:serviceaccount:ops:us", Some(vec![own, rule("", "pods", &["list", "watch"]), rule("example.com", "widgets", &["*"])]));
+    api.allow(
+        "system:serviceaccount:ops:us",
+        Some(vec![own, rule("", "pods", &["list", "watch"]), rule("example.com", "widgets", &["*"])]),
+    );
     for (method, path, code) in [
         ("GET", "/api/v1/namespaces/shop/configmaps/a", 200),
         ("GET", "/api/v1/namespaces/shop/configmaps/b", 403),
@@ -38,24 +41,33 @@ async fn a_request_without_a_rule_is_forbidden_and_says_what_is_missing() {
         ))),
     ])
     .await;
-    check(&client, ("GET", "/api/v1/nodes", JSON), Value::Null, 403, &[(
-        "/message",
-        json!(format!("nodes is forbidden: {who} list resource \"nodes\" in API group \"\" at the cluster scope")),
-    )])
+    check(
+        &client,
+        ("GET", "/api/v1/nodes", JSON),
+        Value::Null,
+        403,
+        &[(
+            "/message",
+            json!(format!("nodes is forbidden: {who} list resource \"nodes\" in API group \"\" at the cluster scope")),
+        )],
+    )
     .await;
     let asked: Vec<String> = api
         .requests()
         .into_iter()
         .map(|one| format!("{} {}/{}/{}", one.verb, one.group, one.resource, one.subresource))
         .collect();
-    assert_eq!(asked, [
-        "create /pods/eviction",
-        "get /configmaps/",
-        "get example.com/widgets/",
-        "list /nodes/",
-        "list /pods/",
-        "list example.com/widgets/",
-    ]);
+    assert_eq!(
+        asked,
+        [
+            "create /pods/eviction",
+            "get /configmaps/",
+            "get example.com/widgets/",
+            "list /nodes/",
+            "list /pods/",
+            "list example.com/widgets/",
+        ]
+    );
     api.allow("system:serviceaccount:ops:us", None);
     check(&client, ("GET", "/api/v1/nodes", JSON), Value::Null, 200, &[]).await;
 }
@@ -73,15 +85,27 @@ async fn every_write_is_logged_and_shown_to_observers_in_order() {
     });
     let client = api.client("tester");
     check(&client, ("POST", "/apis/example.com/v1/widgets", JSON), widget("w"), 201, &[]).await;
-    check(&client, ("PATCH", "/apis/example.com/v1/widgets/w/status", MERGE), json!({"status": {"state": "Busy"}}), 200, &[]).await;
+    check(
+        &client,
+        ("PATCH", "/apis/example.com/v1/widgets/w/status", MERGE),
+        json!({"status": {"state": "Busy"}}),
+        200,
+        &[],
+    )
+    .await;
     check(&client, ("DELETE", "/apis/example.com/v1/widgets/w", JSON), json!({}), 200, &[]).await;
-    assert_eq!(*seen.lock().unwrap(), [
-        ("create", "w".to_owned(), false, true, 2),
-        ("patch", "w".to_owned(), true, true, 3),
-        ("delete", "w".to_owned(), true, false, 4),
-    ]);
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [
+            ("create", "w".to_owned(), false, true, 2),
+            ("patch", "w".to_owned(), true, true, 3),
+            ("delete", "w".to_owned(), true, false, 4),
+        ]
+    );
     let writes = api.writes(2);
     assert_eq!(writes.len(), 2);
+    api.acting_as("karpenter").create(widget("k")).unwrap();
+    assert_eq!(&*api.writes(4)[0].user, "karpenter");
     assert_eq!((writes[0].subresource, &*writes[0].user, &*writes[0].kind), ("status", "tester", "Widget"));
 }
 
@@ -90,7 +114,8 @@ async fn check_unserved(method: &str, path: &str, kind: &str) {
     let api = server();
     api.create(widget("w")).unwrap();
     let client = api.client("tester");
-    let request = ::http::Request::builder().method(method).uri(path).header("content-type", kind).body(Body::from(Vec::new()));
+    let request =
+        ::http::Request::builder().method(method).uri(path).header("content-type", kind).body(Body::from(Vec::new()));
     let asked = tokio::spawn(async move { client.send(request.unwrap()).await.map(drop) }).await;
     assert!(asked.unwrap_err().is_panic(), "{method} {path}");
     assert_eq!(api.unserved(), [format!("{method} {path}")]);
@@ -101,7 +126,7 @@ async fn what_is_not_served_panics_with_its_method_and_path() {
     for (method, path, kind) in [
         ("GET", "/version", JSON),
         ("GET", "/apis/example.com/v1/gadgets", JSON),
-        ("GET", "/apis/example.com/v1/widgets?limit=500", JSON),
+        ("GET", "/apis/example.com/v1/widgets?sendInitialEvents=true", JSON),
         ("GET", "/apis/example.com/v1/widgets/w/scale", JSON),
         ("DELETE", "/apis/example.com/v1/widgets", JSON),
         ("PATCH", "/apis/example.com/v1/widgets/w", "application/json-patch+json"),

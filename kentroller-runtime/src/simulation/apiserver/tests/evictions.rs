@@ -33,19 +33,32 @@ async fn a_budget_is_taken_from_at_once_and_then_refuses() {
     for name in ["a", "b", "c"] {
         api.seed(pod(name, "web", "n1")).unwrap();
     }
-    check(&client, ("POST", &path("a"), JSON), eviction("a"), 201, &[("/status", json!("Success")), ("/code", json!(201))]).await;
+    check(
+        &client,
+        ("POST", &path("a"), JSON),
+        eviction("a"),
+        201,
+        &[("/status", json!("Success")), ("/code", json!(201))],
+    )
+    .await;
     let taken = api.get("PodDisruptionBudget", Some("shop"), "web").unwrap();
     assert_eq!(taken["status"]["disruptionsAllowed"], 0);
     assert_eq!(taken["status"]["disruptedPods"], json!({"a": START}));
     assert_eq!(taken["status"]["conditions"][0]["reason"], "InsufficientPods");
     assert!(object::is_leaving(&api.get("Pod", Some("shop"), "a").unwrap()));
-    check(&client, ("POST", &path("b"), JSON), eviction("b"), 429, &[
-        ("/reason", json!("TooManyRequests")),
-        ("/message", json!(REFUSED)),
-        ("/details/causes/0/reason", json!("DisruptionBudget")),
-        ("/details/causes/0/message", json!("The disruption budget web needs 2 healthy pods and has 3 currently")),
-        ("/details/retryAfterSeconds", json!(null)),
-    ])
+    check(
+        &client,
+        ("POST", &path("b"), JSON),
+        eviction("b"),
+        429,
+        &[
+            ("/reason", json!("TooManyRequests")),
+            ("/message", json!(REFUSED)),
+            ("/details/causes/0/reason", json!("DisruptionBudget")),
+            ("/details/causes/0/message", json!("The disruption budget web does not allow evicting pods currently")),
+            ("/details/retryAfterSeconds", json!(null)),
+        ],
+    )
     .await;
     check(&client, ("POST", &path("a"), JSON), eviction("a"), 201, &[]).await;
 }
@@ -58,10 +71,16 @@ async fn a_budget_that_its_controller_has_not_seen_refuses_for_ten_seconds() {
     unseen["status"]["observedGeneration"] = json!(0);
     api.seed(unseen).unwrap();
     api.seed(pod("a", "web", "n1")).unwrap();
-    check(&client, ("POST", &path("a"), JSON), eviction("a"), 429, &[
-        ("/details/retryAfterSeconds", json!(10)),
-        ("/details/causes/0/message", json!("The disruption budget web is still being processed by the server.")),
-    ])
+    check(
+        &client,
+        ("POST", &path("a"), JSON),
+        eviction("a"),
+        429,
+        &[
+            ("/details/retryAfterSeconds", json!(10)),
+            ("/details/causes/0/message", json!("The disruption budget web is still being processed by the server.")),
+        ],
+    )
     .await;
 }
 
@@ -72,10 +91,16 @@ async fn two_budgets_over_one_pod_are_an_error_of_the_server() {
     api.seed(budget("one", "web", 1)).unwrap();
     api.seed(budget("two", "web", 1)).unwrap();
     api.seed(pod("a", "web", "n1")).unwrap();
-    check(&client, ("POST", &path("a"), JSON), eviction("a"), 500, &[(
-        "/message",
-        json!("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."),
-    )])
+    check(
+        &client,
+        ("POST", &path("a"), JSON),
+        eviction("a"),
+        500,
+        &[(
+            "/message",
+            json!("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."),
+        )],
+    )
     .await;
 }
 
@@ -114,7 +139,31 @@ async fn pods_that_serve_nobody_go_without_a_budget() {
         },
         true,
     );
-    check_exhausted(|_, budget| budget["spec"]["selector"] = json!({}), true);
+    check_exhausted(|_, budget| budget["spec"]["selector"] = json!({}), false);
+    check_exhausted(|_, budget| budget["spec"]["selector"] = Value::Null, true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_tells_what_the_budget_lacks() {
+    let said = |change: fn(&mut Value)| {
+        let api = server();
+        let mut budget = budget("web", "web", 0);
+        change(&mut budget["status"]);
+        api.seed(budget).unwrap();
+        api.seed(pod("a", "web", "n1")).unwrap();
+        let refused = api.evict("shop", "a", &DeleteOptions::default()).unwrap_err();
+        refused.details.unwrap().causes[0].message.clone()
+    };
+    let budget = "The disruption budget web";
+    assert_eq!(said(|_| {}), format!("{budget} needs 2 healthy pods and has 2 currently"));
+    let failed = |status: &mut Value| {
+        status["conditions"][0] =
+            json!({"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed", "message": "no scale"});
+    };
+    assert_eq!(
+        said(failed),
+        format!("{budget} does not allow evicting pods currently because it failed sync: no scale")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,10 +175,13 @@ async fn a_successor_of_the_same_name_is_not_evicted() {
     asked["deleteOptions"] = json!({"preconditions": {"uid": "predecessor"}});
     check(&client, ("POST", &path("a"), JSON), asked, 409, &[("/reason", json!("Conflict"))]).await;
     assert!(!object::is_leaving(&api.get("Pod", Some("shop"), "a").unwrap()));
-    check(&client, ("POST", &path("a"), JSON), eviction("b"), 400, &[(
-        "/message",
-        json!("name in URL does not match name in Eviction object"),
-    )])
+    check(
+        &client,
+        ("POST", &path("a"), JSON),
+        eviction("b"),
+        400,
+        &[("/message", json!("name in URL does not match name in Eviction object"))],
+    )
     .await;
     check(&client, ("POST", &path("none"), JSON), eviction("none"), 404, &[]).await;
 }

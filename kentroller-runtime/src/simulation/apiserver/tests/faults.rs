@@ -22,7 +22,8 @@ async fn a_refusal_hits_the_matching_requests_it_was_meant_for() {
 }
 
 async fn try_to_create(client: &kube::Client, name: &str) -> Result<(), kube::Error> {
-    let request = ::http::Request::post(WIDGETS).header("content-type", JSON).body(widget(name).to_string().into_bytes());
+    let request =
+        ::http::Request::post(WIDGETS).header("content-type", JSON).body(widget(name).to_string().into_bytes());
     client.request_text(request.unwrap()).await.map(drop)
 }
 
@@ -36,6 +37,28 @@ async fn a_lost_reply_is_done_and_a_broken_connection_is_not() {
         assert!(!matches!(broken, kube::Error::Api(_)), "{broken}");
         assert_eq!(api.get("Widget", None, name).is_some(), done, "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_read_shows_how_things_were() {
+    let api = server();
+    let client = api.client("tester");
+    for name in ["a", "b"] {
+        api.create(widget(name)).unwrap();
+    }
+    api.update("Widget", None, "a", |widget| widget["spec"]["size"] = json!(9)).unwrap();
+    api.delete("Widget", None, "b", &DeleteOptions::default()).unwrap();
+    let one = format!("{WIDGETS}/a");
+    let stale = |verb| Fault::Requests { matching: on(verb), after: 0, times: 1, trouble: Trouble::Stale(3) };
+    api.inject(stale("list"));
+    let (_, then) = ask(&client, "GET", WIDGETS, JSON, &Value::Null).await;
+    assert_eq!((then["items"].as_array().unwrap().len(), &then["metadata"]["resourceVersion"]), (2, &json!("3")));
+    api.inject(stale("get"));
+    for size in [3, 9] {
+        check(&client, ("GET", &one, JSON), Value::Null, 200, &[("/spec/size", json!(size))]).await;
+    }
+    let (_, now) = ask(&client, "GET", WIDGETS, JSON, &Value::Null).await;
+    assert_eq!(now["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ mod custom;
 mod deletion;
 mod evictions;
 mod faults;
+mod histories;
 mod objects;
 mod watches;
 
@@ -110,7 +111,8 @@ fn server() -> ApiServer {
 /// One request as bytes; answers code and body.
 async fn ask(client: &kube::Client, method: &str, path: &str, kind: &str, body: &Value) -> (u16, Value) {
     let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let request = ::http::Request::builder().method(method).uri(path).header("content-type", kind).body(Body::from(body));
+    let request =
+        ::http::Request::builder().method(method).uri(path).header("content-type", kind).body(Body::from(body));
     let answer = client.send(request.unwrap()).await.unwrap();
     let code = answer.status().as_u16();
     let bytes = answer.into_body().collect_bytes().await.unwrap();

@@ -11,12 +11,18 @@ const CONFIGS: &str = "/api/v1/namespaces/shop/configmaps";
 async fn creation_fills_in_what_only_the_server_knows() {
     let api = server();
     let client = api.client("tester");
-    check(&client, ("POST", CONFIGS, JSON), config("a"), 201, &[
-        ("/metadata/resourceVersion", json!("2")),
-        ("/metadata/creationTimestamp", json!(START)),
-        ("/metadata/namespace", json!("shop")),
-        ("/metadata/generation", json!(null)),
-    ])
+    check(
+        &client,
+        ("POST", CONFIGS, JSON),
+        config("a"),
+        201,
+        &[
+            ("/metadata/resourceVersion", json!("2")),
+            ("/metadata/creationTimestamp", json!(START)),
+            ("/metadata/namespace", json!("shop")),
+            ("/metadata/generation", json!(null)),
+        ],
+    )
     .await;
     let uid = api.get("ConfigMap", Some("shop"), "a").unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
     assert_eq!(uid.len(), 36);
@@ -30,8 +36,14 @@ async fn creation_fills_in_what_only_the_server_knows() {
     .await;
     let name = generated["metadata"]["name"].as_str().unwrap();
     assert!(name.starts_with("run-") && name.len() == 9, "{name}");
-    check(&client, ("POST", "/apis/example.com/v1/widgets", JSON), widget("w"), 201, &[("/metadata/generation", json!(1))])
-        .await;
+    check(
+        &client,
+        ("POST", "/apis/example.com/v1/widgets", JSON),
+        widget("w"),
+        201,
+        &[("/metadata/generation", json!(1))],
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -66,16 +78,24 @@ async fn a_refused_creation_says_why_as_the_real_server_does() {
             "ConfigMap \"b\" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes",
         ),
     ] {
-        check(&client, ("POST", CONFIGS, JSON), body, code, &[
-            ("/kind", json!("Status")),
-            ("/status", json!("Failure")),
-            ("/code", json!(code)),
-            ("/reason", if reason.is_empty() { Value::Null } else { json!(reason) }),
-            ("/message", json!(message)),
-        ])
+        check(
+            &client,
+            ("POST", CONFIGS, JSON),
+            body,
+            code,
+            &[
+                ("/kind", json!("Status")),
+                ("/status", json!("Failure")),
+                ("/code", json!(code)),
+                ("/reason", if reason.is_empty() { Value::Null } else { json!(reason) }),
+                ("/message", json!(message)),
+            ],
+        )
         .await;
     }
-    for (object, field) in [(with("name", json!("Upper")), "metadata.name"), (with("labels", json!({"a": "b c"})), "metadata.labels")] {
+    for (object, field) in
+        [(with("name", json!("Upper")), "metadata.name"), (with("labels", json!({"a": "b c"})), "metadata.labels")]
+    {
         check(&client, ("POST", CONFIGS, JSON), object, 422, &[("/details/causes/0/field", json!(field))]).await;
     }
 }
@@ -89,15 +109,21 @@ async fn an_object_has_a_largest_size() {
         object
     };
     check(&client, ("POST", CONFIGS, JSON), sized(1_400_000), 201, &[]).await;
-    check(&client, ("PUT", &format!("{CONFIGS}/big"), JSON), sized(1_600_000), 500, &[(
-        "/message",
-        json!("etcdserver: request is too large"),
-    )])
+    check(
+        &client,
+        ("PUT", &format!("{CONFIGS}/big"), JSON),
+        sized(1_600_000),
+        500,
+        &[("/message", json!("etcdserver: request is too large"))],
+    )
     .await;
-    check(&client, ("PUT", &format!("{CONFIGS}/big"), JSON), sized(3_200_000), 413, &[(
-        "/reason",
-        json!("RequestEntityTooLarge"),
-    )])
+    check(
+        &client,
+        ("PUT", &format!("{CONFIGS}/big"), JSON),
+        sized(3_200_000),
+        413,
+        &[("/reason", json!("RequestEntityTooLarge"))],
+    )
     .await;
 }
 
@@ -109,12 +135,18 @@ async fn status_is_dropped_at_creation_but_for_nodes_and_seeds() {
     made["status"] = json!({"state": "Busy"});
     check(&client, ("POST", "/apis/example.com/v1/widgets", JSON), made, 201, &[("/status", json!(null))]).await;
     let pods = "/api/v1/namespaces/shop/pods";
-    check(&client, ("POST", pods, JSON), pod("p", "a", ""), 201, &[
-        ("/status", json!({"phase": "Pending", "qosClass": "BestEffort"})),
-        ("/spec/terminationGracePeriodSeconds", json!(30)),
-        ("/spec/schedulerName", json!("default-scheduler")),
-        ("/spec/tolerations/1/key", json!("node.kubernetes.io/unreachable")),
-    ])
+    check(
+        &client,
+        ("POST", pods, JSON),
+        pod("p", "a", ""),
+        201,
+        &[
+            ("/status", json!({"phase": "Pending", "qosClass": "BestEffort"})),
+            ("/spec/terminationGracePeriodSeconds", json!(30)),
+            ("/spec/schedulerName", json!("default-scheduler")),
+            ("/spec/tolerations/1/key", json!("node.kubernetes.io/unreachable")),
+        ],
+    )
     .await;
     api.seed(pod("q", "a", "n1")).unwrap();
     assert_eq!(api.get("Pod", Some("shop"), "q").unwrap()["status"]["phase"], "Running");
@@ -145,8 +177,48 @@ async fn typed_lists_are_ordered_and_selected() {
     let (_, list) = ask(&client, "GET", "/api/v1/namespaces/shop/pods", JSON, &Value::Null).await;
     assert_eq!((&list["kind"], &list["items"][0]["kind"]), (&json!("PodList"), &Value::Null));
     check(&client, ("GET", "/api/v1/pods?fieldSelector=spec.hostname%3Dx", JSON), Value::Null, 400, &[]).await;
-    check(&client, ("GET", "/api/v1/pods?resourceVersion=999", JSON), Value::Null, 504, &[("/reason", json!("Timeout"))])
-        .await;
+    check(
+        &client,
+        ("GET", "/api/v1/pods?resourceVersion=999", JSON),
+        Value::Null,
+        504,
+        &[("/reason", json!("Timeout"))],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pages_of_a_list_are_of_one_version() {
+    let api = server();
+    let client = api.client("tester");
+    for name in ["a", "b", "c", "d", "e"] {
+        api.create(config(name)).unwrap();
+    }
+    let (mut path, mut told) = ("/api/v1/configmaps?limit=2".to_owned(), Vec::new());
+    let change = |name| api.delete("ConfigMap", Some("shop"), name, &DeleteOptions::default()).unwrap();
+    let mut changes = ["d", "a"].into_iter();
+    loop {
+        let page =
+            check(&client, ("GET", &path, JSON), Value::Null, 200, &[("/metadata/resourceVersion", json!("6"))]).await;
+        let names = page["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].as_str().unwrap());
+        told.push(format!("{} +{}", names.collect::<String>(), page["metadata"]["remainingItemCount"]));
+        let Some(more) = page["metadata"]["continue"].as_str() else { break };
+        path = format!("/api/v1/configmaps?limit=2&continue={}", more.replace('/', "%2F"));
+        change(changes.next().unwrap());
+    }
+    assert_eq!(told, ["ab +3", "cd +1", "e +null"]);
+    path = path.replace("limit=2", "limit=1");
+    api.inject(Fault::ExpireHistory { kind: None });
+    check(&client, ("GET", &path, JSON), Value::Null, 410, &[("/reason", json!("Expired"))]).await;
+    check(&client, ("GET", "/api/v1/configmaps?continue=x", JSON), Value::Null, 400, &[]).await;
+    check(
+        &client,
+        ("GET", "/api/v1/configmaps?limit=3", JSON),
+        Value::Null,
+        200,
+        &[("/metadata/continue", json!(null))],
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +230,14 @@ async fn a_stale_version_or_a_foreign_uid_is_refused() {
     let modified = "Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your \
                     changes to the latest version and try again";
     let stale = json!({"metadata": {"resourceVersion": "1"}, "data": {"a": "2"}});
-    check(&client, ("PATCH", &path, MERGE), stale, 409, &[("/message", json!(modified)), ("/reason", json!("Conflict"))]).await;
+    check(
+        &client,
+        ("PATCH", &path, MERGE),
+        stale,
+        409,
+        &[("/message", json!(modified)), ("/reason", json!("Conflict"))],
+    )
+    .await;
     let mut put = config("a");
     put["metadata"]["resourceVersion"] = json!("1");
     check(&client, ("PUT", &path, JSON), put.clone(), 409, &[("/message", json!(modified))]).await;
@@ -170,15 +249,21 @@ async fn a_stale_version_or_a_foreign_uid_is_refused() {
     let foreign = json!({"metadata": {"uid": "other"}});
     check(&client, ("PATCH", &path, MERGE), foreign, 422, &[("/details/causes/0/field", json!("metadata.uid"))]).await;
     put["metadata"] = json!({"name": "b"});
-    check(&client, ("PUT", &path, JSON), put, 400, &[(
-        "/message",
-        json!("the name of the object (b) does not match the name on the URL (a)"),
-    )])
+    check(
+        &client,
+        ("PUT", &path, JSON),
+        put,
+        400,
+        &[("/message", json!("the name of the object (b) does not match the name on the URL (a)"))],
+    )
     .await;
-    check(&client, ("GET", &format!("{CONFIGS}/none"), JSON), Value::Null, 404, &[(
-        "/message",
-        json!("configmaps \"none\" not found"),
-    )])
+    check(
+        &client,
+        ("GET", &format!("{CONFIGS}/none"), JSON),
+        Value::Null,
+        404,
+        &[("/message", json!("configmaps \"none\" not found"))],
+    )
     .await;
 }
 
@@ -211,17 +296,22 @@ async fn generation_counts_changes_of_the_spec_and_version_counts_writes() {
         (&status, json!({"status": {"state": "Busy"}}), 6, 2),
         (path, json!({"metadata": {"generation": 40, "creationTimestamp": "2001-01-01T00:00:00Z", "name": "w"}}), 6, 2),
     ] {
-        check(&client, ("PATCH", path, MERGE), patch, 200, &[
-            ("/metadata/resourceVersion", json!(version.to_string())),
-            ("/metadata/generation", json!(generation)),
-        ])
+        check(
+            &client,
+            ("PATCH", path, MERGE),
+            patch,
+            200,
+            &[("/metadata/resourceVersion", json!(version.to_string())), ("/metadata/generation", json!(generation))],
+        )
         .await;
     }
-    check(&client, ("GET", path, JSON), Value::Null, 200, &[
-        ("/status/state", json!("Busy")),
-        ("/spec/size", json!(4)),
-        ("/metadata/labels", json!(null)),
-    ])
+    check(
+        &client,
+        ("GET", path, JSON),
+        Value::Null,
+        200,
+        &[("/status/state", json!("Busy")), ("/spec/size", json!(4)), ("/metadata/labels", json!(null))],
+    )
     .await;
 }
 
@@ -234,11 +324,17 @@ async fn typed_writes_work_and_what_is_false_is_left_out_of_a_node() {
     nodes.patch("n", &PatchParams::default(), &Patch::Merge(json!({"spec": {"unschedulable": true}}))).await.unwrap();
     let stale = nodes.replace("n", &PostParams::default(), &node).await.unwrap_err();
     assert!(matches!(&stale, kube::Error::Api(status) if status.is_conflict()), "{stale}");
-    nodes.patch("n", &PatchParams::default(), &Patch::Merge(json!({"spec": {"unschedulable": false, "taints": []}}))).await.unwrap();
+    nodes
+        .patch("n", &PatchParams::default(), &Patch::Merge(json!({"spec": {"unschedulable": false, "taints": []}})))
+        .await
+        .unwrap();
     assert_eq!(api.get("Node", None, "n").unwrap()["spec"], json!({"providerID": "x"}));
     node = nodes.get("n").await.unwrap();
     node.spec.as_mut().unwrap().unschedulable = Some(true);
-    assert_eq!(nodes.replace("n", &PostParams::default(), &node).await.unwrap().spec.unwrap().unschedulable, Some(true));
+    assert_eq!(
+        nodes.replace("n", &PostParams::default(), &node).await.unwrap().spec.unwrap().unschedulable,
+        Some(true)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,9 +343,11 @@ async fn leases_and_events_are_plain_kinds() {
     let client = api.client("tester");
     let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
     let lease = json!({"metadata": {"name": "l"}, "spec": {"holderIdentity": "me", "renewTime": "2026-03-01T12:00:00.123456Z"}});
-    check(&client, ("POST", leases, JSON), lease, 201, &[("/spec/renewTime", json!("2026-03-01T12:00:00.123456Z"))]).await;
+    check(&client, ("POST", leases, JSON), lease, 201, &[("/spec/renewTime", json!("2026-03-01T12:00:00.123456Z"))])
+        .await;
     let events = "/apis/events.k8s.io/v1/namespaces/shop/events";
-    let event = json!({"metadata": {"generateName": "e."}, "reason": "Why", "eventTime": "2026-03-01T12:00:00.000001Z"});
+    let event =
+        json!({"metadata": {"generateName": "e."}, "reason": "Why", "eventTime": "2026-03-01T12:00:00.000001Z"});
     check(&client, ("POST", events, JSON), event, 201, &[("/metadata/generation", json!(null))]).await;
 }
 

@@ -1,0 +1,147 @@
+//! Everything that can be wrong with a struct of settings.
+
+use std::collections::BTreeMap;
+
+use darling::ast::{Data, Style};
+use darling::util::SpannedValue;
+use proc_macro2::Ident;
+use quote::format_ident;
+use syn::{Expr, Lit, Type};
+
+use super::args::{Args, Field, Word, Written};
+use crate::diagnostics::Mistakes;
+use crate::docs;
+use crate::paths::Runtime;
+use crate::words::kebab;
+
+pub(super) struct Checked {
+    pub(super) runtime: Runtime,
+    pub(super) ident: Ident,
+    pub(super) shape: Shape,
+}
+
+pub(super) enum Shape {
+    Struct(Vec<Setting>),
+    /// Variant and word.
+    Words(Vec<(Ident, String)>),
+}
+
+pub(super) struct Setting {
+    pub(super) ident: Ident,
+    pub(super) type_: Type,
+    pub(super) env: Option<String>,
+    pub(super) config: Option<String>,
+    pub(super) helm: Option<String>,
+    pub(super) default: Option<String>,
+    pub(super) range: Option<(String, String)>,
+    pub(super) doc: String,
+}
+
+pub(super) fn check(args: Args, mistakes: &mut Mistakes) -> Option<Checked> {
+    let shape = match args.data {
+        Data::Struct(fields) if matches!(fields.style, Style::Struct) => {
+            Shape::Struct(settings(fields.fields, mistakes))
+        }
+        Data::Struct(_) => {
+            mistakes.add(&args.ident, "settings are a struct with named fields, or an enum of words");
+            return None;
+        }
+        Data::Enum(words) => Shape::Words(words.into_iter().filter_map(|variant| word(variant, mistakes)).collect()),
+    };
+    Some(Checked { runtime: args.runtime.into(), ident: args.ident, shape })
+}
+
+fn word(variant: Word, mistakes: &mut Mistakes) -> Option<(Ident, String)> {
+    if !matches!(variant.fields.style, Style::Unit) {
+        mistakes.add(&variant.ident, "a setting's word carries nothing");
+        return None;
+    }
+    let word = kebab(&variant.ident.to_string());
+    Some((variant.ident, word))
+}
+
+fn settings(fields: Vec<Field>, mistakes: &mut Mistakes) -> Vec<Setting> {
+    once("environment variable", fields.iter().filter_map(|field| field.env.as_ref()), mistakes);
+    once("key", fields.iter().filter_map(|field| field.config.as_ref()), mistakes);
+    fields.into_iter().map(|field| setting(field, mistakes)).collect()
+}
+
+fn setting(field: Field, mistakes: &mut Mistakes) -> Setting {
+    let ident = field.ident.unwrap_or_else(|| format_ident!("unnamed"));
+    let doc = docs::text(&field.attrs);
+    if doc.is_empty() {
+        mistakes.add(
+            &ident,
+            format!("say in a doc comment what `{ident}` does, with its unit: the reference page prints it"),
+        );
+    }
+    if field.env.is_none() && field.config.is_none() {
+        mistakes.add(&ident, "say where it is set: `#[setting(env = \"…\")]`, `config = \"…\"` or both");
+    }
+    if let Some(env) = &field.env
+        && !env.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
+    {
+        mistakes.absorb(syn::Error::new(env.span(), "an environment variable is in upper case with underscores"));
+    }
+    match (&field.default, last_name(&field.ty).as_deref()) {
+        (Some(default), Some(optional @ ("Option" | "Vec"))) => {
+            mistakes.add(
+                &default.expr,
+                format!("an `{optional}` is unset unless somebody sets it; leave out the default or the `{optional}`"),
+            );
+        }
+        (Some(default), Some(type_)) => fits(default, type_, mistakes),
+        (None, Some("Option" | "Vec")) => {}
+        (None, _) => mistakes.add(&ident, "say what holds when nobody sets it: `default = …`, or make it an `Option`"),
+        (Some(_), None) => {}
+    }
+    if field.range.is_some() && matches!(last_name(&field.ty).as_deref(), Some("bool" | "String" | "Vec")) {
+        mistakes.add(&field.ty, "this type has no order: a `range` is for numbers and durations");
+    }
+    Setting {
+        ident,
+        type_: field.ty,
+        env: field.env.map(SpannedValue::into_inner),
+        config: field.config.map(SpannedValue::into_inner),
+        helm: field.helm,
+        default: field.default.map(|default| default.text),
+        range: field.range.map(|range| (range.least, range.greatest)),
+        doc,
+    }
+}
+
+/// What can be seen of a wrong default without its type's parser.
+fn fits(default: &Written, type_: &str, mistakes: &mut Mistakes) {
+    let literal = match &default.expr {
+        Expr::Lit(literal) => Some(&literal.lit),
+        _ => None,
+    };
+    let (right, expected) = match type_ {
+        "bool" => (matches!(literal, Some(Lit::Bool(_))), "true or false"),
+        "i32" | "i64" => (matches!(literal, None | Some(Lit::Int(_))), "a whole number"),
+        "u8" | "u16" | "u32" | "u64" | "usize" => {
+            (matches!(literal, Some(Lit::Int(_))), "a whole number, not negative")
+        }
+        "Duration" => (matches!(literal, Some(Lit::Str(_))), "a duration in quotes, such as `\"30m\"`"),
+        _ => (true, ""),
+    };
+    if !right {
+        mistakes.add(&default.expr, format!("the default of a `{type_}` is {expected}"));
+    }
+}
+
+fn once<'a>(what: &str, names: impl Iterator<Item = &'a SpannedValue<String>>, mistakes: &mut Mistakes) {
+    let mut seen = BTreeMap::new();
+    for name in names {
+        if seen.insert(name.as_str(), ()).is_some() {
+            mistakes.absorb(syn::Error::new(name.span(), format!("another setting has this {what} already")));
+        }
+    }
+}
+
+fn last_name(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
+        _ => None,
+    }
+}

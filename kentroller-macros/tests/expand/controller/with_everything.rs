@@ -1,0 +1,18 @@
+/// Makes a claim at each time of a schedule. It keeps its history too.
+#[controller(
+    feature = "rebalancer",
+    owns(RebalancePlanClaim: create + delete),
+    reads(Node, NodePool),
+    watches(Pod => wake_for_pod),
+    writes(NodeClaim: create + delete, Pod: evict, Node: patch),
+    asks(Plans),
+    finalizes,
+    events(ScheduleCreated = "The schedule was first seen.", warning(ScheduleMissed = "A time was missed.")),
+)]
+impl Reconcile for SpotSchedules {
+    type Of = RebalancePlanSchedule;
+
+    fn reconcile(schedule: &RebalancePlanSchedule, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Ok(world.outcome(schedule))
+    }
+}

@@ -1,0 +1,8 @@
+#[resource(foreign, group = "", version = "v1", kind = "Pod", plural = "pods", namespaced, index = Pod::node_name, share = Pod::share_parts)]
+/// What is read of a pod.
+#[derive(Default)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: Meta,
+    pub spec: PodSpec,
+}

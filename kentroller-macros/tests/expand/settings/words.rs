@@ -1,0 +1,5 @@
+#[derive(Clone, Copy, Debug, Settings)]
+pub enum Filter {
+    OptOut,
+    OptIn,
+}

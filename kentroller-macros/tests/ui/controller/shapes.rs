@@ -1,0 +1,22 @@
+use kentroller_runtime::{Cluster, Failure, Meta, Outcome, Reconcile, World, controller, resource};
+
+mod settings {
+    pub struct Settings;
+}
+
+#[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
+pub struct Node {
+    pub metadata: Meta,
+}
+
+/// A watch without a map, a write without a verb, events without meaning or name.
+#[controller(watches(Node), writes(Node), reads = Node, events(Seen, gone = "It is gone."))]
+impl Reconcile for Nodes {
+    type Of = Cluster;
+
+    fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Ok(world.outcome(cluster))
+    }
+}
+
+fn main() {}

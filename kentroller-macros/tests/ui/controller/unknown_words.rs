@@ -1,0 +1,24 @@
+use kentroller_runtime::{Cluster, Failure, Meta, Outcome, Reconcile, World, controller, resource};
+
+#[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
+pub struct Node {
+    pub metadata: Meta,
+}
+
+/// Every word is a little wrong, and each is told once.
+#[controller(
+    feture = "lamps",
+    ownz(Node),
+    writes(Node: patch + remove + read + status),
+    events(info(Seen = "It was seen.")),
+    settings = (),
+)]
+impl Reconcile for Lamps {
+    type Of = Cluster;
+
+    fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Ok(world.outcome(cluster))
+    }
+}
+
+fn main() {}

@@ -1,0 +1,30 @@
+use kentroller_runtime::{Cluster, Failure, Meta, Outcome, Reconcile, World, controller, resource};
+
+mod settings {
+    pub struct Settings;
+}
+
+#[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
+pub struct Node {
+    pub metadata: Meta,
+}
+
+/// Declares nothing.
+#[controller()]
+impl Reconcile for Nodes {
+    type Of = Cluster;
+
+    fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Ok(decide(cluster, world, None))
+    }
+}
+
+fn decide(cluster: &Cluster, world: &World<Nodes>, node: Option<&Node>) -> Outcome<Nodes> {
+    let mut out = world.outcome(cluster);
+    if let Some(node) = node {
+        out.create(node);
+    }
+    out
+}
+
+fn main() {}

@@ -1,0 +1,211 @@
+//! The rights that the declarations need, and not one more: no wildcard, no verb that the engine cannot send.
+//!
+//! Rights to change what other people own stand in roles of their own, so that mode `observe` can do without them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::declaration::{Declaration, Verb};
+use crate::kind::{Cluster, Kind as _, KindInfo};
+
+/// The rights of an operator.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rights {
+    /// Needed in every mode: reading, and writing our own kinds.
+    pub observe: Vec<PolicyRule>,
+    /// Needed besides in modes `approve` and `act`: writing what other people own.
+    pub act: Vec<PolicyRule>,
+    /// Needed in the operator's own namespace: its lease, and kinds that it reads there only.
+    pub own_namespace: Vec<PolicyRule>,
+    /// Needed in namespace `default`, where events about cluster-scoped objects are kept.
+    pub default_namespace: Vec<PolicyRule>,
+}
+
+/// API group and resource, such as `pods/eviction`, with verbs.
+type Grants = BTreeMap<(String, String), BTreeSet<&'static str>>;
+
+impl Rights {
+    /// What these declarations need; `own_namespace` are the kinds that are read in the operator's own namespace only.
+    pub fn of(declarations: &[Declaration], own_namespace: &[KindInfo]) -> Self {
+        let (mut observe, mut act, mut own, mut default) = (Grants::new(), Grants::new(), Grants::new(), Grants::new());
+        grant(&mut own, "coordination.k8s.io", "leases", &["get", "create", "update"]);
+        for declaration in declarations {
+            for access in &declaration.access {
+                let kind = access.kind.info;
+                for verb in &access.verbs {
+                    let grants = match verb {
+                        Verb::Read if own_namespace.contains(&kind) => &mut own,
+                        Verb::Read => &mut observe,
+                        _ if kind.ours() => &mut observe,
+                        _ => &mut act,
+                    };
+                    let (suffix, verbs) = words(*verb);
+                    grant(grants, kind.group, &format!("{}{suffix}", kind.plural), verbs);
+                }
+            }
+            // A namespaced object keeps its events beside it, in whatever namespace that is.
+            let events = if declaration.of.info.namespaced { &mut observe } else { &mut default };
+            if !declaration.events.is_empty() && declaration.of.info != Cluster::INFO {
+                grant(events, "events.k8s.io", "events", &["create"]);
+            }
+        }
+        Self { observe: rules(observe), act: rules(act), own_namespace: rules(own), default_namespace: rules(default) }
+    }
+
+    /// The roles as manifests, all of them named `name` with what they are for; apply them in the operator's namespace.
+    ///
+    /// # Errors
+    /// When they cannot be written as YAML.
+    pub fn manifests(&self, name: &str) -> Result<String, serde_saphyr::SerializeError> {
+        let metadata = |suffix: &str, namespace: Option<&str>| ObjectMeta {
+            name: Some(format!("{name}{suffix}")),
+            namespace: namespace.map(str::to_owned),
+            labels: Some(BTreeMap::from([("app".to_owned(), name.to_owned())])),
+            ..ObjectMeta::default()
+        };
+        let cluster = |suffix: &str, rules: &[PolicyRule]| {
+            let role =
+                ClusterRole { metadata: metadata(suffix, None), rules: Some(rules.to_vec()), aggregation_rule: None };
+            serde_saphyr::to_string(&role)
+        };
+        let namespaced = |suffix: &str, namespace: Option<&str>, rules: &[PolicyRule]| {
+            serde_saphyr::to_string(&Role { metadata: metadata(suffix, namespace), rules: Some(rules.to_vec()) })
+        };
+        let documents = [
+            cluster("-observe", &self.observe)?,
+            cluster("-act", &self.act)?,
+            namespaced("-own-namespace", None, &self.own_namespace)?,
+            namespaced("-events", Some("default"), &self.default_namespace)?,
+        ];
+        Ok(documents.join("---\n"))
+    }
+}
+
+/// The requests that the engine sends for a verb: the subresource, and the verbs in the words of RBAC.
+fn words(verb: Verb) -> (&'static str, &'static [&'static str]) {
+    match verb {
+        Verb::Read => ("", &["get", "list", "watch"]),
+        Verb::Create => ("", &["create"]),
+        Verb::Patch => ("", &["patch"]),
+        Verb::Delete => ("", &["delete"]),
+        Verb::Evict => ("/eviction", &["create"]),
+        Verb::Status => ("/status", &["patch"]),
+    }
+}
+
+fn grant(grants: &mut Grants, group: &str, resource: &str, verbs: &[&'static str]) {
+    grants.entry((group.to_owned(), resource.to_owned())).or_default().extend(verbs);
+}
+
+/// One rule for all resources of a group that have the same verbs.
+fn rules(grants: Grants) -> Vec<PolicyRule> {
+    let mut merged: BTreeMap<(String, BTreeSet<&str>), Vec<String>> = BTreeMap::new();
+    for ((group, resource), verbs) in grants {
+        merged.entry((group, verbs)).or_default().push(resource);
+    }
+    merged
+        .into_iter()
+        .map(|((group, verbs), resources)| PolicyRule {
+            api_groups: Some(vec![group]),
+            resources: Some(resources),
+            verbs: verbs.into_iter().map(str::to_owned).collect(),
+            ..PolicyRule::default()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::declaration::{Access, EventInfo, KindEntry};
+    use crate::kind::{Kind, Meta};
+
+    /// A kind of ours, one of others, and one that is read in our own namespace only.
+    macro_rules! kinds {
+        ($($name:ident($group:literal, $plural:literal, $namespaced:literal, $crd:expr);)*) => {$(
+            #[derive(Clone, Debug, Serialize, Deserialize)]
+            struct $name { metadata: Meta }
+
+            impl Kind for $name {
+                const INFO: KindInfo = KindInfo {
+                    group: $group, version: "v1", kind: stringify!($name), plural: $plural, namespaced: $namespaced, crd: $crd,
+                };
+                type Meta = Meta;
+
+                fn meta(&self) -> &Meta {
+                    &self.metadata
+                }
+            }
+        )*};
+    }
+    kinds! {
+        Plan("plans.example", "plans", false, Some(CustomResourceDefinition::default));
+        Pod("", "pods", true, None);
+        Node("", "nodes", false, None);
+        Config("", "configmaps", true, None);
+    }
+
+    fn declaration(access: Vec<Access>) -> Declaration {
+        const EVENTS: &[EventInfo] = &[EventInfo { reason: "Said", warning: false, doc: "It was said." }];
+        Declaration {
+            name: "plans",
+            doc: "Plans.",
+            feature: None,
+            of: KindEntry::of::<Plan>(),
+            access,
+            wakes: Vec::new(),
+            events: EVENTS,
+            ports: &[],
+        }
+    }
+
+    fn show(rules: &[PolicyRule]) -> Vec<String> {
+        let all = |list: &Option<Vec<String>>| list.clone().unwrap_or_default().join(",");
+        rules
+            .iter()
+            .map(|rule| format!("{} {}: {}", all(&rule.api_groups), all(&rule.resources), rule.verbs.join(",")))
+            .collect()
+    }
+
+    #[test]
+    fn every_verb_is_granted_where_it_is_needed_and_nowhere_else() {
+        let rights = Rights::of(
+            &[
+                declaration(vec![
+                    Access::to::<Plan>(&[Verb::Read, Verb::Status, Verb::Patch]),
+                    Access::to::<Pod>(&[Verb::Read, Verb::Evict]),
+                    Access::to::<Config>(&[Verb::Read]),
+                ]),
+                declaration(vec![Access::to::<Node>(&[Verb::Read, Verb::Patch]), Access::to::<Pod>(&[Verb::Read])]),
+            ],
+            &[Config::INFO],
+        );
+        assert_eq!(
+            show(&rights.observe),
+            [
+                " nodes,pods: get,list,watch",
+                "plans.example plans: get,list,patch,watch",
+                "plans.example plans/status: patch",
+            ]
+        );
+        assert_eq!(show(&rights.act), [" pods/eviction: create", " nodes: patch"]);
+        assert_eq!(
+            show(&rights.own_namespace),
+            [" configmaps: get,list,watch", "coordination.k8s.io leases: create,get,update"]
+        );
+        assert_eq!(show(&rights.default_namespace), ["events.k8s.io events: create"]);
+    }
+
+    #[test]
+    fn the_manifests_hold_no_wildcard() {
+        let rights = Rights::of(&[declaration(vec![Access::to::<Pod>(&[Verb::Read, Verb::Evict])])], &[]);
+        let manifests = rights.manifests("op").expect("YAML");
+        assert!(!manifests.contains('*'), "{manifests}");
+        assert_eq!(manifests.matches("\nkind: ").count(), 4, "{manifests}");
+    }
+}

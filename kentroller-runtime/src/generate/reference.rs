@@ -1,0 +1,234 @@
+//! Reference pages in Markdown, from the declarations.
+
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use serde_json::Value;
+
+use super::OwnKind;
+use super::outline::{Field, Outline};
+use super::rbac::Rights;
+use super::widening;
+use crate::condition::SUMMARY;
+use crate::declaration::Declaration;
+use crate::kind::KindInfo;
+use crate::settings::SettingInfo;
+
+/// Words that a field may hold, with their meanings.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// Where they are found, such as `RebalancePlan status.state`.
+    pub place: &'static str,
+    pub meanings: &'static [(&'static str, &'static str)],
+}
+
+/// Every field of every kind.
+pub fn kinds(kinds: &[OwnKind]) -> String {
+    let mut page = String::from("# Kinds\n");
+    for kind in kinds {
+        let outline = Outline::of(&kind.crd());
+        let names: Vec<String> = outline.short_names.iter().map(|name| format!("`{name}`")).collect();
+        page.push_str(&format!("\n## {}\n\n{}\n\n", outline.kind, outline.fields["spec"].description));
+        page.push_str(&format!(
+            "`{}`, {}, short name {}.\n\n",
+            kind.info.api_version(),
+            if outline.scope == "Cluster" { "cluster-scoped" } else { "namespaced" },
+            names.join(", ")
+        ));
+        // The elements of a list and the values of a map are told in the line of the list or map.
+        let rows = outline.fields.iter().filter(|(path, _)| !path.ends_with("[]") && !path.ends_with("{}"));
+        let rows = rows.filter(|(path, _)| path.contains('.')).map(|(path, field)| {
+            let star = if field.required { " *" } else { "" };
+            [format!("`{path}`{star}"), type_of(&outline, path, field), field.description.clone()]
+        });
+        table(&mut page, ["field (* = required)", "type", "meaning"], rows);
+    }
+    page
+}
+
+/// What our kinds have beyond a contract: pairs of the contract and what we have.
+pub fn additions(contracts: &[(Outline, Outline)]) -> String {
+    let mut page = String::from(
+        "# Additions\n\nEvery object that was written for the public CRDs is accepted unchanged. These are the fields, words, columns and names that \
+         this project adds; all of them are optional.\n",
+    );
+    for (contract, ours) in contracts {
+        let additions = widening::additions(contract, ours);
+        if additions.is_empty() {
+            continue;
+        }
+        page.push_str(&format!("\n## {}\n\n", ours.kind));
+        table(&mut page, ["what", "meaning"], additions.into_iter().map(|(what, meaning)| [what, meaning]));
+    }
+    page
+}
+
+/// The conditions of every kind.
+pub fn conditions(kinds: &[OwnKind]) -> String {
+    let mut page = String::from(
+        "# Conditions\n\nEvery kind with a status has a summary that `kubectl wait` and GitOps tools read, and conditions of its own.\n\n## Summary\n\n",
+    );
+    let rows = |meanings: &'static [(&str, &str)]| {
+        meanings.iter().map(|(name, meaning)| [format!("`{name}`"), (*meaning).to_owned()])
+    };
+    table(&mut page, ["condition", "meaning"], rows(&SUMMARY));
+    for kind in kinds {
+        if let Some(conditions) = kind.conditions.filter(|conditions| !conditions.is_empty()) {
+            page.push_str(&format!("\n## {}\n\n", kind.info.kind));
+            table(&mut page, ["condition", "meaning"], rows(conditions));
+        }
+    }
+    page
+}
+
+/// The words that fields may hold: states, reasons, choices.
+pub fn words(all: &[Words]) -> String {
+    let mut page = String::from(
+        "# Words\n\nWhat states, reasons and choices mean. A word that is not listed here is kept as it was read, and never acted on.\n",
+    );
+    for words in all {
+        page.push_str(&format!("\n## {}\n\n", words.place));
+        let rows = words.meanings.iter().map(|(word, meaning)| [format!("`{word}`"), meaning.trim().to_owned()]);
+        table(&mut page, ["word", "meaning"], rows);
+    }
+    page
+}
+
+/// The events of every controller.
+pub fn events(declarations: &[Declaration]) -> String {
+    let mut page = String::from(
+        "# Events\n\n`kubectl describe` shows them; `kubectl get events -A --field-selector reason=…` finds them. Events about objects without a namespace \
+         are in namespace `default`.\n",
+    );
+    for declaration in declarations.iter().filter(|declaration| !declaration.events.is_empty()) {
+        page.push_str(&format!("\n## {}\n\n{}\n\n", declaration.of.info.kind, declaration.doc));
+        let rows = declaration.events.iter().map(|event| {
+            let type_ = if event.warning { "Warning" } else { "Normal" };
+            [format!("`{}`", event.reason), type_.to_owned(), event.doc.to_owned()]
+        });
+        table(&mut page, ["reason", "type", "meaning"], rows);
+    }
+    page
+}
+
+/// What the operator may do, and for which controller.
+pub fn rights(declarations: &[Declaration], own_namespace: &[KindInfo]) -> String {
+    let mut page = String::from(
+        "# Rights\n\nComputed from what the controllers declare: what is not declared does not compile, and what is not needed is not granted. Rights to \
+         change what other people own are bound in modes `approve` and `act` only.\n",
+    );
+    let mut section = |title: &str, rights: &Rights, with_namespaces: bool| {
+        let mut places = vec![("cluster", &rights.observe), ("cluster, not in mode `observe`", &rights.act)];
+        if with_namespaces {
+            places.push(("own namespace", &rights.own_namespace));
+            places.push(("namespace `default`", &rights.default_namespace));
+        }
+        let rows = places.into_iter().flat_map(|(place, rules)| rules.iter().map(move |rule| row(place, rule)));
+        page.push_str(&format!("\n## {title}\n\n"));
+        table(&mut page, ["where", "API group", "resources", "verbs"], rows);
+    };
+    section("The operator as a whole", &Rights::of(declarations, own_namespace), true);
+    for declaration in declarations {
+        let one = Rights::of(std::slice::from_ref(declaration), own_namespace);
+        section(&format!("Controller {}", declaration.name), &one, false);
+    }
+    page
+}
+
+fn row(place: &str, rule: &PolicyRule) -> [String; 4] {
+    let all = |list: &Option<Vec<String>>| list.iter().flatten().cloned().collect::<Vec<_>>().join(", ");
+    let group = all(&rule.api_groups);
+    let group = if group.is_empty() { "core".to_owned() } else { group };
+    [place.to_owned(), group, all(&rule.resources), rule.verbs.join(", ")]
+}
+
+/// Every setting.
+pub fn settings(settings: &[SettingInfo]) -> String {
+    let mut page = String::from(
+        "# Settings\n\nThe environment is read once, at the start. A key of the dynamic ConfigMap wins over it and may change at any time; a text that holds a \
+         mistake is refused whole, and the last good one stays.\n\n",
+    );
+    let code = |text: Option<&str>| text.map_or_else(String::new, |text| format!("`{text}`"));
+    let rows = settings.iter().map(|setting| {
+        [
+            code(setting.env),
+            code(setting.config),
+            code(setting.helm),
+            setting.expected(),
+            setting.default.map_or_else(|| "unset".to_owned(), |default| format!("`{default}`")),
+            setting.doc.to_owned(),
+        ]
+    });
+    table(&mut page, ["environment", "dynamic config", "Helm value", "what it is", "default", "meaning"], rows);
+    page
+}
+
+/// The type of a field with its limits, for people.
+fn type_of(outline: &Outline, path: &str, field: &Field) -> String {
+    let element = |suffix: &str| {
+        let element = format!("{path}{suffix}");
+        outline.fields.get(&element).map_or_else(String::new, |field| type_of(outline, &element, field))
+    };
+    let mut text = match field.type_.as_str() {
+        "array" => format!("list of {}", element("[]")),
+        "map" => format!("map of {}", element("{}")),
+        "any" if field.limits.contains_key("int-or-string") => "quantity".to_owned(),
+        type_ => type_.to_owned(),
+    };
+    let number = |limit: &str| field.limits.get(limit).map(Value::to_string);
+    match (number("minimum"), number("maximum")) {
+        (Some(least), Some(most)) => text.push_str(&format!(" from {least} to {most}")),
+        (Some(least), None) => text.push_str(&format!(" from {least}")),
+        (None, Some(most)) => text.push_str(&format!(" to {most}")),
+        (None, None) => {}
+    }
+    if field.limits.get("format").is_some_and(|format| format == "date-time") {
+        text = "time".to_owned();
+    }
+    if let Some(Value::Array(words)) = field.limits.get("enum") {
+        let words: Vec<String> = words.iter().filter_map(Value::as_str).map(|word| format!("`{word}`")).collect();
+        text = words.join(", ");
+    }
+    if let Some(default) = number("default") {
+        text.push_str(&format!("; default `{default}`"));
+    }
+    for (_, message) in &field.rules {
+        text.push_str(&format!("; {message}"));
+    }
+    text
+}
+
+fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+    let mut line = |cells: &[String]| page.push_str(&format!("| {} |\n", cells.join(" | ")));
+    line(&head.map(str::to_owned));
+    line(&head.map(|_| "---".to_owned()));
+    for row in rows {
+        line(&row.map(|text| cell(&text)));
+    }
+}
+
+/// A text as one cell of a table.
+fn cell(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::SettingType;
+
+    #[test]
+    fn a_setting_is_told_in_one_line() {
+        let setting = SettingInfo {
+            name: "workers",
+            env: Some("WORKERS"),
+            config: None,
+            helm: None,
+            type_: SettingType::Integer,
+            default: Some("10"),
+            range: Some(("1", "100")),
+            doc: "How many\nwork | at once.",
+        };
+        let page = settings(&[setting]);
+        let last = page.lines().last().expect("a line");
+        assert_eq!(last, "| `WORKERS` |  |  | a whole number from 1 to 100 | `10` | How many work \\| at once. |");
+    }
+}

@@ -1,0 +1,41 @@
+//! Cost over the lower bound on generated clusters. `cargo bench -p kentroller-planner --features generate -- 100 1000`.
+#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+use std::time::Instant;
+
+use kentroller_planner::{
+    Catalog, Money, Options, plan,
+    generate::{Recipe, generate},
+};
+
+fn main() {
+    let catalog = Catalog::from_csv(include_str!("../catalog/ec2.csv"), "ec2.csv", "2026-10-27").expect("the catalogue reads");
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let number = |at: usize, default: f64| arguments.get(at).and_then(|word| word.parse().ok()).unwrap_or(default);
+    let nodes = number(0, 100.0) as usize;
+    let seconds = number(1, 1.0);
+    let seeds = number(2, 3.0) as u64;
+    let constrained = arguments.get(3).is_some_and(|word| word == "hard");
+    for seed in 0..seeds {
+        let snapshot = generate(Recipe { nodes, seed, constrained, held: constrained }, &catalog);
+        let start = Instant::now();
+        let mut clock = |_: u64| (start.elapsed().as_secs_f64() * 1000.0 / seconds) as u32;
+        let found = plan(&snapshot, &catalog, &Options::default(), &mut clock).expect("the cluster is sound");
+        let bound = found.lower_bound.as_ref().map_or(Money::ZERO, |bound| bound.hourly);
+        println!(
+            "seed {seed}: {} nodes {} pods; {} -> {} bound {} ratio {:.4} (before {:.3}); removed {} added {} moves {} waves {}; steps {} in {:.2} s",
+            snapshot.nodes.len(),
+            found.workload_pods,
+            found.cost_before,
+            found.cost_after,
+            bound,
+            found.cost_after.as_micros() as f64 / bound.as_micros().max(1) as f64,
+            found.cost_before.as_micros() as f64 / bound.as_micros().max(1) as f64,
+            found.removed().count(),
+            found.added().len(),
+            found.moves(),
+            found.waves.len(),
+            found.steps,
+            start.elapsed().as_secs_f64(),
+        );
+    }
+}

@@ -1,0 +1,396 @@
+//! The cluster as it stands at one moment of a plan: hosts, pods, and what is counted over them.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    requests::{self, Amounts},
+    selectors::{Known, node_wanted, untolerated},
+    tally::{Hosts, Tally},
+};
+use crate::{
+    NewNode, Snapshot,
+    manifest::{Effect, Labels, Node, NodeClaim, NodePool, Pod, PodShape, Taint},
+};
+
+/// The taint that a cordon amounts to.
+pub(super) const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+
+/// What a pod is to its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Workload,
+    Daemon,
+    /// A static pod of the kubelet.
+    Mirror,
+    /// Waits for a node.
+    Pending,
+    /// Has ended, or is bound to a node that the cluster does not have.
+    Absent,
+}
+
+/// Pods that the scheduler cannot tell apart but for their names.
+#[derive(Debug)]
+pub(super) struct Kind<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) labels: &'a Labels,
+    pub(super) shape: &'a PodShape,
+    pub(super) needs: Amounts<'a>,
+}
+
+/// One pod.
+#[derive(Debug)]
+pub(super) struct Body<'a> {
+    pub(super) pod: &'a Pod,
+    pub(super) role: Role,
+    pub(super) kind: usize,
+    pub(super) host: Option<usize>,
+    /// Set where it differs from what its kind needs.
+    own_needs: Option<Amounts<'a>>,
+}
+
+/// Where a host comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin<'a> {
+    Live { node: &'a Node, claim: Option<&'a NodeClaim>, pool: Option<&'a NodePool> },
+    Planned { planned: &'a NewNode, pool: Option<&'a NodePool> },
+}
+
+/// A node, live or planned.
+#[derive(Debug)]
+pub(super) struct Host<'a> {
+    pub(super) name: &'a str,
+    pub(super) origin: Origin<'a>,
+    pub(super) labels: Arc<Labels>,
+    /// Label keys (or prefixes that end in `/` or `-`) whose values nobody can tell yet.
+    pub(super) untold: BTreeSet<String>,
+    pub(super) taints: Vec<Taint>,
+    pub(super) room: Amounts<'a>,
+    pub(super) used: Amounts<'a>,
+    pub(super) pods: BTreeSet<usize>,
+    /// Templates of the DaemonSets that a planned host will run.
+    pub(super) daemons: Vec<&'a PodShape>,
+    /// Removed by a wave.
+    pub(super) gone: bool,
+    /// Has been given a pod.
+    pub(super) received: bool,
+}
+
+impl<'a> Host<'a> {
+    pub(super) fn label(&self, key: &str) -> Known<'_> {
+        match self.labels.get(key) {
+            Some(value) => Known::Is(value),
+            None if self.untold.iter().any(|open| open == key || (open.ends_with(['/', '-']) && key.starts_with(open))) => {
+                Known::Untold
+            }
+            None => Known::Absent,
+        }
+    }
+
+    pub(super) fn pool(&self) -> Option<&'a NodePool> {
+        match self.origin {
+            Origin::Live { pool, .. } | Origin::Planned { pool, .. } => pool,
+        }
+    }
+
+    pub(super) fn take(&mut self, needs: &Amounts<'a>) {
+        for (name, amount) in needs {
+            *self.used.entry(name).or_default() += amount;
+        }
+    }
+
+    pub(super) fn give_back(&mut self, needs: &Amounts<'a>) {
+        for (name, amount) in needs {
+            *self.used.entry(name).or_default() -= amount;
+        }
+    }
+
+    /// What is left of a resource.
+    pub(super) fn free(&self, resource: &str) -> i128 {
+        self.room.get(resource).unwrap_or(&0) - self.used.get(resource).unwrap_or(&0)
+    }
+
+    fn cordon(&mut self) {
+        let taint = Taint { key: UNSCHEDULABLE.to_owned(), value: String::new(), effect: Effect::NoSchedule };
+        if !self.taints.contains(&taint) {
+            self.taints.push(taint);
+        }
+    }
+}
+
+/// The cluster at one moment.
+#[derive(Debug)]
+pub(super) struct Board<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) hosts: Vec<Host<'a>>,
+    pub(super) kinds: Vec<Kind<'a>>,
+    pub(super) bodies: Vec<Body<'a>>,
+    pub(super) tallies: Vec<Tally>,
+    host_ids: BTreeMap<&'a str, usize>,
+    body_ids: BTreeMap<(&'a str, &'a str), usize>,
+    ambiguous_hosts: BTreeSet<&'a str>,
+    ambiguous_pods: BTreeSet<(&'a str, &'a str)>,
+}
+
+/// A name looked up.
+pub(super) enum Found {
+    One(usize),
+    None,
+    Several,
+}
+
+impl<'a> Board<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot) -> Self {
+        let mut board = Self {
+            snapshot,
+            hosts: Vec::new(),
+            kinds: Vec::new(),
+            bodies: Vec::new(),
+            tallies: Vec::new(),
+            host_ids: BTreeMap::new(),
+            body_ids: BTreeMap::new(),
+            ambiguous_hosts: BTreeSet::new(),
+            ambiguous_pods: BTreeSet::new(),
+        };
+        let pools: BTreeMap<&str, &NodePool> =
+            snapshot.node_pools.iter().map(|pool| (pool.metadata.name.as_str(), pool)).collect();
+        let mut claims: BTreeMap<&str, &NodeClaim> = BTreeMap::new();
+        for claim in &snapshot.node_claims {
+            for key in [&claim.status.node_name, &claim.status.provider_id] {
+                if !key.is_empty() {
+                    claims.insert(key, claim);
+                }
+            }
+        }
+        for node in &snapshot.nodes {
+            board.seat_live(node, &claims, &pools);
+        }
+        let mut seen: BTreeMap<(usize, usize, &str), usize> = BTreeMap::new();
+        let mut by_value: BTreeMap<(&str, &Labels, &PodShape), usize> = BTreeMap::new();
+        for pod in &snapshot.pods {
+            let shape = &pod.spec.shape;
+            let address = (
+                Arc::as_ptr(shape).addr(),
+                Arc::as_ptr(&pod.metadata.labels).addr(),
+                pod.metadata.namespace.as_str(),
+            );
+            let kind = *seen.entry(address).or_insert_with(|| {
+                let value = (pod.metadata.namespace.as_str(), &*pod.metadata.labels, &**shape);
+                *by_value.entry(value).or_insert_with(|| {
+                    let (namespace, labels, shape) = value;
+                    board.kinds.push(Kind { namespace, labels, shape, needs: requests::of_template(shape) });
+                    board.kinds.len() - 1
+                })
+            });
+            board.seat_pod(pod, kind);
+        }
+        board
+    }
+
+    fn seat_live(
+        &mut self,
+        node: &'a Node,
+        claims: &BTreeMap<&str, &'a NodeClaim>,
+        pools: &BTreeMap<&str, &'a NodePool>,
+    ) {
+        let name = node.metadata.name.as_str();
+        let claim = claims.get(name).or_else(|| claims.get(node.spec.provider_id.as_str())).copied();
+        let pool = node.metadata.labels.get("karpenter.sh/nodepool").and_then(|pool| pools.get(pool.as_str())).copied();
+        let mut host = Host {
+            name,
+            origin: Origin::Live { node, claim, pool },
+            labels: Arc::clone(&node.metadata.labels),
+            untold: BTreeSet::new(),
+            taints: node.spec.taints.clone(),
+            room: requests::amounts(&node.status.allocatable),
+            used: Amounts::new(),
+            pods: BTreeSet::new(),
+            daemons: Vec::new(),
+            gone: false,
+            received: false,
+        };
+        if node.spec.unschedulable {
+            host.cordon();
+        }
+        if self.host_ids.insert(name, self.hosts.len()).is_some() {
+            self.ambiguous_hosts.insert(name);
+        }
+        self.hosts.push(host);
+    }
+
+    fn seat_pod(&mut self, pod: &'a Pod, kind: usize) {
+        let controlled_by = |kind: &str| pod.metadata.controller().is_some_and(|owner| owner.kind == kind);
+        let bound = pod.spec.node_name.as_str();
+        let host = self.host_ids.get(bound).copied();
+        let role = match (pod.status.is_finished(), bound.is_empty(), host) {
+            (true, _, _) | (false, false, None) => Role::Absent,
+            (false, true, _) => Role::Pending,
+            _ if pod.metadata.annotations.contains_key("kubernetes.io/config.mirror") || controlled_by("Node") => Role::Mirror,
+            _ if controlled_by("DaemonSet") => Role::Daemon,
+            _ => Role::Workload,
+        };
+        let index = self.bodies.len();
+        let resized = !pod.status.container_statuses.is_empty();
+        let own_needs = resized.then(|| requests::of_pod(&pod.spec.shape, &pod.status));
+        let host = host.filter(|_| matches!(role, Role::Workload | Role::Daemon | Role::Mirror));
+        let name = (pod.metadata.namespace.as_str(), pod.metadata.name.as_str());
+        if self.body_ids.insert(name, index).is_some() {
+            self.ambiguous_pods.insert(name);
+        }
+        self.bodies.push(Body { pod, role, kind, host, own_needs });
+        if let Some(host) = host {
+            let needs = self.needs(index).clone();
+            self.hosts[host].take(&needs);
+            self.hosts[host].pods.insert(index);
+        }
+    }
+
+    pub(super) fn host(&self, name: &str) -> Found {
+        match self.host_ids.get(name) {
+            _ if self.ambiguous_hosts.contains(name) => Found::Several,
+            Some(host) => Found::One(*host),
+            None => Found::None,
+        }
+    }
+
+    pub(super) fn body(&self, namespace: &str, name: &str) -> Found {
+        match self.body_ids.get(&(namespace, name)) {
+            _ if self.ambiguous_pods.contains(&(namespace, name)) => Found::Several,
+            Some(body) => Found::One(*body),
+            None => Found::None,
+        }
+    }
+
+    /// What a pod takes.
+    pub(super) fn needs(&self, body: usize) -> &Amounts<'a> {
+        let body = &self.bodies[body];
+        body.own_needs.as_ref().unwrap_or(&self.kinds[body.kind].needs)
+    }
+
+    pub(super) fn kind_of(&self, body: usize) -> &Kind<'a> {
+        &self.kinds[self.bodies[body].kind]
+    }
+
+    /// Hosts that stand.
+    pub(super) fn standing(&self) -> impl Iterator<Item = (usize, &Host<'a>)> {
+        self.hosts.iter().enumerate().filter(|(_, host)| !host.gone)
+    }
+
+    /// Adds a planned host; the name must be new.
+    pub(super) fn add_host(&mut self, host: Host<'a>) -> usize {
+        let index = self.hosts.len();
+        self.host_ids.insert(host.name, index);
+        self.hosts.push(host);
+        for tally in 0..self.tallies.len() {
+            self.admit(tally, index);
+        }
+        index
+    }
+
+    /// Closes a host to new pods.
+    pub(super) fn cordon(&mut self, host: usize) {
+        self.hosts[host].cordon();
+        for tally in 0..self.tallies.len() {
+            if self.tallies[tally].counts_host(host) && self.domain_seen(tally, host).is_none() {
+                self.dismiss(tally, host);
+            }
+        }
+    }
+
+    /// Takes a host off the board, with whatever still runs on it.
+    pub(super) fn remove_host(&mut self, host: usize) {
+        for tally in 0..self.tallies.len() {
+            self.dismiss(tally, host);
+        }
+        for body in std::mem::take(&mut self.hosts[host].pods) {
+            self.bodies[body].host = None;
+        }
+        self.hosts[host].gone = true;
+    }
+
+    /// Lifts a pod off its host.
+    pub(super) fn lift(&mut self, body: usize) {
+        let Some(host) = self.bodies[body].host.take() else { return };
+        let needs = self.needs(body).clone();
+        self.hosts[host].give_back(&needs);
+        self.hosts[host].pods.remove(&body);
+        self.count(body, host, -1);
+    }
+
+    /// Puts a pod on a host.
+    pub(super) fn put(&mut self, body: usize, host: usize) {
+        let needs = self.needs(body).clone();
+        self.hosts[host].take(&needs);
+        self.hosts[host].pods.insert(body);
+        self.hosts[host].received = true;
+        self.bodies[body].host = Some(host);
+        self.count(body, host, 1);
+    }
+
+    fn count(&mut self, body: usize, host: usize, by: i64) {
+        let (kind, terminating) = (self.bodies[body].kind, self.is_terminating(body));
+        for tally in &mut self.tallies {
+            if tally.members[kind] && (tally.counts_terminating || !terminating) {
+                tally.shift(host, by);
+            }
+        }
+    }
+
+    fn is_terminating(&self, body: usize) -> bool {
+        self.bodies[body].pod.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Starts counting.
+    pub(super) fn add_tally(&mut self, tally: Tally) -> usize {
+        let index = self.tallies.len();
+        self.tallies.push(tally);
+        for host in 0..self.hosts.len() {
+            if !self.hosts[host].gone {
+                self.admit(index, host);
+            }
+        }
+        index
+    }
+
+    fn admit(&mut self, tally: usize, host: usize) {
+        let domain = self.domain_seen(tally, host);
+        self.tallies[tally].admit(host, domain.as_deref());
+        let pods = self.counted(tally, host);
+        if pods != 0 {
+            self.tallies[tally].shift(host, pods);
+        }
+    }
+
+    fn dismiss(&mut self, tally: usize, host: usize) {
+        let pods = self.counted(tally, host);
+        if pods != 0 {
+            self.tallies[tally].shift(host, -pods);
+        }
+        self.tallies[tally].dismiss(host);
+    }
+
+    fn counted(&self, tally: usize, host: usize) -> i64 {
+        let tally = &self.tallies[tally];
+        let counts = |body: &&usize| {
+            tally.members[self.bodies[**body].kind] && (tally.counts_terminating || !self.is_terminating(**body))
+        };
+        i64::try_from(self.hosts[host].pods.iter().filter(counts).count()).unwrap_or(i64::MAX)
+    }
+
+    /// The domain that a host counts for, if it counts.
+    fn domain_seen(&self, tally: usize, host: usize) -> Option<String> {
+        let (tally, host) = (&self.tallies[tally], &self.hosts[host]);
+        let domain = host.labels.get(&tally.key)?;
+        if let Hosts::SeenBy { kind, keys, honor_affinity, honor_taints } = &tally.hosts {
+            let shape = self.kinds[*kind].shape;
+            let seen = keys.iter().all(|key| host.labels.contains_key(key))
+                && (!honor_affinity || node_wanted(shape, host.name, &|key| host.label(key)) == Some(true))
+                && (!honor_taints || untolerated(&shape.tolerations, &host.taints).is_none());
+            if !seen {
+                return None;
+            }
+        }
+        Some(domain.clone())
+    }
+}

@@ -1,0 +1,215 @@
+//! The labels that a node of an offering will carry, told from the type's name, the catalogue and live nodes.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::selectors::{Known, holds};
+use crate::{
+    CapacityType, InstanceType, Snapshot,
+    manifest::{Labels, NodePool, Operator},
+};
+
+pub(super) const TYPE: &str = "node.kubernetes.io/instance-type";
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
+pub(super) const REGION: &str = "topology.kubernetes.io/region";
+pub(super) const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
+pub(super) const POOL: &str = "karpenter.sh/nodepool";
+pub(super) const OS: &str = "kubernetes.io/os";
+const AWS: &str = "karpenter.k8s.aws/";
+
+/// Families whose hypervisor is Xen. Source: "Instances built on Xen" in the EC2 user guide.
+const XEN: [&str; 26] = [
+    "c1", "c3", "c4", "cc2", "cr1", "d2", "f1", "g2", "g3", "g3s", "h1", "hs1", "i2", "i3", "m1", "m2", "m3", "m4", "p2", "p3",
+    "r3", "r4", "t1", "t2", "x1", "x1e",
+];
+
+/// What live nodes say about types and zones.
+#[derive(Debug, Default)]
+pub(super) struct Learned {
+    by_type: BTreeMap<String, Labels>,
+    zone_ids: BTreeMap<String, String>,
+    zones: BTreeSet<String>,
+}
+
+impl Learned {
+    pub(super) fn new(snapshot: &Snapshot) -> Self {
+        let mut learned = Self::default();
+        for labels in snapshot.nodes.iter().map(|node| &*node.metadata.labels) {
+            if let Some(of) = labels.get(TYPE) {
+                let known = learned.by_type.entry(of.clone()).or_default();
+                let told = labels.iter().filter(|(key, _)| is_of_type(key));
+                known.extend(told.map(|(key, value)| (key.clone(), value.clone())));
+            }
+            if let Some(zone) = labels.get(ZONE) {
+                learned.zones.insert(zone.clone());
+                if let Some(id) = labels.get("topology.k8s.aws/zone-id") {
+                    learned.zone_ids.insert(zone.clone(), id.clone());
+                }
+            }
+        }
+        learned
+    }
+
+    /// The zones of live nodes.
+    pub(super) const fn zones(&self) -> &BTreeSet<String> {
+        &self.zones
+    }
+}
+
+/// What is bought.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bought<'a> {
+    pub(super) name: &'a str,
+    pub(super) instance_type: &'a InstanceType,
+    pub(super) zone: &'a str,
+    pub(super) capacity_type: &'a CapacityType,
+    pub(super) region: &'a str,
+    /// Labels that the plan states; heard only where the pool leaves the choice.
+    pub(super) stated: &'a Labels,
+}
+
+/// The labels, and the keys whose values cannot be told.
+pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) -> (Arc<Labels>, BTreeSet<String>) {
+    let it = bought.instance_type;
+    let mut untold = BTreeSet::from(
+        ["ebs-bandwidth", "network-bandwidth", "local-nvme", "encryption-in-transit-supported", "cpu-sustained-clock-speed-mhz"]
+            .map(|key| format!("{AWS}instance-{key}")),
+    );
+    for key in ["instance-tenancy", "nitro-sandbox", "placement-group-"] {
+        untold.insert(format!("{AWS}{key}"));
+    }
+    if pool.spec.template.spec.node_class_ref.group == "karpenter.kwok.sh" {
+        untold.insert("karpenter.kwok.sh/instance-".to_owned());
+    }
+    let mut labels = pool.spec.template.metadata.labels.clone();
+    let mut set = |key: &str, value: &str| {
+        labels.insert(key.to_owned(), value.to_owned());
+    };
+    set(POOL, &pool.metadata.name);
+    set(CAPACITY_TYPE, bought.capacity_type.as_str());
+    set("karpenter.sh/registered", "true");
+    set("karpenter.sh/initialized", "true");
+    let class = &pool.spec.template.spec.node_class_ref;
+    if !class.kind.is_empty() {
+        set(&format!("{}/{}", class.group, class.kind.to_lowercase()), &class.name);
+    }
+    set(OS, "linux");
+    set("beta.kubernetes.io/os", "linux");
+    set("kubernetes.io/arch", &it.arch);
+    set("beta.kubernetes.io/arch", &it.arch);
+    set("kubernetes.io/hostname", bought.name);
+    set(TYPE, &it.name);
+    set("beta.kubernetes.io/instance-type", &it.name);
+    if !bought.region.is_empty() {
+        set(REGION, bought.region);
+        set("failure-domain.beta.kubernetes.io/region", bought.region);
+    }
+    if !bought.zone.is_empty() {
+        for key in [ZONE, "failure-domain.beta.kubernetes.io/zone", "topology.ebs.csi.aws.com/zone"] {
+            set(key, bought.zone);
+        }
+        match learned.zone_ids.get(bought.zone) {
+            Some(id) => set("topology.k8s.aws/zone-id", id),
+            None => {
+                untold.insert("topology.k8s.aws/zone-id".to_owned());
+            }
+        }
+    }
+    let of_type = of_type(it, &mut untold);
+    labels.extend(of_type);
+    if let Some(known) = learned.by_type.get(&it.name) {
+        for (key, value) in known {
+            untold.remove(key);
+            labels.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    for requirement in &pool.spec.template.spec.requirements {
+        let key = &requirement.key;
+        if labels.contains_key(key) || is_well_known(key) {
+            continue;
+        }
+        let expression = requirement.expression();
+        match (bought.stated.get(key), requirement.values.as_slice()) {
+            (Some(value), _) if holds(&expression, Known::Is(value)) == Some(true) => {
+                labels.insert(key.clone(), value.clone());
+            }
+            (_, [value]) if requirement.operator == Operator::In => {
+                labels.insert(key.clone(), value.clone());
+            }
+            _ if requirement.operator == Operator::DoesNotExist => {}
+            _ => {
+                untold.insert(key.clone());
+            }
+        }
+    }
+    (Arc::new(labels), untold)
+}
+
+/// Whether a label says something about the type, whatever node carries it.
+fn is_of_type(key: &str) -> bool {
+    ["karpenter.k8s.aws/instance-", "karpenter.kwok.sh/instance-"].iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// Whether a key is set by the provider, so that a pool's requirement restricts it and does not create it.
+pub(super) fn is_well_known(key: &str) -> bool {
+    let domain = key.split_once('/').map_or("", |(domain, _)| domain);
+    let standard = ["kubernetes.io", "karpenter.sh", "karpenter.k8s.aws", "karpenter.kwok.sh", "k8s.aws"];
+    standard.iter().any(|known| domain == *known || domain.ends_with(&format!(".{known}")))
+        && !domain.starts_with("node-restriction.")
+}
+
+/// Labels of the type itself; keys that the name does not tell go to `untold`.
+fn of_type(it: &InstanceType, untold: &mut BTreeSet<String>) -> Labels {
+    let mut labels = Labels::new();
+    let mut set = |key: &str, value: String| {
+        labels.insert(format!("{AWS}instance-{key}"), value);
+    };
+    set("cpu", it.vcpu.to_string());
+    set("memory", it.memory_mib.to_string());
+    let Some((family, size)) = it.name.split_once('.') else {
+        untold.insert(format!("{AWS}instance-"));
+        return labels;
+    };
+    set("family", family.to_owned());
+    set("size", size.to_owned());
+    // `u-6tb1` is of category u and generation 1.
+    let category: String = family.chars().take_while(char::is_ascii_lowercase).collect();
+    let rest = &family[category.len()..];
+    let rest = rest.split_once("tb").filter(|_| rest.starts_with('-')).map_or(rest, |(_, generation)| generation);
+    let generation: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let suffix = rest[generation.len()..].split('-').next().unwrap_or_default();
+    if !generation.is_empty() {
+        set("generation", generation);
+    }
+    set("capability-flex", family.ends_with("-flex").to_string());
+    if it.gpu_count > 0 {
+        set("gpu-count", it.gpu_count.to_string());
+        set("gpu-name", it.gpu_name.clone());
+        set("gpu-manufacturer", "nvidia".to_owned());
+        untold.insert(format!("{AWS}instance-gpu-memory"));
+    } else if ["g", "p"].contains(&category.as_str()) {
+        untold.insert(format!("{AWS}instance-gpu-"));
+    }
+    if ["inf", "trn", "dl", "vt"].contains(&category.as_str()) {
+        untold.insert(format!("{AWS}instance-accelerator-"));
+    }
+    match (it.arch.as_str(), category.as_str()) {
+        (_, "mac") => {
+            untold.insert(format!("{AWS}instance-cpu-manufacturer"));
+        }
+        ("arm64", _) => set("cpu-manufacturer", "aws".to_owned()),
+        (_, _) if suffix.contains('a') => set("cpu-manufacturer", "amd".to_owned()),
+        (_, "c" | "m" | "r" | "t" | "i" | "d" | "x" | "z" | "h") => set("cpu-manufacturer", "intel".to_owned()),
+        _ => {
+            untold.insert(format!("{AWS}instance-cpu-manufacturer"));
+        }
+    }
+    if size.starts_with("metal") {
+        untold.insert(format!("{AWS}instance-hypervisor"));
+    } else {
+        set("hypervisor", if XEN.contains(&family) { "xen" } else { "nitro" }.to_owned());
+    }
+    set("category", category);
+    labels
+}

@@ -1,0 +1,216 @@
+//! Required pod affinity and anti-affinity, that of the pods that are there already included.
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    board::{Board, Host},
+    selectors::selects,
+    tally::{Hosts, Tally},
+    violation::Fault,
+};
+use crate::{
+    Snapshot,
+    manifest::{Expression, LabelSelector, Labels, Operator, PodAffinityTerm},
+};
+
+/// A term with everything filled in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Resolved {
+    /// `None`: every namespace.
+    namespaces: Option<BTreeSet<String>>,
+    /// `None`: matches no pod.
+    selector: Option<LabelSelector>,
+    key: String,
+}
+
+/// The tallies that bear on one kind of pod.
+#[derive(Clone, Debug, Default)]
+struct Terms {
+    /// Hosts with pods that repel this kind.
+    guards: Vec<usize>,
+    affinity: Vec<usize>,
+    /// Whether the pod satisfies its own affinity terms.
+    matches_itself: bool,
+    anti: Vec<usize>,
+    unknown: bool,
+}
+
+/// What is known of pod affinities so far.
+#[derive(Debug, Default)]
+pub(super) struct Neighbours {
+    guards: Vec<(Resolved, usize)>,
+    tallies: BTreeMap<(Vec<Resolved>, String), usize>,
+    by_kind: BTreeMap<usize, Terms>,
+}
+
+impl Neighbours {
+    /// Indexes the anti-affinities of all pods.
+    pub(super) fn new(board: &mut Board<'_>) -> Self {
+        let mut carriers: BTreeMap<Resolved, Vec<usize>> = BTreeMap::new();
+        for (index, kind) in board.kinds.iter().enumerate() {
+            for term in &kind.shape.affinity.pod_anti_affinity.required {
+                let resolved = resolve(term, kind.namespace, kind.labels, board.snapshot).unwrap_or_else(|| Resolved {
+                    // It cannot be told whom this repels: everybody.
+                    namespaces: None,
+                    selector: Some(LabelSelector::default()),
+                    key: term.topology_key.clone(),
+                });
+                carriers.entry(resolved).or_default().push(index);
+            }
+        }
+        let mut guards = Vec::new();
+        for (resolved, kinds) in carriers {
+            let mut members = vec![false; board.kinds.len()];
+            for kind in kinds {
+                members[kind] = true;
+            }
+            let tally = board.add_tally(Tally::new(&resolved.key, Hosts::WithKey, true, members));
+            guards.push((resolved, tally));
+        }
+        Self { guards, ..Self::default() }
+    }
+
+    /// What speaks against a pod that is on no host now going to a host.
+    pub(super) fn faults(&mut self, board: &mut Board<'_>, body: usize, at: usize) -> Vec<(Fault, String)> {
+        let terms = self.terms(board, board.bodies[body].kind);
+        let host = &board.hosts[at];
+        let count = |tally: usize| {
+            let tally = &board.tallies[tally];
+            host.labels.get(&tally.key).map(|domain| tally.count(domain))
+        };
+        let mut faults = Vec::new();
+        if terms.unknown {
+            let text = "a term of pod affinity or anti-affinity cannot be read".to_owned();
+            faults.push((Fault::ConstraintUnknown, text));
+        }
+        for tally in &terms.guards {
+            if count(*tally).is_some_and(|pods| pods > 0) {
+                let text = format!("a pod in the same {} as node {} repels it", board.tallies[*tally].key, host.name);
+                faults.push((Fault::PodAntiAffinity, text));
+            }
+        }
+        for tally in &terms.anti {
+            if count(*tally).is_some_and(|pods| pods > 0) {
+                let text = format!("it repels a pod in the same {} as node {}", board.tallies[*tally].key, host.name);
+                faults.push((Fault::PodAntiAffinity, text));
+            }
+        }
+        let nobody = terms.affinity.iter().all(|tally| board.tallies[*tally].total() == 0);
+        for tally in &terms.affinity {
+            let met = match count(*tally) {
+                None => false,
+                Some(pods) => pods > 0 || (nobody && terms.matches_itself),
+            };
+            if !met {
+                let text = format!("no pod that it must be near is in the same {} as node {}", board.tallies[*tally].key, host.name);
+                faults.push((Fault::PodAffinity, text));
+            }
+        }
+        faults
+    }
+
+    /// Whether a pod that now runs on a new node would be repelled by others if that node came up elsewhere.
+    pub(super) fn repelled(&self, board: &Board<'_>, body: usize, now: &Host<'_>, instead: &Host<'_>) -> bool {
+        let Some(terms) = self.by_kind.get(&board.bodies[body].kind) else { return false };
+        terms.guards.iter().any(|tally| {
+            let tally = &board.tallies[*tally];
+            let domain = instead.labels.get(&tally.key);
+            domain != now.labels.get(&tally.key) && domain.is_some_and(|domain| tally.count(domain) > 0)
+        })
+    }
+
+    fn terms(&mut self, board: &mut Board<'_>, index: usize) -> Terms {
+        if let Some(terms) = self.by_kind.get(&index) {
+            return terms.clone();
+        }
+        let kind = &board.kinds[index];
+        let (namespace, labels, affinity) = (kind.namespace, kind.labels, &kind.shape.affinity);
+        let mut terms = Terms::default();
+        for (resolved, tally) in &self.guards {
+            if matches(resolved, namespace, labels).unwrap_or(true) {
+                terms.guards.push(*tally);
+            }
+        }
+        let wanted: Option<Vec<Resolved>> =
+            affinity.pod_affinity.required.iter().map(|term| resolve(term, namespace, labels, board.snapshot)).collect();
+        let unwanted: Option<Vec<Resolved>> =
+            affinity.pod_anti_affinity.required.iter().map(|term| resolve(term, namespace, labels, board.snapshot)).collect();
+        terms.unknown = wanted.is_none() || unwanted.is_none();
+        // A pod counts for affinity only when it matches all terms; for anti-affinity each term stands alone.
+        let wanted = wanted.unwrap_or_default();
+        for term in &wanted {
+            terms.affinity.push(self.tally(board, wanted.clone(), &term.key, &mut terms.unknown));
+        }
+        terms.matches_itself = wanted.iter().all(|term| matches(term, namespace, labels) == Some(true));
+        for term in unwanted.unwrap_or_default() {
+            let key = term.key.clone();
+            terms.anti.push(self.tally(board, vec![term], &key, &mut terms.unknown));
+        }
+        self.by_kind.insert(index, terms.clone());
+        terms
+    }
+
+    fn tally(&mut self, board: &mut Board<'_>, terms: Vec<Resolved>, key: &str, unknown: &mut bool) -> usize {
+        let name = (terms, key.to_owned());
+        if let Some(tally) = self.tallies.get(&name) {
+            return *tally;
+        }
+        let mut members = Vec::with_capacity(board.kinds.len());
+        for kind in &board.kinds {
+            let mut all = Some(true);
+            for term in &name.0 {
+                all = super::selectors::and(all, matches(term, kind.namespace, kind.labels));
+            }
+            *unknown |= all.is_none();
+            members.push(all == Some(true));
+        }
+        let tally = board.add_tally(Tally::new(key, Hosts::WithKey, true, members));
+        self.tallies.insert(name, tally);
+        tally
+    }
+}
+
+fn matches(term: &Resolved, namespace: &str, labels: &Labels) -> Option<bool> {
+    let Some(selector) = &term.selector else { return Some(false) };
+    if term.namespaces.as_ref().is_some_and(|named| !named.contains(namespace)) {
+        return Some(false);
+    }
+    selects(selector, labels)
+}
+
+/// Fills in a term; `None` when the namespaces that it speaks of are not known.
+fn resolve(term: &PodAffinityTerm, namespace: &str, labels: &Labels, snapshot: &Snapshot) -> Option<Resolved> {
+    let mut namespaces: Option<BTreeSet<String>> = Some(term.namespaces.iter().cloned().collect());
+    match &term.namespace_selector {
+        None if term.namespaces.is_empty() => namespaces = Some(BTreeSet::from([namespace.to_owned()])),
+        None => {}
+        Some(selector) if selector.is_empty() => namespaces = None,
+        Some(selector) => {
+            for candidate in snapshot.namespaces.as_ref()? {
+                if selects(selector, &candidate.metadata.labels)? {
+                    namespaces.as_mut()?.insert(candidate.metadata.name.clone());
+                }
+            }
+        }
+    }
+    let selector = term.label_selector.as_ref().map(|selector| {
+        let mut selector = selector.clone();
+        narrow(&mut selector, &term.match_label_keys, &Operator::In, labels);
+        narrow(&mut selector, &term.mismatch_label_keys, &Operator::NotIn, labels);
+        selector
+    });
+    Some(Resolved { namespaces, selector, key: term.topology_key.clone() })
+}
+
+/// Adds the pod's own values of some keys to a selector; keys that the pod lacks are left out.
+pub(super) fn narrow(selector: &mut LabelSelector, keys: &[String], operator: &Operator, labels: &Labels) {
+    for key in keys {
+        if let Some(value) = labels.get(key) {
+            let expression =
+                Expression { key: key.clone(), operator: operator.clone(), values: vec![value.clone()] };
+            // The API server may have merged it already.
+            if !selector.match_expressions.contains(&expression) {
+                selector.match_expressions.push(expression);
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Hard topology spread, as the filter of kube-scheduler's `PodTopologySpread` reads it.
+use std::collections::BTreeMap;
+
+use super::{
+    board::Board,
+    neighbours::narrow,
+    selectors::selects,
+    tally::{Hosts, Tally},
+    violation::Fault,
+};
+use crate::manifest::{LabelSelector, Labels, Operator, RequiredNodeTerms, SpreadConstraint, Toleration};
+
+/// All that decides what a constraint counts: pods of unlike names share it.
+type Signature<'a> = (
+    &'a str,
+    Option<LabelSelector>,
+    &'a str,
+    Vec<String>,
+    (bool, &'a Labels, &'a Option<RequiredNodeTerms>),
+    (bool, &'a [Toleration]),
+);
+
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    tally: usize,
+    max_skew: i64,
+    min_domains: usize,
+    counts_itself: bool,
+}
+
+/// The hard constraints of the kinds of pods met so far.
+#[derive(Debug, Default)]
+pub(super) struct Spread<'a> {
+    tallies: BTreeMap<Signature<'a>, usize>,
+    /// `None`: a constraint that cannot be read.
+    by_kind: BTreeMap<usize, Option<Vec<Counted>>>,
+}
+
+impl<'a> Spread<'a> {
+    /// What speaks against a pod that is on no host now going to a host.
+    pub(super) fn faults(&mut self, board: &mut Board<'a>, body: usize, at: usize) -> Vec<(Fault, String)> {
+        let kind = board.bodies[body].kind;
+        if !self.by_kind.contains_key(&kind) {
+            let constraints = self.constraints(board, kind);
+            self.by_kind.insert(kind, constraints);
+        }
+        let Some(Some(constraints)) = self.by_kind.get(&kind) else {
+            return vec![(Fault::ConstraintUnknown, "a topologySpreadConstraint cannot be read".to_owned())];
+        };
+        let host = &board.hosts[at];
+        let mut faults = Vec::new();
+        for constraint in constraints {
+            let tally = &board.tallies[constraint.tally];
+            let Some(domain) = host.labels.get(&tally.key) else {
+                faults.push((Fault::Spread, format!("node {} has no label {}", host.name, tally.key)));
+                continue;
+            };
+            let least = if tally.domains() < constraint.min_domains { 0 } else { tally.least() };
+            let skew = tally.count(domain) + i64::from(constraint.counts_itself) - least;
+            if skew > constraint.max_skew {
+                let (key, limit) = (&tally.key, constraint.max_skew);
+                let text = format!("on node {} the skew over {key} would be {skew}, maxSkew is {limit}", host.name);
+                faults.push((Fault::Spread, text));
+            }
+        }
+        faults
+    }
+
+    fn constraints(&mut self, board: &mut Board<'a>, index: usize) -> Option<Vec<Counted>> {
+        let shape = board.kinds[index].shape;
+        let mut hard = Vec::new();
+        for constraint in &shape.topology_spread_constraints {
+            match constraint.when_unsatisfiable.as_str() {
+                "DoNotSchedule" => hard.push(constraint),
+                "ScheduleAnyway" => {}
+                _ => return None,
+            }
+        }
+        let mut keys: Vec<String> = hard.iter().map(|constraint| constraint.topology_key.clone()).collect();
+        keys.sort();
+        keys.dedup();
+        hard.into_iter().map(|constraint| self.counted(board, index, constraint, &keys)).collect()
+    }
+
+    fn counted(
+        &mut self,
+        board: &mut Board<'a>,
+        index: usize,
+        constraint: &'a SpreadConstraint,
+        keys: &[String],
+    ) -> Option<Counted> {
+        let (namespace, labels, shape) = {
+            let kind = &board.kinds[index];
+            (kind.namespace, kind.labels, kind.shape)
+        };
+        let honor_affinity = honors(&constraint.node_affinity_policy, true)?;
+        let honor_taints = honors(&constraint.node_taints_policy, false)?;
+        let mut selector = constraint.label_selector.clone();
+        if constraint.match_label_keys.iter().any(|key| labels.contains_key(key)) {
+            let selector = selector.get_or_insert_default();
+            narrow(selector, &constraint.match_label_keys, &Operator::In, labels);
+        }
+        let signature: Signature<'a> = (
+            namespace,
+            selector.clone(),
+            &constraint.topology_key,
+            keys.to_vec(),
+            (honor_affinity, &shape.node_selector, &shape.affinity.node_affinity.required),
+            (honor_taints, if honor_taints { &shape.tolerations } else { &[] }),
+        );
+        let member = |namespace_of: &str, labels: &Labels| match &selector {
+            _ if namespace_of != namespace => Some(false),
+            None => Some(false),
+            Some(selector) => selects(selector, labels),
+        };
+        let counts_itself = member(namespace, labels)?;
+        let tally = match self.tallies.get(&signature) {
+            Some(tally) => *tally,
+            None => {
+                let members: Option<Vec<bool>> =
+                    board.kinds.iter().map(|kind| member(kind.namespace, kind.labels)).collect();
+                let hosts = Hosts::SeenBy { kind: index, keys: keys.to_vec(), honor_affinity, honor_taints };
+                let tally = board.add_tally(Tally::new(&constraint.topology_key, hosts, false, members?));
+                self.tallies.insert(signature, tally);
+                tally
+            }
+        };
+        let min_domains = usize::try_from(constraint.min_domains.unwrap_or(1)).unwrap_or(0);
+        Some(Counted { tally, max_skew: i64::from(constraint.max_skew), min_domains, counts_itself })
+    }
+}
+
+fn honors(policy: &str, default: bool) -> Option<bool> {
+    match policy {
+        "" => Some(default),
+        "Honor" => Some(true),
+        "Ignore" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,113 @@
+//! Pods counted by topology domain, kept up move by move.
+use std::collections::BTreeMap;
+
+/// Which hosts count.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hosts {
+    /// All that carry the key.
+    WithKey,
+    /// Those that a spread constraint of this kind of pod looks at.
+    SeenBy { kind: usize, keys: Vec<String>, honor_affinity: bool, honor_taints: bool },
+}
+
+/// How many pods of some kinds each domain of a topology key holds.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) key: String,
+    pub(super) hosts: Hosts,
+    /// Pods that are being deleted are still there for affinity and are gone for spread.
+    pub(super) counts_terminating: bool,
+    /// By kind of pod.
+    pub(super) members: Vec<bool>,
+    /// By host: the domain that it counts for.
+    domains: Vec<Option<String>>,
+    /// By domain: hosts and pods.
+    counts: BTreeMap<String, (usize, i64)>,
+    /// How many domains hold how many pods.
+    levels: BTreeMap<i64, usize>,
+    total: i64,
+}
+
+impl Tally {
+    pub(super) fn new(key: &str, hosts: Hosts, counts_terminating: bool, members: Vec<bool>) -> Self {
+        Self {
+            key: key.to_owned(),
+            hosts,
+            counts_terminating,
+            members,
+            domains: Vec::new(),
+            counts: BTreeMap::new(),
+            levels: BTreeMap::new(),
+            total: 0,
+        }
+    }
+
+    /// Lets a host count for a domain, without its pods.
+    pub(super) fn admit(&mut self, host: usize, domain: Option<&str>) {
+        if self.domains.len() <= host {
+            self.domains.resize(host + 1, None);
+        }
+        if let Some(domain) = domain {
+            self.domains[host] = Some(domain.to_owned());
+            let entry = self.counts.entry(domain.to_owned()).or_default();
+            entry.0 += 1;
+            if entry.0 == 1 {
+                *self.levels.entry(0).or_default() += 1;
+            }
+        }
+    }
+
+    /// Counts pods in or out.
+    pub(super) fn shift(&mut self, host: usize, by: i64) {
+        let Some(Some(domain)) = self.domains.get(host) else { return };
+        let Some(entry) = self.counts.get_mut(domain) else { return };
+        leave(&mut self.levels, entry.1);
+        entry.1 += by;
+        *self.levels.entry(entry.1).or_default() += 1;
+        self.total += by;
+    }
+
+    /// Takes a host out, after its pods.
+    pub(super) fn dismiss(&mut self, host: usize) {
+        let Some(domain) = self.domains.get_mut(host).and_then(Option::take) else { return };
+        let Some(entry) = self.counts.get_mut(&domain) else { return };
+        entry.0 -= 1;
+        if entry.0 == 0 {
+            leave(&mut self.levels, entry.1);
+            self.counts.remove(&domain);
+        }
+    }
+
+    pub(super) fn counts_host(&self, host: usize) -> bool {
+        matches!(self.domains.get(host), Some(Some(_)))
+    }
+
+    /// Pods in a domain.
+    pub(super) fn count(&self, domain: &str) -> i64 {
+        self.counts.get(domain).map_or(0, |(_, pods)| *pods)
+    }
+
+    /// Pods in all domains.
+    pub(super) const fn total(&self) -> i64 {
+        self.total
+    }
+
+    /// Domains with a host.
+    pub(super) fn domains(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Pods in the domain that holds fewest.
+    pub(super) fn least(&self) -> i64 {
+        self.levels.first_key_value().map_or(0, |(level, _)| *level)
+    }
+}
+
+fn leave(levels: &mut BTreeMap<i64, usize>, level: i64) {
+    if let Some(domains) = levels.get_mut(&level) {
+        *domains -= 1;
+        if *domains == 0 {
+            levels.remove(&level);
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! What the judge must allow and refuse.
+mod planned;

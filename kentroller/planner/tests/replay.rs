@@ -1,0 +1,130 @@
+//! Every plan is replayed wave by wave against the manifests, with a reading of the rules of its own.
+use std::collections::BTreeMap;
+
+use kentroller_planner::{
+    Catalog, Options, Plan, Snapshot, Steps,
+    generate::{Recipe, generate},
+    plan, requests,
+};
+
+const CPU: &str = "cpu";
+
+/// A node as the replay knows it: what is left, and the (app, anti-affinity, cap, zone spread) of its pods.
+#[derive(Default)]
+struct Place {
+    free: BTreeMap<String, i64>,
+    labels: BTreeMap<String, String>,
+    apps: BTreeMap<String, i64>,
+}
+
+fn amount(name: &str, quantity: kentroller_planner::Quantity) -> i64 {
+    if name == CPU { quantity.milli() } else { quantity.units() }
+}
+
+fn replay(snapshot: &Snapshot, plan: &Plan) {
+    let mut places: BTreeMap<String, Place> = BTreeMap::new();
+    for node in &snapshot.nodes {
+        let free = node.status.allocatable.iter().map(|(name, quantity)| (name.clone(), amount(name, *quantity))).collect();
+        let labels = node.metadata.labels.as_ref().clone();
+        places.insert(node.metadata.name.clone(), Place { free, labels, apps: BTreeMap::new() });
+    }
+    let mut at: BTreeMap<String, String> = BTreeMap::new();
+    let pods: BTreeMap<String, &kentroller_planner::manifest::Pod> =
+        snapshot.pods.iter().map(|pod| (pod.metadata.key().to_string(), pod)).collect();
+    let weigh = |place: &mut Place, key: &str, sign: i64| {
+        let pod = pods[key];
+        for (name, quantity) in requests::of_pod(pod) {
+            *place.free.entry(name.clone()).or_default() -= sign * amount(&name, quantity);
+        }
+        *place.free.entry("pods".to_owned()).or_default() -= sign;
+        if let Some(app) = pod.metadata.labels.get("app") {
+            *place.apps.entry(app.clone()).or_default() += sign;
+        }
+    };
+    for (key, pod) in &pods {
+        weigh(places.get_mut(&pod.spec.node_name).expect("a node"), key, 1);
+        at.insert(key.clone(), pod.spec.node_name.clone());
+    }
+    let mut before = plan.cost_before;
+    for wave in &plan.waves {
+        for new in &wave.add {
+            let free = snapshot_free(new);
+            places.insert(new.name.clone(), Place { free, labels: new.labels.clone(), apps: BTreeMap::new() });
+        }
+        for step in &wave.moves {
+            let key = step.pod.to_string();
+            assert_eq!(at[&key], step.from, "{key} is not where the plan says");
+            weigh(places.get_mut(&step.from).expect("from"), &key, -1);
+            let zone = |place: &Place| place.labels.get("topology.kubernetes.io/zone").cloned();
+            let from_zone = zone(&places[&step.from]);
+            let to = places.get_mut(&step.to).expect("a destination that exists");
+            weigh(to, &key, 1);
+            assert!(to.free.values().all(|free| *free >= 0), "{key} does not fit on {}: {:?}", step.to, to.free);
+            let spec = &pods[&key].spec.shape;
+            for (label, value) in &spec.node_selector {
+                assert_eq!(to.labels.get(label), Some(value), "{key} on {}", step.to);
+            }
+            let app = pods[&key].metadata.labels.get("app").cloned().unwrap_or_default();
+            if !spec.affinity.pod_anti_affinity.required.is_empty() {
+                assert_eq!(to.apps[&app], 1, "{key} is beside its like on {}", step.to);
+            }
+            for spread in &spec.topology_spread_constraints {
+                if spread.topology_key == "kubernetes.io/hostname" {
+                    assert!(to.apps[&app] <= i64::from(spread.max_skew), "{key} crowds {}", step.to);
+                } else {
+                    assert_eq!(zone(to), from_zone, "{key} leaves its zone");
+                }
+            }
+            if !spec.volumes.is_empty() {
+                assert_eq!(zone(to), from_zone, "{key} leaves its volume");
+            }
+            at.insert(key, step.to.clone());
+        }
+        for node in &wave.remove {
+            let stays = at.iter().find(|(key, on)| *on == node && pods[*key].metadata.namespace != "kube-system");
+            assert!(stays.is_none(), "{node} goes with {stays:?} on it");
+        }
+        assert!(wave.hourly_after <= before, "a wave that costs: {} after {before}", wave.hourly_after);
+        before = wave.hourly_after;
+    }
+    assert_eq!(before, plan.cost_after);
+}
+
+fn snapshot_free(new: &kentroller_planner::NewNode) -> BTreeMap<String, i64> {
+    let catalog = catalog();
+    let it = &catalog.instance_type("us-east-1", &new.instance_type).expect("a type of the catalogue").instance_type;
+    // Three DaemonSets, 355m and 344 MiB in all.
+    BTreeMap::from([
+        (CPU.to_owned(), it.allocatable_milli_cpu() - 355),
+        ("memory".to_owned(), it.allocatable_bytes() - (344 << 20)),
+        ("pods".to_owned(), it.max_pods - 3),
+        ("nvidia.com/gpu".to_owned(), it.gpu_count),
+    ])
+}
+
+fn catalog() -> Catalog {
+    Catalog::from_csv(include_str!("../catalog/ec2.csv"), "test", "2026-10-27").expect("the catalogue reads")
+}
+
+#[test]
+fn every_wave_of_every_plan_keeps_every_constraint() {
+    let catalog = catalog();
+    for seed in 0..12 {
+        let constrained = seed % 3 != 0;
+        let snapshot = generate(Recipe { nodes: 10 + 9 * seed as usize, seed, constrained, held: constrained }, &catalog);
+        let found = plan(&snapshot, &catalog, &Options::default(), &mut Steps(150)).expect("sound");
+        assert!(found.cost_after < found.cost_before, "a drifted cluster has something to save");
+        let bound = found.lower_bound.as_ref().expect("a bound").hourly;
+        assert!(bound <= found.cost_after, "the bound {bound} is above {}", found.cost_after);
+        replay(&snapshot, &found);
+    }
+}
+
+#[test]
+fn the_same_seed_and_steps_give_the_same_plan() {
+    let catalog = catalog();
+    let snapshot = generate(Recipe { nodes: 40, seed: 5, constrained: true, held: true }, &catalog);
+    let once = plan(&snapshot, &catalog, &Options::default(), &mut Steps(100)).expect("sound");
+    let again = plan(&snapshot, &catalog, &Options::default(), &mut Steps(100)).expect("sound");
+    assert_eq!(once, again);
+}

@@ -1,0 +1,244 @@
+//! A claim: the wish for one rebalancing, by hand or by a schedule.
+
+use jiff::Timestamp;
+use kentroller_runtime::{Condition, Conditions, resource, words};
+
+use super::{FailureReason, Scope, SkippedReason};
+
+#[resource(
+    group = "autoscaling.cast.ai",
+    version = "v1alpha",
+    kind = "RebalancePlanClaim",
+    shortname = "rpc",
+    category = "kentroller",
+    status = ClaimStatus,
+    conditions = ClaimCondition,
+    column("State", string, ".status.state"),
+    column("PlanID", string, ".status.planId"),
+    column("Nodes", integer, ".status.selectedNodesCount"),
+    column("Savings%", string, ".status.projectedSavingsPercent"),
+    column("Rebalance", string, ".status.rebalanceName"),
+    column("Age", date, ".metadata.creationTimestamp")
+)]
+/// Asks for one rebalancing: a plan is computed for the nodes in scope and, if that is allowed, executed.
+#[derive(Default)]
+pub struct RebalancePlanClaimSpec {
+    /// Lifts protections that otherwise keep a node or a pod where it is; every one is off by default.
+    pub aggressive_mode_config: Option<AggressiveModeConfig>,
+    /// Whether the plan is executed as soon as it is its turn; otherwise it waits for its `execute` to be set.
+    #[serde(default = "super::no")]
+    pub auto_execute: bool,
+    /// Whether a node whose drain does not end in time is kept and made schedulable again after uncordonAfter, instead of
+    /// being forced. Without aggressive eviction every drain is graceful.
+    pub evict_gracefully: Option<bool>,
+    /// What must be true of the new nodes before the old ones are drained.
+    pub execution_policy: Option<ExecutionPolicy>,
+    /// The least saving, in percent of what the replaced nodes cost, for which the plan is executed. Absent: any saving
+    /// that outweighs the move. 0: every selected node is replaced, whatever it costs.
+    #[garde(range(min = 0, max = 100))]
+    pub min_savings_percentage: Option<i32>,
+    /// Narrows the scope; it never widens it and never overrides a disruption budget.
+    pub node_constraints: Option<NodeConstraints>,
+    /// Which nodes may be replaced; absent: every node of the cluster.
+    pub scope: Option<Scope>,
+    /// How long the phases may take.
+    pub timeouts: Option<Timeouts>,
+    /// How long after a failed drain a kept node is made schedulable again, such as 30m. Absent: 30m.
+    pub uncordon_after: Option<String>,
+}
+
+#[resource(part)]
+/// Lifts protections that otherwise keep a node or a pod where it is.
+#[derive(Default, Eq)]
+pub struct AggressiveModeConfig {
+    /// Whether a drain is forced to its end at drainTimeout; every pod that is left on the node is ended then.
+    pub aggressive_eviction: bool,
+    /// How long a node may take to drain, such as 20m. Absent: 20m.
+    pub drain_timeout: Option<String>,
+    /// Whether pods whose disruption budget allows no eviction count as movable.
+    #[serde(rename = "ignoreBlockingPDB", default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_blocking_pdb: bool,
+    /// Whether nodes may be chosen that Karpenter does not report as consolidatable.
+    pub ignore_consolidatable: bool,
+    /// Whether the node pools' requirements on instance types are left out of the search, where a pool allows it.
+    pub ignore_instance_criteria: bool,
+    /// Whether pods with volumes on the node's own disk may move; what is on these volumes is lost.
+    pub ignore_local_persistent_volumes: bool,
+    /// Whether pods of Jobs may move; they start again from the beginning.
+    pub ignore_problem_job_pods: bool,
+    /// Whether pods without a controller may be evicted; nothing brings them back.
+    pub ignore_problem_pods_without_controller: bool,
+    /// Whether nodes may be chosen that are marked removal-disabled or do-not-disrupt.
+    pub ignore_problem_removal_disabled_nodes: bool,
+    /// Whether pods may move that are marked removal-disabled.
+    pub ignore_problem_removal_disabled_pods: bool,
+    /// Whether a node pool's budget of zero counts as a tenth of its nodes, at least one; other budgets stand.
+    pub ignore_zero_node_pool_disruption_budgets: bool,
+}
+
+#[resource(part)]
+/// What must be true of the new nodes before the old ones are drained.
+#[derive(Default, Eq)]
+pub struct ExecutionPolicy {
+    /// The share of the predicted saving, in percent, that the real new nodes must still bring. Absent or 0: not checked.
+    #[garde(range(min = 0, max = 100))]
+    pub achieved_savings_percentage_threshold: Option<i32>,
+    /// The least saving that the real new nodes must bring, in percent of what the old nodes cost. Absent or 0: not
+    /// checked.
+    #[garde(range(min = 0, max = 100))]
+    pub min_achieved_savings_percentage: Option<i32>,
+}
+
+#[resource(part)]
+/// Narrows the nodes in scope.
+#[derive(Default, Eq)]
+pub struct NodeConstraints {
+    /// The capacity type of the nodes that go. Absent: Any.
+    pub capacity_type: Option<CapacityChoice>,
+    /// The most nodes that one plan replaces; with sortBy, the first ones. Absent: all.
+    #[garde(range(min = 1))]
+    pub max_nodes: Option<i32>,
+    /// The least age of a node that is replaced, in seconds.
+    #[garde(range(min = 0))]
+    pub min_age_seconds: Option<i64>,
+    /// The least number of nodes that the cluster has afterwards.
+    #[garde(range(min = 0))]
+    pub min_cluster_size: Option<i32>,
+    /// The order in which nodes are taken when maxNodes allows fewer than there are. Absent: what saves most.
+    pub sort_by: Option<SortBy>,
+}
+
+words! {
+    /// The capacity type of nodes that go.
+    pub enum CapacityChoice {
+        /// Spot nodes only.
+        Spot,
+        /// On-demand nodes only.
+        OnDemand,
+        /// Nodes of every capacity type.
+        Any,
+    }
+}
+
+words! {
+    /// The order in which nodes are taken.
+    pub enum SortBy {
+        /// The dearest first, by price for each core of the node.
+        NormalizedCpuPrice,
+        /// The dearest first, by price for each core that its pods request.
+        RequestedCpuPrice,
+        /// The least used first; use is the larger of requested cpu and memory over allocatable.
+        LeastUtilized,
+        /// The oldest first.
+        Age,
+    }
+}
+
+#[resource(part)]
+/// How long the phases of a claim may take.
+#[derive(Default, Eq)]
+pub struct Timeouts {
+    /// Until the plan is there, such as 5m. Absent: 5m.
+    pub plan_generation_timeout: Option<String>,
+    /// Until the plan has ended, such as 1h. Absent: 1h.
+    pub rebalance_execution_timeout: Option<String>,
+}
+
+#[resource(status)]
+/// What became of a claim.
+pub struct ClaimStatus {
+    /// When the claim reached a state in which it stays.
+    pub completion_time: Option<Timestamp>,
+    /// What the claim is and is not, for machines.
+    pub conditions: Vec<Condition>,
+    /// Why the claim failed, for people.
+    pub error_message: Option<String>,
+    /// Why the claim failed, for machines.
+    pub failure_reason: Option<FailureReason>,
+    /// The generation of the claim that this status judges.
+    pub observed_generation: Option<i64>,
+    /// Identifies the request for a plan.
+    pub operation_id: Option<String>,
+    /// Identifies the plan.
+    pub plan_id: Option<String>,
+    /// The saving that the plan promises, in percent of what the replaced nodes cost.
+    pub projected_savings_percent: Option<String>,
+    /// The name of the RebalancePlan.
+    pub rebalance_name: Option<String>,
+    /// The nodes that the plan replaces.
+    pub selected_nodes: Vec<String>,
+    /// How many nodes the plan replaces.
+    pub selected_nodes_count: Option<i64>,
+    /// Why the claim was skipped, for people.
+    pub skipped_message: Option<String>,
+    /// The nodes in scope that stay, with the reasons.
+    pub skipped_nodes: Vec<SkippedNode>,
+    /// Why the claim was skipped, for machines.
+    pub skipped_reason: Option<SkippedReason>,
+    /// Where the claim is.
+    pub state: Option<ClaimState>,
+    /// What is doubtful about the plan, and which pods found no place.
+    pub warnings: Vec<Warning>,
+}
+
+words! {
+    /// Where a claim is.
+    pub enum ClaimState {
+        /// Nothing was done so far.
+        Pending,
+        /// A plan was asked for.
+        Submitted,
+        /// The plan is being computed.
+        Generating,
+        /// The plan is there, and waits for its turn or for somebody to execute it.
+        Ready,
+        /// The plan is being executed.
+        Executing,
+        /// The plan was executed.
+        Completed,
+        /// A promise was missed: a threshold, a time-out or a step.
+        Failed,
+        /// There was nothing to do.
+        Skipped,
+        /// Somebody stopped it.
+        Canceled,
+    }
+}
+
+impl ClaimState {
+    /// Whether the claim stays in this state for good. A word that this build does not know is not the end.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Skipped | Self::Canceled)
+    }
+}
+
+#[resource(part)]
+/// A node in scope that stays.
+#[derive(Default, Eq)]
+pub struct SkippedNode {
+    /// The name of the node.
+    pub name: String,
+    /// Why it stays.
+    pub reasons: Vec<String>,
+}
+
+#[resource(part)]
+/// Something that a person should know and that stops nothing.
+#[derive(Default, Eq)]
+pub struct Warning {
+    /// What it is, in one line.
+    pub description: String,
+}
+
+/// What `kubectl wait` may ask of a claim besides the summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Conditions)]
+pub enum ClaimCondition {
+    /// A plan was computed for the claim.
+    PlanReady,
+    /// The plan is being executed.
+    Executing,
+    /// The claim came to its end as it was meant to.
+    Complete,
+    /// The claim ended in a failure.
+    Failed,
+}

@@ -1,0 +1,35 @@
+//! What is read of kinds that other people define. Their specs and statuses are the planner's, so that nothing is
+//! defined twice; what nobody reads is dropped while an object is decoded.
+
+mod config_map;
+mod disruption_budget;
+mod node;
+mod node_claim;
+mod node_pool;
+mod pod;
+mod storage;
+mod workload;
+
+use std::sync::Arc;
+
+use kentroller_runtime::Meta;
+use kentroller_runtime::store::share::Pool;
+
+pub use self::config_map::ConfigMap;
+pub use self::disruption_budget::PodDisruptionBudget;
+pub use self::node::Node;
+pub use self::node_claim::NodeClaim;
+pub use self::node_pool::NodePool;
+pub use self::pod::Pod;
+pub use self::storage::{PersistentVolume, PersistentVolumeClaim};
+pub use self::workload::{DaemonSet, ReplicaSet, Replicas, StatefulSet};
+
+/// Leaves only the annotations that somebody reads: others can be hundreds of kilobytes long.
+fn keep_annotations(metadata: &mut Meta, pool: &mut Pool, is_read: fn(&str) -> bool) {
+    if metadata.annotations.keys().all(|key| is_read(key)) {
+        return;
+    }
+    let read = metadata.annotations.iter().filter(|(key, _)| is_read(key));
+    metadata.annotations = Arc::new(read.map(|(key, value)| (key.clone(), value.clone())).collect());
+    pool.value(&mut metadata.annotations);
+}

@@ -1,0 +1,31 @@
+//! Nodes.
+
+use kentroller_planner::manifest::{NodeSpec, NodeStatus};
+use kentroller_runtime::store::share::Pool;
+use kentroller_runtime::{Meta, resource};
+
+#[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes", share = Node::share_parts)]
+/// A machine of the cluster.
+pub struct Node {
+    pub metadata: Meta,
+    #[serde(default)]
+    pub spec: NodeSpec,
+    #[serde(default)]
+    pub status: NodeStatus,
+}
+
+impl Node {
+    /// Whether the kubelet says that it is ready.
+    pub fn is_ready(&self) -> bool {
+        self.status.is_ready()
+    }
+
+    fn share_parts(&mut self, pool: &mut Pool) {
+        // CSI and network plugins write whole documents here.
+        super::keep_annotations(&mut self.metadata, pool, |key| {
+            key.contains("karpenter")
+                || key.contains("cast.ai/")
+                || key.starts_with("cluster-autoscaler.kubernetes.io/")
+        });
+    }
+}

@@ -1,0 +1,31 @@
+//! Karpenter's NodeClaims: one for each node that Karpenter launched or is launching.
+
+use kentroller_planner::manifest::{NodeClaimSpec, NodeClaimStatus};
+use kentroller_runtime::{Meta, resource};
+
+#[resource(foreign, group = "karpenter.sh", version = "v1", kind = "NodeClaim", plural = "nodeclaims")]
+/// A machine that was asked for. To make one, write [`crate::api::NodeClaimSpec`], which is whole.
+pub struct NodeClaim {
+    pub metadata: Meta,
+    #[serde(default)]
+    pub spec: NodeClaimSpec,
+    #[serde(default)]
+    pub status: NodeClaimStatus,
+}
+
+impl NodeClaim {
+    /// Whether the provider gave a machine.
+    pub fn is_launched(&self) -> bool {
+        self.status.is("Launched")
+    }
+
+    /// Whether the machine has joined the cluster as a Node.
+    pub fn is_registered(&self) -> bool {
+        self.status.is("Registered")
+    }
+
+    /// Whether the Node is ready for pods: its startup taints are gone and its resources are there.
+    pub fn is_initialized(&self) -> bool {
+        self.status.is("Initialized")
+    }
+}

@@ -1,0 +1,114 @@
+//! The kinds: six of ours, and under [`foreign`] what is read of other people's.
+
+mod budget;
+mod claim;
+pub mod foreign;
+mod migration;
+mod node_claim;
+mod offering;
+mod plan;
+mod plan_status;
+mod savings;
+mod schedule;
+mod scope;
+mod words;
+
+use kentroller_runtime::generate::OwnKind;
+use kentroller_runtime::generate::reference::Words;
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+pub use self::budget::{
+    BudgetCondition, BudgetStatus, CommitmentBudget, CommitmentBudgetSpec, CommitmentType, ComputeSavingsPlan,
+    FamilyPrice, InstanceSavingsPlan, ReservedInstance,
+};
+pub use self::claim::{
+    AggressiveModeConfig, CapacityChoice, ClaimCondition, ClaimState, ClaimStatus, ExecutionPolicy, NodeConstraints,
+    RebalancePlanClaim, RebalancePlanClaimSpec, SkippedNode, SortBy, Timeouts, Warning,
+};
+pub use self::migration::{
+    DumpGoal, MigrationEntry, MigrationOptions, MigrationProgress, MigrationState, MigrationStatus,
+    RebalanceMigrationPlan, RebalanceMigrationPlanSpec,
+};
+pub use self::node_claim::{NodeClaimResources, NodeClaimSpec, NodeClassRef, NodeRequirement, NodeTaint};
+pub use self::offering::{OfferingCapacity, OfferingReason, UnavailableOffering, UnavailableOfferingSpec};
+pub use self::plan::{
+    AggressiveMode, Alternative, MigrationPolicy, NodeClaimMetadata, NodeClaimToAdd, NodeClaimToDelete, PlanCondition,
+    PlanTimeouts, PodToMigrate, RebalancePlan, RebalancePlanSpec,
+};
+pub use self::plan_status::{
+    AchievedOutcome, AttemptStatus, ConsolidationStability, CreationAttempt, DeletionEvent, DeletionStatus,
+    FailedAttempt, FailedNode, FailurePhase, NodeCreation, NodeDeletion, NodePoolBudget, NodeStability, OutcomeDiff,
+    PlanState, PlanStatus, PoolStability, Totals,
+};
+pub use self::savings::{NodeCost, Savings};
+pub use self::schedule::{
+    ActiveClaim, ClaimTemplate, LastExecution, RebalancePlanSchedule, RebalancePlanScheduleSpec, ScheduleCondition,
+    ScheduleMode, ScheduleStatus, TemplateMetadata,
+};
+pub use self::scope::{NodeSelector, NodeSelectorTerm, Scope, SelectorRequirement};
+pub use self::words::{FailureReason, SkippedReason};
+
+/// The six kinds of this project, in the order of the reference pages.
+pub fn kinds() -> [OwnKind; 6] {
+    [
+        OwnKind::of::<RebalancePlanSchedule>(),
+        OwnKind::of::<RebalancePlanClaim>(),
+        OwnKind::of::<RebalancePlan>(),
+        OwnKind::of::<RebalanceMigrationPlan>(),
+        OwnKind::of::<CommitmentBudget>(),
+        OwnKind::without_status::<UnavailableOffering>(),
+    ]
+}
+
+/// What the words of our kinds mean, for the reference pages.
+pub fn words() -> Vec<Words> {
+    let all = [
+        ("RebalancePlanClaim status.state", ClaimState::MEANINGS),
+        ("RebalancePlan status.state", PlanState::MEANINGS),
+        ("RebalancePlanClaim and RebalancePlan status.failureReason", FailureReason::MEANINGS),
+        ("RebalancePlanClaim and RebalancePlan status.skippedReason", SkippedReason::MEANINGS),
+        ("RebalancePlan status.failurePhase", FailurePhase::MEANINGS),
+        ("RebalancePlan status.nodesCreation.attempts.status", AttemptStatus::MEANINGS),
+        ("RebalancePlan status.nodesDeletion.events.status", DeletionStatus::MEANINGS),
+        ("RebalancePlan spec.podsToMigrate.policy", MigrationPolicy::MEANINGS),
+        ("RebalancePlanSchedule spec.mode", ScheduleMode::MEANINGS),
+        ("RebalancePlanClaim spec.nodeConstraints.capacityType", CapacityChoice::MEANINGS),
+        ("RebalancePlanClaim spec.nodeConstraints.sortBy", SortBy::MEANINGS),
+        ("RebalanceMigrationPlan status.migrations.state", MigrationState::MEANINGS),
+        ("RebalanceMigrationPlan spec.migrations.options.optimize_for", DumpGoal::MEANINGS),
+        ("CommitmentBudget spec.type", CommitmentType::MEANINGS),
+        ("UnavailableOffering spec.capacityType", OfferingCapacity::MEANINGS),
+        ("UnavailableOffering spec.reason", OfferingReason::MEANINGS),
+    ];
+    all.into_iter().map(|(place, meanings)| Words { place, meanings }).collect()
+}
+
+/// A default that the CRD states, so that printer columns show `false` and not an empty cell.
+fn no() -> bool {
+    false
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// An object that may hold anything.
+fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}
+
+/// A Kubernetes quantity: a text or a whole number.
+fn quantity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "integer" }, { "type": "string" }], "pattern": QUANTITY, "x-kubernetes-int-or-string": true })
+}
+
+/// Quantities by name.
+fn quantities(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": quantity(generator) })
+}
+
+/// The pattern that Kubernetes' own CRDs have for quantities.
+const QUANTITY: &str = concat!(
+    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))",
+    r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$",
+);

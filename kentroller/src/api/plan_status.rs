@@ -1,0 +1,313 @@
+//! What became of a plan: its state, its course node by node, and what it saved.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kentroller_runtime::{Condition, resource, words};
+
+use super::{FailureReason, NodeCost, Savings, SkippedReason, Warning};
+
+#[resource(status)]
+/// What became of a plan.
+pub struct PlanStatus {
+    /// What came of the plan, on the nodes that really came; absent while it runs and for plans that only delete.
+    pub achieved_outcome: Option<AchievedOutcome>,
+    /// What the plan is and is not, for machines.
+    pub conditions: Vec<Condition>,
+    /// Whether Karpenter's own consolidation would leave the new nodes alone.
+    pub consolidation_stability: Option<ConsolidationStability>,
+    /// Why the plan failed, for people.
+    pub failure_message: Option<String>,
+    /// The phase in which it failed, of the wave that failed.
+    pub failure_phase: Option<FailurePhase>,
+    /// Why the plan failed, for machines.
+    pub failure_reason: Option<FailureReason>,
+    /// How often making the migration plan was tried again; back to 0 when it succeeds.
+    pub migration_plan_retries: Option<i64>,
+    /// What the budgets of the node pools leave, by node pool.
+    pub node_pool_budgets: Vec<NodePoolBudget>,
+    /// The course of every node that comes, by the name of its NodeClaim; the last attempt is the present one.
+    pub nodes_creation: BTreeMap<String, NodeCreation>,
+    /// The course of every node that goes, by its name; the last event is the present one.
+    pub nodes_deletion: BTreeMap<String, NodeDeletion>,
+    /// The generation of the plan that this status judges.
+    pub observed_generation: Option<i64>,
+    /// What the plan promises to save.
+    pub savings: Option<Savings>,
+    /// Why the plan was skipped, for people.
+    pub skipped_message: Option<String>,
+    /// Why the plan was skipped, for machines.
+    pub skipped_reason: Option<SkippedReason>,
+    /// Where the plan is.
+    pub state: Option<PlanState>,
+    /// What the real new nodes promise to save, as it stood before the old ones were drained.
+    pub validated_savings: Option<Savings>,
+    /// What is doubtful about the plan, and what was kept.
+    pub warnings: Vec<Warning>,
+    /// The wave that is being executed, from 0.
+    pub wave: Option<u32>,
+}
+
+words! {
+    /// Where a plan is.
+    pub enum PlanState {
+        /// Nothing was done so far.
+        Pending,
+        /// Nodes come, pods move, nodes go.
+        Running,
+        /// All of it was done.
+        Done,
+        /// It is finished, but some nodes that should have gone were kept.
+        DoneWithWarnings,
+        /// A promise was missed.
+        Failed,
+        /// It was checked, and waits for its turn or for somebody to execute it.
+        Created,
+        /// There was nothing to do.
+        Skipped,
+        /// Somebody stopped it.
+        Canceled,
+        /// Nobody executed it in time.
+        Expired,
+    }
+}
+
+impl PlanState {
+    /// Whether the plan stays in this state for good. A word that this build does not know is not the end.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Pending | Self::Created | Self::Running | Self::Unknown(_) => false,
+            Self::Done | Self::DoneWithWarnings | Self::Failed | Self::Skipped | Self::Canceled | Self::Expired => true,
+        }
+    }
+}
+
+words! {
+    /// The two phases of a wave.
+    pub enum FailurePhase {
+        /// New nodes are made; nothing has left so far, and a failure takes the new nodes back.
+        Creation,
+        /// Old nodes are drained and deleted; a failure keeps the new nodes.
+        Deletion,
+    }
+}
+
+#[resource(part)]
+/// What came of a plan, on the nodes that really came.
+#[derive(Default, Eq)]
+pub struct AchievedOutcome {
+    /// All nodes of the cluster afterwards.
+    pub cluster_totals: Option<Totals>,
+    /// What was saved; absent when no node went.
+    pub diff: Option<OutcomeDiff>,
+    /// The nodes that could not be made.
+    pub failed_nodes: Vec<FailedNode>,
+    /// The nodes that came.
+    pub nodes: Vec<NodeCost>,
+    /// All nodes that came.
+    pub totals: Option<Totals>,
+}
+
+#[resource(part)]
+/// Sizes and prices of several nodes.
+#[derive(Default, Eq)]
+pub struct Totals {
+    /// Their memory, in MiB.
+    #[serde(rename = "memoryMiB")]
+    pub memory_mib: Option<i64>,
+    /// Their cpu, in thousandths of a core.
+    #[serde(rename = "milliCPU")]
+    pub milli_cpu: Option<i64>,
+    /// How many they are.
+    pub nodes: Option<i32>,
+    /// What they cost an hour.
+    pub price_hourly: Option<String>,
+    /// What they cost a month.
+    pub price_monthly: Option<String>,
+}
+
+#[resource(part)]
+/// What was saved.
+#[derive(Default, Eq)]
+pub struct OutcomeDiff {
+    /// In percent of what the cluster cost before.
+    pub cluster_savings_percentage: Option<String>,
+    /// In an hour.
+    pub price_hourly: Option<String>,
+    /// In a month.
+    pub price_monthly: Option<String>,
+    /// In percent of what the nodes that went cost.
+    pub savings_percentage: Option<String>,
+}
+
+#[resource(part)]
+/// A node that could not be made.
+#[derive(Default, Eq)]
+pub struct FailedNode {
+    /// What was tried, in order.
+    pub attempts: Vec<FailedAttempt>,
+    /// The name of its NodeClaim in the plan.
+    pub name: String,
+}
+
+#[resource(part)]
+/// One thing that could not be launched.
+#[derive(Default, Eq)]
+pub struct FailedAttempt {
+    /// Why not.
+    pub description: String,
+    /// The instance type that was tried.
+    pub instance_type: String,
+}
+
+#[resource(part)]
+/// Whether Karpenter's own consolidation would leave the new nodes alone.
+#[derive(Default, Eq)]
+pub struct ConsolidationStability {
+    /// Whether this was looked at.
+    #[required]
+    pub enabled: bool,
+    /// What was found, by node pool.
+    pub pool_results: Vec<PoolStability>,
+    /// Whether the plan was changed because of it.
+    pub revised: bool,
+    /// Why it was changed.
+    pub revision_reason: Option<String>,
+}
+
+#[resource(part)]
+/// How the new nodes of one pool stand with Karpenter's consolidation.
+#[derive(Default, Eq)]
+pub struct PoolStability {
+    /// The name of the node pool.
+    pub node_pool_name: String,
+    /// Its new nodes.
+    pub nodes: Vec<NodeStability>,
+    /// What the nodes of the pool cost an hour.
+    pub total_cost: String,
+    /// What disrupting all nodes of the pool would count.
+    pub total_disruption_cost: String,
+}
+
+#[resource(part)]
+/// How one new node stands with Karpenter's consolidation.
+#[derive(Default, Eq)]
+pub struct NodeStability {
+    /// Whether Karpenter would remove it.
+    #[required]
+    pub consolidatable: bool,
+    /// What disrupting it would count.
+    pub disruption_cost: String,
+    /// Its instance type.
+    pub instance_type: String,
+    /// Its name.
+    pub node_name: String,
+    /// What it costs an hour.
+    pub price_hourly: String,
+    /// Its share of the pool's cost over its share of the pool's disruption cost; from 0.5 on Karpenter would remove it.
+    pub score: String,
+}
+
+#[resource(part)]
+/// What the disruption budgets of a node pool leave.
+#[derive(Default, Eq)]
+pub struct NodePoolBudget {
+    /// How many of its nodes may be disrupted at once.
+    pub allowed_disruptions: i64,
+    /// How many of them are disrupted now: not ready, being deleted, or drained by a plan.
+    pub disrupting_count: i64,
+    /// The name of the node pool.
+    pub node_pool_name: String,
+    /// How many more may be disrupted now.
+    pub remaining_disruptions: i64,
+    /// How many initialized nodes it has that are not being deleted.
+    pub total_nodes: i64,
+}
+
+#[resource(part)]
+/// The course of a node that comes.
+#[derive(Default, Eq)]
+pub struct NodeCreation {
+    /// What was tried, in order.
+    pub attempts: Vec<CreationAttempt>,
+    /// The name of its NodeClaim in the plan.
+    pub name: String,
+}
+
+#[resource(part)]
+/// One try to make a node.
+#[derive(Eq)]
+pub struct CreationAttempt {
+    /// The capacity type of the machine.
+    pub capacity_type: Option<String>,
+    /// What is going on, for people.
+    pub description: String,
+    /// The instance type of the machine, or the one that was asked for.
+    pub instance_type: String,
+    /// The name of the NodeClaim of this try.
+    pub node_claim_name: String,
+    /// How it stands.
+    pub status: AttemptStatus,
+    /// When this was written.
+    pub timestamp: Timestamp,
+    /// The zone of the machine.
+    pub zone: Option<String>,
+    /// The provider's id of that zone.
+    pub zone_id: Option<String>,
+}
+
+words! {
+    /// How a try to make a node stands.
+    pub enum AttemptStatus {
+        /// The node is on its way.
+        InProgress,
+        /// The node is there and initialized.
+        Success,
+        /// This try came to nothing.
+        Failed,
+    }
+}
+
+#[resource(part)]
+/// The course of a node that goes.
+#[derive(Default, Eq)]
+pub struct NodeDeletion {
+    /// What happened to it; the last ten.
+    pub events: Vec<DeletionEvent>,
+    /// The name of the node.
+    pub name: String,
+}
+
+#[resource(part)]
+/// Something that happened to a node that goes.
+#[derive(Eq)]
+pub struct DeletionEvent {
+    /// What it is, for people.
+    pub description: Option<String>,
+    /// The name of the RebalanceMigrationPlan that moves pods of this node alive.
+    pub migration_plan_name: Option<String>,
+    /// How the node stands.
+    pub status: DeletionStatus,
+    /// When this happened.
+    pub timestamp: Timestamp,
+}
+
+words! {
+    /// How a node that goes stands.
+    pub enum DeletionStatus {
+        /// A live migration of its pods was asked for.
+        LiveMigrationCreated,
+        /// Its pods are being moved alive.
+        LiveMigrationInProgress,
+        /// Its pods were moved alive.
+        LiveMigrationSucceeded,
+        /// Its pods could not be moved alive; they are evicted.
+        LiveMigrationFailed,
+        /// Its pods are being evicted, or its machine is ending.
+        InProgress,
+        /// It is gone.
+        Success,
+        /// It was kept.
+        Failed,
+    }
+}

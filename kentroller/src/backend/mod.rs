@@ -1,0 +1,9 @@
+//! Fillers of the ports that controllers ask: here the planner in this process.
+
+mod embedded;
+mod savings;
+mod snapshot;
+mod translate;
+
+pub use self::embedded::{Embedded, Effort, Judged, JudgeAsk, Judgements, PlanAsk, Planned, Plans, Prices};
+pub use self::snapshot::snapshot;

@@ -1,0 +1,253 @@
+//! Between the planner's plan and the RebalancePlan that says the same to people and to Karpenter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kentroller_planner::manifest::{ObjectName, Operator};
+use kentroller_planner::{CapacityType, Catalog, Money, Move, NewNode, Offering, Plan, Snapshot, Wave, manifest};
+use sha2::{Digest, Sha256};
+
+use super::savings;
+use crate::api::{
+    Alternative, MigrationPolicy, NodeClaimMetadata, NodeClaimResources, NodeClaimSpec, NodeClaimToAdd, NodeClaimToDelete,
+    NodeClassRef, NodeRequirement, NodeTaint, PodToMigrate, RebalancePlanSpec,
+};
+
+const TYPE: &str = "node.kubernetes.io/instance-type";
+const ZONE: &str = "topology.kubernetes.io/zone";
+const CAPACITY: &str = "karpenter.sh/capacity-type";
+const POOL: &str = "karpenter.sh/nodepool";
+
+/// The spec of the RebalancePlan named `name`; `execute` is false.
+///
+/// # Errors
+/// A node or pool of the plan that the snapshot does not have.
+pub(super) fn to_spec(plan: &Plan, snapshot: &Snapshot, name: &str) -> Result<RebalancePlanSpec, String> {
+    let claims = claims_by_node(snapshot);
+    let pools: BTreeMap<&str, &manifest::NodePool> =
+        snapshot.node_pools.iter().map(|pool| (pool.metadata.name.as_str(), pool)).collect();
+    let mut spec = RebalancePlanSpec::default();
+    let mut new_names: BTreeMap<&str, String> = BTreeMap::new();
+    for (index, wave) in (0..).zip(&plan.waves) {
+        for node in &wave.add {
+            let pool = pools.get(node.node_pool.as_str()).ok_or_else(|| format!("no NodePool {}", node.node_pool))?;
+            let claim = claim_name(&node.node_pool, name, &node.name);
+            spec.node_claims_to_add.push(add(node, pool, &claim, index));
+            new_names.insert(&node.name, claim);
+        }
+        for node in &wave.remove {
+            let claim = claims.get(node.as_str()).ok_or_else(|| format!("node {node} has no NodeClaim"))?;
+            spec.node_claims_to_delete.push(NodeClaimToDelete { node_claim_name: (*claim).to_owned(), wave: index });
+        }
+        for moved in &wave.moves {
+            let known = claims.get(moved.to.as_str()).map(|claim| (*claim).to_owned());
+            let to = new_names.get(moved.to.as_str()).cloned().or(known).unwrap_or_else(|| moved.to.clone());
+            spec.pods_to_migrate.push(PodToMigrate {
+                dst_node_claim_name: to,
+                name: moved.pod.name.clone(),
+                namespace: moved.pod.namespace.clone(),
+                policy: MigrationPolicy::Optional,
+                src_node: moved.from.clone(),
+                wave: index,
+            });
+        }
+    }
+    Ok(spec)
+}
+
+/// The name of a new NodeClaim: the same for the same plan, and unlike that of any other.
+fn claim_name(pool: &str, plan: &str, node: &str) -> String {
+    let digest = Sha256::digest(format!("{plan}/{node}").as_bytes());
+    let short: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    format!("{pool}-{short}")
+}
+
+fn add(node: &NewNode, pool: &manifest::NodePool, name: &str, wave: u32) -> NodeClaimToAdd {
+    let template = &pool.spec.template;
+    let planned = Offering {
+        instance_type: node.instance_type.clone(),
+        zone: node.zone.clone(),
+        capacity_type: node.capacity_type.clone(),
+        price: node.price,
+    };
+    let alternatives: Vec<Alternative> = std::iter::once(&planned).chain(&node.alternatives).map(alternative).collect();
+    let chosen = requirements(&planned);
+    let mut wanted: Vec<NodeRequirement> = template.spec.requirements.iter().map(requirement).collect();
+    wanted.retain(|one| one.key != POOL && chosen.iter().all(|chosen| chosen.key != one.key));
+    wanted.extend(chosen);
+    wanted.push(one_of(POOL, &node.node_pool));
+    let mut labels = template.metadata.labels.clone();
+    labels.insert(POOL.to_owned(), node.node_pool.clone());
+    // Karpenter compares a pool's own requirements with the claim's labels: without them it would see drift.
+    for key in template.spec.requirements.iter().map(|one| &one.key).filter(|key| is_custom(key)) {
+        labels.extend(node.labels.get(key).map(|value| (key.clone(), value.clone())));
+    }
+    let class = &template.spec.node_class_ref;
+    NodeClaimToAdd {
+        alternatives,
+        metadata: NodeClaimMetadata { annotations: template.metadata.annotations.clone(), labels, name: name.to_owned() },
+        spec: NodeClaimSpec {
+            expire_after: template.spec.expire_after.clone().unwrap_or_else(|| "720h".to_owned()),
+            node_class_ref: NodeClassRef { group: class.group.clone(), kind: class.kind.clone(), name: class.name.clone() },
+            requirements: wanted,
+            resources: Some(NodeClaimResources { requests: node.requests.clone() }),
+            startup_taints: template.spec.startup_taints.iter().map(taint).collect(),
+            taints: template.spec.taints.iter().map(taint).collect(),
+            termination_grace_period: template.spec.termination_grace_period.clone(),
+            ..NodeClaimSpec::default()
+        },
+        wave,
+    }
+}
+
+/// Whether Karpenter does not know the label by itself.
+fn is_custom(key: &str) -> bool {
+    let known = ["kubernetes.io/", "k8s.io/", "karpenter.sh/", "karpenter.k8s.aws/", "karpenter.kwok.sh/"];
+    !known.iter().any(|domain| key.contains(domain))
+}
+
+fn alternative(offering: &Offering) -> Alternative {
+    Alternative { price_hourly: Some(decimal(offering.price)), requirements: requirements(offering) }
+}
+
+/// A price to the last digit that is known: hourly prices of status fields are rounded, a plan's are not.
+fn decimal(price: Money) -> String {
+    let micros = price.as_micros();
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+fn requirements(offering: &Offering) -> Vec<NodeRequirement> {
+    let mut all = vec![one_of(TYPE, &offering.instance_type), one_of(CAPACITY, offering.capacity_type.as_str())];
+    if !offering.zone.is_empty() {
+        all.push(one_of(ZONE, &offering.zone));
+    }
+    all
+}
+
+fn one_of(key: &str, value: &str) -> NodeRequirement {
+    NodeRequirement { key: key.to_owned(), min_values: None, operator: Operator::In, values: vec![value.to_owned()] }
+}
+
+fn requirement(of_pool: &manifest::Requirement) -> NodeRequirement {
+    NodeRequirement {
+        key: of_pool.key.clone(),
+        min_values: of_pool.min_values.map(i64::from),
+        operator: of_pool.operator.clone(),
+        values: of_pool.values.clone(),
+    }
+}
+
+fn taint(of_pool: &manifest::Taint) -> NodeTaint {
+    NodeTaint {
+        effect: of_pool.effect.clone(),
+        key: of_pool.key.clone(),
+        time_added: None,
+        value: Some(of_pool.value.clone()).filter(|value| !value.is_empty()),
+    }
+}
+
+/// NodeClaims by the name of their node.
+fn claims_by_node(snapshot: &Snapshot) -> BTreeMap<&str, &str> {
+    let claims = snapshot.node_claims.iter();
+    claims.map(|claim| (claim.status.node_name.as_str(), claim.metadata.name.as_str())).collect()
+}
+
+/// The planner's plan that a RebalancePlan says, to be checked like any other.
+///
+/// # Errors
+/// Everything in the spec that refers to what the cluster does not have, or that cannot be read.
+pub(super) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: &Catalog) -> Result<Plan, Vec<String>> {
+    let nodes: BTreeMap<&str, &str> = claims_by_node(snapshot).into_iter().map(|(node, claim)| (claim, node)).collect();
+    let removed: BTreeSet<&str> = spec.node_claims_to_delete.iter().map(|gone| gone.node_claim_name.as_str()).collect();
+    let region = region(snapshot, &nodes, &removed);
+    let last = waves(spec);
+    if last > MOST_WAVES {
+        return Err(vec![format!("wave {last}: a plan has at most {MOST_WAVES} waves")]);
+    }
+    let mut mistakes = Vec::new();
+    let mut waves = vec![Wave::default(); usize::try_from(last).unwrap_or(0) + 1];
+    let mut at = |wave: u32| usize::try_from(wave).unwrap_or(0);
+    for added in &spec.node_claims_to_add {
+        match new_node(added) {
+            Ok(node) => waves[at(added.wave)].add.push(node),
+            Err(why) => mistakes.push(format!("nodeClaimsToAdd {}: {why}", added.metadata.name)),
+        }
+    }
+    for gone in &spec.node_claims_to_delete {
+        match nodes.get(gone.node_claim_name.as_str()) {
+            Some(node) if !node.is_empty() => waves[at(gone.wave)].remove.push((*node).to_owned()),
+            _ => mistakes.push(format!("nodeClaimsToDelete {}: no such NodeClaim with a node", gone.node_claim_name)),
+        }
+    }
+    for pod in &spec.pods_to_migrate {
+        let to = nodes.get(pod.dst_node_claim_name.as_str()).map_or(pod.dst_node_claim_name.as_str(), |node| node);
+        waves[at(pod.wave)].moves.push(Move {
+            pod: ObjectName { namespace: pod.namespace.clone(), name: pod.name.clone() },
+            from: pod.src_node.clone(),
+            to: to.to_owned(),
+        });
+    }
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    let before = savings::sum(snapshot.nodes.iter(), catalog);
+    let mut hourly = before;
+    for wave in &mut waves {
+        let going = snapshot.nodes.iter().filter(|node| wave.remove.contains(&node.metadata.name));
+        hourly = hourly - savings::sum(going, catalog) + wave.add.iter().fold(Money::ZERO, |sum, node| sum + node.price);
+        wave.hourly_after = hourly;
+    }
+    Ok(Plan { region, cost_before: before, cost_after: hourly, waves, ..Plan::default() })
+}
+
+/// More waves than nodes are a mistake: ruling 34 of the contract allows a plan 100 nodes.
+const MOST_WAVES: u32 = 100;
+
+fn waves(spec: &RebalancePlanSpec) -> u32 {
+    let adds = spec.node_claims_to_add.iter().map(|one| one.wave);
+    let removes = spec.node_claims_to_delete.iter().map(|one| one.wave);
+    let moves = spec.pods_to_migrate.iter().map(|one| one.wave);
+    adds.chain(removes).chain(moves).max().unwrap_or(0)
+}
+
+/// The region of the nodes that go, or of any node.
+fn region(snapshot: &Snapshot, nodes: &BTreeMap<&str, &str>, removed: &BTreeSet<&str>) -> String {
+    let going: BTreeSet<&str> = removed.iter().filter_map(|claim| nodes.get(claim).copied()).collect();
+    let mut labelled = snapshot.nodes.iter().filter_map(|node| {
+        let region = node.metadata.labels.get("topology.kubernetes.io/region")?;
+        Some((!going.contains(node.metadata.name.as_str()), region))
+    });
+    let first = labelled.next();
+    labelled.chain(first).min().map(|(_, region)| region.clone()).unwrap_or_default()
+}
+
+fn new_node(added: &NodeClaimToAdd) -> Result<NewNode, String> {
+    let mut offerings = added.alternatives.iter().map(|one| offering(&one.requirements, one.price_hourly.as_deref()));
+    let planned = offerings.next().ok_or("no alternatives: its price cannot be judged")??;
+    let requests = added.spec.resources.as_ref().map(|resources| resources.requests.clone()).unwrap_or_default();
+    Ok(NewNode {
+        name: added.metadata.name.clone(),
+        node_pool: added.metadata.labels.get(POOL).cloned().ok_or_else(|| format!("no label {POOL}"))?,
+        instance_type: planned.instance_type,
+        zone: planned.zone,
+        capacity_type: planned.capacity_type,
+        price: planned.price,
+        alternatives: offerings.collect::<Result<_, _>>()?,
+        requests,
+        labels: added.metadata.labels.clone(),
+        taints: added.spec.taints.iter().map(manifest::Taint::from).collect(),
+    })
+}
+
+fn offering(requirements: &[NodeRequirement], price: Option<&str>) -> Result<Offering, String> {
+    let value = |key: &str| {
+        let found = requirements.iter().find(|one| one.key == key && one.operator == Operator::In);
+        found.and_then(|one| one.values.first()).cloned()
+    };
+    let text = price.ok_or("an alternative has no priceHourly")?;
+    Ok(Offering {
+        instance_type: value(TYPE).ok_or_else(|| format!("an alternative has no {TYPE}"))?,
+        zone: value(ZONE).unwrap_or_default(),
+        capacity_type: CapacityType::of(&value(CAPACITY).ok_or_else(|| format!("an alternative has no {CAPACITY}"))?),
+        price: Money::parse(text).ok_or_else(|| format!("priceHourly {text:?} is not an amount such as 0.096"))?,
+    })
+}

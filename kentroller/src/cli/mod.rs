@@ -1,0 +1,42 @@
+//! The command line: what a person starts.
+
+#[cfg(feature = "simulation")]
+mod demo;
+mod operate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Lowers the bill of clusters run by Karpenter, without losing a pod's guarantees.
+#[derive(Debug, Parser)]
+#[command(name = "kentroller", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the operator against the cluster of the current kubeconfig, or the one it runs in.
+    Run(operate::Run),
+    /// Shows a whole rebalancing on a simulated cluster, in virtual time.
+    #[cfg(feature = "simulation")]
+    Demo(demo::Demo),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run(run) => run.execute(),
+        #[cfg(feature = "simulation")]
+        Command::Demo(demo) => demo.execute(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("kentroller: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `kentroller run`: the operator against a real API server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use kentroller_planner::Catalog;
+use kentroller_runtime::engine::ports::Ports;
+use kentroller_runtime::metrics::Metrics;
+use kentroller_runtime::operator::{Ended, Operator, Readiness};
+use kentroller_runtime::settings::Settings as _;
+use kentroller_runtime::{Clock, Kind, ObjectKey, serve, telemetry};
+use tokio::sync::watch;
+
+use crate::api::foreign::ConfigMap;
+use crate::backend::{Effort, Embedded, Judgements, Plans, Prices};
+use crate::controllers;
+use crate::settings::Settings;
+
+/// Arguments of `kentroller run`.
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// Computes and logs every effect, and performs none: no write verb is needed.
+    #[arg(long)]
+    shadow: bool,
+    /// Waits for a lease before it acts, so that several replicas may run.
+    #[arg(long)]
+    leader_elect: bool,
+    /// A CSV file of prices; or CATALOG_CONFIG_MAP_NAME names a ConfigMap that holds one.
+    #[arg(long, value_name = "FILE")]
+    catalog: Option<PathBuf>,
+    /// Where the probes answer.
+    #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    health_probe_bind_address: String,
+    /// The name of this replica: holder of the lease and reporter of events.
+    #[arg(long, env = "POD_NAME", default_value = "kentroller")]
+    pod_name: String,
+    /// The namespace of the lease and of our ConfigMaps.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "castai-agent")]
+    pod_namespace: String,
+}
+
+impl Run {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        telemetry::start();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.operate())
+    }
+
+    async fn operate(self) -> anyhow::Result<ExitCode> {
+        let settings = match Settings::from_env(&|name| std::env::var(name).ok()) {
+            Ok(settings) => settings,
+            Err(mistakes) => {
+                let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                anyhow::bail!("the environment cannot be used:\n  {}", all.join("\n  "));
+            }
+        };
+        let prices = self.prices(&settings)?;
+        let embedded = Embedded { prices, effort: Effort::Time(settings.plan_time_limit) };
+        let mut config = kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
+        // Refusals of writes are decisions to take, not noise to repeat: see engine/effects.rs.
+        config.default_retry = false;
+        let client = kube::Client::try_from(config).context("the kubeconfig cannot be used")?;
+        let (metrics, readiness) = (Metrics::default(), Readiness::default());
+        self.serve(&metrics, &readiness)?;
+        let (_keep, current) = watch::channel(Arc::new(settings));
+        let operator = Operator {
+            controllers: controllers::all(),
+            ports: Ports::default().with(Plans(embedded.clone())).with(Judgements(embedded)),
+            settings: current,
+            metrics,
+            instance: self.pod_name,
+            namespace: self.pod_namespace.clone(),
+            own_namespace: [(ConfigMap::INFO, self.pod_namespace)].into(),
+            shadow: self.shadow,
+            elect: self.leader_elect,
+            readiness,
+        };
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move {
+            terminated().await;
+            let _ = stop.send(true);
+        });
+        match operator.run(client, Clock::system(), stopped).await {
+            Ended::Stopped => Ok(ExitCode::SUCCESS),
+            Ended::LeaseLost => anyhow::bail!("the lease is lost: another replica may act; this one ends"),
+        }
+    }
+
+    fn prices(&self, settings: &Settings) -> anyhow::Result<Prices> {
+        if let Some(file) = &self.catalog {
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let name = file.display().to_string();
+            let catalog = Catalog::from_csv(&text, &name, "").with_context(|| name.clone())?;
+            return Ok(Prices::Fixed(Arc::new(catalog)));
+        }
+        if let Some(name) = &settings.catalog_config_map_name {
+            return Ok(Prices::ConfigMap(ObjectKey::namespaced(self.pod_namespace.as_str(), name.as_str())));
+        }
+        anyhow::bail!("no prices: name a CSV file with --catalog, or a ConfigMap with CATALOG_CONFIG_MAP_NAME")
+    }
+
+    fn serve(&self, metrics: &Metrics, readiness: &Readiness) -> anyhow::Result<()> {
+        let text = &self.health_probe_bind_address;
+        // `:8081`, as flags of controllers are written, means every interface.
+        let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
+        let address: SocketAddr = whole.parse().with_context(|| format!("--health-probe-bind-address {text:?} is not an address such as :8081"))?;
+        let (readiness, registry) = (readiness.clone(), metrics.register());
+        tokio::spawn(async move {
+            if let Err(error) = serve::serve(address, readiness, registry).await {
+                tracing::error!(%address, %error, "probes and metrics are not served");
+            }
+        });
+        Ok(())
+    }
+}
+
+async fn terminated() {
+    let interrupt = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} },
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}

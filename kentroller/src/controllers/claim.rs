@@ -1,0 +1,342 @@
+//! Claims: one rebalancing, from the wish through the plan to its end.
+
+mod options;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kentroller_planner::Nothing;
+use kentroller_runtime::settings::parse_duration;
+use kentroller_runtime::{
+    Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
+};
+
+pub(super) use self::options::options;
+use super::plan::{has_ended, holds_the_turn};
+use crate::api::foreign::{
+    ConfigMap, DaemonSet, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
+};
+use crate::api::{
+    AggressiveMode, ClaimCondition, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts, RebalancePlan,
+    RebalancePlanClaim, SkippedNode, SkippedReason, Warning,
+};
+use crate::backend::{PlanAsk, Planned, Plans};
+
+const GENERATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+const EXECUTION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// An older plan is not executed: the cluster has moved on.
+const FRESH: i64 = 5 * 60;
+
+/// Has a plan computed for each claim, and follows it to its end.
+#[controller(
+    feature = "rebalancer",
+    owns(RebalancePlan: create),
+    watches(RebalancePlan => waiting_claims),
+    reads(
+        ConfigMap, DaemonSet, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget
+    ),
+    asks(Plans),
+    events(
+        PlanReady = "A plan was computed for the claim.",
+        ClaimCompleted = "The plan of the claim was executed.",
+        ClaimSkipped = "There was nothing to do.",
+        ClaimCanceled = "Somebody stopped the claim or its plan.",
+        warning(ClaimFailed = "The claim missed a promise; its message says which."),
+        warning(PlanCreationFailed = "The RebalancePlan could not be made; it is tried again."),
+    ),
+)]
+impl Reconcile for Claims {
+    type Of = RebalancePlanClaim;
+
+    fn reconcile(claim: &RebalancePlanClaim, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        let mut step = Step { claim, world, out: world.outcome(claim), status: claim.status().cloned().unwrap_or_default() };
+        let state = step.status.state.clone().unwrap_or(ClaimState::Pending);
+        if claim.deleting().is_some() || state.is_final() {
+            return Ok(step.out);
+        }
+        if let ClaimState::Unknown(word) = &state {
+            let message = format!("status.state {word:?} is not known to this version; it is left as it is");
+            return Err(Failure::terminal("StateUnknown", message));
+        }
+        match world.owned::<RebalancePlan>(claim).first() {
+            Some(plan) => step.follow(plan),
+            None if state == ClaimState::Executing => step.plan_vanished(),
+            None if !world.enabled() => step.out.reconciling("FeatureDisabled", "Feature rebalancer is off."),
+            None => step.generate()?,
+        }
+        step.out.status(&step.status);
+        Ok(step.out)
+    }
+}
+
+/// A plan that ends may be what other claims wait for.
+fn waiting_claims(change: &Change<'_, RebalancePlan>, cut: &Cut) -> Vec<ObjectKey> {
+    let ended = |plan: &RebalancePlan| has_ended(plan);
+    if change.new.is_some_and(|plan| !ended(plan)) {
+        return Vec::new();
+    }
+    let all = cut.shelf::<RebalancePlanClaim>().into_iter().flat_map(|shelf| shelf.all());
+    let open = all.filter(|claim| claim.status().and_then(|status| status.state.as_ref()).is_none_or(|state| !state.is_final()));
+    open.map(Kind::key).collect()
+}
+
+/// One reconcile under way.
+struct Step<'a> {
+    claim: &'a RebalancePlanClaim,
+    world: &'a World<Claims>,
+    out: Outcome<Claims>,
+    status: ClaimStatus,
+}
+
+impl Step<'_> {
+    /// Has a plan computed, and makes the RebalancePlan when it is this claim's turn.
+    fn generate(&mut self) -> Result<(), Failure> {
+        let options = options(&self.claim.spec)?;
+        if let kentroller_planner::Scope::Nodes(names) = &options.scope
+            && names.is_empty()
+        {
+            self.skip(SkippedReason::NothingInScope, "spec.scope names no node");
+            return Ok(());
+        }
+        let name = self.claim.name().to_owned();
+        let (key, answer) = self.latest_answer();
+        match answer {
+            Some(Answer::Given { at, answer }) => {
+                let age = self.world.now().duration_since(at).as_secs();
+                let waits_for = self.waits_for();
+                self.take(&answer, waits_for.as_deref(), age > FRESH)?;
+                if waits_for.is_none() && age > FRESH && self.status.state == Some(ClaimState::Ready) {
+                    self.ask(&format!("{key}+"), PlanAsk { plan: name, options });
+                }
+            }
+            Some(Answer::Failed { failure, .. }) => {
+                self.generating(&failure.message);
+                self.ask(&format!("{key}+"), PlanAsk { plan: name, options });
+                self.out.look_in(Duration::from_secs(30));
+            }
+            Some(Answer::Asked { .. }) => self.generating("The plan is being computed."),
+            None => {
+                self.generating("The plan is being computed.");
+                self.ask(&key, PlanAsk { plan: name, options });
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest question of this claim with its answer, if it is remembered. Each new question has a `+` more.
+    fn latest_answer(&self) -> (String, Option<Answer<Plans>>) {
+        let mut key = self.claim.uid().to_owned();
+        let mut answer = self.world.answer::<Plans>(&key).cloned();
+        while let Some(next) = self.world.answer::<Plans>(&format!("{key}+")).cloned() {
+            key.push('+');
+            answer = Some(next);
+        }
+        (key, answer)
+    }
+
+    fn ask(&mut self, key: &str, ask: PlanAsk) {
+        self.status.operation_id = Some(key.to_owned());
+        self.out.ask::<Plans>(key, ask);
+    }
+
+    fn generating(&mut self, message: &str) {
+        let since = self.since("PlanReady", "Generating");
+        let limit = duration(self.claim.spec.timeouts.as_ref().and_then(|all| all.plan_generation_timeout.as_deref()), GENERATION_TIMEOUT);
+        let end = since.saturating_add(limit).unwrap_or(Timestamp::MAX);
+        if self.world.now() >= end {
+            let text = format!("no plan within {} (planGenerationTimeout); waited for: {message}", seconds(limit));
+            self.fail(FailureReason::Timeout, &text);
+            return;
+        }
+        self.status.state = Some(ClaimState::Generating);
+        self.out.condition(ClaimCondition::PlanReady, false, "Generating", message);
+        self.out.reconciling("Generating", message);
+        self.out.look_at(end);
+    }
+
+    /// What a computed plan comes to.
+    fn take(&mut self, planned: &Planned, waits_for: Option<&str>, stale: bool) -> Result<(), Failure> {
+        self.describe(planned);
+        if let Some(nothing) = planned.nothing {
+            let (reason, message) = match nothing {
+                Nothing::NothingInScope => (SkippedReason::NothingInScope, "no node matches the scope and the constraints"),
+                Nothing::NoSaving => (SkippedReason::NoSaving, "nothing cheaper holds the pods"),
+                Nothing::MinClusterSize => (SkippedReason::MinClusterSize, "the cluster would have fewer nodes than minClusterSize"),
+            };
+            self.skip(reason, message);
+            return Ok(());
+        }
+        let wanted = self.claim.spec.min_savings_percentage.unwrap_or(0);
+        let least = kentroller_planner::Percent::whole(i64::from(wanted));
+        if wanted > 0 && planned.savings_percent < least {
+            let text = format!("the plan saves {} % and minSavingsPercentage is {wanted}", planned.savings_percent);
+            self.fail(FailureReason::BelowMinSavings, &text);
+            return Ok(());
+        }
+        self.status.state = Some(ClaimState::Ready);
+        let promise = format!("A plan that saves {} %.", planned.savings_percent);
+        self.out.event(PlanReady, promise.clone());
+        self.out.condition(ClaimCondition::PlanReady, true, "PlanReady", promise);
+        let executes = self.claim.spec.auto_execute && self.world.settings().mode() == Mode::Act;
+        match waits_for {
+            Some(other) if executes => {
+                let message = format!("Waits for {other}; one plan is executed at a time.");
+                self.out.condition(ClaimCondition::Executing, false, "WaitsForTurn", message.clone());
+                self.out.reconciling("WaitsForTurn", message);
+            }
+            _ if stale => self.out.reconciling("PlannedAgain", "The plan is older than five minutes; it is computed anew."),
+            _ => {
+                let plan = self.plan(planned, executes);
+                self.status.rebalance_name = Some(plan.name().to_owned());
+                self.out.reconciling("PlanReady", "The plan is being written.");
+                self.out.create(&plan).or_says(PlanCreationFailed, format!("plan {}", plan.name()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who has the turn, if it is not this claim: a plan that executes, or an older claim that waits for its turn.
+    fn waits_for(&self) -> Option<String> {
+        if let Some(plan) = self.world.all::<RebalancePlan>().find(|plan| holds_the_turn(plan)) {
+            return Some(format!("plan {}", plan.name()));
+        }
+        let place = |claim: &RebalancePlanClaim| (claim.created(), claim.name().to_owned());
+        let waits = |claim: &&RebalancePlanClaim| {
+            let ready = claim.status().is_some_and(|status| status.state == Some(ClaimState::Ready));
+            ready && claim.spec.auto_execute && claim.uid() != self.claim.uid() && claim.deleting().is_none()
+        };
+        let older = self.world.all::<RebalancePlanClaim>().filter(waits).filter(|claim| place(claim) < place(self.claim));
+        older.map(|claim| format!("claim {}", claim.name())).next()
+    }
+
+    fn describe(&mut self, planned: &Planned) {
+        let names = planned.removed.clone();
+        self.status.selected_nodes_count = i64::try_from(names.len()).ok();
+        self.status.selected_nodes = names;
+        self.status.projected_savings_percent = Some(planned.savings_percent.to_string());
+        self.status.plan_id = Some(planned.id.clone());
+        let skipped = planned.kept.iter().map(|kept| SkippedNode {
+            name: kept.node.clone(),
+            reasons: vec![format!("{}: {}", kept.reason.word(), kept.detail)],
+        });
+        self.status.skipped_nodes = skipped.take(MOST_LISTED).collect();
+        let warnings = planned.warnings.iter().map(|text| Warning { description: text.clone() });
+        self.status.warnings = warnings.take(MOST_LISTED).collect();
+    }
+
+    fn plan(&self, planned: &Planned, execute: bool) -> RebalancePlan {
+        let spec = &self.claim.spec;
+        let aggressive = spec.aggressive_mode_config.as_ref();
+        let forced = aggressive.filter(|config| config.aggressive_eviction);
+        let mut plan = RebalancePlan::new(self.claim.name(), planned.spec.clone());
+        plan.spec.execute = execute;
+        plan.spec.execution_policy = spec.execution_policy.clone();
+        plan.spec.aggressive_mode = aggressive.map(|config| AggressiveMode {
+            drain_timeout: forced.and_then(|config| config.drain_timeout.clone()),
+            ignore_zero_node_pool_disruption_budgets: config.ignore_zero_node_pool_disruption_budgets,
+        });
+        let limit = duration(spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref()), EXECUTION_TIMEOUT);
+        plan.spec.timeouts = Some(PlanTimeouts { rebalance_execution_timeout: Some(seconds(limit)) });
+        plan.metadata.owner_references = Some(vec![OwnerReference {
+            api_version: RebalancePlanClaim::INFO.api_version(),
+            kind: RebalancePlanClaim::INFO.kind.to_owned(),
+            name: self.claim.name().to_owned(),
+            uid: self.claim.uid().to_owned(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }]);
+        plan
+    }
+
+    /// The claim's state as its plan's says it.
+    fn follow(&mut self, plan: &RebalancePlan) {
+        self.status.rebalance_name = Some(plan.name().to_owned());
+        let status = plan.status().cloned().unwrap_or_default();
+        let message = status.failure_message.clone().or(status.skipped_message.clone()).unwrap_or_default();
+        match status.state.unwrap_or(PlanState::Pending) {
+            PlanState::Pending => self.out.reconciling("PlanReady", "The plan is being checked."),
+            PlanState::Created => {
+                self.status.state = Some(ClaimState::Ready);
+                let why = if plan.spec.execute { "Waits for its turn." } else { "Waits for spec.execute of its plan." };
+                self.out.condition(ClaimCondition::Executing, false, "Waiting", why);
+                self.out.reconciling("PlanReady", why);
+            }
+            PlanState::Running => {
+                self.status.state = Some(ClaimState::Executing);
+                let wave = format!("Plan {} is executed, wave {}.", plan.name(), status.wave.unwrap_or(0));
+                self.out.condition(ClaimCondition::Executing, true, "Executing", wave.clone());
+                self.out.reconciling("Executing", wave);
+            }
+            PlanState::Done | PlanState::DoneWithWarnings => {
+                self.status.warnings.extend(status.warnings);
+                self.end(ClaimState::Completed);
+                let saved = status.achieved_outcome.and_then(|outcome| outcome.diff?.price_hourly);
+                let text = saved.map_or("The plan was executed.".to_owned(), |saved| format!("Saves {saved} USD an hour."));
+                self.out.ready(true, "Completed", text.clone());
+                self.out.condition(ClaimCondition::Complete, true, "Completed", text.clone());
+                self.out.event(ClaimCompleted, text);
+            }
+            PlanState::Failed => self.fail(status.failure_reason.unwrap_or(FailureReason::ClusterChanged), &message),
+            PlanState::Skipped => self.skip(status.skipped_reason.unwrap_or(SkippedReason::NoSaving), &message),
+            PlanState::Expired => self.skip(SkippedReason::PlanExpired, "nobody executed the plan in time"),
+            PlanState::Canceled => self.cancel("the plan was canceled"),
+            PlanState::Unknown(word) => {
+                let text = format!("Plan {} is in state {word:?}, which this version does not know.", plan.name());
+                self.out.stalled("PlanStateUnknown", text);
+            }
+        }
+    }
+
+    fn plan_vanished(&mut self) {
+        self.cancel("its plan was deleted while it was executed");
+    }
+
+    fn cancel(&mut self, message: &str) {
+        self.end(ClaimState::Canceled);
+        self.status.error_message = Some(message.to_owned());
+        self.out.ready(false, "Canceled", message);
+        self.out.event(ClaimCanceled, message);
+    }
+
+    fn skip(&mut self, reason: SkippedReason, message: &str) {
+        self.end(ClaimState::Skipped);
+        self.out.ready(false, reason.as_str(), message);
+        self.out.condition(ClaimCondition::Complete, true, reason.as_str(), message);
+        self.out.event(ClaimSkipped, message);
+        self.status.skipped_reason = Some(reason);
+        self.status.skipped_message = Some(message.to_owned());
+    }
+
+    fn fail(&mut self, reason: FailureReason, message: &str) {
+        self.end(ClaimState::Failed);
+        self.out.stalled(reason.as_str(), message);
+        self.out.condition(ClaimCondition::Failed, true, reason.as_str(), message);
+        self.out.event(ClaimFailed, message);
+        self.status.failure_reason = Some(reason);
+        self.status.error_message = Some(message.to_owned());
+    }
+
+    fn end(&mut self, state: ClaimState) {
+        self.status.state = Some(state);
+        self.status.completion_time = Some(kentroller_runtime::condition::seconds(self.world.now()));
+    }
+
+    /// Since when a condition has had this reason; now, if it has not.
+    fn since(&self, condition: &str, reason: &str) -> Timestamp {
+        let known = self.status.conditions.iter().find(|one| one.type_ == condition && one.reason == reason);
+        known.map_or(self.world.now(), |one| one.last_transition_time)
+    }
+}
+
+/// Nodes and warnings that a status lists: an object stays far below the size that the API server takes.
+const MOST_LISTED: usize = 200;
+
+/// A duration field, checked when the options were read; absent means `default`.
+fn duration(text: Option<&str>, default: Duration) -> Duration {
+    text.and_then(parse_duration).unwrap_or(default)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs())
+}

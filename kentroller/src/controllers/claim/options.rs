@@ -1,0 +1,125 @@
+//! From a claim's spec to the planner's options.
+
+use kentroller_planner::{Aggressive, CapacityType, Options, Percent, Scope, SortBy};
+use kentroller_runtime::Failure;
+use kentroller_runtime::settings::parse_duration;
+
+use crate::api::{CapacityChoice, RebalancePlanClaimSpec, SortBy as Order};
+
+/// The planner's options that a claim asks for.
+///
+/// # Errors
+/// A field that cannot be read, or holds a word that this version does not know.
+pub(in crate::controllers) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, Failure> {
+    let timeouts = spec.timeouts.as_ref();
+    let aggressive = spec.aggressive_mode_config.as_ref();
+    let durations = [
+        ("spec.timeouts.planGenerationTimeout", timeouts.and_then(|all| all.plan_generation_timeout.as_ref())),
+        ("spec.timeouts.rebalanceExecutionTimeout", timeouts.and_then(|all| all.rebalance_execution_timeout.as_ref())),
+        ("spec.aggressiveModeConfig.drainTimeout", aggressive.and_then(|config| config.drain_timeout.as_ref())),
+        ("spec.uncordonAfter", spec.uncordon_after.as_ref()),
+    ];
+    for (field, text) in durations {
+        if let Some(text) = text
+            && parse_duration(text).is_none()
+        {
+            return Err(invalid(field, text, "a duration such as 30m or 1h"));
+        }
+    }
+    let mut options = Options { scope: scope(spec), ..Options::default() };
+    if let Some(least) = spec.min_savings_percentage {
+        options.roll = least == 0;
+        options.min_savings = (least > 0).then(|| Percent::whole(i64::from(least)));
+    }
+    if let Some(limits) = &spec.node_constraints {
+        options.max_nodes = limits.max_nodes.map(|most| usize::try_from(most).unwrap_or(0));
+        options.min_age = limits.min_age_seconds.unwrap_or(0);
+        options.min_cluster_size = usize::try_from(limits.min_cluster_size.unwrap_or(0)).unwrap_or(0);
+        options.capacity_type = match &limits.capacity_type {
+            None | Some(CapacityChoice::Any) => None,
+            Some(CapacityChoice::Spot) => Some(CapacityType::Spot),
+            Some(CapacityChoice::OnDemand) => Some(CapacityType::OnDemand),
+            Some(CapacityChoice::Unknown(word)) => {
+                return Err(invalid("spec.nodeConstraints.capacityType", word, "Spot, OnDemand or Any"));
+            }
+        };
+        options.sort_by = match &limits.sort_by {
+            None => None,
+            Some(Order::NormalizedCpuPrice) => Some(SortBy::NormalizedCpuPrice),
+            Some(Order::RequestedCpuPrice) => Some(SortBy::RequestedCpuPrice),
+            Some(Order::LeastUtilized) => Some(SortBy::LeastUtilized),
+            Some(Order::Age) => Some(SortBy::Age),
+            Some(Order::Unknown(word)) => {
+                let known = "NormalizedCpuPrice, RequestedCpuPrice, LeastUtilized or Age";
+                return Err(invalid("spec.nodeConstraints.sortBy", word, known));
+            }
+        };
+    }
+    if let Some(config) = aggressive {
+        options.aggressive = Aggressive {
+            ignore_blocking_pdb: config.ignore_blocking_pdb,
+            ignore_consolidatable: config.ignore_consolidatable,
+            ignore_instance_criteria: config.ignore_instance_criteria,
+            ignore_local_persistent_volumes: config.ignore_local_persistent_volumes,
+            ignore_problem_job_pods: config.ignore_problem_job_pods,
+            ignore_problem_pods_without_controller: config.ignore_problem_pods_without_controller,
+            ignore_problem_removal_disabled_nodes: config.ignore_problem_removal_disabled_nodes,
+            ignore_problem_removal_disabled_pods: config.ignore_problem_removal_disabled_pods,
+            ignore_zero_node_pool_disruption_budgets: config.ignore_zero_node_pool_disruption_budgets,
+        };
+    }
+    Ok(options)
+}
+
+/// An absent scope is the whole cluster; one that is there and names nothing matches nothing.
+fn scope(spec: &RebalancePlanClaimSpec) -> Scope {
+    match &spec.scope {
+        None => Scope::All,
+        Some(scope) => match &scope.node_selector {
+            Some(selector) => Scope::Terms(selector.node_selector_terms.iter().map(Into::into).collect()),
+            None => Scope::Nodes(scope.node_names.iter().cloned().collect()),
+        },
+    }
+}
+
+fn invalid(field: &str, value: &str, expected: &str) -> Failure {
+    Failure::terminal("SpecInvalid", format!("{field} {value:?} is not {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(spec: serde_json::Value) -> Result<Options, String> {
+        options(&serde_json::from_value(spec).expect("a spec")).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn an_absent_scope_is_all_and_an_empty_one_is_nothing() {
+        let scope = |spec| read(spec).expect("options").scope;
+        assert_eq!(scope(json!({})), Scope::All);
+        assert_eq!(scope(json!({"scope": {}})), Scope::Nodes([].into()));
+        assert_eq!(scope(json!({"scope": {"nodeNames": []}})), Scope::Nodes([].into()));
+        assert_eq!(scope(json!({"scope": {"nodeNames": ["a"]}})), Scope::Nodes(["a".to_owned()].into()));
+        assert_eq!(scope(json!({"scope": {"nodeSelector": {"nodeSelectorTerms": []}}})), Scope::Terms(vec![]));
+    }
+
+    #[test]
+    fn no_threshold_is_any_saving_and_zero_is_a_roll() {
+        let savings = |spec| read(spec).map(|options| (options.roll, options.min_savings)).expect("options");
+        assert_eq!(savings(json!({})), (false, None));
+        assert_eq!(savings(json!({"minSavingsPercentage": 0})), (true, None));
+        assert_eq!(savings(json!({"minSavingsPercentage": 15})), (false, Some(Percent::whole(15))));
+    }
+
+    #[test]
+    fn a_word_or_duration_that_cannot_be_read_is_named_with_its_field() {
+        let mistake = |spec| read(spec).expect_err("a mistake");
+        let sort = mistake(json!({"nodeConstraints": {"sortBy": "Luck"}}));
+        assert!(sort.starts_with("spec.nodeConstraints.sortBy \"Luck\" is not"), "{sort}");
+        let time = mistake(json!({"timeouts": {"planGenerationTimeout": "soon"}}));
+        assert!(time.starts_with("spec.timeouts.planGenerationTimeout \"soon\" is not a duration"), "{time}");
+    }
+}

@@ -1,0 +1,198 @@
+//! The first phase of a wave: its new nodes come, each from the first of its offerings that can be had.
+
+use kentroller_runtime::condition::seconds;
+use kentroller_runtime::{Kind, Lookup, ObjectKey};
+use serde_json::{Value, json};
+
+use super::{NodeAttemptFailed, NodeReady, NodeRequestFailed, NodeRequested, PLAN_LABEL, Step};
+use crate::api::foreign::{Node, NodeClaim, NodePool};
+use crate::api::{AttemptStatus, CreationAttempt, NodeClaimToAdd, NodeCreation};
+
+/// On a NodeClaim: the plan that made it; it stays for good.
+pub(super) const MADE_BY: &str = "rebalancing.cast.ai/made-by";
+pub(super) const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
+/// Claims without a machine at once: while there is one, Karpenter launches nothing for anybody else.
+const UNLAUNCHED: usize = 5;
+/// How long a node may take from its NodeClaim to initialized, in seconds. Karpenter itself gives up a node that does
+/// not register within 15 minutes, and never one that does not initialize.
+const PATIENCE: i64 = 16 * 60;
+/// What Karpenter copies from a NodePool to its claims, so that it can tell drift.
+const HASHES: [&str; 2] = ["karpenter.sh/nodepool-hash", "karpenter.sh/nodepool-hash-version"];
+
+/// How the new nodes of a wave stand.
+pub(super) enum Progress {
+    Done,
+    Waits(String),
+    /// One of them cannot be had with any offering.
+    Exhausted(String),
+}
+
+impl Step<'_> {
+    /// Looks at each new node of the wave, and starts what is to be started.
+    pub(super) fn create_nodes(&mut self, wave: u32) -> Progress {
+        let wanted: Vec<&NodeClaimToAdd> = self.plan.spec.node_claims_to_add.iter().filter(|one| one.wave == wave).collect();
+        let mut launching = wanted.iter().filter(|add| self.is_launching(add)).count();
+        let mut waits = Vec::new();
+        for add in wanted {
+            match self.create_node(add, &mut launching) {
+                Progress::Done => {}
+                Progress::Waits(what) => waits.push(what),
+                exhausted @ Progress::Exhausted(_) => return exhausted,
+            }
+        }
+        if waits.is_empty() { Progress::Done } else { Progress::Waits(waits.join(", ")) }
+    }
+
+    /// Whether the wave still makes nodes.
+    pub(super) fn is_creating(&self, wave: u32) -> bool {
+        let mut wanted = self.plan.spec.node_claims_to_add.iter().filter(|one| one.wave == wave);
+        wanted.any(|add| self.last_attempt(add).is_none_or(|last| last.status != AttemptStatus::Success))
+    }
+
+    fn last_attempt(&self, add: &NodeClaimToAdd) -> Option<&CreationAttempt> {
+        self.status.nodes_creation.get(&add.metadata.name)?.attempts.last()
+    }
+
+    fn is_launching(&self, add: &NodeClaimToAdd) -> bool {
+        let last = self.last_attempt(add).filter(|last| last.status == AttemptStatus::InProgress);
+        last.is_some_and(|last| self.world.named::<NodeClaim>(&last.node_claim_name).is_none_or(|claim| !claim.is_launched()))
+    }
+
+    fn create_node(&mut self, add: &NodeClaimToAdd, launching: &mut usize) -> Progress {
+        let name = &add.metadata.name;
+        let tried = self.status.nodes_creation.get(name).map_or(0, |creation| creation.attempts.len());
+        let Some(last) = self.last_attempt(add).cloned() else { return self.attempt(add, 0, launching) };
+        match last.status {
+            AttemptStatus::Success => return Progress::Done,
+            AttemptStatus::Failed => return self.attempt(add, tried, launching),
+            // A word of another version: left alone.
+            AttemptStatus::Unknown(word) => return Progress::Waits(format!("{name} (status {word} is not known)")),
+            AttemptStatus::InProgress => {}
+        }
+        let age = self.world.now().duration_since(last.timestamp).as_secs();
+        match self.world.lookup::<NodeClaim>(&ObjectKey::cluster(last.node_claim_name.as_str())) {
+            Lookup::Present(claim) => {
+                let node = self.world.named::<Node>(&claim.status.node_name);
+                if claim.deleting().is_some() {
+                    self.note(name, AttemptStatus::Failed, "it is being deleted by somebody else");
+                } else if let Some(node) = node.filter(|node| claim.is_initialized() && node.is_ready()) {
+                    let (instance_type, zone) = (label(node, "node.kubernetes.io/instance-type"), label(node, "topology.kubernetes.io/zone"));
+                    self.out.event(NodeReady, format!("{} is there: {instance_type} in {zone}", claim.name()));
+                    self.note(name, AttemptStatus::Success, "initialized");
+                    self.describe(name, &instance_type, zone, label(node, "karpenter.sh/capacity-type"));
+                    return Progress::Done;
+                } else if age > PATIENCE {
+                    self.out.delete(claim);
+                    self.note(name, AttemptStatus::Failed, "not initialized within 16 minutes");
+                } else {
+                    return Progress::Waits(format!("node {name} to be initialized"));
+                }
+            }
+            Lookup::Gone(gone) => {
+                let why = if gone.last.is_launched() { "it disappeared before it was initialized" } else { "InsufficientCapacityError" };
+                self.note(name, AttemptStatus::Failed, why);
+            }
+            // Not made so far, or made before this process began and not listed yet.
+            Lookup::NeverSeen => self.request(add, &last.node_claim_name, tried - 1),
+        }
+        Progress::Waits(format!("node {name}"))
+    }
+
+    /// Tries the offering with this place in the list, if there is one.
+    fn attempt(&mut self, add: &NodeClaimToAdd, index: usize, launching: &mut usize) -> Progress {
+        let name = &add.metadata.name;
+        if index >= add.alternatives.len().max(1) {
+            return Progress::Exhausted(format!("node {name}: none of its {index} offerings can be had"));
+        }
+        if *launching >= UNLAUNCHED {
+            return Progress::Waits(format!("node {name}, which is asked for when others are launched"));
+        }
+        *launching += 1;
+        let claim = if index == 0 { name.clone() } else { format!("{name}-attempt-{index}") };
+        let value = |key: &str| {
+            let chosen = add.alternatives.get(index)?.requirements.iter().find(|one| one.key == key)?;
+            chosen.values.first().cloned()
+        };
+        let attempt = CreationAttempt {
+            capacity_type: value("karpenter.sh/capacity-type"),
+            description: "asked for".to_owned(),
+            instance_type: value("node.kubernetes.io/instance-type").unwrap_or_default(),
+            node_claim_name: claim.clone(),
+            status: AttemptStatus::InProgress,
+            timestamp: seconds(self.world.now()),
+            zone: value("topology.kubernetes.io/zone"),
+            zone_id: None,
+        };
+        let creation = NodeCreation { name: name.clone(), attempts: Vec::new() };
+        self.status.nodes_creation.entry(name.clone()).or_insert(creation).attempts.push(attempt);
+        self.request(add, &claim, index);
+        Progress::Waits(format!("node {name} to be launched"))
+    }
+
+    fn request(&mut self, add: &NodeClaimToAdd, name: &str, index: usize) {
+        let pool = add.metadata.labels.get("karpenter.sh/nodepool").and_then(|pool| self.world.named::<NodePool>(pool));
+        let Some(pool) = pool else {
+            // Judged plans have one; without it Karpenter would launch a node that belongs to nobody.
+            self.out.event(NodeRequestFailed, format!("{name}: its NodePool is gone"));
+            return;
+        };
+        let manifest = manifest(add, name, index, pool, self.plan);
+        let refused = format!("NodeClaim {name}");
+        let key = ObjectKey::cluster(name);
+        self.out.create_manifest::<NodeClaim>(key, manifest).says(NodeRequested, format!("asked for {name}")).or_says(NodeRequestFailed, refused);
+    }
+
+    fn note(&mut self, name: &str, status: AttemptStatus, why: &str) {
+        if status == AttemptStatus::Failed {
+            self.out.event(NodeAttemptFailed, format!("{name}: {why}"));
+            self.out.look_in(std::time::Duration::from_secs(1));
+        }
+        if let Some(last) = self.status.nodes_creation.get_mut(name).and_then(|creation| creation.attempts.last_mut()) {
+            last.status = status;
+            why.clone_into(&mut last.description);
+            last.timestamp = seconds(self.world.now());
+        }
+    }
+
+    /// What really came, which may differ from what was asked for.
+    fn describe(&mut self, name: &str, instance_type: &str, zone: String, capacity_type: String) {
+        if let Some(last) = self.status.nodes_creation.get_mut(name).and_then(|creation| creation.attempts.last_mut()) {
+            instance_type.clone_into(&mut last.instance_type);
+            last.zone = Some(zone);
+            last.capacity_type = Some(capacity_type);
+        }
+    }
+}
+
+fn label(node: &Node, key: &str) -> String {
+    node.label(key).unwrap_or_default().to_owned()
+}
+
+/// The NodeClaim as Karpenter accepts and keeps it.
+fn manifest(add: &NodeClaimToAdd, name: &str, index: usize, pool: &NodePool, plan: &crate::api::RebalancePlan) -> Value {
+    let mut labels = add.metadata.labels.clone();
+    labels.insert(PLAN_LABEL.to_owned(), plan.uid().to_owned());
+    let mut annotations = add.metadata.annotations.clone();
+    annotations.insert(DO_NOT_DISRUPT.to_owned(), "true".to_owned());
+    annotations.insert(MADE_BY.to_owned(), plan.name().to_owned());
+    for hash in HASHES {
+        annotations.extend(pool.annotation(hash).map(|value| (hash.to_owned(), value.to_owned())));
+    }
+    let mut spec = add.spec.clone();
+    if let Some(chosen) = add.alternatives.get(index) {
+        spec.requirements.retain(|one| chosen.requirements.iter().all(|chosen| chosen.key != one.key));
+        spec.requirements.extend(chosen.requirements.iter().cloned());
+    }
+    json!({
+        "apiVersion": NodeClaim::INFO.api_version(),
+        "kind": NodeClaim::INFO.kind,
+        "metadata": {
+            "name": name,
+            "labels": labels,
+            "annotations": annotations,
+            "ownerReferences": [{"apiVersion": NodePool::INFO.api_version(), "kind": NodePool::INFO.kind, "name": pool.name(),
+                "uid": pool.uid(), "blockOwnerDeletion": true}],
+        },
+        "spec": spec,
+    })
+}

@@ -1,0 +1,263 @@
+//! The second phase of a wave: old nodes are cordoned, emptied and given back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kentroller_runtime::condition::seconds;
+use kentroller_runtime::settings::parse_duration;
+use kentroller_runtime::{Guard, Kind, ObjectKey, Switches};
+
+use super::room::Room;
+use super::slots::{self, Count};
+use super::{NodeDraining, NodeKept, NodeRemovalRefused, NodeRemoved, PLAN_LABEL, RebalancePlans, Step, marks};
+use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
+use crate::api::{DeletionEvent, DeletionStatus, NodeDeletion, NodePoolBudget};
+
+/// How long a drain may take before its node is kept, in seconds.
+const DRAIN: u64 = 20 * 60;
+/// Deletion events that a node keeps.
+const EVENTS: usize = 10;
+
+impl Step<'_> {
+    /// Drains the nodes of the wave as far as slots and room allow.
+    ///
+    /// # Errors
+    /// What the wave waits for.
+    pub(super) fn remove_nodes(&mut self, wave: u32) -> Result<(), String> {
+        self.note_gone();
+        let plan = self.plan;
+        let of_wave = plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
+        let claims: Vec<&NodeClaim> = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name)).collect();
+        let leaving = self.leaving();
+        self.shun_later(&leaving);
+        let mut room = Room::of(self.world, &leaving);
+        let mut counts = self.count_pools();
+        let mut waits = Vec::new();
+        for claim in claims {
+            let name = claim.status.node_name.clone();
+            if self.last_event(&name) == Some(DeletionStatus::Failed) {
+                continue;
+            }
+            let Some(node) = self.world.named::<Node>(&name) else {
+                waits.push(format!("the node of NodeClaim {}", claim.name()));
+                continue;
+            };
+            if claim.deleting().is_some() {
+                waits.push(format!("Karpenter to end node {name}"));
+            } else if marks::is_cordoned_by(node, plan.uid()) {
+                waits.push(self.drain(claim, node, &mut room));
+            } else if self.take_slot(node, &mut counts) {
+                self.event_of(&name, DeletionStatus::InProgress, "cordoned");
+                self.out.patch(node, marks::cordon(plan.uid())).says(NodeDraining, format!("node {name} is drained"));
+                waits.push(format!("node {name} to be cordoned"));
+            } else {
+                waits.push(format!("a disruption slot for node {name}"));
+            }
+        }
+        self.report_budgets(&counts);
+        if waits.is_empty() { Ok(()) } else { Err(waits.join(", ")) }
+    }
+
+    /// Moves pods off a cordoned node, and gives it back when it is empty; says what it waits for.
+    fn drain(&mut self, claim: &NodeClaim, node: &Node, room: &mut Room<'_>) -> String {
+        let name = node.name().to_owned();
+        let pods: Vec<&Pod> = self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
+        if pods.is_empty() {
+            let (node_name, greens) = (name.clone(), self.greens());
+            let mut guard = Guard::<RebalancePlans>::that(move |fresh| {
+                still_empty(&fresh.all::<Pod>()?, &node_name)?;
+                ready(&fresh.all::<Node>()?, &greens)
+            });
+            guard = guard.list::<Pod>(format!("spec.nodeName={name}"));
+            for green in self.greens() {
+                guard = guard.get::<Node>(ObjectKey::cluster(green));
+            }
+            let (told, refused) = (format!("node {name} was empty and is given back"), format!("node {name}"));
+            self.event_of(&name, DeletionStatus::InProgress, "empty; its NodeClaim is deleted");
+            self.out.delete(claim).only_if(guard).says(NodeRemoved, told).or_says(NodeRemovalRefused, refused);
+            return format!("Karpenter to end node {name}");
+        }
+        if self.drain_is_over(&name) {
+            self.keep(node);
+            return format!("node {name} to be made schedulable again");
+        }
+        let planned: BTreeMap<(&str, &str), &str> = self
+            .plan
+            .spec
+            .pods_to_migrate
+            .iter()
+            .map(|pod| ((pod.namespace.as_str(), pod.name.as_str()), pod.dst_node_claim_name.as_str()))
+            .collect();
+        let mut waits = Vec::new();
+        for pod in by_size(&pods) {
+            if pod.deleting().is_some() {
+                waits.push(format!("{} to end", pod.key()));
+                continue;
+            }
+            let destination = planned.get(&(pod.metadata.namespace.as_ref(), pod.name()));
+            let destination = destination.map(|claim| self.node_of(claim));
+            match room.move_out(pod, destination.as_deref()) {
+                Ok(()) => {
+                    self.out.evict(pod);
+                    waits.push(format!("{} to move", pod.key()));
+                }
+                Err(what) => waits.push(what),
+            }
+        }
+        let more = waits.len().saturating_sub(3);
+        waits.truncate(3);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("node {name}: {}{rest}", waits.join(", "))
+    }
+
+    /// A drain that did not end in time: the node stays and takes pods again.
+    fn keep(&mut self, node: &Node) {
+        let name = node.name().to_owned();
+        self.event_of(&name, DeletionStatus::Failed, "not drained in time; kept");
+        self.out.patch(node, marks::keep(node, self.plan.uid()));
+        self.out.event(NodeKept, format!("node {name} was not drained in time and is kept"));
+        self.warn(format!("node {name} was not drained in time and is kept"));
+    }
+
+    fn drain_is_over(&self, name: &str) -> bool {
+        let config = self.plan.spec.aggressive_mode.as_ref().and_then(|config| config.drain_timeout.as_deref());
+        let limit = config.and_then(parse_duration).map_or(DRAIN, |limit| limit.as_secs());
+        let first = self.status.nodes_deletion.get(name).and_then(|deletion| deletion.events.first());
+        let since = first.map_or(0, |first| self.world.now().duration_since(first.timestamp).as_secs());
+        since >= i64::try_from(limit).unwrap_or(i64::MAX)
+    }
+
+    /// Nodes whose course ended with their disappearance.
+    fn note_gone(&mut self) {
+        let open: Vec<String> = self.status.nodes_deletion.keys().cloned().collect();
+        for name in open {
+            let gone = self.world.named::<Node>(&name).is_none();
+            if gone && self.last_event(&name) == Some(DeletionStatus::InProgress) {
+                self.event_of(&name, DeletionStatus::Success, "gone");
+            }
+        }
+    }
+
+    /// All nodes that the plan empties, in this wave and later ones.
+    fn leaving(&self) -> BTreeSet<String> {
+        let claims = self.plan.spec.node_claims_to_delete.iter();
+        let nodes = claims.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
+        let kept = |name: &str| self.last_event(name) == Some(DeletionStatus::Failed);
+        nodes.map(|claim| claim.status.node_name.clone()).filter(|name| !name.is_empty() && !kept(name)).collect()
+    }
+
+    /// Asks the scheduler to prefer other nodes than those that go later: a pod that lands there would move twice.
+    fn shun_later(&mut self, leaving: &BTreeSet<String>) {
+        for name in leaving {
+            let Some(node) = self.world.named::<Node>(name) else { continue };
+            if !node.spec.unschedulable && !marks::is_shunned(node) && node.deleting().is_none() {
+                self.out.patch(node, marks::shun(node, self.plan.uid()));
+            }
+        }
+    }
+
+    /// The nodes that this plan made.
+    fn greens(&self) -> Vec<String> {
+        let claims = self.world.all::<NodeClaim>().filter(|claim| claim.label(PLAN_LABEL) == Some(self.plan.uid()));
+        let made = claims.filter(|claim| claim.annotation(super::creation::MADE_BY) == Some(self.plan.name()));
+        made.map(|claim| claim.status.node_name.clone()).filter(|name| !name.is_empty()).collect()
+    }
+
+    /// The node of a destination of the plan, which is named by its NodeClaim, of whatever attempt.
+    fn node_of(&self, claim: &str) -> String {
+        let made = self.status.nodes_creation.get(claim).and_then(|creation| creation.attempts.last());
+        let name = made.map_or(claim, |attempt| attempt.node_claim_name.as_str());
+        self.world.named::<NodeClaim>(name).map_or_else(|| claim.to_owned(), |claim| claim.status.node_name.clone())
+    }
+
+    fn count_pools(&self) -> BTreeMap<String, Count> {
+        let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+        for node in self.world.all::<Node>() {
+            let Some(pool) = node.label("karpenter.sh/nodepool") else { continue };
+            if node.label("karpenter.sh/initialized") != Some("true") {
+                continue;
+            }
+            let count = counts.entry(pool.to_owned()).or_default();
+            count.total += 1;
+            let busy = !node.is_ready() || node.deleting().is_some() || marks::is_cordoned_by(node, self.plan.uid());
+            count.disrupting += usize::from(busy);
+        }
+        counts
+    }
+
+    /// Takes one of the slots of the node's pool, if there is one; it is held until the node is gone.
+    fn take_slot(&self, node: &Node, counts: &mut BTreeMap<String, Count>) -> bool {
+        let pool = node.label("karpenter.sh/nodepool").unwrap_or_default();
+        let Some(count) = counts.get_mut(pool) else { return false };
+        let free = count.disrupting < self.allowed(pool, count.total).min(self.world.settings().workers());
+        count.disrupting += usize::from(free);
+        free
+    }
+
+    /// How many nodes of a pool may be disrupted at once; none of a pool that is gone.
+    fn allowed(&self, pool: &str, total: usize) -> usize {
+        let ignore_zero = self.plan.spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_zero_node_pool_disruption_budgets);
+        let Some(pool) = self.world.named::<NodePool>(pool) else { return 0 };
+        let pace = slots::pace(|key| pool.annotation(key).map(str::to_owned));
+        slots::allowed(&pool.spec, pace.as_deref(), ignore_zero, total)
+    }
+
+    fn report_budgets(&mut self, counts: &BTreeMap<String, Count>) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let report = |(pool, count): (&String, &Count)| {
+            let allowed = self.allowed(pool, count.total);
+            NodePoolBudget {
+                allowed_disruptions: number(allowed),
+                disrupting_count: number(count.disrupting),
+                node_pool_name: pool.clone(),
+                remaining_disruptions: number(allowed.saturating_sub(count.disrupting)),
+                total_nodes: number(count.total),
+            }
+        };
+        self.status.node_pool_budgets = counts.iter().map(report).collect();
+    }
+
+    fn last_event(&self, name: &str) -> Option<DeletionStatus> {
+        Some(self.status.nodes_deletion.get(name)?.events.last()?.status.clone())
+    }
+
+    fn event_of(&mut self, name: &str, status: DeletionStatus, what: &str) {
+        let entry = NodeDeletion { name: name.to_owned(), events: Vec::new() };
+        let events = &mut self.status.nodes_deletion.entry(name.to_owned()).or_insert(entry).events;
+        if events.last().is_some_and(|last| last.status == status && last.description.as_deref() == Some(what)) {
+            return;
+        }
+        let timestamp = seconds(self.world.now());
+        events.push(DeletionEvent { description: Some(what.to_owned()), migration_plan_name: None, status, timestamp });
+        if events.len() > EVENTS {
+            events.remove(1);
+        }
+    }
+}
+
+/// The largest first: they find it hardest to get a place.
+fn by_size<'a>(pods: &[&'a Pod]) -> Vec<&'a Pod> {
+    let mut pods = pods.to_vec();
+    let size = |pod: &Pod| {
+        let wanted = kentroller_planner::requests::of_shape(&pod.spec.shape);
+        wanted.get("cpu").map_or(0, |cpu| cpu.milli())
+    };
+    pods.sort_by_key(|pod| (std::cmp::Reverse(size(pod)), pod.key()));
+    pods
+}
+
+/// No pod came to the node since its pods were listed.
+fn still_empty(pods: &[Pod], node: &str) -> Result<(), String> {
+    match pods.iter().find(|pod| pod.spec.node_name == node && pod.is_workload()) {
+        Some(pod) => Err(format!("pod {} is on the node", pod.key())),
+        None => Ok(()),
+    }
+}
+
+/// Every node that the plan made is there and Ready.
+fn ready(nodes: &[Node], greens: &[String]) -> Result<(), String> {
+    let is_ready = |name: &String| nodes.iter().any(|node| node.name() == name && node.is_ready());
+    match greens.iter().find(|name| !is_ready(name)) {
+        Some(name) => Err(format!("new node {name} is not Ready")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,120 @@
+//! What a plan writes on nodes, and how it is taken back. Only marks that bear the plan's uid are taken back; what
+//! somebody else put there stays.
+
+use kentroller_planner::manifest;
+use kentroller_runtime::Kind;
+use serde_json::{Value, json};
+
+use super::creation::{DO_NOT_DISRUPT, MADE_BY};
+use super::{FINALIZER, PLAN_LABEL, Step};
+use crate::api::FailurePhase;
+use crate::api::foreign::{Node, NodeClaim, Pod};
+
+const CORDONED_BY: &str = "rebalancing.cast.ai/cordoned-by";
+const STATUS: &str = "rebalancing.cast.ai/status";
+/// The soft taint on nodes that go later: new pods had better go elsewhere.
+const LATER: &str = "rebalancing.cast.ai/later";
+
+pub(super) fn is_cordoned_by(node: &Node, plan: &str) -> bool {
+    node.spec.unschedulable && node.annotation(CORDONED_BY) == Some(plan)
+}
+
+pub(super) fn is_shunned(node: &Node) -> bool {
+    node.spec.taints.iter().any(|taint| taint.key == LATER)
+}
+
+pub(super) fn cordon(plan: &str) -> Value {
+    json!({
+        "metadata": {"labels": {PLAN_LABEL: plan}, "annotations": {CORDONED_BY: plan}},
+        "spec": {"unschedulable": true},
+    })
+}
+
+/// `taints` is one list without merging: it is written whole, on the version that was read.
+pub(super) fn shun(node: &Node, plan: &str) -> Value {
+    let later = manifest::Taint { key: LATER.to_owned(), value: String::new(), effect: manifest::Effect::PreferNoSchedule };
+    let taints: Vec<Value> = node.spec.taints.iter().chain([&later]).map(taint).collect();
+    json!({"metadata": {"labels": {PLAN_LABEL: plan}}, "spec": {"taints": taints}})
+}
+
+/// Takes back what the plan put on the node.
+fn release(node: &Node, plan: &str) -> Value {
+    let mut patch = json!({"metadata": {"labels": {PLAN_LABEL: null}, "annotations": {}}, "spec": {}});
+    if node.annotation(CORDONED_BY) == Some(plan) {
+        patch["metadata"]["annotations"][CORDONED_BY] = Value::Null;
+        patch["spec"]["unschedulable"] = Value::Null;
+    }
+    // The shield of a node that this plan made; a shield on any other node is somebody else's.
+    if node.annotation(MADE_BY).is_some() {
+        patch["metadata"]["annotations"][DO_NOT_DISRUPT] = Value::Null;
+    }
+    if is_shunned(node) {
+        let taints: Vec<Value> = node.spec.taints.iter().filter(|taint| taint.key != LATER).map(taint).collect();
+        patch["spec"]["taints"] = json!(taints);
+    }
+    patch
+}
+
+/// Takes back what the plan put on the node, and says that its drain failed.
+pub(super) fn keep(node: &Node, plan: &str) -> Value {
+    let mut patch = release(node, plan);
+    patch["metadata"]["annotations"][STATUS] = json!("drain-failed");
+    patch
+}
+
+fn taint(taint: &manifest::Taint) -> Value {
+    let mut written = json!({"key": taint.key, "effect": taint.effect});
+    if !taint.value.is_empty() {
+        written["value"] = json!(taint.value);
+    }
+    written
+}
+
+impl Step<'_> {
+    /// After the end: takes back every mark, then the finalizer. A plan that failed while it made nodes gives them back,
+    /// unless pods run there.
+    pub(super) fn clean_up(&mut self) {
+        if !super::is_marked(self.plan) {
+            return;
+        }
+        let uid = self.plan.uid();
+        let failed = self.status.failure_phase == Some(FailurePhase::Creation);
+        let mut clean = true;
+        for node in self.world.all::<Node>().filter(|node| node.label(PLAN_LABEL) == Some(uid)) {
+            clean = false;
+            if node.deleting().is_none() {
+                self.out.patch(node, release(node, uid));
+            }
+        }
+        for claim in self.world.all::<NodeClaim>().filter(|claim| claim.label(PLAN_LABEL) == Some(uid)) {
+            clean = false;
+            if claim.deleting().is_some() {
+                continue;
+            }
+            let pods = self.world.indexed::<Pod>(&claim.status.node_name);
+            let used = !claim.status.node_name.is_empty() && pods.iter().any(|pod| pod.is_workload());
+            if failed && self.is_of_failed_wave(claim) && !used {
+                self.out.delete(claim);
+            } else {
+                self.out.patch(claim, json!({"metadata": {"labels": {PLAN_LABEL: null}, "annotations": {DO_NOT_DISRUPT: null}}}));
+            }
+        }
+        if clean {
+            let rest: Vec<&String> = self.plan.metadata.finalizers.iter().flatten().filter(|name| *name != FINALIZER).collect();
+            self.out.patch(self.plan, json!({"metadata": {"finalizers": rest}}));
+        } else {
+            self.out.look_in(std::time::Duration::from_secs(5));
+        }
+    }
+
+    /// Finished waves stand: only what the failing wave made is given back.
+    fn is_of_failed_wave(&self, claim: &NodeClaim) -> bool {
+        let wave = self.status.wave.unwrap_or(0);
+        let of_wave = self.plan.spec.node_claims_to_add.iter().filter(|add| add.wave == wave);
+        let made: Vec<&str> = of_wave
+            .filter_map(|add| self.status.nodes_creation.get(&add.metadata.name))
+            .flat_map(|creation| creation.attempts.iter().map(|attempt| attempt.node_claim_name.as_str()))
+            .collect();
+        made.contains(&claim.name())
+    }
+}

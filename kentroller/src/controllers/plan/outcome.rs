@@ -1,0 +1,68 @@
+//! What a plan brought, on the nodes that really came and went.
+
+use kentroller_planner::Money;
+
+use crate::api::{
+    AchievedOutcome, AttemptStatus, DeletionStatus, FailedAttempt, FailedNode, NodeCost, OutcomeDiff, PlanStatus, RebalancePlan,
+    Totals,
+};
+
+/// The outcome of an ended plan; `None` for a plan that only deletes.
+pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<AchievedOutcome> {
+    let savings = status.savings.as_ref()?;
+    if plan.spec.node_claims_to_add.is_empty() {
+        return None;
+    }
+    let mut outcome = AchievedOutcome::default();
+    let mut green = Money::ZERO;
+    for (name, creation) in &status.nodes_creation {
+        let Some(last) = creation.attempts.last() else { continue };
+        if last.status != AttemptStatus::Success {
+            let tried = creation.attempts.iter().map(|attempt| FailedAttempt {
+                description: attempt.description.clone(),
+                instance_type: attempt.instance_type.clone(),
+            });
+            outcome.failed_nodes.push(FailedNode { attempts: tried.collect(), name: name.clone() });
+            continue;
+        }
+        let price = price(plan, name, creation.attempts.len() - 1);
+        green += price.unwrap_or(Money::ZERO);
+        let planned = savings.green_nodes.iter().find(|node| node.instance_type.as_deref() == Some(last.instance_type.as_str()));
+        outcome.nodes.push(NodeCost {
+            instance_type: Some(last.instance_type.clone()),
+            is_spot: last.capacity_type.as_deref() == Some("spot"),
+            memory_mib: planned.and_then(|node| node.memory_mib),
+            milli_cpu: planned.and_then(|node| node.milli_cpu),
+            name: last.node_claim_name.clone(),
+            price_hourly: price.map(Money::hourly),
+        });
+    }
+    let gone = |name: &str| {
+        let last = status.nodes_deletion.get(name).and_then(|deletion| deletion.events.last());
+        last.is_some_and(|last| last.status == DeletionStatus::Success)
+    };
+    let amount = |text: &Option<String>| text.as_deref().and_then(Money::parse).unwrap_or(Money::ZERO);
+    let went: Vec<&NodeCost> = savings.blue_nodes.iter().filter(|node| gone(&node.name)).collect();
+    let blue: Money = went.iter().map(|node| amount(&node.price_hourly)).sum();
+    let saved = blue - green;
+    outcome.totals = Some(Totals {
+        memory_mib: Some(outcome.nodes.iter().filter_map(|node| node.memory_mib).sum()),
+        milli_cpu: Some(outcome.nodes.iter().filter_map(|node| node.milli_cpu).sum()),
+        nodes: i32::try_from(outcome.nodes.len()).ok(),
+        price_hourly: Some(green.hourly()),
+        price_monthly: Some(green.monthly()),
+    });
+    outcome.diff = (!went.is_empty()).then(|| OutcomeDiff {
+        cluster_savings_percentage: Some(saved.percent_of(amount(&savings.current_cluster_hourly_cost)).to_string()),
+        price_hourly: Some(saved.hourly()),
+        price_monthly: Some(saved.monthly()),
+        savings_percentage: Some(saved.percent_of(blue).to_string()),
+    });
+    Some(outcome)
+}
+
+/// The price of the offering that a node came from.
+fn price(plan: &RebalancePlan, name: &str, attempt: usize) -> Option<Money> {
+    let add = plan.spec.node_claims_to_add.iter().find(|add| add.metadata.name == name)?;
+    Money::parse(add.alternatives.get(attempt)?.price_hourly.as_deref()?)
+}

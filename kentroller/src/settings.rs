@@ -1,0 +1,68 @@
+//! The operator's settings: environment first, overlaid by the dynamic ConfigMap.
+
+use std::time::Duration;
+
+use kentroller_runtime::{Mode, Switches};
+
+/// Everything that can be set. The reference page and the JSON schema are made from here.
+#[derive(Clone, Debug, PartialEq, kentroller_runtime::Settings)]
+pub struct Settings {
+    /// How far the operator goes: act as the objects say, approve (a person executes every plan), or observe (nothing but
+    /// our own objects is touched).
+    #[setting(env = "MODE", config = "mode", helm = "castai.mode", default = "act")]
+    pub mode: OperatorMode,
+    /// Whether schedules and claims rebalance.
+    #[setting(
+        env = "REBALANCER_ENABLED",
+        config = "rebalancer.enabled",
+        helm = "castai.rebalance.enabled",
+        default = true
+    )]
+    pub rebalancer: bool,
+    /// How many claims and plans are worked on at once, and how many nodes of one plan are created or drained at once.
+    #[setting(env = "REBALANCER_MAX_CONCURRENT_RECONCILES", default = 10, range(1, 1000))]
+    pub rebalancer_workers: u32,
+    /// How late a schedule without startingDeadlineSeconds may start; without it there is no limit.
+    #[setting(env = "SCHEDULE_STARTING_DEADLINE", config = "rebalancer.startingDeadline")]
+    pub starting_deadline: Option<Duration>,
+    /// How long the planner searches for a better plan.
+    #[setting(env = "PLAN_TIME_LIMIT", config = "rebalancer.planTimeLimit", default = "10s", range("1s", "10m"))]
+    pub plan_time_limit: Duration,
+    /// The ConfigMap in our namespace that holds prices under the key `catalog.csv`; without it the file named at the
+    /// start, or the embedded catalogue, counts.
+    #[setting(env = "CATALOG_CONFIG_MAP_NAME")]
+    pub catalog_config_map_name: Option<String>,
+    /// The ConfigMap in our namespace whose key `config.yaml` overlays the environment, at any time.
+    #[setting(env = "DYNAMIC_CONFIG_MAP_NAME")]
+    pub dynamic_config_map_name: Option<String>,
+}
+
+/// How far the operator goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, kentroller_runtime::Settings)]
+pub enum OperatorMode {
+    #[default]
+    Act,
+    Approve,
+    Observe,
+}
+
+impl Switches for Settings {
+    fn mode(&self) -> Mode {
+        match self.mode {
+            OperatorMode::Act => Mode::Act,
+            OperatorMode::Approve => Mode::Approve,
+            OperatorMode::Observe => Mode::Observe,
+        }
+    }
+
+    fn enabled(&self, feature: &str) -> bool {
+        match feature {
+            "rebalancer" => self.rebalancer,
+            _ => false,
+        }
+    }
+
+    fn workers(&self) -> usize {
+        usize::try_from(self.rebalancer_workers).unwrap_or(usize::MAX)
+    }
+}
