@@ -5,6 +5,9 @@
 //! `5/15` does not), so this file reads the expression and hands croner plain lists of numbers. It also moves a time that a
 //! clock change skips, where robfig drops it; so croner searches wall-clock times, and this file walks from one change of
 //! the clock to the next.
+//!
+//! Where a change skips midnight (Havana, Cairo, Beirut, the Azores) or is of half an hour (Lord Howe), robfig misses or
+//! adds times around it against its own rule. That is not followed.
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};

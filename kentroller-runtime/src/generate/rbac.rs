@@ -54,30 +54,27 @@ impl Rights {
         Self { observe: rules(observe), act: rules(act), own_namespace: rules(own), default_namespace: rules(default) }
     }
 
-    /// The roles as manifests, all of them named `name` with what they are for; apply them in the operator's namespace.
+    /// The roles as manifests, to be applied in the operator's namespace: `NAME-observe` and `NAME-act` are bound for the
+    /// whole cluster, `NAME-own-namespace` there, and `NAME-events` by a RoleBinding in namespace `default`.
     ///
     /// # Errors
     /// When they cannot be written as YAML.
     pub fn manifests(&self, name: &str) -> Result<String, serde_saphyr::SerializeError> {
-        let metadata = |suffix: &str, namespace: Option<&str>| ObjectMeta {
-            name: Some(format!("{name}{suffix}")),
-            namespace: namespace.map(str::to_owned),
+        let metadata = |suffix: &str| ObjectMeta {
+            name: Some(format!("{name}-{suffix}")),
             labels: Some(BTreeMap::from([("app".to_owned(), name.to_owned())])),
             ..ObjectMeta::default()
         };
         let cluster = |suffix: &str, rules: &[PolicyRule]| {
-            let role =
-                ClusterRole { metadata: metadata(suffix, None), rules: Some(rules.to_vec()), aggregation_rule: None };
+            let role = ClusterRole { metadata: metadata(suffix), rules: Some(rules.to_vec()), aggregation_rule: None };
             serde_saphyr::to_string(&role)
         };
-        let namespaced = |suffix: &str, namespace: Option<&str>, rules: &[PolicyRule]| {
-            serde_saphyr::to_string(&Role { metadata: metadata(suffix, namespace), rules: Some(rules.to_vec()) })
-        };
+        let own = Role { metadata: metadata("own-namespace"), rules: Some(self.own_namespace.clone()) };
         let documents = [
-            cluster("-observe", &self.observe)?,
-            cluster("-act", &self.act)?,
-            namespaced("-own-namespace", None, &self.own_namespace)?,
-            namespaced("-events", Some("default"), &self.default_namespace)?,
+            cluster("observe", &self.observe)?,
+            cluster("act", &self.act)?,
+            serde_saphyr::to_string(&own)?,
+            cluster("events", &self.default_namespace)?,
         ];
         Ok(documents.join("---\n"))
     }

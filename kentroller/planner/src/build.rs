@@ -274,7 +274,6 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
                     name: one.pod.metadata.key(),
                     class,
                     node: one.node,
-                    eviction_cost: eviction_cost(one.pod),
                     ghost: one.node.is_none(),
                 });
                 if let Some(node) = one.node {
@@ -303,7 +302,6 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             Kind::Finished => {}
         }
     }
-    let terms_count = locals.len();
     let port_numbers: BTreeMap<(String, i32), usize> = locals
         .values()
         .filter_map(|(local, number)| match local {
@@ -442,9 +440,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         classes,
         pods,
         kinds,
-        needs,
         admits,
-        terms: terms_count,
         warnings,
         workload_pods,
         daemon_pods,

@@ -5,7 +5,6 @@ use crate::{
     Blocker, KeptReason, Money, Warning,
     kinds::NewKind,
     manifest::{ObjectName, Resources},
-    rules::placement::Needs,
 };
 
 /// Dimensions of a bin. Cpu, memory and pods always; the rest are the resources that pods ask for, in order of name.
@@ -27,10 +26,8 @@ pub(crate) struct Model {
     pub classes: Vec<Class>,
     pub pods: Vec<PodUnit>,
     pub kinds: Vec<NewKind>,
-    pub needs: Vec<Needs>,
     /// By needs and by signature of a place: whether it may go there.
     pub admits: Matrix,
-    pub terms: usize,
     pub warnings: Vec<Warning>,
     pub workload_pods: usize,
     pub daemon_pods: usize,
@@ -47,8 +44,6 @@ pub(crate) struct PodUnit {
     pub node: Option<usize>,
     /// Does not run here: it waits for a node, or will once its own is gone.
     pub ghost: bool,
-    /// Thousandths of an ordinary pod's.
-    pub eviction_cost: i64,
 }
 
 /// Pods that no rule can tell apart.

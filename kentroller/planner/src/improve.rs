@@ -9,21 +9,71 @@ use crate::{
     state::{Bin, Counts, State, What, give},
 };
 
-/// Improves a solution until the budget is used; also the number of steps taken.
-pub(crate) fn search<'m>(start: State<'m>, bound: &Bound, options: &Options, budget: &mut dyn Budget) -> (State<'m>, u64) {
-    let mut steps = 0;
+/// What bounds a search besides its budget.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Running pods on removed nodes.
+    pub moves: Option<i64>,
+    /// The share of the budget, in thousandths, at which this search ends.
+    pub until: u32,
+}
+
+/// Searches among all solutions: everything that may move may move.
+pub(crate) fn free<'m>(
+    start: &State<'m>,
+    market: &Market,
+    bound: &Bound,
+    options: &Options,
+    until: u32,
+    budget: &mut dyn Budget,
+    steps: &mut u64,
+) -> State<'m> {
     if options.mode != Mode::Full {
-        return (shrink(start, options, budget, &mut steps), steps);
+        return shrink(start.clone(), options, None, budget, steps);
     }
-    let market = Market::of(&start, bound);
-    let mut state = match construct(&start, &market, budget, &mut steps) {
-        Some(fresh) if fresh.cost < start.cost => fresh,
-        _ => shrink(start, options, budget, &mut steps),
+    let state = match construct(start, market, budget, steps) {
+        Some(fresh) if options.roll || fresh.cost < start.cost => fresh,
+        _ => shrink(start.clone(), options, None, budget, steps),
     };
-    state.bins.shrink_to_fit();
-    let mut search = Search { market: &market, dice: Dice::new(options.seed ^ 0x5EED), churn: options.churn_price.as_micros(), state };
-    search.run(bound.hourly.as_micros(), budget, &mut steps);
-    (search.state, steps)
+    improve(state, market, bound, options, Limits { moves: None, until }, budget, steps)
+}
+
+/// Searches near a solution, within a limit of moves.
+pub(crate) fn near<'m>(
+    start: State<'m>,
+    market: &Market,
+    bound: &Bound,
+    options: &Options,
+    limits: Limits,
+    budget: &mut dyn Budget,
+    steps: &mut u64,
+) -> State<'m> {
+    let state = shrink(start, options, limits.moves, budget, steps);
+    if options.mode != Mode::Full {
+        return state;
+    }
+    improve(state, market, bound, options, limits, budget, steps)
+}
+
+fn improve<'m>(
+    state: State<'m>,
+    market: &Market,
+    bound: &Bound,
+    options: &Options,
+    limits: Limits,
+    budget: &mut dyn Budget,
+    steps: &mut u64,
+) -> State<'m> {
+    let mut search = Search {
+        market,
+        dice: Dice::new(options.seed ^ 0x5EED),
+        churn: options.churn_price.as_micros(),
+        moves: limits.moves.unwrap_or(i64::MAX),
+        roll: options.roll,
+        state,
+    };
+    search.run(bound.hourly.as_micros(), limits.until, budget, steps);
+    search.state
 }
 
 struct Search<'a, 'm> {
@@ -31,13 +81,19 @@ struct Search<'a, 'm> {
     dice: Dice,
     /// Millionths an hour that a move must save.
     churn: i64,
+    /// At most so many running pods move.
+    moves: i64,
+    /// A node that went never comes back.
+    roll: bool,
     state: State<'m>,
 }
 
 impl Search<'_, '_> {
-    fn run(&mut self, bound: i64, budget: &mut dyn Budget, steps: &mut u64) {
+    fn run(&mut self, bound: i64, until: u32, budget: &mut dyn Budget, steps: &mut u64) {
         let mut bins: Vec<usize> = Vec::new();
-        let mut last_gain = budget.used(*steps);
+        let began = budget.used(*steps);
+        let patience = until.saturating_sub(began) / 5;
+        let mut last_gain = began;
         let mut round = 0u64;
         let mut best = self.objective();
         loop {
@@ -50,7 +106,7 @@ impl Search<'_, '_> {
                     last_gain = used;
                 }
                 let close = (self.state.cost - bound) * 200 <= bound;
-                if used >= 1000 || close || used.saturating_sub(last_gain) > 200 {
+                if used >= until || close || used.saturating_sub(last_gain) > patience {
                     return;
                 }
             }
@@ -101,7 +157,11 @@ impl Search<'_, '_> {
                 if of.is_some_and(|of| of != component) {
                     continue;
                 }
-                let waste = search.waste(bin) * (0.5 + search.dice.unit());
+                let mut waste = search.waste(bin) * (0.5 + search.dice.unit());
+                if search.moves < i64::MAX {
+                    // Where moves are few, what counts is what each of them brings.
+                    waste /= (1 + search.moves_of(bin)) as f64;
+                }
                 if best.is_none_or(|(most, _, _)| waste > most) {
                     best = Some((waste, bin, component));
                 }
@@ -122,6 +182,13 @@ impl Search<'_, '_> {
             }
         }
         chosen
+    }
+
+    fn moves_of(&self, bin: usize) -> i64 {
+        match self.state.bins[bin].what {
+            What::Node(node) => self.state.own_moves(node),
+            What::New(_) => 0,
+        }
     }
 
     fn pods_of(&self, bin: usize) -> i64 {
@@ -148,12 +215,13 @@ impl Search<'_, '_> {
             return;
         };
         let before = self.objective();
+        let moved = self.state.moved;
         let mut undo: Vec<(usize, Bin)> = Vec::new();
         let mut pool = Counts::new();
         let mut reopenable: Vec<usize> = Vec::new();
         for bin in &chosen {
             undo.push((*bin, self.state.bins[*bin].clone()));
-            if let What::Node(node) = self.state.bins[*bin].what {
+            if let (What::Node(node), false) = (self.state.bins[*bin].what, self.roll) {
                 reopenable.push(node);
             }
             self.state.close(*bin, &mut pool);
@@ -162,7 +230,7 @@ impl Search<'_, '_> {
         let mut reopened: Vec<usize> = Vec::new();
         let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
         let done = self.rebuild(bins, component, &mut pool, &mut undo, &mut bought, &mut reopened, &reopenable, limit);
-        if !done || self.objective() > limit {
+        if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) {
             // Back to what it was: first what is new goes, then what was comes.
             let mut gone = Counts::new();
             for bin in bought {
@@ -190,6 +258,9 @@ impl Search<'_, '_> {
         reopenable: &[usize],
         limit: i64,
     ) -> bool {
+        if self.moves < i64::MAX && self.dice.chance(60) {
+            place(&mut self.state, pool, undo);
+        }
         // Room that is there already comes first, on a few bins.
         let looked = 2 + self.dice.below(14);
         for _ in 0..looked {
@@ -293,7 +364,7 @@ enum Pattern {
 }
 
 /// Removes nodes one by one whose pods fit on others or, in full mode, on one cheaper new node.
-fn shrink<'m>(mut state: State<'m>, options: &Options, budget: &mut dyn Budget, steps: &mut u64) -> State<'m> {
+fn shrink<'m>(mut state: State<'m>, options: &Options, moves: Option<i64>, budget: &mut dyn Budget, steps: &mut u64) -> State<'m> {
     let mut order: Vec<usize> = (0..state.model.nodes.len()).filter(|bin| state.may_close(*bin)).collect();
     order.sort_by_key(|bin| {
         let pods = state.own_moves(*bin);
@@ -303,6 +374,9 @@ fn shrink<'m>(mut state: State<'m>, options: &Options, budget: &mut dyn Budget, 
         *steps += 1;
         if *steps % 16 == 0 && budget.used(*steps) >= 500 {
             break;
+        }
+        if moves.is_some_and(|most| state.moved + state.own_moves(bin) > most) {
+            continue;
         }
         let cost = state.cost;
         let mut undo = vec![(bin, state.bins[bin].clone())];
@@ -314,7 +388,7 @@ fn shrink<'m>(mut state: State<'m>, options: &Options, budget: &mut dyn Budget, 
             bought = replace(&mut state, &mut pool);
             fits = bought.is_some();
         }
-        if !fits || state.cost >= cost {
+        if !fits || (state.cost >= cost && !options.roll) {
             if let Some(bin) = bought {
                 state.close(bin, &mut Counts::new());
             }

@@ -1,13 +1,16 @@
 //! The way from a snapshot to a plan.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Budget, Catalog, LowerBound, InputError, Kept, KeptReason, Money, Nothing, Options, Plan, Snapshot,
-    bound, build::build,
-    cluster::Model,
-    improve,
+    Budget, Catalog, CurvePoint, InputError, Kept, KeptReason, LowerBound, Money, MoveLimit, Nothing, Options, Percent,
+    Plan, Snapshot, SortBy, Wave,
+    bound::{self, Bound},
+    build::build,
+    cluster::{CPU, Model},
+    improve::{self, Limits},
+    market::Market,
     state::State,
-    waves, waiting,
+    waiting, waves,
 };
 
 /// Finds the cheapest set of nodes for a cluster.
@@ -19,43 +22,69 @@ use crate::{
 pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, budget: &mut dyn Budget) -> Result<Plan, InputError> {
     let mut model = build(snapshot, catalog, options)?;
     waiting::seat(&mut model);
+    narrow(&mut model, options, budget);
     let start = State::of(&model, options.reserve);
     let before = Money::micros(start.cost);
     let bound = bound::bound(&start, budget);
-    let (found, steps) = improve::search(start, &bound, options, budget);
-    let mut waves = waves::waves(&found, before);
-    let after = waves.last().map_or(before, |wave| wave.hourly_after);
+    let market = Market::of(&start, &bound);
+    let movable = movable_pods(&model);
+    let mut steps = 0;
+    let curve_until = if options.curve.is_empty() { 0 } else { 500 };
+    let (curve, last) = curve(&start, &market, &bound, options, curve_until, budget, &mut steps);
+    let limit = options.max_moves.map(|limit| match limit {
+        MoveLimit::Pods(pods) => i64::try_from(pods).unwrap_or(i64::MAX),
+        MoveLimit::Share(share) => i64::try_from(share.of_count(model.workload_pods)).unwrap_or(i64::MAX),
+    });
+    let mut found = match limit {
+        Some(moves) => improve::near(
+            start.clone(),
+            &market,
+            &bound,
+            options,
+            Limits { moves: Some(moves), until: 1000 },
+            budget,
+            &mut steps,
+        ),
+        None => improve::free(&start, &market, &bound, options, 1000, budget, &mut steps),
+    };
+    if let Some(last) = last.filter(|last| limit.is_none() && last.cost < found.cost && !options.roll) {
+        found = last;
+    }
+    let mut waves = waves::waves(&found, before, options.roll);
+    let mut held_back = None;
     let prices: BTreeMap<&str, Money> =
         model.nodes.iter().filter_map(|node| node.price.map(|price| (node.name.as_str(), price))).collect();
-    let removed: Money = waves
-        .iter()
-        .flat_map(|wave| &wave.remove)
-        .filter_map(|name| prices.get(name.as_str()).copied())
-        .sum();
-    let saved = before - after;
-    let too_small = options.min_savings.is_some_and(|least| saved.percent_of(removed) < least) && !options.roll;
-    if too_small || (saved <= Money::ZERO && !options.roll) {
+    let cut = keep_size(&model, &mut waves, options);
+    let after = waves.last().map_or(before, |wave| wave.hourly_after);
+    let removed: Money =
+        waves.iter().flat_map(|wave| &wave.remove).filter_map(|name| prices.get(name.as_str()).copied()).sum();
+    let transition: Money = waves.iter().map(|wave| overlap(wave, &prices)).sum();
+    // Savings are net of what the overlap costs, spread over thirty days.
+    let saved = before - after - Money::micros(transition.as_micros() / (30 * 24));
+    let roll = options.roll || options.min_savings == Some(Percent::whole(0));
+    let too_small = options.min_savings.is_some_and(|least| saved.percent_of(removed) < least);
+    if !roll && (too_small || saved <= Money::ZERO) && !waves.is_empty() {
         waves.clear();
+        held_back = Some(saved);
     }
     let in_scope = model.nodes.iter().any(|node| node.held.is_none());
-    let nothing = waves.is_empty().then(|| if in_scope { Nothing::NoSaving } else { Nothing::NothingInScope });
+    let nothing = waves.is_empty().then_some(match (in_scope, cut) {
+        (false, _) => Nothing::NothingInScope,
+        (true, true) => Nothing::MinClusterSize,
+        (true, false) => Nothing::NoSaving,
+    });
     Ok(Plan {
         region: model.region.clone(),
         cost_before: before,
         cost_after: if waves.is_empty() { before } else { after },
         lower_bound: Some(LowerBound { hourly: bound.hourly, method: "lp-dual" }),
-        transition: Money::ZERO,
-        kept: kept(&model, &waves, too_small, saved),
+        transition: if waves.is_empty() { Money::ZERO } else { transition },
+        kept: kept(&model, &waves, cut, limit, held_back),
         waves,
-        curve: Vec::new(),
+        curve,
         advice: Vec::new(),
         warnings: model.warnings.clone(),
-        movable_pods: model
-            .nodes
-            .iter()
-            .filter(|node| node.held.is_none())
-            .map(|node| node.pods.iter().filter(|pod| !model.pods[**pod].ghost).count())
-            .sum(),
+        movable_pods: movable,
         workload_pods: model.workload_pods,
         daemon_pods: model.daemon_pods,
         nothing,
@@ -63,17 +92,115 @@ pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, budget: &
     })
 }
 
-fn kept(model: &Model, waves: &[crate::Wave], too_small: bool, saved: Money) -> Vec<Kept> {
-    let gone: std::collections::BTreeSet<&str> = waves.iter().flat_map(|wave| wave.remove.iter().map(String::as_str)).collect();
+/// Leaves the first `max_nodes` nodes of an order; the others stay.
+///
+/// Without an order those come first that cost most beyond what their pods are worth.
+fn narrow(model: &mut Model, options: &Options, budget: &mut dyn Budget) {
+    let Some(most) = options.max_nodes else { return };
+    let mut order: Vec<usize> = (0..model.nodes.len()).filter(|node| model.nodes[*node].held.is_none()).collect();
+    if order.len() <= most {
+        return;
+    }
+    let price = |node: usize| model.nodes[node].price.map_or(0, Money::as_micros);
+    let key: Vec<i64> = match options.sort_by {
+        Some(SortBy::NormalizedCpuPrice) => {
+            (0..model.nodes.len()).map(|node| -(price(node) * 1000 / model.nodes[node].allocatable[CPU].max(1))).collect()
+        }
+        Some(SortBy::RequestedCpuPrice) => {
+            (0..model.nodes.len()).map(|node| -(price(node) * 1000 / model.nodes[node].used[CPU].max(1))).collect()
+        }
+        Some(SortBy::LeastUtilized) => model.nodes.iter().map(|node| node.utilization).collect(),
+        Some(SortBy::Age) => model.nodes.iter().map(|node| node.created).collect(),
+        None => {
+            let start = State::of(model, options.reserve);
+            let worth = bound::bound(&start, budget).worth;
+            (0..model.nodes.len())
+                .map(|node| {
+                    let own: f64 = start.own[node].iter().map(|(class, count)| worth[*class] * *count as f64).sum();
+                    own as i64 - price(node)
+                })
+                .collect()
+        }
+    };
+    order.sort_by_key(|node| (key[*node], *node));
+    for node in order.split_off(most) {
+        model.nodes[node].held = Some((KeptReason::MaxNodes, format!("only {most} nodes were asked for")));
+    }
+}
+
+/// The best plan within each share of moved pods, and the last of them.
+#[expect(clippy::too_many_arguments, reason = "one search after another, each from where the last ended")]
+fn curve<'m>(
+    start: &State<'m>,
+    market: &Market,
+    bound: &Bound,
+    options: &Options,
+    until: u32,
+    budget: &mut dyn Budget,
+    steps: &mut u64,
+) -> (Vec<CurvePoint>, Option<State<'m>>) {
+    let mut shares = options.curve.clone();
+    shares.sort();
+    let mut points = Vec::new();
+    let mut state = start.clone();
+    for (at, share) in shares.iter().enumerate() {
+        let moves = i64::try_from(share.of_count(start.model.workload_pods)).unwrap_or(i64::MAX);
+        let part = until / u32::try_from(shares.len()).unwrap_or(1);
+        let until = part * u32::try_from(at + 1).unwrap_or(1);
+        state = improve::near(state, market, bound, options, Limits { moves: Some(moves), until }, budget, steps);
+        let waves = waves::waves(&state, Money::micros(start.cost), false).len();
+        points.push(CurvePoint { moved: *share, hourly: Money::micros(state.cost), waves });
+    }
+    let last = (!points.is_empty()).then_some(state);
+    (points, last)
+}
+
+/// Ends the plan before the wave that would leave too few nodes; whether it did.
+fn keep_size(model: &Model, waves: &mut Vec<Wave>, options: &Options) -> bool {
+    let leaving = model.nodes.iter().filter(|node| matches!(node.held, Some((KeptReason::Deleting, _)))).count();
+    let mut nodes = model.nodes.len() - leaving;
+    let fine = waves
+        .iter()
+        .take_while(|wave| {
+            nodes = (nodes + wave.add.len()).saturating_sub(wave.remove.len());
+            nodes >= options.min_cluster_size
+        })
+        .count();
+    let cut = fine < waves.len();
+    waves.truncate(fine);
+    cut
+}
+
+/// What a wave's removed and added nodes cost while both run: ten minutes. Unit: US dollars.
+fn overlap(wave: &Wave, prices: &BTreeMap<&str, Money>) -> Money {
+    if wave.add.is_empty() {
+        return Money::ZERO;
+    }
+    let gone: Money = wave.remove.iter().filter_map(|name| prices.get(name.as_str()).copied()).sum();
+    let new: Money = wave.add.iter().map(|node| node.price).sum();
+    Money::micros(gone.min(new).as_micros() / 6)
+}
+
+fn movable_pods(model: &Model) -> usize {
+    let nodes = model.nodes.iter().filter(|node| node.held.is_none());
+    nodes.map(|node| node.pods.iter().filter(|pod| !model.pods[**pod].ghost).count()).sum()
+}
+
+fn kept(model: &Model, waves: &[Wave], cut: bool, limit: Option<i64>, held_back: Option<Money>) -> Vec<Kept> {
+    let gone: BTreeSet<&str> = waves.iter().flat_map(|wave| wave.remove.iter().map(String::as_str)).collect();
     let mut kept: Vec<Kept> = model
         .nodes
         .iter()
         .filter(|node| !gone.contains(node.name.as_str()))
         .map(|node| {
-            let (reason, detail) = match &node.held {
-                Some((reason, detail)) => (*reason, detail.clone()),
-                None if too_small => (KeptReason::SavingTooSmall, format!("the best plan saves {saved} USD/h, less than asked for")),
-                None => (KeptReason::NoCheaperPlace, "nothing cheaper holds its pods".to_owned()),
+            let (reason, detail) = match (&node.held, held_back) {
+                (Some((reason, detail)), _) => (*reason, detail.clone()),
+                (None, Some(saved)) if saved > Money::ZERO => {
+                    (KeptReason::SavingTooSmall, format!("the best plan saves {saved} USD/h, less than asked for"))
+                }
+                (None, _) if cut => (KeptReason::MinClusterSize, "the cluster would get too small".to_owned()),
+                (None, _) if limit.is_some() => (KeptReason::MaxMoves, "moving its pods pays less than the moves that were made".to_owned()),
+                (None, _) => (KeptReason::NoCheaperPlace, "nothing cheaper holds its pods".to_owned()),
             };
             Kept {
                 node: node.name.clone(),

@@ -15,7 +15,7 @@ pub(crate) fn seat(model: &mut Model) {
         .collect();
     let mut seats: Vec<usize> = (0..model.pods.len()).filter(|pod| model.pods[*pod].node.is_none()).collect();
     for pod in leaving {
-        let successor = PodUnit { name: model.pods[pod].name.clone(), class: model.pods[pod].class, node: None, eviction_cost: 0, ghost: true };
+        let successor = PodUnit { name: model.pods[pod].name.clone(), class: model.pods[pod].class, node: None, ghost: true };
         model.pods.push(successor);
         seats.push(model.pods.len() - 1);
     }

@@ -20,8 +20,8 @@ struct Draft {
 }
 
 /// The waves of a solution, cheapest way first.
-pub(crate) fn waves(state: &State<'_>, before: Money) -> Vec<Wave> {
-    let drafts = draft(state);
+pub(crate) fn waves(state: &State<'_>, before: Money, roll: bool) -> Vec<Wave> {
+    let drafts = draft(state, roll);
     name(state, drafts, before)
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn waves(state: &State<'_>, before: Money) -> Vec<Wave> {
 ///
 /// Room on existing nodes is there from the start. New bins open one after another, each chosen for the closed node that
 /// lacks least; a wave ends as soon as what it removed outweighs what it bought.
-fn draft(state: &State<'_>) -> Vec<Draft> {
+fn draft(state: &State<'_>, roll: bool) -> Vec<Draft> {
     let mut yard = Yard::of(state);
     let mut drafts = Vec::new();
     let mut current = Draft::default();
@@ -39,7 +39,8 @@ fn draft(state: &State<'_>) -> Vec<Draft> {
             // The solution holds every pod, so this cannot come to pass; the node then simply stays.
             continue;
         }
-        if current.delta < 0 || (current.delta == 0 && current.open.is_empty()) {
+        // Rolling is not about money: a wave is as small as can be.
+        if roll || current.delta < 0 || (current.delta == 0 && current.open.is_empty()) {
             drafts.push(std::mem::take(&mut current));
         }
     }
@@ -47,7 +48,7 @@ fn draft(state: &State<'_>) -> Vec<Draft> {
         drafts.push(current);
     }
     // A last wave that does not pay for itself belongs to the one before.
-    while drafts.len() > 1 && drafts.last().is_some_and(|last| last.delta > 0) {
+    while !roll && drafts.len() > 1 && drafts.last().is_some_and(|last| last.delta > 0) {
         let Some(last) = drafts.pop() else { break };
         if let Some(before) = drafts.last_mut() {
             before.open.extend(last.open);

@@ -2,8 +2,9 @@
 use std::collections::BTreeMap;
 
 use kentroller_planner::{
-    Catalog, Options, Plan, Snapshot, Steps,
+    Catalog, MoveLimit, Percent, Options, Plan, Snapshot, Steps,
     generate::{Recipe, generate},
+    check::check,
     plan, requests,
 };
 
@@ -117,6 +118,7 @@ fn every_wave_of_every_plan_keeps_every_constraint() {
         let bound = found.lower_bound.as_ref().expect("a bound").hourly;
         assert!(bound <= found.cost_after, "the bound {bound} is above {}", found.cost_after);
         replay(&snapshot, &found);
+        check(&snapshot, &catalog, &Options::default(), &found).expect("the judge finds nothing");
     }
 }
 
@@ -127,4 +129,25 @@ fn the_same_seed_and_steps_give_the_same_plan() {
     let once = plan(&snapshot, &catalog, &Options::default(), &mut Steps(100)).expect("sound");
     let again = plan(&snapshot, &catalog, &Options::default(), &mut Steps(100)).expect("sound");
     assert_eq!(once, again);
+}
+
+#[test]
+fn a_plan_keeps_the_limits_that_it_is_given() {
+    let catalog = catalog();
+    let snapshot = generate(Recipe { nodes: 50, seed: 9, constrained: true, held: true }, &catalog);
+    let judged = |options: &Options| {
+        let found = plan(&snapshot, &catalog, options, &mut Steps(200)).expect("sound");
+        replay(&snapshot, &found);
+        check(&snapshot, &catalog, options, &found).expect("the judge finds nothing");
+        found
+    };
+    let few = judged(&Options { max_moves: Some(MoveLimit::Pods(25)), ..Options::default() });
+    assert!(few.moves() <= 25 && few.cost_after < few.cost_before, "{} moves", few.moves());
+    let three = judged(&Options { max_nodes: Some(3), ..Options::default() });
+    assert!(three.removed().count() <= 3);
+    let nodes = snapshot.nodes.len();
+    let large = judged(&Options { min_cluster_size: nodes - 5, ..Options::default() });
+    assert!(nodes - large.removed().count() + large.added().len() >= nodes - 5);
+    let curve = judged(&Options { curve: vec![Percent::whole(5), Percent::whole(20)], ..Options::default() }).curve;
+    assert!(curve[1].hourly <= curve[0].hourly && curve[0].hourly < few.cost_before);
 }

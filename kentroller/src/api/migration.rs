@@ -89,12 +89,28 @@ pub struct MigrationStatus {
     /// The generation of the migration plan that this status judges.
     pub observed_generation: Option<i64>,
     /// Where the migration plan is.
-    #[serde(default = "pending")]
-    pub phase: String,
+    #[serde(default = "MigrationPhase::default")]
+    pub phase: MigrationPhase,
 }
 
-fn pending() -> String {
-    "Pending".to_owned()
+words! {
+    /// Where a migration plan is.
+    pub open enum MigrationPhase {
+        /// Nothing was done so far.
+        Pending,
+        /// Pods are being moved.
+        Running,
+        /// Every pod was moved.
+        Completed,
+        /// Some pod could not be moved.
+        Failed,
+    }
+}
+
+impl Default for MigrationPhase {
+    fn default() -> Self {
+        Self::Pending
+    }
 }
 
 #[resource(part)]

@@ -26,7 +26,7 @@ pub use self::claim::{
     RebalancePlanClaim, RebalancePlanClaimSpec, SkippedNode, SortBy, Timeouts, Warning,
 };
 pub use self::migration::{
-    DumpGoal, MigrationEntry, MigrationOptions, MigrationProgress, MigrationState, MigrationStatus,
+    DumpGoal, MigrationEntry, MigrationOptions, MigrationPhase, MigrationProgress, MigrationState, MigrationStatus,
     RebalanceMigrationPlan, RebalanceMigrationPlanSpec,
 };
 pub use self::node_claim::{NodeClaimResources, NodeClaimSpec, NodeClassRef, NodeRequirement, NodeTaint};
@@ -74,6 +74,7 @@ pub fn words() -> Vec<Words> {
         ("RebalancePlanSchedule spec.mode", ScheduleMode::MEANINGS),
         ("RebalancePlanClaim spec.nodeConstraints.capacityType", CapacityChoice::MEANINGS),
         ("RebalancePlanClaim spec.nodeConstraints.sortBy", SortBy::MEANINGS),
+        ("RebalanceMigrationPlan status.phase", MigrationPhase::MEANINGS),
         ("RebalanceMigrationPlan status.migrations.state", MigrationState::MEANINGS),
         ("RebalanceMigrationPlan spec.migrations.options.optimize_for", DumpGoal::MEANINGS),
         ("CommitmentBudget spec.type", CommitmentType::MEANINGS),

@@ -12,7 +12,6 @@ use serde_json::Value;
 ///
 /// Fields that are not listed here are passed on to Karpenter as they are.
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
-#[derive(Default)]
 pub struct NodeClaimSpec {
     /// The age at which Karpenter replaces the node, or Never.
     #[serde(default = "a_month")]
@@ -42,6 +41,21 @@ pub struct NodeClaimSpec {
 
 fn a_month() -> String {
     "720h".to_owned()
+}
+
+impl Default for NodeClaimSpec {
+    fn default() -> Self {
+        Self {
+            expire_after: a_month(),
+            node_class_ref: NodeClassRef::default(),
+            requirements: Vec::new(),
+            resources: None,
+            startup_taints: Vec::new(),
+            taints: Vec::new(),
+            termination_grace_period: None,
+            other: BTreeMap::new(),
+        }
+    }
 }
 
 #[resource(part)]

@@ -46,7 +46,7 @@ pub struct RebalancePlanSpec {
 /// The part of the aggressive mode that matters while a plan is executed.
 #[derive(Default, Eq)]
 pub struct AggressiveMode {
-    /// How long a node may take to drain before it is forced, such as 20m. Absent: drains are never forced.
+    /// How long a node may take to drain, such as 20m. Absent: 20m.
     pub drain_timeout: Option<String>,
     /// Whether a node pool's budget of zero counts as a tenth of its nodes, at least one.
     pub ignore_zero_node_pool_disruption_budgets: bool,

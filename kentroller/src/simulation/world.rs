@@ -403,12 +403,13 @@ mod tests {
         let (server, _, world) =
             drifted(5, Setup { faults: Faults { lost_percent: 100, ..Faults::default() }, ..Setup::default() }).await;
         ask_for_room(&server);
-        tokio::time::sleep(Duration::from_secs(800)).await;
-        assert_eq!(names(&server, "NodeClaim").len(), 6);
-        world.set_faults(|faults| faults.lost_percent = 0);
+        tokio::time::sleep(Duration::from_secs(890)).await;
         let lost = names(&server, "NodeClaim");
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!((lost.len(), world.pods_not_running().len()), (6, 1));
+        tokio::time::sleep(Duration::from_secs(20)).await;
         assert_ne!(names(&server, "NodeClaim"), lost);
+        world.set_faults(|faults| faults.lost_percent = 0);
+        tokio::time::sleep(Duration::from_secs(300)).await;
         assert_eq!(world.pods_not_running(), Vec::<String>::new());
     }
 

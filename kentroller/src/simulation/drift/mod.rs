@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(server.list("Node").len(), 100);
         assert_eq!(server.list("NodeClaim").len(), 100);
         eprintln!("{drifted:?} {}", price_per_hour(&server, &Catalogue::shipped()));
-        assert!((700..=1_500).contains(&drifted.pods), "{drifted:?}");
+        assert!((500..=1_500).contains(&drifted.pods), "{drifted:?}");
         assert_eq!(pods_not_running(&server), Vec::<String>::new());
         let mut seen = crate::simulation::seen::Seen::default();
         seen.read(&server);

@@ -28,6 +28,7 @@ use super::world::{Actor, Weather};
 pub(crate) use launch::{launched_status, node_name, node_of_claim, register};
 pub(crate) use pools::{HASH, HASH_VERSION, hash_of};
 pub(crate) use provision::{Provisioning, claim_of_pool};
+pub(crate) use terminate::is_kept;
 
 /// The finalizer on NodeClaims and Nodes.
 pub(crate) const FINALIZER: &str = "karpenter.sh/termination";

@@ -221,7 +221,7 @@ fn is_drained(pod: &KnownPod, now: Timestamp) -> bool {
 }
 
 /// Whether the pod forbids its eviction: `true`, or for a duration from its start.
-pub(super) fn is_kept(pod: &KnownPod, now: Timestamp) -> bool {
+pub(crate) fn is_kept(pod: &KnownPod, now: Timestamp) -> bool {
     match pod.object.metadata.annotations.get(DO_NOT_DISRUPT).map(String::as_str) {
         None => false,
         Some("true") => true,

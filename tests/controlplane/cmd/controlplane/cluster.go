@@ -82,6 +82,8 @@ func (b *bringing) startAPIServer() (err error) {
 		"--tls-cert-file="+file("apiserver.crt"), "--tls-private-key-file="+file("apiserver.key"), "--client-ca-file="+file("ca.crt"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+file("tokens.key"), "--service-account-signing-key-file="+file("tokens.key"),
 		"--service-cluster-ip-range=10.0.0.0/16", "--authorization-mode=RBAC", "--allow-privileged=true", "--profiling=false",
+		// Nobody has that name: only so that controllers and scheduler find the CA they look for every five seconds.
+		"--requestheader-client-ca-file="+file("ca.crt"), "--requestheader-allowed-names=front-proxy",
 		"--max-requests-inflight=1000", "--max-mutating-requests-inflight=500")
 	if err != nil {
 		return err

@@ -1,0 +1,136 @@
+//! `kentroller demo`: a schedule fires on a simulated cluster, and everything that follows is told as it happens.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+use kentroller_planner::Money;
+use serde_json::{Value, json};
+
+use crate::simulation::{Drift, Operated, Setup};
+
+/// Arguments of `kentroller demo`.
+#[derive(Args, Debug)]
+pub(super) struct Demo {
+    /// How many nodes the drifted cluster has.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(3..=2000))]
+    nodes: u16,
+    /// All chance comes from here: the same seed tells the same story to the letter.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+const START: &str = "2026-11-22T01:58:00Z";
+const SCHEDULE: &str = "nightly";
+/// After this much virtual time the story is over, finished or not.
+const LONGEST: Duration = Duration::from_secs(4 * 3600);
+const LOOK: Duration = Duration::from_secs(5);
+
+impl Demo {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        runtime.block_on(self.tell(&mut std::io::stdout()))
+    }
+
+    async fn tell(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+        let start: Timestamp = START.parse().context("the start of the demo")?;
+        let drift = Drift { nodes: usize::from(self.nodes), seed: self.seed };
+        let operated = Operated::start(drift, Setup { seed: self.seed, ..Setup::default() }, start)
+            .map_err(|refusal| anyhow::anyhow!("the simulated API server refused the cluster: {}", refusal.message))?;
+        let before = operated.world.price_per_hour();
+        let drifted = operated.drifted;
+        writeln!(out, "A drifted cluster: {} nodes, {} pods of {} services, {} USD an hour. A schedule says 0 2 * * *.", drifted.nodes, drifted.pods, drifted.services, before.hourly())?;
+        writeln!(out)?;
+        operated.server.create(schedule()).map_err(|refusal| anyhow::anyhow!("{}", refusal.message))?;
+        let mut story = Story { told: BTreeSet::new(), last: String::new() };
+        let finished = loop {
+            tokio::time::sleep(LOOK).await;
+            story.look(&operated, out)?;
+            let passed = Duration::try_from(operated.clock.now().duration_since(start)).unwrap_or_default();
+            if is_over(&operated) || passed > LONGEST {
+                break is_over(&operated);
+            }
+        };
+        // What is still starting may come up.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let after = operated.world.price_per_hour();
+        let waiting = operated.world.pods_not_running();
+        writeln!(out)?;
+        writeln!(out, "Before {} USD an hour, after {}: saved {} ({} %), {} USD a month, measured on the cluster's own machines.",
+            before.hourly(), after.hourly(), (before - after).hourly(), (before - after).percent_of(before), (before - after).monthly())?;
+        writeln!(out, "Pods that do not run: {}.", if waiting.is_empty() { "none".to_owned() } else { waiting.join(", ") })?;
+        let good = finished && waiting.is_empty() && after <= before && operated.is_running() && operated.world.is_turning();
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn schedule() -> Value {
+    json!({
+        "apiVersion": "autoscaling.cast.ai/v1alpha",
+        "kind": "RebalancePlanSchedule",
+        "metadata": {"name": SCHEDULE},
+        "spec": {"schedule": "0 2 * * *", "rebalancePlanClaimTemplate": {"metadata": {}, "spec": {"autoExecute": true}}},
+    })
+}
+
+/// Whether there was a claim, and it and its plan left nothing to do.
+fn is_over(operated: &Operated) -> bool {
+    let final_states = ["Completed", "Failed", "Skipped", "Canceled"];
+    let claims = operated.server.list("RebalancePlanClaim");
+    let ended = |claim: &Value| claim["status"]["state"].as_str().is_some_and(|state| final_states.contains(&state));
+    let clean = operated.server.list("RebalancePlan").iter().all(|plan| plan["metadata"]["finalizers"].is_null());
+    !claims.is_empty() && claims.iter().all(|claim| ended(claim)) && clean
+}
+
+/// What was told so far.
+struct Story {
+    told: BTreeSet<String>,
+    last: String,
+}
+
+impl Story {
+    /// Tells the events that are new, and how the cluster stands if that changed.
+    fn look(&mut self, operated: &Operated, out: &mut impl Write) -> anyhow::Result<()> {
+        let mut events = operated.server.list("Event");
+        events.sort_by_key(|event| event["eventTime"].as_str().map(str::to_owned));
+        for event in events {
+            let ours = event["reportingController"].as_str().is_some_and(|name| name.starts_with("kentroller/"));
+            let name = event["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            if !ours || !self.told.insert(name) {
+                continue;
+            }
+            let time = event["eventTime"].as_str().and_then(|time| time.get(11..19)).unwrap_or_default();
+            let word = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+            writeln!(out, "{time}  {:<17} {}", word(&event["reason"]), word(&event["note"]))?;
+        }
+        let waits = operated.server.list("RebalancePlan").iter().find_map(|plan| {
+            let conditions = plan["status"]["conditions"].as_array()?;
+            let reconciling = conditions.iter().find(|one| one["type"] == "Reconciling")?;
+            Some(reconciling["message"].as_str()?.to_owned())
+        });
+        let (nodes, price) = (operated.server.list("Node").len(), operated.world.price_per_hour());
+        let stands = stands(nodes, price, operated.world.pods_not_running().len(), waits.as_deref());
+        if stands != self.last {
+            let now = operated.clock.now().strftime("%H:%M:%S").to_string();
+            writeln!(out, "{now}  {stands}")?;
+            self.last = stands;
+        }
+        Ok(())
+    }
+}
+
+fn stands(nodes: usize, price: Money, starting: usize, waits: Option<&str>) -> String {
+    let mut text = format!("{nodes} nodes, {} USD/h", price.hourly());
+    if starting > 0 {
+        text.push_str(&format!(", {starting} pods starting"));
+    }
+    if let Some(waits) = waits {
+        let short: String = waits.chars().take(140).collect();
+        text.push_str(&format!(". {short}"));
+    }
+    text
+}

@@ -1,0 +1,109 @@
+//! A simulated cluster with our operator in it: what the demo shows and the tests drive.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kentroller_planner::Catalog;
+use kentroller_runtime::engine::ports::Ports;
+use kentroller_runtime::metrics::Metrics;
+use kentroller_runtime::operator::{Ended, Operator, Readiness};
+use kentroller_runtime::settings::Settings as _;
+use kentroller_runtime::simulation::apiserver::{ApiServer, Refusal, Served};
+use kentroller_runtime::{Clock, Kind};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{CSV, Drift, Drifted, Setup, World};
+use crate::api::foreign::ConfigMap;
+use crate::backend::{Effort, Embedded, Judgements, Plans, Prices};
+use crate::settings::Settings;
+use crate::{api, controllers};
+
+/// The namespace of the operator.
+pub const NAMESPACE: &str = "castai-agent";
+/// The user as which the operator asks the API server.
+pub const USER: &str = "kentroller";
+/// What the planner may do for one plan: the same on every machine.
+const STEPS: u64 = 20_000;
+
+/// A running simulation. Dropping it ends the world, not the operator's task: that ends with its runtime.
+pub struct Operated {
+    pub server: ApiServer,
+    pub clock: Clock,
+    pub world: World,
+    pub drifted: Drifted,
+    settings: watch::Sender<Arc<Settings>>,
+    stop: watch::Sender<bool>,
+    operator: JoinHandle<Ended>,
+}
+
+/// Every kind that the operator and the world around it ask for.
+pub fn served() -> Vec<Served> {
+    let mut kinds = super::kinds();
+    kinds.push(Served::built_in("", "v1", "ConfigMap", "configmaps", true, false));
+    kinds.push(Served::built_in("", "v1", "PersistentVolume", "persistentvolumes", false, true));
+    kinds.push(Served::built_in("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true, true));
+    kinds.push(Served::built_in("coordination.k8s.io", "v1", "Lease", "leases", true, false));
+    kinds.extend(api::kinds().iter().map(|kind| Served::custom(serde_json::to_value(kind.crd()).unwrap_or_default())));
+    kinds
+}
+
+impl Operated {
+    /// Builds a drifted cluster, starts the world around it, and our operator.
+    ///
+    /// # Errors
+    /// What the API server refused.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(drift: Drift, setup: Setup, start: Timestamp) -> Result<Self, Refusal> {
+        let clock = Clock::starting_at(start);
+        let now = clock.clone();
+        let server = ApiServer::new(move || now.now(), served());
+        let drifted = drift.build(&server, start)?;
+        let world = World::start(&server, &clock, setup);
+        let defaults =
+            Settings::from_env(&|_| None).unwrap_or_else(|_| unreachable!("every default is valid, as a test shows"));
+        let (settings, current) = watch::channel(Arc::new(defaults));
+        let (stop, stopped) = watch::channel(false);
+        let operator = tokio::spawn(operator(current).run(server.client(USER), clock.clone(), stopped));
+        Ok(Self { server, clock, world, drifted, settings, stop, operator })
+    }
+
+    /// Changes the operator's settings, as a new text in its ConfigMap would.
+    pub fn set(&self, change: impl FnOnce(&mut Settings)) {
+        self.settings.send_modify(|settings| change(Arc::make_mut(settings)));
+    }
+
+    /// Ends the operator and starts another one in its place: all that it knew in memory is gone.
+    pub async fn restart(&mut self) {
+        self.operator.abort();
+        let _ = (&mut self.operator).await;
+        let operator = operator(self.settings.subscribe());
+        self.operator = tokio::spawn(operator.run(self.server.client(USER), self.clock.clone(), self.stop.subscribe()));
+    }
+
+    /// Whether the operator's task is alive.
+    pub fn is_running(&self) -> bool {
+        !self.operator.is_finished()
+    }
+}
+
+fn operator(settings: watch::Receiver<Arc<Settings>>) -> Operator<Settings> {
+    let catalog = Catalog::from_csv(CSV, "the simulated cloud", "").map(Arc::new);
+    let prices =
+        Prices::Fixed(catalog.unwrap_or_else(|_| unreachable!("the shipped catalogue reads, as a test shows")));
+    let embedded = Embedded { prices, effort: Effort::Steps(STEPS) };
+    Operator {
+        controllers: controllers::all(),
+        ports: Ports::default().with(Plans(embedded.clone())).with(Judgements(embedded)),
+        settings,
+        metrics: Metrics::default(),
+        instance: "kentroller-0".to_owned(),
+        namespace: NAMESPACE.to_owned(),
+        own_namespace: [(ConfigMap::INFO, NAMESPACE.to_owned())].into(),
+        shadow: false,
+        elect: true,
+        readiness: Readiness::default(),
+    }
+}
