@@ -42,8 +42,15 @@ impl From<syn::Error> for Mistakes {
 }
 
 impl From<darling::Error> for Mistakes {
+    /// darling speaks of the fields of our argument types; the author knows words.
     fn from(error: darling::Error) -> Self {
-        Self(error.flatten().into_iter().map(syn::Error::from).collect())
+        let one = |error: darling::Error| {
+            let error = syn::Error::from(error);
+            let message =
+                error.to_string().replace("Unknown field", "Unknown word").replace("Missing field", "Missing word");
+            syn::Error::new(error.span(), message)
+        };
+        Self(error.flatten().into_iter().map(one).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The annotations of kentroller-runtime. Each goes `args` (what was written) -> `check` (every mistake in one run) ->
 //! `expand` (declarations only). No logic lives here: what could be a function is one, in the runtime.
 //!
-//! The annotations are documented where authors meet them, in kentroller-runtime, which re-exports them.
+//! kentroller-runtime re-exports them; every path in an expansion begins there, or where `crate = …` says.
 
 mod conditions;
 mod controller;
@@ -16,25 +16,58 @@ mod words;
 
 use proc_macro::TokenStream;
 
-/// A kind: on the spec of one of ours, on a part or the status of one, or on a projection of somebody else's.
+/// A kind that the runtime can watch, store and write.
+///
+/// On the spec of a kind of ours: `group`, `version`, `kind`; optionally `plural`, `namespaced`, `shortname`, `category`,
+/// `status = Type`, `conditions = Type` and, in the wanted order, `column("Name", type, ".json.path")`. Declares the kind
+/// itself with `metadata`, `spec` and `status`, its CRD, and what the runtime must know of it.
+///
+/// On a nested struct: `#[resource(part)]`. On the status: `#[resource(status)]`; it has the fields
+/// `conditions: Vec<Condition>` and `observed_generation: Option<i64>`.
+///
+/// - Every field has a doc comment; `kubectl explain` prints it. Names become camelCase.
+/// - `Option`, `Vec`, `BTreeMap` and `bool` fields may be absent, and are left out when they are empty. A list that must
+///   be given is `#[required]`; `#[serde(default = …)]` states a default in the CRD too.
+/// - Rules are garde's words as far as the CRD knows them, and `#[rule("CEL", message = "…")]` on the struct, which the
+///   API server alone checks. Rules of nested parts are looked at without a word; `#[garde(skip)]` passes over a type
+///   that has none.
+///
+/// On a projection of somebody else's kind: `foreign`, `group`, `version`, `kind`, `plural`; optionally `namespaced`,
+/// `index = fn(&Self) -> Option<&str>` and `share = fn(&mut Self, &mut Pool)`. It has a field `metadata`.
 #[proc_macro_attribute]
 pub fn resource(attribute: TokenStream, item: TokenStream) -> TokenStream {
     resource::run(attribute.into(), item.into()).into()
 }
 
-/// A controller: on `impl Reconcile for …`; declares the struct, its access, wake-ups and events.
+/// A controller, on `impl Reconcile for NewName { type Of = …; fn reconcile(…) … }`; declares the struct `NewName`.
+///
+/// - `reads(A, B)`: may be looked at; wakes nobody.
+/// - `watches(A => map)`: may be looked at; a change wakes the keys that `map(&Change<'_, A>, &Cut)` names.
+/// - `owns(A: create + delete)`: may be looked at; a change wakes its owner.
+/// - `writes(A: create + patch + delete + evict)`: only what is needed. Reading is not included.
+/// - `asks(P)`: may ask this port.
+/// - `finalizes`: may patch its own kind, for a finalizer.
+/// - `events(Reason = "What it means.", warning(Other = "…"))`: the events it may emit, as constants beside it.
+/// - `feature = "gate"`, `settings = Type` (`crate::settings::Settings` unless given).
+///
+/// Its own kind it may always read, and write the status of, if there is one. `type Of = Cluster` is a controller
+/// without a kind.
 #[proc_macro_attribute]
 pub fn controller(attribute: TokenStream, item: TokenStream) -> TokenStream {
     controller::run(attribute.into(), item.into()).into()
 }
 
-/// The condition types of a kind: on an enum whose variants are documented.
+/// The condition types of a kind, besides `Ready`, `Reconciling` and `Stalled`: on an enum of plain, documented words.
 #[proc_macro_derive(Conditions, attributes(conditions))]
 pub fn conditions(item: TokenStream) -> TokenStream {
     conditions::run(item.into()).into()
 }
 
-/// Settings: on a struct whose fields say where each is set, or on an enum of the words that a setting may have.
+/// Settings, on a struct: every field has a doc comment and
+/// `#[setting(env = "NAME", config = "dotted.key", helm = "dotted.path", default = …, range(least, greatest))]`, of which
+/// `env` or `config` must be there, and `default` unless the field is an `Option` or a `Vec`.
+///
+/// On an enum of plain words: a type for such a field; the words are in kebab case.
 #[proc_macro_derive(Settings, attributes(setting, settings))]
 pub fn settings(item: TokenStream) -> TokenStream {
     settings::run(item.into()).into()

@@ -5,6 +5,8 @@ use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::failure::Failure;
 use crate::kind::{Cluster, Kind, KindInfo, ObjectKey};
 use crate::outcome::Outcome;
@@ -178,6 +180,8 @@ pub struct KindEntry {
     pub type_id: fn() -> TypeId,
     pub empty: fn() -> Arc<dyn AnyShelf>,
     pub watch: Option<crate::store::watch::Start>,
+    /// Puts an object into its store, from JSON: for replays.
+    pub restore: fn(Cut, Value) -> Result<Cut, serde_json::Error>,
 }
 
 impl KindEntry {
@@ -186,6 +190,7 @@ impl KindEntry {
             info: K::INFO,
             type_id: TypeId::of::<K>,
             empty: || Arc::new(Shelf::<K>::default()),
+            restore: |cut, object| Ok(cut.with(serde_json::from_value::<K>(object)?)),
             watch: (TypeId::of::<K>() != TypeId::of::<Cluster>()).then_some(crate::store::watch::start::<K>),
         }
     }

@@ -1,9 +1,13 @@
 //! Why a reconcile could not decide: a class that says what the engine does next, and a reason that users can grep.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What the engine does after a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Class {
     /// It may pass by itself: tried again with a growing delay.
     Transient,
@@ -24,24 +28,24 @@ impl Class {
 }
 
 /// A reconcile that could not decide. It becomes the object's `Ready` condition, a log line and a metric.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{reason}: {message}")]
 pub struct Failure {
     pub class: Class,
     /// PascalCase, from a fixed set that the documentation explains.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// Object, field, value, and what to do next.
     pub message: String,
 }
 
 impl Failure {
     pub fn transient(reason: &'static str, message: impl fmt::Display) -> Self {
-        Self { class: Class::Transient, reason, message: message.to_string() }
+        Self { class: Class::Transient, reason: reason.into(), message: message.to_string() }
     }
     pub fn waiting(reason: &'static str, message: impl fmt::Display) -> Self {
-        Self { class: Class::Waiting, reason, message: message.to_string() }
+        Self { class: Class::Waiting, reason: reason.into(), message: message.to_string() }
     }
     pub fn terminal(reason: &'static str, message: impl fmt::Display) -> Self {
-        Self { class: Class::Terminal, reason, message: message.to_string() }
+        Self { class: Class::Terminal, reason: reason.into(), message: message.to_string() }
     }
 }

@@ -42,7 +42,7 @@ pub use self::outcome::{Decided, Outcome};
 pub use self::port::{Answer, Cancelled, Port};
 pub use self::store::{Cut, Gone, Lookup};
 pub use self::switches::{Mode, Switches};
-pub use self::world::{Replies, Reply, World};
+pub use self::world::{ReadSet, Replies, Reply, World};
 
 /// What the annotations expand to; not for use by hand.
 #[doc(hidden)]

@@ -1,9 +1,11 @@
 //! One running operator: elected, with its engine, until it is told to stop.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -35,6 +37,8 @@ pub struct Operator<S> {
     /// Waits for a lease before it acts. Off for a single replica.
     pub elect: bool,
     pub readiness: Readiness,
+    /// Where reconciles that acted are written, one file each, for `kentroller replay`.
+    pub records: Option<PathBuf>,
 }
 
 /// Whether the process is ready: its stores can be read, or it stands by.
@@ -60,7 +64,7 @@ pub enum Ended {
     LeaseLost,
 }
 
-impl<S: Switches> Operator<S> {
+impl<S: Switches + Serialize> Operator<S> {
     /// Runs until `stop` turns true or the lease is lost.
     pub async fn run(self, client: kube::Client, clock: Clock, mut stop: watch::Receiver<bool>) -> Ended {
         self.readiness.set(true);
@@ -103,6 +107,7 @@ impl<S: Switches> Operator<S> {
             metrics: self.metrics,
             instance: self.instance,
             own_namespace: self.own_namespace,
+            records: self.records,
         })
     }
 }

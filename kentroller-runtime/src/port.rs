@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::store::Cut;
@@ -17,7 +19,8 @@ pub trait Port: Send + Sync + 'static {
     /// After this long a question counts as failed, and [`Cancelled`] tells the filler so.
     const TIME_LIMIT: Duration;
     type Ask: Clone + fmt::Debug + Send + Sync + 'static;
-    type Answer: fmt::Debug + Send + Sync + 'static;
+    /// Serializable, so that a record of a reconcile that read it can be replayed.
+    type Answer: fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Answers one question from the cut of the moment it was asked.
     ///
@@ -40,6 +43,8 @@ impl Cancelled {
 }
 
 /// The state of a question.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", bound = "")]
 pub enum Answer<P: Port> {
     Asked { since: Timestamp },
     Given { at: Timestamp, answer: Arc<P::Answer> },

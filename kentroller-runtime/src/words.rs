@@ -28,7 +28,7 @@ macro_rules! words {
             fn validate_into(
                 &self,
                 (): &(),
-                mut parent: &mut dyn FnMut() -> $crate::__private::garde::Path,
+                parent: &mut dyn FnMut() -> $crate::__private::garde::Path,
                 report: &mut $crate::__private::garde::Report,
             ) {
                 if let Self::Unknown(word) = self {

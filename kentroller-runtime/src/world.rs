@@ -1,6 +1,8 @@
 //! What a reconcile sees: one cut of everything its controller declared, the time, the settings, and what became of its
 //! own effects.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::declaration::{Asks, Controller, Reads, Reconcile};
-use crate::kind::{Kind, ObjectKey};
+use crate::kind::{Kind, KindInfo, ObjectKey};
 use crate::outcome::Outcome;
 use crate::port::{Answer, Port};
 use crate::store::{Cut, Lookup, Shelf};
@@ -46,13 +48,26 @@ pub struct World<C: Controller> {
     settings: Arc<C::Settings>,
     replies: Replies,
     enabled: bool,
+    read: RefCell<ReadSet>,
     controller: PhantomData<fn() -> C>,
+}
+
+/// What a reconcile looked at: with its result it makes a record that can be replayed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadSet {
+    pub kinds: BTreeSet<KindInfo>,
+    /// Questions by the name of their port and their key.
+    pub answers: BTreeSet<(&'static str, String)>,
 }
 
 impl<C: Controller> World<C> {
     pub fn new(cut: Cut, now: Timestamp, settings: Arc<C::Settings>, replies: Replies) -> Self {
         let enabled = C::declaration().feature.is_none_or(|feature| settings.enabled(feature));
-        Self { cut, now, settings, replies, enabled, controller: PhantomData }
+        Self { cut, now, settings, replies, enabled, read: RefCell::default(), controller: PhantomData }
+    }
+
+    pub(crate) fn into_read(self) -> ReadSet {
+        self.read.into_inner()
     }
 
     /// Whether the feature that the controller declared is on. Off, a controller starts nothing; what runs is brought
@@ -120,10 +135,12 @@ impl<C: Controller> World<C> {
     where
         C: Asks<P>,
     {
+        self.read.borrow_mut().answers.insert((P::NAME, key.to_owned()));
         self.cut.answer::<P>(key)
     }
 
     fn shelf<K: Kind>(&self) -> Option<&Shelf<K>> {
+        self.read.borrow_mut().kinds.insert(K::INFO);
         self.cut.shelf::<K>()
     }
 }

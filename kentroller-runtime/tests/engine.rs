@@ -33,7 +33,7 @@ impl Kind for ConfigMap {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 struct AllOn;
 
 impl Switches for AllOn {
@@ -131,6 +131,7 @@ fn start(server: &ApiServer, instance: &str) -> Running {
         shadow: false,
         elect: true,
         readiness: Readiness::default(),
+        records: None,
     };
     let ended = tokio::spawn(operator.run(server.client(instance), clock, stopped));
     Running { server: server.clone(), stop, settings, ended }

@@ -5,6 +5,7 @@ pub mod backend;
 pub mod cli;
 pub mod controllers;
 pub mod cron;
+pub mod report;
 pub mod settings;
 #[cfg(feature = "simulation")]
 pub mod simulation;

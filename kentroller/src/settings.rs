@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use kentroller_runtime::{Mode, Switches};
+use serde::{Deserialize, Serialize};
 
 /// Everything that can be set. The reference page and the JSON schema are made from here.
-#[derive(Clone, Debug, PartialEq, kentroller_runtime::Settings)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, kentroller_runtime::Settings)]
 pub struct Settings {
     /// How far the operator goes: act as the objects say, approve (a person executes every plan), or observe (nothing but
     /// our own objects is touched).
@@ -38,7 +39,7 @@ pub struct Settings {
 }
 
 /// How far the operator goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, kentroller_runtime::Settings)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, kentroller_runtime::Settings)]
 pub enum OperatorMode {
     #[default]
     Act,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use garde::Validate;
 use kentroller::api;
+use kentroller_runtime::Kind;
 use kentroller_runtime::generate::crd;
 use kentroller_runtime::generate::outline::Outline;
 use kentroller_runtime::generate::widening::{self, narrowings};
@@ -117,6 +118,7 @@ fn example(schema: &Value) -> Value {
         Some("object") if schema.get("additionalProperties").is_some() => {
             json!({ "some": example(&schema["additionalProperties"]) })
         }
+        Some("object") if schema.get("properties").is_none() => json!({ "labels": { "some": "text" } }),
         Some("object") => schema["properties"]
             .as_object()
             .into_iter()
@@ -124,7 +126,8 @@ fn example(schema: &Value) -> Value {
             .map(|(name, field)| (name.clone(), example(field)))
             .collect(),
         Some("array") => json!([example(&schema["items"])]),
-        Some("integer") => json!(schema["minimum"].as_f64().unwrap_or(0.0) as i64),
+        // Not 0: some fields leave that out.
+        Some("integer") => json!(schema["minimum"].as_f64().unwrap_or(1.0).max(1.0) as i64),
         Some("boolean") => json!(true),
         Some("string") if schema["format"] == "date-time" => json!("2026-01-02T03:04:05Z"),
         // Satisfies the patterns of the kinds: durations, and names without a slash.
@@ -214,4 +217,50 @@ fn the_crd_and_the_process_give_the_same_verdict_at_every_boundary() {
         check::<api::UnavailableOfferingSpec>("unavailableofferings"),
     ];
     assert!(tried.iter().all(|tried| *tried > 20), "{tried:?}");
+}
+
+/// Puts a word that nobody knows wherever the schema lists words; says how many there are.
+fn estrange(schema: &Value, value: &mut Value) -> usize {
+    if schema.get("enum").is_some() {
+        *value = json!("Nonsense");
+        return 1;
+    }
+    let mut found = 0;
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        found += estrange(field, &mut value[name]);
+    }
+    if schema["type"] == "array" {
+        found += estrange(&schema["items"], &mut value[0]);
+    }
+    if let Some(values) = schema.get("additionalProperties") {
+        found += estrange(values, &mut value["some"]);
+    }
+    found
+}
+
+/// Reads an object with every field, and one with unknown words, and wants both back as they were.
+fn check_kept<K: Kind>() {
+    let kind = api::kinds().into_iter().find(|kind| kind.info == K::INFO).expect("one of ours");
+    let crd = serde_json::to_value(kind.crd()).expect("JSON");
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let mut object = example(schema);
+    object["apiVersion"] = json!(K::INFO.api_version());
+    object["kind"] = json!(K::INFO.kind);
+    object["metadata"] = json!({ "name": "some" });
+    for words in ["known", "unknown"] {
+        let read: K =
+            serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{}: {error}", K::INFO.kind));
+        assert_eq!(serde_json::to_value(&read).expect("JSON"), object, "{} with {words} words", K::INFO.kind);
+        estrange(schema, &mut object);
+    }
+}
+
+#[test]
+fn every_field_and_every_unknown_word_of_a_stored_object_is_kept() {
+    check_kept::<api::RebalancePlanSchedule>();
+    check_kept::<api::RebalancePlanClaim>();
+    check_kept::<api::RebalancePlan>();
+    check_kept::<api::RebalanceMigrationPlan>();
+    check_kept::<api::CommitmentBudget>();
+    check_kept::<api::UnavailableOffering>();
 }

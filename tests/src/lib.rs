@@ -1,1 +1,134 @@
-//! What the tests share.
+//! What the tests share: a simulated cluster with the shipped operator in it, and what a user would look at.
+
+pub mod rest;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kentroller::simulation::{Drift, Operated, Setup};
+use serde_json::{Value, json};
+
+/// The start of every story, two minutes before 02:00.
+pub const START: &str = "2026-11-22T01:58:00Z";
+
+/// A cluster with the operator in it, and eyes to look at both.
+pub struct Stage {
+    pub operated: Operated,
+}
+
+impl Stage {
+    /// A drifted cluster of this many nodes; needs a paused tokio clock.
+    pub fn drifted(nodes: usize, seed: u64) -> Self {
+        Self::with(nodes, Setup { seed, ..Setup::default() })
+    }
+
+    pub fn with(nodes: usize, setup: Setup) -> Self {
+        let start = START.parse().expect("a time");
+        let drift = Drift { nodes, seed: setup.seed };
+        Self { operated: Operated::start(drift, setup, start).expect("the cluster is built") }
+    }
+
+    pub fn create(&self, kind: &str, name: &str, spec: Value) -> Result<Arc<Value>, String> {
+        let object = json!({"apiVersion": "autoscaling.cast.ai/v1alpha", "kind": kind, "metadata": {"name": name}, "spec": spec});
+        self.operated.server.create(object).map_err(|refusal| refusal.message)
+    }
+
+    /// A claim that executes its plan; `spec` adds to it.
+    pub fn claim(&self, name: &str, spec: Value) {
+        let mut whole = json!({"autoExecute": true});
+        for (field, value) in spec.as_object().into_iter().flatten() {
+            whole[field] = value.clone();
+        }
+        self.create("RebalancePlanClaim", name, whole).expect("the claim is accepted");
+    }
+
+    /// A schedule whose claims execute; `spec` adds to it.
+    pub fn schedule(&self, name: &str, cron: &str, spec: Value) {
+        let template = json!({"metadata": {}, "spec": {"autoExecute": true}});
+        let mut whole = json!({"schedule": cron, "rebalancePlanClaimTemplate": template});
+        for (field, value) in spec.as_object().into_iter().flatten() {
+            whole[field] = value.clone();
+        }
+        self.create("RebalancePlanSchedule", name, whole).expect("the schedule is accepted");
+    }
+
+    pub fn get(&self, kind: &str, name: &str) -> Option<Arc<Value>> {
+        self.operated.server.get(kind, None, name)
+    }
+
+    pub fn list(&self, kind: &str) -> Vec<Arc<Value>> {
+        self.operated.server.list(kind)
+    }
+
+    pub fn names(&self, kind: &str) -> Vec<String> {
+        self.list(kind).iter().map(|object| text(&object["metadata"]["name"])).collect()
+    }
+
+    /// `status.state`; empty while there is none.
+    pub fn state(&self, kind: &str, name: &str) -> String {
+        self.get(kind, name).map(|object| text(&object["status"]["state"])).unwrap_or_default()
+    }
+
+    /// `Reason=status` of a condition, such as `Scheduled=True`.
+    pub fn condition(&self, kind: &str, name: &str, type_: &str) -> String {
+        let object = self.get(kind, name).expect("the object exists");
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let found = conditions.iter().find(|one| one["type"] == type_);
+        found.map(|one| format!("{}={}", text(&one["reason"]), text(&one["status"]))).unwrap_or_default()
+    }
+
+    /// Reasons of the events about an object, in their order.
+    pub fn events(&self, name: &str) -> Vec<String> {
+        let mut about: Vec<Arc<Value>> =
+            self.list("Event").into_iter().filter(|event| event["regarding"]["name"] == name).collect();
+        about.sort_by_key(|event| text(&event["eventTime"]));
+        about.iter().map(|event| text(&event["reason"])).collect()
+    }
+
+    pub fn edit(&self, kind: &str, name: &str, change: impl FnOnce(&mut Value)) {
+        self.operated.server.update(kind, None, name, change).expect("the edit is accepted");
+    }
+
+    pub fn delete(&self, kind: &str, name: &str) {
+        self.operated.server.delete(kind, None, name, &Default::default()).expect("the deletion is accepted");
+    }
+
+    /// Waits until something holds, at most this long in virtual time; says whether it came.
+    pub async fn until(&self, limit: Duration, holds: impl Fn(&Self) -> bool) -> bool {
+        let steps = limit.as_secs().div_ceil(2);
+        for _ in 0..steps {
+            if holds(self) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        holds(self)
+    }
+
+    /// Lets virtual time pass.
+    pub async fn pass(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    /// Whether the claim came to an end, and its plan took back every mark.
+    pub fn is_over(&self, claim: &str) -> bool {
+        let ended = ["Completed", "Failed", "Skipped", "Canceled"].contains(&self.state("RebalancePlanClaim", claim).as_str());
+        ended && self.get("RebalancePlan", claim).is_none_or(|plan| plan["metadata"]["finalizers"].is_null())
+    }
+
+    /// Marks of ours that are left on the cluster: there must be none when nothing executes.
+    pub fn marks(&self) -> Vec<String> {
+        let ours = |object: &Value| {
+            let metadata = object["metadata"].to_string();
+            let marked = metadata.contains("rebalancing.cast.ai/plan") || metadata.contains("cordoned-by");
+            marked || object["spec"]["taints"].to_string().contains("rebalancing.cast.ai") || metadata.contains("do-not-disrupt")
+        };
+        let all = self.list("Node").into_iter().chain(self.list("NodeClaim"));
+        all.filter(|object| ours(object)).map(|object| text(&object["metadata"]["name"])).collect()
+    }
+}
+
+/// A text field; empty if it is absent.
+pub fn text(field: &Value) -> String {
+    field.as_str().unwrap_or_default().to_owned()
+}

@@ -23,6 +23,7 @@ pub(super) fn check(args: Args, mistakes: &mut Mistakes) -> Option<Checked> {
         return None;
     };
     let mut conditions = Vec::new();
+    let mut all_plain = true;
     for condition in variants {
         let ident = &condition.ident;
         if !condition.is_plain() {
@@ -35,9 +36,8 @@ pub(super) fn check(args: Args, mistakes: &mut Mistakes) -> Option<Checked> {
         if doc.is_empty() {
             mistakes.add(ident, format!("say in a doc comment what `{ident}` means: the reference page prints it"));
         }
-        if condition.is_plain() {
-            conditions.push((condition.ident, doc));
-        }
+        all_plain &= condition.is_plain();
+        conditions.push((condition.ident, doc));
     }
-    Some(Checked { runtime: args.runtime.into(), ident: args.ident, conditions })
+    all_plain.then_some(Checked { runtime: args.runtime.into(), ident: args.ident, conditions })
 }

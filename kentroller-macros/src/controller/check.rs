@@ -1,7 +1,5 @@
 //! Everything that can be wrong with a `#[controller]`, found in one run, and its accesses gathered by kind.
 
-use std::collections::BTreeMap;
-
 use proc_macro2::Ident;
 use quote::{ToTokens, format_ident, quote};
 use syn::{Attribute, ImplItem, ItemImpl, LitStr, Path, Type};
@@ -57,16 +55,15 @@ const WRITING: [(&str, Verb); 4] =
 
 /// `None` when there is nothing to declare a controller from.
 pub(super) fn check(args: Args, mut item: ItemImpl, mistakes: &mut Mistakes) -> Option<Checked> {
-    let ident = controller(&item, mistakes);
-    let of = kind_of(&item, mistakes);
+    let ident = controller(&item, mistakes)?;
     let (doc_comment, others) =
         std::mem::take(&mut item.attrs).into_iter().partition(|attribute| attribute.path().is_ident("doc"));
     item.attrs = others;
     let doc = docs::first_sentence(&doc_comment);
-    let (ident, of) = (ident?, of?);
     if doc.is_empty() {
         mistakes.add(&ident, format!("say in a doc comment what `{ident}` does: the reference page prints it"));
     }
+    let of = kind_of(&item, mistakes)?;
     let has_kind =
         !matches!(&of, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Cluster"));
     let mut ledger = Ledger::default();
@@ -110,12 +107,7 @@ pub(super) fn check(args: Args, mut item: ItemImpl, mistakes: &mut Mistakes) -> 
             ledger.grant_word(&kind, &verb, mistakes);
         }
     }
-    twice(args.events.iter().map(|event| &event.reason), mistakes);
-    for event in &args.events {
-        if !event.reason.to_string().starts_with(|first: char| first.is_ascii_uppercase()) {
-            mistakes.add(&event.reason, "a reason is in PascalCase: users see it as it stands here");
-        }
-    }
+    let events = events(args.events, mistakes);
     Some(Checked {
         runtime: args.runtime.into(),
         item,
@@ -130,7 +122,7 @@ pub(super) fn check(args: Args, mut item: ItemImpl, mistakes: &mut Mistakes) -> 
         accesses: ledger.0,
         wakes,
         ports: args.asks,
-        events: args.events,
+        events,
     })
 }
 
@@ -217,16 +209,26 @@ fn kind_of(item: &ItemImpl, mistakes: &mut Mistakes) -> Option<Type> {
     of
 }
 
-fn twice<'a>(names: impl Iterator<Item = &'a Ident>, mistakes: &mut Mistakes) {
-    let mut seen = BTreeMap::new();
-    for name in names {
-        if seen.insert(name.to_string(), ()).is_some() {
-            mistakes.add(name, format!("`{name}` stands here twice"));
+/// The events, each once.
+fn events(words: Vec<EventWord>, mistakes: &mut Mistakes) -> Vec<EventWord> {
+    let mut events: Vec<EventWord> = Vec::new();
+    for word in words {
+        let reason = &word.reason;
+        if !reason.to_string().starts_with(|first: char| first.is_ascii_uppercase()) {
+            mistakes.add(reason, "a reason is in PascalCase: users see it as it stands here");
+        }
+        if events.iter().any(|event| event.reason == *reason) {
+            mistakes.add(reason, format!("`{reason}` stands here twice"));
+        } else {
+            events.push(word);
         }
     }
+    events
 }
 
 impl Verb {
+    pub(super) const ALL: [Self; 5] = [Self::Read, Self::Create, Self::Patch, Self::Delete, Self::Evict];
+
     /// The variant of the runtime's `Verb`, and the marker trait that lets `World` and `Outcome` be used with a kind.
     fn names(self) -> (&'static str, &'static str) {
         match self {

@@ -1,10 +1,10 @@
 //! From a checked controller to its struct, its declaration, its marker impls and its event constants.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
 
 use super::args::{EventWord, Watch};
-use super::check::{Access, Checked, Wake};
+use super::check::{Access, Checked, Verb, Wake};
 
 pub(super) fn expand(checked: Checked) -> TokenStream {
     let declared = declaration(&checked);
@@ -88,15 +88,24 @@ fn own_status(checked: &Checked) -> TokenStream {
 
 fn markers(checked: &Checked) -> TokenStream {
     let Checked { runtime, ident, accesses, ports, .. } = checked;
-    let accesses = accesses.iter().flat_map(|Access { kind, verbs }| {
+    let declared = accesses.iter().flat_map(|Access { kind, verbs }| {
         verbs.iter().map(move |verb| {
             let marker = verb.marker();
             quote!(impl #runtime::#marker<#kind> for #ident {})
         })
     });
+    let markers: Vec<_> = Verb::ALL.iter().map(|verb| verb.marker()).chain([format_ident!("Asks")]).collect();
     quote! {
-        #(#accesses)*
+        #(#declared)*
         #(impl #runtime::Asks<#ports> for #ident {})*
+        // No kind is meant by these: with one candidate or none the compiler would guess the kind of an undeclared
+        // access from it, and its message would name the wrong one.
+        #(
+            #[diagnostic::do_not_recommend]
+            impl #runtime::#markers<()> for #ident {}
+            #[diagnostic::do_not_recommend]
+            impl #runtime::#markers<((),)> for #ident {}
+        )*
     }
 }
 

@@ -12,7 +12,14 @@ use crate::paths::Runtime;
 pub(super) enum Args {
     Own(Box<Own>),
     Foreign(Box<Foreign>),
-    Nested { status: bool, runtime: Runtime },
+    Nested {
+        status: bool,
+        runtime: Runtime,
+    },
+    /// The words are wrong; the item can be judged all the same.
+    Unreadable {
+        foreign: bool,
+    },
 }
 
 /// A kind of ours, on its spec.
@@ -109,22 +116,27 @@ fn text(item: &NestedMeta) -> Option<String> {
 }
 
 /// Which of the four forms it is, is said by the words `foreign`, `part` and `status` alone.
-pub(super) fn parse(tokens: TokenStream) -> Result<Args, Mistakes> {
-    let items = NestedMeta::parse_meta_list(tokens)?;
+pub(super) fn parse(tokens: TokenStream, mistakes: &mut Mistakes) -> Args {
+    let Some(items) = mistakes.take(NestedMeta::parse_meta_list(tokens)) else {
+        return Args::Unreadable { foreign: false };
+    };
     let alone = |word: &str| {
         items.iter().any(|item| matches!(item, NestedMeta::Meta(syn::Meta::Path(path)) if path.is_ident(word)))
     };
-    if alone("foreign") {
-        Ok(Args::Foreign(Box::new(Foreign::from_list(&items)?)))
-    } else if alone("part") || alone("status") {
-        let nested = Nested::from_list(&items)?;
-        if nested.part.is_present() && nested.status.is_present() {
-            return Err(Error::custom("`part` or `status`: a status is a part that has conditions")
-                .with_span(&nested.part.span())
-                .into());
+    let args = match (alone("foreign"), alone("part") || alone("status")) {
+        (true, _) => mistakes.take(Foreign::from_list(&items)).map(|foreign| Args::Foreign(Box::new(foreign))),
+        (false, true) => mistakes.take(Nested::from_list(&items).and_then(Nested::one_form)),
+        (false, false) => mistakes.take(Own::from_list(&items)).map(|own| Args::Own(Box::new(own))),
+    };
+    args.unwrap_or(Args::Unreadable { foreign: alone("foreign") })
+}
+
+impl Nested {
+    fn one_form(self) -> darling::Result<Args> {
+        if self.part.is_present() && self.status.is_present() {
+            let message = "`part` or `status`: a status is a part that has conditions";
+            return Err(Error::custom(message).with_span(&self.part.span()));
         }
-        Ok(Args::Nested { status: nested.status.is_present(), runtime: nested.runtime.into() })
-    } else {
-        Ok(Args::Own(Box::new(Own::from_list(&items)?)))
+        Ok(Args::Nested { status: self.status.is_present(), runtime: self.runtime.into() })
     }
 }

@@ -3,6 +3,7 @@
 use darling::util::SpannedValue;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
 use syn::{Attribute, Data, DeriveInput, Expr, Field, Fields, LitStr, Path, Token};
 
 use super::args::{Args, Column, Foreign, Own};
@@ -70,26 +71,19 @@ pub(super) fn check(args: Args, item: DeriveInput, mistakes: &mut Mistakes) -> O
         Args::Own(args) => own(*args, item, mistakes),
         Args::Foreign(args) => foreign(*args, item, mistakes),
         Args::Nested { status, runtime } => nested(status, runtime, item, mistakes),
+        Args::Unreadable { foreign: true } => None,
+        Args::Unreadable { foreign: false } => {
+            described_struct(&mut { item }, true, mistakes);
+            None
+        }
     }
 }
 
 fn own(args: Own, mut item: DeriveInput, mistakes: &mut Mistakes) -> Option<Checked> {
-    let rules = take_rules(&mut item.attrs, mistakes);
-    plain_item(&item, mistakes);
-    let doc = docs::text(&item.attrs);
-    if doc.is_empty() {
-        mistakes
-            .add(&item.ident, format!("say in a doc comment what a {} is: `kubectl explain` prints it", *args.kind));
-    }
-    match named_fields(&mut item.data) {
-        Some(fields) => fields.for_each(|field| own_field(field, true, mistakes)),
-        None => {
-            mistakes.add(&item.ident, "a spec is a struct with named fields");
-            return None;
-        }
-    }
+    let rules = described_struct(&mut item, true, mistakes);
     if item.ident == args.kind.as_str() {
         mistakes.add(&item.ident, format!("`{0}` is the name of the whole kind; call its spec `{0}Spec`", *args.kind));
+        return None;
     }
     if let (Some(conditions), None) = (&args.conditions, &args.status) {
         mistakes.add(conditions, "conditions are kept in a status; add `status = …`");
@@ -101,9 +95,9 @@ fn own(args: Own, mut item: DeriveInput, mistakes: &mut Mistakes) -> Option<Chec
     let kind = kind_name(&args.kind, mistakes);
     Some(Checked {
         runtime: args.runtime.into(),
-        rules,
-        item,
+        rules: rules?,
         role: Role::Own(Box::new(OwnKind {
+            doc: docs::text(&item.attrs),
             names: Names {
                 group: args.group,
                 version: args.version,
@@ -111,12 +105,12 @@ fn own(args: Own, mut item: DeriveInput, mistakes: &mut Mistakes) -> Option<Chec
                 kind: kind?,
                 namespaced: args.namespaced.is_present(),
             },
-            doc,
             shortnames: args.shortnames,
             categories: args.categories,
             columns: args.columns,
             status: args.status.map(|type_| Status { type_, conditions: args.conditions }),
         })),
+        item,
     })
 }
 
@@ -133,7 +127,7 @@ fn foreign(args: Foreign, mut item: DeriveInput, mistakes: &mut Mistakes) -> Opt
     if metadata.is_none() {
         mistakes.add(&item.ident, "a projection is a struct with a field `metadata`; add `pub metadata: Meta`");
     }
-    plain_item(&item, mistakes);
+    plain_item(&mut item, mistakes);
     let kind = kind_name(&args.kind, mistakes);
     Some(Checked {
         runtime: args.runtime.into(),
@@ -155,18 +149,7 @@ fn foreign(args: Foreign, mut item: DeriveInput, mistakes: &mut Mistakes) -> Opt
 }
 
 fn nested(status: bool, runtime: Runtime, mut item: DeriveInput, mistakes: &mut Mistakes) -> Option<Checked> {
-    let rules = take_rules(&mut item.attrs, mistakes);
-    plain_item(&item, mistakes);
-    if docs::text(&item.attrs).is_empty() {
-        mistakes.add(&item.ident, "say in a doc comment what it is: `kubectl explain` prints it");
-    }
-    match named_fields(&mut item.data) {
-        Some(fields) => fields.for_each(|field| own_field(field, !status, mistakes)),
-        None => {
-            mistakes.add(&item.ident, "a part is a struct with named fields; write words as `words! { pub enum … }`, which keeps the ones it does not know");
-            return None;
-        }
-    }
+    let rules = described_struct(&mut item, !status, mistakes)?;
     let role = if status { Role::Status } else { Role::Part };
     if status {
         for (name, field) in [
@@ -193,22 +176,45 @@ fn kind_name(kind: &SpannedValue<String>, mistakes: &mut Mistakes) -> Option<Ide
     }
 }
 
-/// What every item must be: no generics, and none of the derives that come with the attribute.
-fn plain_item(item: &DeriveInput, mistakes: &mut Mistakes) {
-    if !item.generics.params.is_empty() {
-        mistakes.add(&item.generics, "a kind and its parts have no parameters: the API server knows one schema");
+/// Checks a spec, part or status, and gives its fields what follows from their types. `None` if it cannot be expanded.
+fn described_struct(item: &mut DeriveInput, validated: bool, mistakes: &mut Mistakes) -> Option<Vec<Rule>> {
+    let rules = take_rules(&mut item.attrs, mistakes);
+    let plain = plain_item(item, mistakes);
+    if docs::text(&item.attrs).is_empty() {
+        mistakes.add(&item.ident, "say in a doc comment what it is: `kubectl explain` prints it");
     }
-    const OURS: [&str; 8] =
-        ["Clone", "CustomResource", "Debug", "Deserialize", "JsonSchema", "KubeSchema", "Serialize", "Validate"];
-    for derive in item.attrs.iter().filter(|attribute| attribute.path().is_ident("derive")) {
-        let listed = derive.parse_args_with(syn::punctuated::Punctuated::<Path, Token![,]>::parse_terminated);
-        for path in listed.into_iter().flatten() {
-            if path.segments.last().is_some_and(|last| OURS.iter().any(|ours| last.ident == ours)) {
-                mistakes.add(&path, "#[resource] derives this already; leave it out");
-            }
+    let Some(fields) = named_fields(&mut item.data) else {
+        let message = "a spec or part is a struct with named fields; write words as `words! { pub enum … }`, which keeps the ones it does not know";
+        mistakes.add(&item.ident, message);
+        return None;
+    };
+    fields.for_each(|field| own_field(field, validated, mistakes));
+    plain.then_some(rules)
+}
+
+/// What every item must be: without parameters. Takes away the derives that come with the attribute.
+fn plain_item(item: &mut DeriveInput, mistakes: &mut Mistakes) -> bool {
+    for derive in item.attrs.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
+        let listed = derive.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
+        let ours = |path: &Path| path.segments.last().is_some_and(|last| OURS.iter().any(|ours| last.ident == ours));
+        let (ours, others): (Vec<_>, Vec<_>) = listed.into_iter().flatten().partition(ours);
+        for path in &ours {
+            mistakes.add(path, "#[resource] derives this already; leave it out");
+        }
+        if !ours.is_empty() {
+            *derive = syn::parse_quote!(#[derive(#(#others),*)]);
         }
     }
+    let parameters = &item.generics;
+    if !parameters.params.is_empty() {
+        mistakes.add(parameters, "a kind and its parts have no parameters: the API server knows one schema");
+    }
+    parameters.params.is_empty()
 }
+
+/// The derives that come with the attribute.
+const OURS: [&str; 8] =
+    ["Clone", "CustomResource", "Debug", "Deserialize", "JsonSchema", "KubeSchema", "Serialize", "Validate"];
 
 /// Checks a field of a spec, part or status, and gives it the attributes that follow from its type.
 fn own_field(field: &mut Field, validated: bool, mistakes: &mut Mistakes) {

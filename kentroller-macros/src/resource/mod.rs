@@ -17,9 +17,9 @@ pub(crate) fn run(attribute: TokenStream, item: TokenStream) -> TokenStream {
         Err(error) => return [error.to_compile_error(), item].into_iter().collect(),
     };
     let mut mistakes = Mistakes::default();
-    let args = mistakes.take(args::parse(attribute));
+    let args = args::parse(attribute, &mut mistakes);
     // What was understood is expanded in spite of mistakes, so that one wrong word is one message.
-    let expansion = match args.and_then(|args| check::check(args, item.clone(), &mut mistakes)) {
+    let expansion = match check::check(args, item.clone(), &mut mistakes) {
         Some(checked) if mistakes.is_empty() => expand::expand(checked),
         Some(mut checked) => {
             fields::strip(&mut checked.item, &["garde"]);

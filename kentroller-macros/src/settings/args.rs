@@ -4,7 +4,6 @@ use darling::ast::{Data, Fields, NestedMeta};
 use darling::util::{Ignored, SpannedValue};
 use darling::{FromDeriveInput, FromField, FromMeta, FromVariant};
 use proc_macro2::TokenStream;
-use quote::ToTokens;
 use syn::{Attribute, Expr, Ident, Lit, Path, Type};
 
 use crate::diagnostics::Mistakes;
@@ -38,55 +37,54 @@ pub(super) struct Field {
     pub(super) range: Option<Range>,
 }
 
-/// A value as one would write it in the environment, from a literal of any kind.
-pub(super) struct Written {
-    pub(super) text: String,
-    pub(super) expr: Expr,
-}
+/// A default as it was written; whether it is a literal is judged with everything else.
+pub(super) struct Written(pub(super) Expr);
 
 impl FromMeta for Written {
     fn from_expr(expr: &Expr) -> darling::Result<Self> {
-        let text = match expr {
-            Expr::Lit(literal) => match &literal.lit {
-                Lit::Str(text) => text.value(),
-                Lit::Int(number) => number.base10_digits().to_owned(),
-                Lit::Float(number) => number.base10_digits().to_owned(),
-                Lit::Bool(value) => value.value.to_string(),
-                _ => return Err(no_literal(expr)),
-            },
-            Expr::Unary(minus) if matches!(minus.op, syn::UnOp::Neg(_)) => {
-                format!("-{}", Self::from_expr(&minus.expr)?.text)
-            }
-            _ => return Err(no_literal(expr)),
-        };
-        Ok(Self { text, expr: expr.clone() })
+        Ok(Self(expr.clone()))
     }
 }
 
-fn no_literal(expr: &Expr) -> darling::Error {
-    darling::Error::custom(r#"write the value as in the environment: `10`, `0.5`, `true`, `"30m"`"#).with_span(expr)
+impl Written {
+    /// The value as one would write it in the environment; `None` if it is no literal.
+    pub(super) fn text(&self) -> Option<String> {
+        match &self.0 {
+            Expr::Lit(literal) => text(&literal.lit),
+            Expr::Unary(minus) if matches!(minus.op, syn::UnOp::Neg(_)) => {
+                Some(format!("-{}", Self((*minus.expr).clone()).text()?))
+            }
+            _ => None,
+        }
+    }
 }
 
-/// `range(least, greatest)`.
-pub(super) struct Range {
-    pub(super) least: String,
-    pub(super) greatest: String,
-}
+/// `range(least, greatest)` as it was written.
+pub(super) struct Range(pub(super) Vec<NestedMeta>);
 
 impl FromMeta for Range {
     fn from_list(items: &[NestedMeta]) -> darling::Result<Self> {
-        let value = |item: &NestedMeta| match item {
-            NestedMeta::Lit(lit) => {
-                Ok(Written::from_expr(&Expr::Lit(syn::ExprLit { attrs: Vec::new(), lit: lit.clone() }))?.text)
-            }
-            other => Err(darling::Error::custom("a bound is a literal").with_span(&other.to_token_stream())),
-        };
-        match items {
-            [least, greatest] => Ok(Self { least: value(least)?, greatest: value(greatest)? }),
-            _ => Err(darling::Error::custom(
-                r#"write the least and the greatest value: `range(1, 100)`, `range("1s", "24h")`"#,
-            )),
+        Ok(Self(items.to_vec()))
+    }
+}
+
+impl Range {
+    /// The least and the greatest value; `None` if these are not two literals.
+    pub(super) fn bounds(&self) -> Option<(String, String)> {
+        match self.0.as_slice() {
+            [NestedMeta::Lit(least), NestedMeta::Lit(greatest)] => Some((text(least)?, text(greatest)?)),
+            _ => None,
         }
+    }
+}
+
+fn text(literal: &Lit) -> Option<String> {
+    match literal {
+        Lit::Str(text) => Some(text.value()),
+        Lit::Int(number) => Some(number.base10_digits().to_owned()),
+        Lit::Float(number) => Some(number.base10_digits().to_owned()),
+        Lit::Bool(value) => Some(value.value.to_string()),
+        _ => None,
     }
 }
 

@@ -6,9 +6,9 @@ use darling::ast::{Data, Style};
 use darling::util::SpannedValue;
 use proc_macro2::Ident;
 use quote::format_ident;
-use syn::{Expr, Lit, Type};
+use syn::Type;
 
-use super::args::{Args, Field, Word, Written};
+use super::args::{Args, Field, Range, Word, Written};
 use crate::diagnostics::Mistakes;
 use crate::docs;
 use crate::paths::Runtime;
@@ -86,7 +86,7 @@ fn setting(field: Field, mistakes: &mut Mistakes) -> Setting {
     match (&field.default, last_name(&field.ty).as_deref()) {
         (Some(default), Some(optional @ ("Option" | "Vec"))) => {
             mistakes.add(
-                &default.expr,
+                &default.0,
                 format!("an `{optional}` is unset unless somebody sets it; leave out the default or the `{optional}`"),
             );
         }
@@ -98,35 +98,36 @@ fn setting(field: Field, mistakes: &mut Mistakes) -> Setting {
     if field.range.is_some() && matches!(last_name(&field.ty).as_deref(), Some("bool" | "String" | "Vec")) {
         mistakes.add(&field.ty, "this type has no order: a `range` is for numbers and durations");
     }
+    let bounds = field.range.as_ref().and_then(Range::bounds);
+    if field.range.is_some() && bounds.is_none() {
+        mistakes.add(&ident, r#"write the least and the greatest value: `range(1, 100)`, `range("1s", "24h")`"#);
+    }
     Setting {
         ident,
         type_: field.ty,
         env: field.env.map(SpannedValue::into_inner),
         config: field.config.map(SpannedValue::into_inner),
         helm: field.helm,
-        default: field.default.map(|default| default.text),
-        range: field.range.map(|range| (range.least, range.greatest)),
+        default: field.default.and_then(|default| default.text()),
+        range: bounds,
         doc,
     }
 }
 
 /// What can be seen of a wrong default without its type's parser.
 fn fits(default: &Written, type_: &str, mistakes: &mut Mistakes) {
-    let literal = match &default.expr {
-        Expr::Lit(literal) => Some(&literal.lit),
-        _ => None,
+    let Some(text) = default.text() else {
+        return mistakes.add(&default.0, r#"write the value as in the environment: `10`, `0.5`, `true`, `"30m"`"#);
     };
     let (right, expected) = match type_ {
-        "bool" => (matches!(literal, Some(Lit::Bool(_))), "true or false"),
-        "i32" | "i64" => (matches!(literal, None | Some(Lit::Int(_))), "a whole number"),
-        "u8" | "u16" | "u32" | "u64" | "usize" => {
-            (matches!(literal, Some(Lit::Int(_))), "a whole number, not negative")
-        }
-        "Duration" => (matches!(literal, Some(Lit::Str(_))), "a duration in quotes, such as `\"30m\"`"),
-        _ => (true, ""),
+        "bool" => (matches!(text.as_str(), "true" | "false"), "true or false"),
+        "i32" | "i64" => (text.parse::<i64>().is_ok(), "a whole number"),
+        "u8" | "u16" | "u32" | "u64" | "usize" => (text.parse::<u64>().is_ok(), "a whole number, not negative"),
+        "Duration" => (text == "0" || text.ends_with(['s', 'm', 'h']), r#"a duration with its unit, such as `"30m"`"#),
+        _ => return,
     };
     if !right {
-        mistakes.add(&default.expr, format!("the default of a `{type_}` is {expected}"));
+        mistakes.add(&default.0, format!("the default of a `{type_}` is {expected}"));
     }
 }
 

@@ -12,13 +12,13 @@ use crate::kind::ObjectKey;
 use crate::outcome::Decided;
 use crate::store::Cut;
 use crate::switches::Switches;
-use crate::world::{Replies, World};
+use crate::world::{ReadSet, Replies, World};
 
 /// A controller as the engine runs it. Made by [`reconciler`].
 pub trait AnyController<S>: Send + Sync {
     fn declaration(&self) -> Declaration;
 
-    /// Reconciles one object; `None` if it is not there any more.
+    /// Reconciles one object, and says what it read; `None` if it is not there any more.
     fn decide(
         &self,
         key: &ObjectKey,
@@ -26,7 +26,7 @@ pub trait AnyController<S>: Send + Sync {
         now: Timestamp,
         settings: &Arc<S>,
         replies: Replies,
-    ) -> Option<Result<Decided, Failure>>;
+    ) -> Option<(Result<Decided, Failure>, ReadSet)>;
 }
 
 impl<S> std::fmt::Debug for dyn AnyController<S> {
@@ -54,15 +54,16 @@ impl<C: Reconcile<Settings = S>, S: Switches> AnyController<S> for Typed<C> {
         now: Timestamp,
         settings: &Arc<S>,
         replies: Replies,
-    ) -> Option<Result<Decided, Failure>> {
+    ) -> Option<(Result<Decided, Failure>, ReadSet)> {
         let object = cut.shelf::<C::Of>()?.lookup(key).present()?;
         let world = World::<C>::new(cut.clone(), now, Arc::clone(settings), replies);
         // A pure function leaves nothing half done behind when it panics.
         let decided = catch_unwind(AssertUnwindSafe(|| C::reconcile(object, &world)));
-        Some(match decided {
+        let decided = match decided {
             Ok(outcome) => outcome.map(crate::outcome::Outcome::into_decided),
             Err(panic) => Err(Failure::transient("ReconcilePanicked", format!("a bug: {}", said(&*panic)))),
-        })
+        };
+        Some((decided, world.into_read()))
     }
 }
 

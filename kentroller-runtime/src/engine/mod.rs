@@ -11,9 +11,11 @@ mod expect;
 mod flight;
 pub mod ports;
 mod queue;
+pub mod record;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -21,6 +23,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::sync::{Notify, mpsc, watch};
 
 pub use self::controller::{AnyController, reconciler};
@@ -28,6 +31,7 @@ use self::effects::Hands;
 use self::flight::{Flight, Landed, Latest};
 use self::ports::{Ports, Put};
 use self::queue::{Item, Priority, Queue};
+use self::record::Record;
 use crate::condition::Mark;
 use crate::declaration::{Declaration, KindEntry};
 use crate::failure::{Class, Failure};
@@ -57,6 +61,8 @@ pub struct Parts<S> {
     pub instance: String,
     /// Kinds of the core group that are read in this namespace only.
     pub own_namespace: BTreeMap<KindInfo, String>,
+    /// Where reconciles that acted are written, one file each.
+    pub records: Option<PathBuf>,
 }
 
 /// Runs the controllers.
@@ -101,7 +107,7 @@ pub fn kinds(declarations: &[Declaration]) -> Vec<KindEntry> {
     kinds.into_values().collect()
 }
 
-impl<S: Switches> Engine<S> {
+impl<S: Switches + Serialize> Engine<S> {
     /// An engine whose watches are running; it does nothing before [`Engine::run`].
     pub fn new(parts: Parts<S>) -> Self {
         let declarations: Vec<Declaration> = parts.controllers.iter().map(|one| one.declaration()).collect();
@@ -308,17 +314,25 @@ impl<S: Switches> Engine<S> {
         let name = self.declarations[item.controller].name;
         let settings = Arc::clone(&self.parts.settings.borrow());
         let replies = self.replies.get(&item).cloned().unwrap_or_default();
-        let decided = self.parts.controllers[item.controller].decide(&item.key, &self.cut, now, &settings, replies);
+        let decided =
+            self.parts.controllers[item.controller].decide(&item.key, &self.cut, now, &settings, replies.clone());
+        let Some((decided, read)) = decided else {
+            self.queue.done(&item);
+            return;
+        };
+        if let Some(folder) = &self.parts.records
+            && decided.as_ref().map_or(true, |decided| decided.effects().next().is_some())
+        {
+            let (declaration, text) = (&self.declarations[item.controller], record::told(&decided));
+            let record = Record::of(declaration, &item.key, now, &*settings, &replies, (&self.cut, &read), text);
+            write_record(&record, folder);
+        }
         let decided = match decided {
-            None => {
-                self.queue.done(&item);
-                return;
-            }
-            Some(Ok(decided)) => {
+            Ok(decided) => {
                 self.parts.metrics.reconciled(name, "success");
                 decided
             }
-            Some(Err(failure)) => match self.failed(&item, name, &failure) {
+            Err(failure) => match self.failed(&item, name, &failure) {
                 Some(decided) => decided,
                 None => {
                     self.queue.done(&item);
@@ -350,7 +364,7 @@ impl<S: Switches> Engine<S> {
     /// What a failure comes to: a condition, and another look in time.
     fn failed(&mut self, item: &Item, name: &'static str, failure: &Failure) -> Option<Decided> {
         self.parts.metrics.reconciled(name, failure.class.as_str());
-        tracing::warn!(controller = name, object = %item.key, reason = failure.reason, class = failure.class.as_str(), "{}", failure.message);
+        tracing::warn!(controller = name, object = %item.key, reason = %failure.reason, class = failure.class.as_str(), "{}", failure.message);
         let kind = self.declarations[item.controller].of.info;
         let object = self.cut.any_shelf(kind)?.object(&item.key)?;
         let now = self.now();
@@ -359,7 +373,7 @@ impl<S: Switches> Engine<S> {
             let mark = |type_: &str, status: bool| Mark {
                 type_: type_.to_owned(),
                 status: Some(status),
-                reason: failure.reason.to_owned(),
+                reason: failure.reason.to_string(),
                 message: failure.message.clone(),
             };
             decided.marks.push(mark("Ready", false));
@@ -445,6 +459,15 @@ impl<S: Switches> Engine<S> {
             let hands = self.parts.hands.clone();
             self.tellings.push(Box::pin(async move { hands.tell(&event).await }));
         }
+    }
+}
+
+/// A record is a courtesy: one that cannot be written is told and changes nothing.
+fn write_record(record: &Record, folder: &Path) {
+    let path = record.path(folder);
+    let written = serde_json::to_vec(record).map_err(std::io::Error::from).and_then(|text| std::fs::write(&path, text));
+    if let Err(error) = written {
+        tracing::warn!(%error, path = %path.display(), "a record was not written");
     }
 }
 

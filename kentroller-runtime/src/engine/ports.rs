@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::failure::Failure;
@@ -20,7 +21,11 @@ pub(crate) type Put = Box<dyn FnOnce(&mut Cut, Timestamp) + Send>;
 #[derive(Clone, Default)]
 pub struct Ports {
     known: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    restore: BTreeMap<&'static str, Restore>,
 }
+
+/// Puts an answer into a cut, from JSON.
+type Restore = fn(&mut Cut, &str, Value) -> Result<(), serde_json::Error>;
 
 impl fmt::Debug for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,7 +36,19 @@ impl fmt::Debug for Ports {
 impl Ports {
     pub fn with<P: Port>(mut self, port: P) -> Self {
         self.known.insert(TypeId::of::<P>(), Arc::new(port));
+        self.restore.insert(P::NAME, |cut, key, answer| {
+            cut.set_answer::<P>(Arc::from(key), serde_json::from_value(answer)?);
+            Ok(())
+        });
         self
+    }
+
+    /// Puts a recorded answer into a cut.
+    ///
+    /// # Errors
+    /// The answer does not decode. An answer of a port that this process does not have is left out.
+    pub(crate) fn restore(&self, cut: &mut Cut, port: &str, key: &str, answer: Value) -> Result<(), serde_json::Error> {
+        self.restore.get(port).map_or(Ok(()), |restore| restore(cut, key, answer))
     }
 
     fn get<P: Port>(&self) -> Option<Arc<P>> {

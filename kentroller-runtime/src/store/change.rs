@@ -80,7 +80,8 @@ pub enum Sighting {
 pub trait AnyShelf: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn kind(&self) -> KindInfo;
-    fn len(&self) -> usize;
+    /// How many objects it holds.
+    fn count(&self) -> usize;
     fn synced(&self) -> bool;
     /// The newest resourceVersion that its watch has delivered.
     fn revision(&self) -> u64;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 use jiff::Timestamp;
+use serde_json::Value;
 
 pub use self::change::{AnyObject, AnyShelf, Changed, Sighting};
 pub use self::shelf::{Gone, Lookup, Shelf};
@@ -22,7 +23,20 @@ use crate::declaration::KindEntry;
 use crate::kind::{Kind, KindInfo, ObjectKey};
 use crate::port::{Answer, Port};
 
-type AnyAnswer = Arc<dyn Any + Send + Sync>;
+/// An answer without the type of its port.
+trait AnyAnswer: Any + Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn to_json(&self) -> Value;
+}
+
+impl<P: Port> AnyAnswer for Answer<P> {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
 
 /// One point in the order of all changes, over all kinds. Cloning is one reference count; nothing in it ever changes.
 #[derive(Clone)]
@@ -32,12 +46,13 @@ pub struct Cut(Arc<Snapshot>);
 struct Snapshot {
     shelves: Vec<Arc<dyn AnyShelf>>,
     slots: Arc<BTreeMap<TypeId, usize>>,
-    answers: OrdMap<(TypeId, Arc<str>), AnyAnswer>,
+    /// By the name of the port and the key of the question.
+    answers: OrdMap<(&'static str, Arc<str>), Arc<dyn AnyAnswer>>,
 }
 
 impl fmt::Debug for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.shelves.iter().map(|shelf| (shelf.kind(), shelf.len()))).finish()
+        f.debug_map().entries(self.0.shelves.iter().map(|shelf| (shelf.kind(), shelf.count()))).finish()
     }
 }
 
@@ -62,7 +77,7 @@ impl Cut {
 
     /// The state of a question that was asked under this key.
     pub fn answer<P: Port>(&self, key: &str) -> Option<&Answer<P>> {
-        self.0.answers.get(&(TypeId::of::<P>(), Arc::from(key)))?.downcast_ref()
+        self.0.answers.get(&(P::NAME, Arc::from(key)))?.as_any().downcast_ref()
     }
 
     pub(crate) fn any_shelf(&self, kind: KindInfo) -> Option<&dyn AnyShelf> {
@@ -74,7 +89,11 @@ impl Cut {
     }
 
     pub(crate) fn set_answer<P: Port>(&mut self, key: Arc<str>, answer: Answer<P>) {
-        Arc::make_mut(&mut self.0).answers.insert((TypeId::of::<P>(), key), Arc::new(answer));
+        Arc::make_mut(&mut self.0).answers.insert((P::NAME, key), Arc::new(answer));
+    }
+
+    pub(crate) fn answer_json(&self, port: &'static str, key: &str) -> Option<Value> {
+        self.0.answers.get(&(port, Arc::from(key))).map(|answer| answer.to_json())
     }
 
     pub(crate) fn drop_answers(&mut self, keep: impl Fn(&str) -> bool) {

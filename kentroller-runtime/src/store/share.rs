@@ -4,7 +4,7 @@
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::{Arc, Weak};
 
 /// Values seen so far, by content. Holds them weakly: what no object uses any more is dropped.
@@ -70,9 +70,8 @@ impl fmt::Debug for Pool {
 }
 
 fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
-    let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
-    value.hash(&mut hasher);
-    hasher.finish()
+    // Without a random key: which values share a bucket is the same in every run.
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }
 
 #[cfg(test)]

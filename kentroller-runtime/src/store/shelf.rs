@@ -202,7 +202,7 @@ impl<K: Kind> AnyShelf for Shelf<K> {
         K::INFO
     }
 
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.objects.len()
     }
 

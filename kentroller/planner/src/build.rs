@@ -6,7 +6,7 @@ use std::{
 
 use crate::{
     Blocker, CapacityType, Catalog, InputError, KeptReason, Options, Rule, Snapshot, Warning,
-    cluster::{CPU, Class, DIMS, MEMORY, Matrix, Model, NodeBin, Numbers, PODS, PodUnit, PoolLimit, Tie, Vector, add, vector},
+    cluster::{BrokenSpread, CPU, Class, DIMS, KeyDomains, MEMORY, Matrix, Model, NodeBin, Numbers, PODS, PodUnit, PoolLimit, Tie, Vector, add, vector},
     eligibility::{Kind, PodRules, claims_of, eviction_cost, kind_of, node_reason},
     kinds::{self, Source, host_ports},
     manifest::{
@@ -204,6 +204,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         .collect();
     let needs_values: Vec<Needs> = needs.values().map(|(value, number)| (number, value.clone())).collect::<BTreeMap<_, _>>().into_values().collect();
     let wide = Wide::of(&seen, &templates, &all_terms, &places, &needs_values);
+    let (broken_terms, mut keys_of, broken) = wide.broken(&all_terms);
 
     // Classes and pods.
     let rules = PodRules::of(snapshot, options);
@@ -220,7 +221,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         if let Some(node) = one.node {
             add(&mut nodes[node].used, &one.request, 1);
         }
-        let (pins, topology_rule) = wide.pins(one.template, one.node, template, &all_terms);
+        let (pins, topology_rule) = wide.pins(one.node, template, &all_terms, &broken_terms);
         let mut local = |template: &Template| {
             let mut owned = Vec::new();
             let mut selected = Vec::new();
@@ -260,7 +261,12 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
                 pinned.terms.push(RequiredNodeTerms { node_selector_terms: vec![pin(&key.1, &all_terms)] });
                 needs.number(pinned)
             };
-            let class = classes.number(Class { request: one.request, needs: needs_number, apart, selected, caps });
+            let spreads = template
+                .owned
+                .iter()
+                .filter_map(|term| broken_terms.get(term).map(|number| (*number, i64::from(template.selected.contains(term)))))
+                .collect();
+            let class = classes.number(Class { request: one.request, needs: needs_number, apart, selected, caps, spreads });
             class_cache.insert(key, class);
             class
         };
@@ -390,6 +396,12 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let mut kinds = source.kinds(&mut warnings);
     kinds.retain(|kind| !wide.brings_a_domain(kind, &needs_values, &all_terms));
 
+    for (name, values, domains) in &mut keys_of {
+        let value = |kind: &kinds::NewKind| kind.place.labels.get(*name).and_then(|value| values.binary_search(&value.as_str()).ok());
+        domains.of_kind = kinds.iter().map(value).collect();
+    }
+    let key_domains: Vec<KeyDomains> = keys_of.into_iter().map(|(_, _, domains)| domains).collect();
+
     // Signatures: places that no pod can tell apart.
     let by_name = needs.iter().any(Needs::asks_for_names);
     let mut signatures: Numbers<Place> = Numbers::new();
@@ -444,6 +456,8 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         warnings,
         workload_pods,
         daemon_pods,
+        keys: key_domains,
+        broken,
         limits,
     })
 }
@@ -633,7 +647,13 @@ impl<'a> Wide<'a> {
     /// The domains that a pod keeps when it moves, or the rule that holds it.
     ///
     /// Whoever owns or is selected by a wide term stays in its domain: no count changes, so that nothing that holds breaks.
-    fn pins(&self, _: usize, node: Option<usize>, template: &Template, all_terms: &[Term]) -> (Vec<(usize, Option<&'a str>)>, Option<Rule>) {
+    fn pins(
+        &self,
+        node: Option<usize>,
+        template: &Template,
+        all_terms: &[Term],
+        broken: &BTreeMap<usize, usize>,
+    ) -> (Vec<(usize, Option<&'a str>)>, Option<Rule>) {
         let mut pins = Vec::new();
         let mut rule = None;
         let Some(node) = node else { return (pins, rule) };
@@ -655,6 +675,13 @@ impl<'a> Wide<'a> {
                 }
                 continue;
             };
+            if broken.contains_key(&term) && template.owned.contains(&term) {
+                // Where it may go changes with every move: see `BrokenSpread`.
+                if !self.counts[&term].contains_key(value) {
+                    rule = Some(Rule::SpreadBroken);
+                }
+                continue;
+            }
             pins.push((term, Some(value)));
             let counts = &self.counts[&term];
             let (here, owners) = counts.get(value).copied().unwrap_or_default();
@@ -688,6 +715,36 @@ impl<'a> Wide<'a> {
         pins.sort();
         pins.dedup();
         (pins, rule)
+    }
+
+    /// Hard spreads that do not hold now: their numbers by term, the values of their keys, and their counts.
+    fn broken(&self, all_terms: &[Term]) -> (BTreeMap<usize, usize>, Vec<(&'a str, Vec<&'a str>, KeyDomains)>, Vec<BrokenSpread>) {
+        let mut numbers = BTreeMap::new();
+        let mut keys: Vec<(&str, Vec<&str>, KeyDomains)> = Vec::new();
+        let mut broken = Vec::new();
+        for (term, domains) in &self.counts {
+            let Demand::Spread { max_skew, min_domains, .. } = all_terms[*term].demand else { continue };
+            let known = i64::try_from(domains.len()).unwrap_or(i64::MAX);
+            let least = if known < min_domains { 0 } else { domains.values().map(|(count, _)| *count).min().unwrap_or(0) };
+            let most = domains.values().map(|(count, _)| *count).max().unwrap_or(0);
+            if most - least <= max_skew {
+                continue;
+            }
+            let name = self.values.keys().find(|key| **key == all_terms[*term].key).copied().unwrap_or_default();
+            let key = keys.iter().position(|(key, _, _)| *key == name).unwrap_or_else(|| {
+                let mut values: Vec<&str> = self.values[name].iter().flatten().copied().collect();
+                values.sort_unstable();
+                values.dedup();
+                let number = |value: &Option<&str>| value.and_then(|value| values.binary_search(&value).ok());
+                let of_node = self.values[name].iter().map(number).collect();
+                keys.push((name, values, KeyDomains { of_node, of_kind: Vec::new() }));
+                keys.len() - 1
+            });
+            numbers.insert(*term, broken.len());
+            let counts = keys[key].1.iter().map(|value| domains.get(value).map(|(count, _)| *count)).collect();
+            broken.push(BrokenSpread { key, max_skew, min_domains, counts });
+        }
+        (numbers, keys, broken)
     }
 
     /// Whether a new node would open a domain of a spread that has none of its pods: the least count would fall to nothing.

@@ -94,6 +94,12 @@ pub enum CatalogError {
 }
 
 impl Catalog {
+    /// The catalogue that ships with the program: EC2 on-demand prices of three regions; its head says where they are from.
+    pub fn embedded() -> Self {
+        let text = include_str!("../catalog/ec2.csv");
+        Self::from_csv(text, "embedded EC2 on-demand list prices", "2026-10-27").expect("a test reads the same text")
+    }
+
     /// Reads comma-separated values whose first line names the columns.
     ///
     /// Needed: `instance_type`, `vcpu`, `memory_mib`, `arch`, `max_pods` and `on_demand_usd_hour` (or `price_usd_hour`).
@@ -297,6 +303,14 @@ mod tests {
             };
             assert_eq!((it.allocatable_milli_cpu(), it.allocatable_bytes() >> 20), (milli, mib), "{vcpu} {memory} {arch}");
         }
+    }
+
+    #[test]
+    fn the_embedded_catalogue_reads_and_knows_three_regions() {
+        let embedded = Catalog::embedded();
+        assert_eq!(embedded.regions().collect::<Vec<_>>(), ["eu-west-1", "us-east-1", "us-west-2"]);
+        let price = embedded.price("us-east-1", "m5.large", "us-east-1a", &CapacityType::OnDemand);
+        assert_eq!(price, Some(Money::micros(96_000)));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(crate) struct Model {
     pub warnings: Vec<Warning>,
     pub workload_pods: usize,
     pub daemon_pods: usize,
+    pub keys: Vec<KeyDomains>,
+    pub broken: Vec<BrokenSpread>,
     /// How much of each pool's limits is left, by pool.
     pub limits: Vec<PoolLimit>,
 }
@@ -57,6 +59,53 @@ pub(crate) struct Class {
     pub selected: Vec<usize>,
     /// Terms that cap the selected pods of a node, with the cap.
     pub caps: Vec<(usize, i64)>,
+    /// Spreads over wider domains that the pod owns and that do not hold now: by number, and whether it counts itself.
+    pub spreads: Vec<(usize, i64)>,
+}
+
+/// A hard spread over zones or the like that does not hold now: whoever moves must land where it is allowed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BrokenSpread {
+    /// The label whose values are the domains, as an index of [`Model::keys`].
+    pub key: usize,
+    pub max_skew: i64,
+    pub min_domains: i64,
+    /// By value of the key: pods that are selected; `None` where the domain does not count.
+    pub counts: Vec<Option<i64>>,
+}
+
+impl BrokenSpread {
+    /// How many more pods a domain may be given before it is too far above the least.
+    pub(crate) fn room(&self, domain: Option<usize>, itself: i64) -> i64 {
+        let Some(here) = domain.and_then(|domain| self.counts.get(domain).copied().flatten()) else { return 0 };
+        if itself == 0 {
+            return if here - self.least() <= self.max_skew { i64::MAX } else { 0 };
+        }
+        self.least() + self.max_skew - here
+    }
+
+    /// The least count over the domains.
+    pub(crate) fn least(&self) -> i64 {
+        let known = self.counts.iter().flatten();
+        if i64::try_from(known.clone().count()).unwrap_or(i64::MAX) < self.min_domains {
+            return 0;
+        }
+        known.min().copied().unwrap_or(0)
+    }
+
+    /// Adds to a domain's count.
+    pub(crate) fn give(&mut self, domain: Option<usize>, count: i64) {
+        if let Some(Some(here)) = domain.and_then(|domain| self.counts.get_mut(domain)) {
+            *here += count;
+        }
+    }
+}
+
+/// The values of a label, and which of them each place has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyDomains {
+    pub of_node: Vec<Option<usize>>,
+    pub of_kind: Vec<Option<usize>>,
 }
 
 /// Counts of one term on one node.
@@ -193,10 +242,6 @@ impl<T: Ord + Clone> Numbers<T> {
         let mut values: Vec<(usize, T)> = self.by_value.into_iter().map(|(value, number)| (number, value)).collect();
         values.sort_by_key(|(number, _)| *number);
         values.into_iter().map(|(_, value)| value).collect()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.by_value.len()
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = (&T, usize)> {

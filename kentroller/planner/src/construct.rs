@@ -68,13 +68,22 @@ pub(crate) fn construct<'m>(start: &State<'m>, market: &Market, budget: &mut dyn
         }
     }
     let mut round = 0;
+    let mut idle: Vec<Offer> = Vec::new();
+    let mut progress = true;
     while total > 0 {
         *steps += 1;
         if *steps % 64 == 0 && budget.used(*steps) >= 900 {
             return None;
         }
+        // What a spread forbade may be allowed by now.
+        if heap.is_empty() && std::mem::take(&mut progress) {
+            heap.extend(idle.drain(..).map(|offer| Offer { score: f64::MAX, round: usize::MAX, ..offer }));
+        }
         let top = heap.pop()?;
-        let Some((content, value)) = best_content(&state, market, &top, &left) else { continue };
+        let Some((content, value)) = best_content(&state, market, &top, &left) else {
+            idle.push(top);
+            continue;
+        };
         let price = state.model.kinds[top.kind].price.as_micros() as f64;
         let score = value / price;
         if top.round != round && heap.peek().is_some_and(|next| next.score > score) {
@@ -85,7 +94,10 @@ pub(crate) fn construct<'m>(start: &State<'m>, market: &Market, budget: &mut dyn
             continue;
         }
         // The same again while the counts allow.
-        let again = content.iter().map(|(class, count)| left[*class] / count).min().unwrap_or(0).max(1);
+        let mut again = content.iter().map(|(class, count)| left[*class] / count).min().unwrap_or(0).max(1);
+        if content.iter().any(|(class, _)| !state.model.classes[*class].spreads.is_empty()) {
+            again = 1;
+        }
         let kind = cheapest_holder(&state, state.model, top.kind, &content).unwrap_or(top.kind);
         for _ in 0..again {
             if !state.may_buy(kind) {
@@ -99,9 +111,10 @@ pub(crate) fn construct<'m>(start: &State<'m>, market: &Market, budget: &mut dyn
             }
         }
         round += 1;
+        progress = true;
         heap.push(Offer { score, round: usize::MAX, ..top });
     }
-    Some(state)
+    state.spreads_hold().then_some(state)
 }
 
 fn content_of(state: &State<'_>, bin: usize, classes: &[usize], left: &[i64], market: &Market) -> Counts {
@@ -112,7 +125,10 @@ fn content_of(state: &State<'_>, bin: usize, classes: &[usize], left: &[i64], ma
     };
     let mut candidates: Vec<Candidate> = classes
         .iter()
-        .map(|class| Candidate::of(state.model, *class, left[*class], market.worth[*class], &capacity, 0.2))
+        .map(|class| {
+            let count = left[*class].min(state.spread_room(of.what, *class));
+            Candidate::of(state.model, *class, count, market.worth[*class], &capacity, 0.2)
+        })
         .collect();
     fill(state.model, &mut of.free.clone(), &mut of.ties.clone(), &mut candidates)
 }
@@ -124,6 +140,7 @@ fn best_content(state: &State<'_>, market: &Market, offer: &Offer, left: &[i64])
     let mut classes: Vec<usize> = Vec::new();
     for class in &base.classes {
         let fits = left[*class] > 0
+            && state.spread_room(What::New(offer.kind), *class) > 0
             && state.kind_admits(offer.kind, *class)
             && times(&state.model.classes[*class].request, &room) > 0;
         if fits {
@@ -137,7 +154,10 @@ fn best_content(state: &State<'_>, market: &Market, offer: &Offer, left: &[i64])
     for bias in [0.0, 0.35] {
         let mut candidates: Vec<Candidate> = classes
             .iter()
-            .map(|class| Candidate::of(state.model, *class, left[*class], market.worth[*class], &room, bias))
+            .map(|class| {
+                let count = left[*class].min(state.spread_room(What::New(offer.kind), *class));
+                Candidate::of(state.model, *class, count, market.worth[*class], &room, bias)
+            })
             .collect();
         let content = fill(state.model, &mut room.clone(), &mut state.model.kinds[offer.kind].ties.clone(), &mut candidates);
         let value = market.value(&content);

@@ -88,7 +88,7 @@ impl<'a> PodRules<'a> {
                 None
             }
             Some(Strictness::Aggressive)
-                if matches!(rule, Rule::Bare | Rule::Job | Rule::NotSafeToEvict | Rule::SingleReplica) =>
+                if matches!(rule, Rule::SingleReplica | Rule::PdbAllowsNone | Rule::SeveralPdbs) =>
             {
                 None
             }
@@ -185,13 +185,18 @@ impl<'a> PodRules<'a> {
                 };
                 (namespaces.is_empty() || namespaces.contains(&pod.metadata.namespace))
                     && labels.matches(&pod.metadata.labels).unwrap_or(protects)
-                    && (kind.is_empty() || pod.metadata.owner_references.iter().any(|owner| owner.kind == *kind))
-                    && bounded(*min_replicas, |count, bound| count >= bound)
+                    && (kind.is_empty() || pod.metadata.owner_references.iter().any(|owner| is_of(kind, &owner.kind)))
+                    && bounded(min_replicas.filter(|least| *least > 0), |count, bound| count >= bound)
                     && bounded(*max_replicas, |count, bound| count <= bound)
             }
         });
         matching.map(|rule| rule.strictness).max()
     }
+}
+
+/// Whether a kind is a controller up the chain of an owner's kind.
+fn is_of(kind: &str, owner: &str) -> bool {
+    kind == owner || matches!((kind, owner), ("Deployment", "ReplicaSet") | ("CronJob", "Job"))
 }
 
 fn node_strictness(node: &Node, options: &Options) -> Option<Strictness> {

@@ -216,6 +216,7 @@ impl Search<'_, '_> {
         };
         let before = self.objective();
         let moved = self.state.moved;
+        let spreads = (self.state.spreads.clone(), self.state.landed.clone());
         let mut undo: Vec<(usize, Bin)> = Vec::new();
         let mut pool = Counts::new();
         let mut reopenable: Vec<usize> = Vec::new();
@@ -230,7 +231,7 @@ impl Search<'_, '_> {
         let mut reopened: Vec<usize> = Vec::new();
         let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
         let done = self.rebuild(bins, component, &mut pool, &mut undo, &mut bought, &mut reopened, &reopenable, limit);
-        if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) {
+        if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
             // Back to what it was: first what is new goes, then what was comes.
             let mut gone = Counts::new();
             for bin in bought {
@@ -242,6 +243,7 @@ impl Search<'_, '_> {
             for (bin, was) in undo.into_iter().rev() {
                 self.state.restore(bin, was);
             }
+            (self.state.spreads, self.state.landed) = spreads;
         }
     }
 
@@ -277,9 +279,10 @@ impl Search<'_, '_> {
             }
             let mut candidates: Vec<Candidate> = Vec::new();
             for (class, count) in pool.iter() {
-                if self.state.room(bin, *class) > 0 {
+                let room = self.state.room(bin, *class);
+                if room > 0 {
                     let worth = self.market.worth[*class] * (0.8 + 0.4 * self.dice.unit());
-                    candidates.push(Candidate::of(self.state.model, *class, *count, worth, &free, 0.3));
+                    candidates.push(Candidate::of(self.state.model, *class, room.min(*count), worth, &free, 0.3));
                 }
             }
             let of = &self.state.bins[bin];
@@ -322,9 +325,10 @@ impl Search<'_, '_> {
                 let noise = 0.3 * self.dice.unit();
                 let mut candidates: Vec<Candidate> = Vec::new();
                 for (class, count) in pool.iter() {
-                    if self.state.kind_admits(kind, *class) {
+                    let spread = self.state.spread_room(What::New(kind), *class);
+                    if spread > 0 && self.state.kind_admits(kind, *class) {
                         let worth = self.market.worth[*class] * (1.0 - noise * 0.5 + noise * self.dice.unit());
-                        candidates.push(Candidate::of(self.state.model, *class, *count, worth, &room, bias));
+                        candidates.push(Candidate::of(self.state.model, *class, spread.min(*count), worth, &room, bias));
                     }
                 }
                 let mut ties = self.state.model.kinds[kind].ties.clone();
@@ -379,6 +383,7 @@ fn shrink<'m>(mut state: State<'m>, options: &Options, moves: Option<i64>, budge
             continue;
         }
         let cost = state.cost;
+        let spreads = (state.spreads.clone(), state.landed.clone());
         let mut undo = vec![(bin, state.bins[bin].clone())];
         let mut pool = Counts::new();
         state.close(bin, &mut pool);
@@ -388,13 +393,14 @@ fn shrink<'m>(mut state: State<'m>, options: &Options, moves: Option<i64>, budge
             bought = replace(&mut state, &mut pool);
             fits = bought.is_some();
         }
-        if !fits || (state.cost >= cost && !options.roll) {
+        if !fits || (state.cost >= cost && !options.roll) || !state.spreads_hold() {
             if let Some(bin) = bought {
                 state.close(bin, &mut Counts::new());
             }
             for (bin, was) in undo.into_iter().rev() {
                 state.restore(bin, was);
             }
+            (state.spreads, state.landed) = spreads;
         }
     }
     state
@@ -437,7 +443,7 @@ fn replace(state: &mut State<'_>, pool: &mut Counts) -> Option<usize> {
         let mut free = state.room_of_kind(kind);
         let mut ties = state.model.kinds[kind].ties.clone();
         for (class, count) in pool.iter() {
-            if crate::state::room(state.model, *class, &free, &ties) < *count {
+            if crate::state::room(state.model, *class, &free, &ties).min(state.spread_room(What::New(kind), *class)) < *count {
                 continue 'kinds;
             }
             crate::state::put(state.model, *class, *count, &mut free, &mut ties);

@@ -133,7 +133,7 @@ impl Sum for Money {
 /// A percentage.
 ///
 /// Unit: ten-thousandths of a percent. Shown with one digit, half to even.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Percent(i64);
 
 impl Percent {

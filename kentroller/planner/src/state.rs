@@ -2,7 +2,7 @@
 //!
 //! One invariant carries everything: a node that exists either keeps all its pods (and may be given more) or goes.
 //! So pods move only off nodes that go, and any subset of the removals is feasible.
-use crate::cluster::{CPU, MEMORY, Model, Tie, Vector, add, times};
+use crate::cluster::{BrokenSpread, CPU, MEMORY, Model, Tie, Vector, add, times};
 
 /// What a bin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,10 @@ pub(crate) struct State<'m> {
     pub removed: usize,
     /// Open new bins by pool: count, milli-cpu, bytes.
     bought: Vec<(i64, i64, i64)>,
+    /// Spreads that did not hold at the start, as they stand.
+    pub spreads: Vec<BrokenSpread>,
+    /// By spread and domain: pods that were given there.
+    pub landed: Vec<Vec<i64>>,
     reserve: crate::Percent,
     spare: Vec<usize>,
 }
@@ -72,6 +76,8 @@ impl<'m> State<'m> {
             moved: 0,
             removed: 0,
             bought: vec![(0, 0, 0); model.limits.len()],
+            spreads: model.broken.clone(),
+            landed: model.broken.iter().map(|spread| vec![0; spread.counts.len()]).collect(),
             reserve,
             spare: Vec::new(),
         };
@@ -169,16 +175,20 @@ impl<'m> State<'m> {
     pub(crate) fn close(&mut self, bin: usize, pool: &mut Counts) {
         let of = &mut self.bins[bin];
         debug_assert!(of.open, "a closed bin cannot be closed");
-        for (class, count) in of.given.drain(..) {
-            give(pool, class, count);
-        }
+        let given = std::mem::take(&mut of.given);
         of.open = false;
         self.cost -= of.price;
-        match of.what {
+        let what = of.what;
+        for (class, count) in given {
+            self.land(what, class, -count);
+            give(pool, class, count);
+        }
+        match what {
             What::Node(node) => {
                 self.moved += self.own_moves(node);
                 self.removed += 1;
                 for (class, count) in &self.own.clone()[node] {
+                    self.count(what, *class, -count);
                     give(pool, *class, *count);
                 }
             }
@@ -202,6 +212,7 @@ impl<'m> State<'m> {
     /// Opens a closed node with its own pods, which are taken out of `pool`.
     pub(crate) fn reopen(&mut self, node: usize, pool: &mut Counts) {
         for (class, count) in &self.own.clone()[node] {
+            self.count(What::Node(node), *class, *count);
             give(pool, *class, -*count);
         }
         self.bins[node] = self.node_bin(node);
@@ -213,6 +224,7 @@ impl<'m> State<'m> {
     /// Puts a bin back as it was; what was done to others since must be undone already.
     pub(crate) fn restore(&mut self, bin: usize, was: Bin) {
         let now = &self.bins[bin];
+        debug_assert!(self.model.broken.is_empty() || now.open || was.open, "a bin that was closed is never restored");
         if was.open && !now.open {
             self.cost += was.price;
             match was.what {
@@ -243,7 +255,51 @@ impl<'m> State<'m> {
         if !of.open || !self.model.admits.get(self.model.classes[class].needs, signature) {
             return 0;
         }
-        room(self.model, class, &of.free, &of.ties)
+        let spread = self.spread_room(of.what, class);
+        if spread <= 0 {
+            return 0;
+        }
+        room(self.model, class, &of.free, &of.ties).min(spread)
+    }
+
+    /// How many pods of a class the spreads that it owns let into a bin's domains.
+    pub(crate) fn spread_room(&self, what: What, class: usize) -> i64 {
+        let spreads = self.model.classes[class].spreads.iter();
+        spreads.map(|(spread, itself)| self.spreads[*spread].room(self.domain(*spread, what), *itself)).min().unwrap_or(i64::MAX)
+    }
+
+    fn domain(&self, spread: usize, what: What) -> Option<usize> {
+        let key = &self.model.keys[self.spreads[spread].key];
+        match what {
+            What::Node(node) => key.of_node[node],
+            What::New(kind) => key.of_kind[kind],
+        }
+    }
+
+    /// Counts pods in (or out of) the domains of a bin.
+    fn count(&mut self, what: What, class: usize, count: i64) {
+        for (spread, itself) in &self.model.classes[class].spreads {
+            let domain = self.domain(*spread, what);
+            self.spreads[*spread].give(domain, count * itself);
+        }
+    }
+
+    /// The same for pods that are given, not at home.
+    fn land(&mut self, what: What, class: usize, count: i64) {
+        self.count(what, class, count);
+        for (spread, _) in &self.model.classes[class].spreads {
+            if let Some(domain) = self.domain(*spread, what) {
+                self.landed[*spread][domain] += count;
+            }
+        }
+    }
+
+    /// Whether every pod that was given is where the spreads let it be, all moves done.
+    pub(crate) fn spreads_hold(&self) -> bool {
+        self.spreads.iter().zip(&self.landed).all(|(spread, landed)| {
+            let most = spread.least() + spread.max_skew;
+            landed.iter().zip(&spread.counts).all(|(landed, count)| *landed == 0 || count.is_some_and(|count| count <= most))
+        })
     }
 
     /// Gives pods of a class to an open bin.
@@ -251,6 +307,8 @@ impl<'m> State<'m> {
         let of = &mut self.bins[bin];
         put(self.model, class, count, &mut of.free, &mut of.ties);
         give(&mut of.given, class, count);
+        let what = of.what;
+        self.land(what, class, count);
     }
 
     /// The signature of a kind admits a class.

@@ -6,7 +6,7 @@ use std::{
 
 use crate::{
     Money, Move, NewNode, Offering, Wave,
-    cluster::{Model, add, fits, resources},
+    cluster::{BrokenSpread, Model, add, fits, resources},
     state::{Counts, State, What},
 };
 
@@ -46,6 +46,9 @@ fn draft(state: &State<'_>, roll: bool) -> Vec<Draft> {
     }
     if !current.close.is_empty() {
         drafts.push(current);
+    } else if !current.open.is_empty() {
+        // What was opened for nodes that stay after all may hold pods of none: it is not bought.
+        current.open.clear();
     }
     // A last wave that does not pay for itself belongs to the one before.
     while !roll && drafts.len() > 1 && drafts.last().is_some_and(|last| last.delta > 0) {
@@ -78,6 +81,10 @@ struct Yard<'a, 'm> {
     waits: Vec<bool>,
     /// (missing pods, price negated, node), possibly stale.
     queue: BinaryHeap<Reverse<(i64, i64, usize)>>,
+    /// Nodes that a broken spread holds up until other moves are made.
+    held_up: Vec<usize>,
+    /// Broken spreads as they stand after the moves so far.
+    spreads: Vec<BrokenSpread>,
 }
 
 impl<'a, 'm> Yard<'a, 'm> {
@@ -92,6 +99,8 @@ impl<'a, 'm> Yard<'a, 'm> {
             owners: vec![Vec::new(); classes],
             waits: vec![false; state.model.nodes.len()],
             queue: BinaryHeap::new(),
+            held_up: Vec::new(),
+            spreads: state.model.broken.clone(),
         };
         for (at, bin) in state.bins.iter().enumerate().filter(|(_, bin)| bin.open) {
             for (class, count) in &bin.given {
@@ -178,25 +187,71 @@ impl<'a, 'm> Yard<'a, 'm> {
         }
     }
 
-    /// Sends a node's pods to open slots; `false` when there are too few.
+    /// Sends a node's pods to open slots; `false` when there are none that fit, or none that a spread allows yet.
     fn close(&mut self, node: usize, draft: &mut Draft) -> bool {
-        self.waits[node] = false;
         if self.missing(node) > 0 {
+            self.waits[node] = false;
             return false;
         }
-        draft.close.push(node);
-        draft.delta -= self.state.bins[node].price;
+        let spreads = self.spreads.clone();
+        let mut moves: Vec<(usize, usize, usize)> = Vec::new();
         for pod in &self.state.model.nodes[node].pods {
             let class = self.state.model.pods[*pod].class;
-            let Some((bin, left)) = self.slots[class].last_mut() else { continue };
-            draft.moves.push((*pod, *bin));
-            *left -= 1;
+            self.count(What::Node(node), class, -1);
+            let slot = self.slot(class);
+            let Some(slot) = slot else {
+                // Back to what it was; other moves may open the way.
+                self.spreads = spreads;
+                for (_, bin, class) in moves {
+                    self.free[class] += 1;
+                    self.slots[class].push((bin, 1));
+                }
+                self.held_up.push(node);
+                return false;
+            };
+            let bin = self.slots[class][slot].0;
+            self.count(self.state.bins[bin].what, class, 1);
+            moves.push((*pod, bin, class));
+            self.slots[class][slot].1 -= 1;
             self.free[class] -= 1;
-            if *left == 0 {
-                self.slots[class].pop();
+            if self.slots[class][slot].1 == 0 {
+                self.slots[class].remove(slot);
+            }
+        }
+        self.waits[node] = false;
+        draft.close.push(node);
+        draft.delta -= self.state.bins[node].price;
+        draft.moves.extend(moves.iter().map(|(pod, bin, _)| (*pod, *bin)));
+        if moves.iter().any(|(_, _, class)| !self.state.model.classes[*class].spreads.is_empty()) {
+            for node in std::mem::take(&mut self.held_up) {
+                self.push(node);
             }
         }
         true
+    }
+
+    /// An open slot for a pod of a class, the newest that the spreads allow.
+    fn slot(&self, class: usize) -> Option<usize> {
+        let spreads = &self.state.model.classes[class].spreads;
+        (0..self.slots[class].len()).rev().find(|slot| {
+            let what = self.state.bins[self.slots[class][*slot].0].what;
+            spreads.iter().all(|(spread, itself)| self.spreads[*spread].room(self.domain(*spread, what), *itself) > 0)
+        })
+    }
+
+    fn domain(&self, spread: usize, what: What) -> Option<usize> {
+        let key = &self.state.model.keys[self.spreads[spread].key];
+        match what {
+            What::Node(node) => key.of_node[node],
+            What::New(kind) => key.of_kind[kind],
+        }
+    }
+
+    fn count(&mut self, what: What, class: usize, count: i64) {
+        for (spread, itself) in &self.state.model.classes[class].spreads {
+            let domain = self.domain(*spread, what);
+            self.spreads[*spread].give(domain, count * itself);
+        }
     }
 }
 
@@ -218,9 +273,13 @@ fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<Wave> {
         // Receiver by receiver, the largest pods first.
         let mut moves: Vec<(usize, usize)> = draft.moves;
         moves.retain(|(pod, _)| model.pods[*pod].node.is_some() && !model.pods[*pod].ghost);
+        // Moves of pods with a broken spread come first, in the order in which each was allowed.
+        let in_order = |pod: usize| !model.classes[model.pods[pod].class].spreads.is_empty();
+        let count = moves.len();
+        let ranks: BTreeMap<usize, usize> = moves.iter().enumerate().map(|(rank, (pod, _))| (*pod, if in_order(*pod) { rank } else { count })).collect();
         moves.sort_by_key(|(pod, bin)| {
             let request = &model.classes[model.pods[*pod].class].request;
-            (*bin, Reverse((request[0], request[1])), *pod)
+            (ranks[pod], *bin, Reverse((request[0], request[1])), *pod)
         });
         for (pod, bin) in moves {
             let unit = &model.pods[pod];

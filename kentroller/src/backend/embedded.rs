@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kentroller_planner::{Catalog, Kept, Nothing, Options, Percent, Steps, plan};
+use kentroller_planner::{Catalog, Nothing, Options, Percent, Steps, plan};
 use kentroller_runtime::{Cancelled, Cut, Failure, ObjectKey, Port};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::savings::savings;
 use super::snapshot::snapshot;
 use super::translate;
 use crate::api::foreign::ConfigMap;
-use crate::api::{RebalancePlanSpec, Savings};
+use crate::api::{RebalancePlanSpec, Savings, SkippedNode, SkippedReason};
 
 /// What both ports share.
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ pub struct PlanAsk {
 }
 
 /// A computed plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Planned {
     /// What the RebalancePlan will say; `execute` is left to the claim.
     pub spec: RebalancePlanSpec,
@@ -65,10 +66,11 @@ pub struct Planned {
     pub savings_percent: Percent,
     /// Nodes that go, by name.
     pub removed: Vec<String>,
-    pub kept: Vec<Kept>,
+    /// Nodes that stay, each with its reason.
+    pub kept: Vec<SkippedNode>,
     pub warnings: Vec<String>,
     /// Why there is nothing to do, if there is not.
-    pub nothing: Option<Nothing>,
+    pub nothing: Option<(SkippedReason, String)>,
 }
 
 /// A plan to judge.
@@ -79,7 +81,7 @@ pub struct JudgeAsk {
 }
 
 /// What was found out about a plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Judged {
     pub savings: Savings,
     /// Why the plan must not be executed; empty if it may.
@@ -118,8 +120,8 @@ impl Port for Plans {
             savings: costs.savings,
             removed: made.removed().map(str::to_owned).collect(),
             warnings: made.warnings.iter().map(|warning| format!("{} {}", warning.object, warning.message).trim().to_owned()).collect(),
-            kept: made.kept,
-            nothing: made.nothing,
+            kept: made.kept.iter().map(skipped).collect(),
+            nothing: made.nothing.map(nothing),
         })
     }
 }
@@ -143,6 +145,21 @@ impl Port for Judgements {
         }
         Ok(Judged { savings: savings(&plan, &snapshot, &catalog).savings, violations })
     }
+}
+
+fn skipped(kept: &kentroller_planner::Kept) -> SkippedNode {
+    SkippedNode { name: kept.node.clone(), reasons: vec![format!("{}: {}", kept.reason.word(), kept.detail)] }
+}
+
+fn nothing(why: Nothing) -> (SkippedReason, String) {
+    let (reason, message) = match why {
+        Nothing::NothingInScope => (SkippedReason::NothingInScope, "no node matches the scope and the constraints"),
+        Nothing::NoSaving => (SkippedReason::NoSaving, "nothing cheaper holds the pods"),
+        Nothing::MinClusterSize => {
+            (SkippedReason::MinClusterSize, "the cluster would have fewer nodes than minClusterSize")
+        }
+    };
+    (reason, message.to_owned())
 }
 
 impl Embedded {

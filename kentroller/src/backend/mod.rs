@@ -7,3 +7,4 @@ mod translate;
 
 pub use self::embedded::{Embedded, Effort, Judged, JudgeAsk, Judgements, PlanAsk, Planned, Plans, Prices};
 pub use self::snapshot::snapshot;
+pub(crate) use self::translate::to_spec;

@@ -21,7 +21,7 @@ const POOL: &str = "karpenter.sh/nodepool";
 ///
 /// # Errors
 /// A node or pool of the plan that the snapshot does not have.
-pub(super) fn to_spec(plan: &Plan, snapshot: &Snapshot, name: &str) -> Result<RebalancePlanSpec, String> {
+pub(crate) fn to_spec(plan: &Plan, snapshot: &Snapshot, name: &str) -> Result<RebalancePlanSpec, String> {
     let claims = claims_by_node(snapshot);
     let pools: BTreeMap<&str, &manifest::NodePool> =
         snapshot.node_pools.iter().map(|pool| (pool.metadata.name.as_str(), pool)).collect();
@@ -165,7 +165,7 @@ pub(super) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: 
     }
     let mut mistakes = Vec::new();
     let mut waves = vec![Wave::default(); usize::try_from(last).unwrap_or(0) + 1];
-    let mut at = |wave: u32| usize::try_from(wave).unwrap_or(0);
+    let at = |wave: u32| usize::try_from(wave).unwrap_or(0);
     for added in &spec.node_claims_to_add {
         match new_node(added) {
             Ok(node) => waves[at(added.wave)].add.push(node),

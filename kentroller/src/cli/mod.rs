@@ -3,6 +3,8 @@
 #[cfg(feature = "simulation")]
 mod demo;
 mod operate;
+mod plan;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -18,8 +20,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tells what the cluster costs, what it could cost, and how to get there. Reads only.
+    Plan(Box<plan::PlanArguments>),
     /// Runs the operator against the cluster of the current kubeconfig, or the one it runs in.
     Run(operate::Run),
+    /// Repeats a recorded reconcile, and says whether it decides the same.
+    Replay(replay::Replay),
     /// Shows a whole rebalancing on a simulated cluster, in virtual time.
     #[cfg(feature = "simulation")]
     Demo(demo::Demo),
@@ -28,7 +34,9 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Plan(plan) => plan.execute(),
         Command::Run(run) => run.execute(),
+        Command::Replay(replay) => replay.execute(),
         #[cfg(feature = "simulation")]
         Command::Demo(demo) => demo.execute(),
     };

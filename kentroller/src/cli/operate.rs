@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use http::{HeaderValue, Response, header};
 use kentroller_planner::Catalog;
 use kentroller_runtime::engine::ports::Ports;
 use kentroller_runtime::metrics::Metrics;
 use kentroller_runtime::operator::{Ended, Operator, Readiness};
 use kentroller_runtime::settings::Settings as _;
 use kentroller_runtime::{Clock, Kind, ObjectKey, serve, telemetry};
+use kube::client::ClientBuilder;
 use tokio::sync::watch;
+use tower::util::MapResponseLayer;
 
 use crate::api::foreign::ConfigMap;
 use crate::backend::{Effort, Embedded, Judgements, Plans, Prices};
@@ -32,6 +35,9 @@ pub(super) struct Run {
     /// A CSV file of prices; or CATALOG_CONFIG_MAP_NAME names a ConfigMap that holds one.
     #[arg(long, value_name = "FILE")]
     catalog: Option<PathBuf>,
+    /// Writes a file for every reconcile that acted into this folder; `kentroller replay` repeats it.
+    #[arg(long, value_name = "FOLDER")]
+    records: Option<PathBuf>,
     /// Where the probes answer.
     #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
     health_probe_bind_address: String,
@@ -60,10 +66,8 @@ impl Run {
         };
         let prices = self.prices(&settings)?;
         let embedded = Embedded { prices, effort: Effort::Time(settings.plan_time_limit) };
-        let mut config = kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
-        // Refusals of writes are decisions to take, not noise to repeat: see engine/effects.rs.
-        config.default_retry = false;
-        let client = kube::Client::try_from(config).context("the kubeconfig cannot be used")?;
+        let config = kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
+        let client = client(config).context("the kubeconfig cannot be used")?;
         let (metrics, readiness) = (Metrics::default(), Readiness::default());
         self.serve(&metrics, &readiness)?;
         let (_keep, current) = watch::channel(Arc::new(settings));
@@ -78,6 +82,7 @@ impl Run {
             shadow: self.shadow,
             elect: self.leader_elect,
             readiness,
+            records: self.records,
         };
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move {
@@ -116,6 +121,23 @@ impl Run {
         });
         Ok(())
     }
+}
+
+/// A client that says who it is, and logs what the API server warns of.
+fn client(mut config: kube::Config) -> kube::Result<kube::Client> {
+    // Refusals of writes are decisions to take, not noise to repeat: see engine/effects.rs.
+    config.default_retry = false;
+    // Stands in audit logs, and as the manager of what we write.
+    let agent = HeaderValue::from_static(concat!("kentroller/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((header::USER_AGENT, agent));
+    Ok(ClientBuilder::try_from(config)?.with_layer(&MapResponseLayer::new(warned)).build())
+}
+
+fn warned<B>(answer: Response<B>) -> Response<B> {
+    for warning in answer.headers().get_all(header::WARNING) {
+        tracing::warn!(warning = %String::from_utf8_lossy(warning.as_bytes()), "the API server warns");
+    }
+    answer
 }
 
 async fn terminated() {

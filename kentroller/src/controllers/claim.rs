@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kentroller_planner::Nothing;
 use kentroller_runtime::settings::parse_duration;
 use kentroller_runtime::{
     Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
@@ -19,7 +18,7 @@ use crate::api::foreign::{
 };
 use crate::api::{
     AggressiveMode, ClaimCondition, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts, RebalancePlan,
-    RebalancePlanClaim, SkippedNode, SkippedReason, Warning,
+    RebalancePlanClaim, SkippedReason, Warning,
 };
 use crate::backend::{PlanAsk, Planned, Plans};
 
@@ -158,13 +157,8 @@ impl Step<'_> {
     /// What a computed plan comes to.
     fn take(&mut self, planned: &Planned, waits_for: Option<&str>, stale: bool) -> Result<(), Failure> {
         self.describe(planned);
-        if let Some(nothing) = planned.nothing {
-            let (reason, message) = match nothing {
-                Nothing::NothingInScope => (SkippedReason::NothingInScope, "no node matches the scope and the constraints"),
-                Nothing::NoSaving => (SkippedReason::NoSaving, "nothing cheaper holds the pods"),
-                Nothing::MinClusterSize => (SkippedReason::MinClusterSize, "the cluster would have fewer nodes than minClusterSize"),
-            };
-            self.skip(reason, message);
+        if let Some((reason, message)) = &planned.nothing {
+            self.skip(reason.clone(), message);
             return Ok(());
         }
         let wanted = self.claim.spec.min_savings_percentage.unwrap_or(0);
@@ -216,11 +210,7 @@ impl Step<'_> {
         self.status.selected_nodes = names;
         self.status.projected_savings_percent = Some(planned.savings_percent.to_string());
         self.status.plan_id = Some(planned.id.clone());
-        let skipped = planned.kept.iter().map(|kept| SkippedNode {
-            name: kept.node.clone(),
-            reasons: vec![format!("{}: {}", kept.reason.word(), kept.detail)],
-        });
-        self.status.skipped_nodes = skipped.take(MOST_LISTED).collect();
+        self.status.skipped_nodes = planned.kept.iter().take(MOST_LISTED).cloned().collect();
         let warnings = planned.warnings.iter().map(|text| Warning { description: text.clone() });
         self.status.warnings = warnings.take(MOST_LISTED).collect();
     }

@@ -14,12 +14,12 @@ impl Entropy {
 
     /// A generator of its own for a part of the world, so that one part's draws do not shift another's.
     pub fn fork(&mut self, part: &str) -> Self {
-        let salt = part.bytes().fold(self.next(), |salt, byte| (salt ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let salt = part.bytes().fold(self.draw(), |salt, byte| (salt ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         Self(salt)
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,7 +29,7 @@ impl Entropy {
 
     /// A number below `bound`; 0 when the bound is 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        let wide = u128::from(self.next()) * bound as u128;
+        let wide = u128::from(self.draw()) * bound as u128;
         usize::try_from(wide >> 64).unwrap_or(0)
     }
 
@@ -70,12 +70,12 @@ mod tests {
     fn a_seed_always_gives_the_same_numbers() {
         let draw = |seed| {
             let mut entropy = Entropy::seeded(seed);
-            (entropy.next(), entropy.suffix(5), entropy.fork("scheduler").next())
+            (entropy.draw(), entropy.suffix(5), entropy.fork("scheduler").draw())
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
         // The first output of SplitMix64 for state 0 as its authors publish it.
-        assert_eq!(Entropy::seeded(0).next(), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(Entropy::seeded(0).draw(), 0xe220_a839_7b1d_cdaf);
     }
 
     #[test]

@@ -198,3 +198,46 @@ fn keep_taints(raw: &Value, key: &ObjectName, hands: &Hands) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::stage::{bare, workload};
+    use crate::simulation::world::pods_not_running;
+
+    #[tokio::test(start_paused = true)]
+    async fn pods_take_their_time_to_start_and_to_end() {
+        let (server, _, _world) = bare(&["n1"]).await;
+        server.create(workload("ReplicaSet", "web", 1, &json!({}))).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(pods_not_running(&server).len(), 1);
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert_eq!(pods_not_running(&server), Vec::<String>::new());
+        let pod = server.list("Pod")[0].clone();
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        assert!(conditions::is_true(&pod, "Ready") && pod["status"]["podIP"].is_string());
+        server.delete("Pod", Some("default"), name, &DeleteOptions::default()).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(server.get("Pod", Some("default"), name).is_some());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert!(server.get("Pod", Some("default"), name).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn taints_follow_cordon_and_readiness_and_pods_of_a_lost_node_go() {
+        let (server, _, _world) = bare(&["n1", "n2"]).await;
+        server.create(workload("ReplicaSet", "web", 2, &json!({}))).unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        server.update("Node", None, "n1", |node| node["spec"]["unschedulable"] = json!(true)).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let taints = |name: &str| server.get("Node", None, name).unwrap()["spec"]["taints"].clone();
+        assert_eq!(taints("n1")[0]["key"], "node.kubernetes.io/unschedulable");
+        server.update("Node", None, "n1", |node| node["spec"]["unschedulable"] = json!(false)).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(taints("n1"), Value::Null);
+        server.delete("Node", None, "n1", &DeleteOptions::default()).unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let nodes: Vec<Value> = server.list("Pod").iter().map(|pod| pod["spec"]["nodeName"].clone()).collect();
+        assert_eq!(nodes, ["n2", "n2"]);
+    }
+}

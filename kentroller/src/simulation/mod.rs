@@ -16,6 +16,8 @@ mod oracle;
 mod room;
 mod scheduler;
 mod seen;
+#[cfg(test)]
+mod stage;
 mod timings;
 mod workloads;
 mod world;

@@ -1,6 +1,7 @@
 //! A simulated cluster with our operator in it: what the demo shows and the tests drive.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_planner::Catalog;
@@ -77,8 +78,14 @@ impl Operated {
 
     /// Ends the operator and starts another one in its place: all that it knew in memory is gone.
     pub async fn restart(&mut self) {
+        self.stop_for(Duration::ZERO).await;
+    }
+
+    /// As [`Operated::restart`], with some time in between in which there is no operator.
+    pub async fn stop_for(&mut self, time: Duration) {
         self.operator.abort();
         let _ = (&mut self.operator).await;
+        tokio::time::sleep(time).await;
         let operator = operator(self.settings.subscribe());
         self.operator = tokio::spawn(operator.run(self.server.client(USER), self.clock.clone(), self.stop.subscribe()));
     }
@@ -105,5 +112,6 @@ fn operator(settings: watch::Receiver<Arc<Settings>>) -> Operator<Settings> {
         shadow: false,
         elect: true,
         readiness: Readiness::default(),
+        records: None,
     }
 }

@@ -1,5 +1,8 @@
 use kentroller_runtime::{Cluster, Failure, Meta, Outcome, Reconcile, World, controller, resource};
 
+#[path = "../settings.rs"]
+mod settings;
+
 #[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
 pub struct Node {
     pub metadata: Meta,
@@ -11,7 +14,6 @@ pub struct Node {
     ownz(Node),
     writes(Node: patch + remove + read + status),
     events(info(Seen = "It was seen.")),
-    settings = (),
 )]
 impl Reconcile for Lamps {
     type Of = Cluster;

@@ -1,6 +1,6 @@
-use kentroller_runtime::{SummaryOnly, resource};
+use kentroller_runtime::resource;
 
-#[resource(group = "example.com", version = "v1", kind = "Lamp", conditions = SummaryOnly)]
+#[resource(group = "example.com", version = "v1", kind = "Lamp", conditions = LampCondition)]
 /// A lamp.
 pub struct LampSpec {
     /// Whether it is on.

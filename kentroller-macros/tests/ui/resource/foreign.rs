@@ -1,8 +1,13 @@
 use kentroller_runtime::resource;
 
 #[resource(foreign, group = "", version = "v1", kind = "Pod", plural = "pods", status = PodStatus)]
-#[rule("true")]
 pub struct Pod {
+    pub spec: String,
+}
+
+#[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
+#[rule("true")]
+pub struct Node {
     pub spec: String,
 }
 

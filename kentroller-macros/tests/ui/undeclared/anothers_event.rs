@@ -1,8 +1,7 @@
 use kentroller_runtime::{Cluster, Failure, Outcome, Reconcile, World, controller};
 
-mod settings {
-    pub struct Settings;
-}
+#[path = "../settings.rs"]
+mod settings;
 
 /// Emits an event that another controller declared.
 #[controller()]

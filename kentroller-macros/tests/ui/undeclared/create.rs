@@ -1,8 +1,7 @@
 use kentroller_runtime::{Cluster, Failure, Meta, Outcome, Reconcile, World, controller, resource};
 
-mod settings {
-    pub struct Settings;
-}
+#[path = "../settings.rs"]
+mod settings;
 
 #[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
 pub struct Node {

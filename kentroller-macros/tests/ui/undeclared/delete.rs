@@ -1,16 +1,20 @@
 use kentroller_runtime::{Cluster, Failure, Meta, Outcome, Reconcile, World, controller, resource};
 
-mod settings {
-    pub struct Settings;
-}
+#[path = "../settings.rs"]
+mod settings;
 
 #[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
 pub struct Node {
     pub metadata: Meta,
 }
 
-/// Declares nothing.
-#[controller()]
+#[resource(foreign, group = "", version = "v1", kind = "Pod", plural = "pods", namespaced)]
+pub struct Pod {
+    pub metadata: Meta,
+}
+
+/// May delete another kind.
+#[controller(writes(Pod: delete))]
 impl Reconcile for Nodes {
     type Of = Cluster;
 

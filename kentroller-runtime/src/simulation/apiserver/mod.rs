@@ -5,12 +5,12 @@
 //! Objects are JSON values; everything is ordered, and time comes from outside, so that the same run gives the same
 //! bytes. It needs a tokio runtime on one thread, paused or not.
 //!
-//! Data flow: `asked` takes a request apart, `http` answers it; `faults` and `access` may stop it, `operate` (with `eviction`, `apply`, `merge`)
-//! makes the new state, `metadata`, `builtin` and `schema` complete and judge it, `store` keeps it and logs the change,
-//! `gc` follows the owners, `list` and `watch` show it.
+//! Data flow: `asked` takes a request apart, `http` answers it; `faults` and `access` may stop it, `operate` (with
+//! `eviction`, `apply`, `merge`) makes the new state, `metadata`, `builtin` and `schema` complete and judge it, `store`
+//! keeps it and logs the change, `gc` follows the owners, `list` and `watch` show it.
 //!
-//! Absent: dry runs, JSON and strategic patches, tables, protobuf, watches with initial events, namespaces that
-//! must exist, priority and quota, immutable fields of pods, and `managedFields`.
+//! Absent: dry runs, strict field validation, JSON and strategic patches, tables, protobuf, watches with initial events,
+//! namespaces that must exist, priority and quota, immutable fields of pods, and `managedFields`.
 
 use std::collections::BTreeSet;
 use std::fmt;

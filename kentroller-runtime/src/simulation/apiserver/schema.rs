@@ -15,6 +15,8 @@ pub(super) struct Schema {
     validator: jsonschema::Validator,
     /// The rules in CEL with what evaluates them; `None` where there are none.
     rules: Option<(CompiledSchema, Validator)>,
+    /// The top-level fields that rules look at: evaluating rules costs more than everything else about a write.
+    ruled: Vec<String>,
 }
 
 impl fmt::Debug for Schema {
@@ -45,7 +47,8 @@ impl Schema {
         }
         broken.sort();
         assert!(broken.is_empty(), "rules of {} do not compile: {}", served.kind, broken.join("; "));
-        Self { structural, validator, rules }
+        let ruled = ruled_fields(&structural);
+        Self { structural, validator, rules, ruled }
     }
 
     /// The structural schema itself, for the types of lists.
@@ -71,7 +74,8 @@ impl Schema {
                 "some validation rules were not checked because the object was invalid; correct the existing errors to \
                  complete validation",
             ));
-        } else if let Some((rules, evaluator)) = &self.rules
+        } else if old.is_none_or(|old| self.ruled.iter().any(|field| object.get(field) != old.get(field)))
+            && let Some((rules, evaluator)) = &self.rules
             && let Err(broken) = evaluator.validate_compiled(rules, object, old)
         {
             let mut told: Vec<FieldMistake> = broken
@@ -97,6 +101,13 @@ fn has_rules(schema: &Value) -> bool {
         Value::Array(items) => items.iter().any(has_rules),
         _ => false,
     }
+}
+
+/// The top-level fields with rules in them; all of them where the whole object has rules.
+fn ruled_fields(structural: &Value) -> Vec<String> {
+    let whole = structural.get("x-kubernetes-validations").is_some();
+    let fields = structural["properties"].as_object().into_iter().flatten();
+    fields.filter(|(_, schema)| whole || has_rules(schema)).map(|(field, _)| field.clone()).collect()
 }
 
 /// The rules that do not compile, at any depth.

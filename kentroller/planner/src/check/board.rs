@@ -5,6 +5,7 @@ use std::{
 };
 
 use super::{
+    disruption::is_deleting,
     requests::{self, Amounts},
     selectors::{Known, node_wanted, untolerated},
     tally::{Hosts, Tally},
@@ -73,8 +74,6 @@ pub(super) struct Host<'a> {
     pub(super) daemons: Vec<&'a PodShape>,
     /// Removed by a wave.
     pub(super) gone: bool,
-    /// Has been given a pod.
-    pub(super) received: bool,
 }
 
 impl<'a> Host<'a> {
@@ -127,6 +126,12 @@ pub(super) struct Board<'a> {
     pub(super) kinds: Vec<Kind<'a>>,
     pub(super) bodies: Vec<Body<'a>>,
     pub(super) tallies: Vec<Tally>,
+    /// By kind: the tallies that count it.
+    counting: Vec<Vec<usize>>,
+    /// Hosts that were given pods since somebody asked.
+    given: BTreeSet<usize>,
+    /// Hosts that stand and are not being deleted.
+    alive: usize,
     host_ids: BTreeMap<&'a str, usize>,
     body_ids: BTreeMap<(&'a str, &'a str), usize>,
     ambiguous_hosts: BTreeSet<&'a str>,
@@ -148,6 +153,9 @@ impl<'a> Board<'a> {
             kinds: Vec::new(),
             bodies: Vec::new(),
             tallies: Vec::new(),
+            counting: Vec::new(),
+            given: BTreeSet::new(),
+            alive: 0,
             host_ids: BTreeMap::new(),
             body_ids: BTreeMap::new(),
             ambiguous_hosts: BTreeSet::new(),
@@ -185,6 +193,8 @@ impl<'a> Board<'a> {
             });
             board.seat_pod(pod, kind);
         }
+        board.counting = vec![Vec::new(); board.kinds.len()];
+        board.alive = board.hosts.iter().filter(|host| !is_deleting(host)).count();
         board
     }
 
@@ -208,7 +218,6 @@ impl<'a> Board<'a> {
             pods: BTreeSet::new(),
             daemons: Vec::new(),
             gone: false,
-            received: false,
         };
         if node.spec.unschedulable {
             host.cordon();
@@ -272,6 +281,16 @@ impl<'a> Board<'a> {
         &self.kinds[self.bodies[body].kind]
     }
 
+    /// How many hosts stand and are not being deleted.
+    pub(super) const fn alive(&self) -> usize {
+        self.alive
+    }
+
+    /// Hosts that were given pods since the last time this was asked.
+    pub(super) fn take_given(&mut self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.given)
+    }
+
     /// Hosts that stand.
     pub(super) fn standing(&self) -> impl Iterator<Item = (usize, &Host<'a>)> {
         self.hosts.iter().enumerate().filter(|(_, host)| !host.gone)
@@ -282,6 +301,7 @@ impl<'a> Board<'a> {
         let index = self.hosts.len();
         self.host_ids.insert(host.name, index);
         self.hosts.push(host);
+        self.alive += 1;
         for tally in 0..self.tallies.len() {
             self.admit(tally, index);
         }
@@ -292,7 +312,8 @@ impl<'a> Board<'a> {
     pub(super) fn cordon(&mut self, host: usize) {
         self.hosts[host].cordon();
         for tally in 0..self.tallies.len() {
-            if self.tallies[tally].counts_host(host) && self.domain_seen(tally, host).is_none() {
+            let minds_taints = matches!(self.tallies[tally].hosts, Hosts::SeenBy { honor_taints: true, .. });
+            if minds_taints && self.tallies[tally].counts_host(host) && self.domain_seen(tally, host).is_none() {
                 self.dismiss(tally, host);
             }
         }
@@ -307,6 +328,7 @@ impl<'a> Board<'a> {
             self.bodies[body].host = None;
         }
         self.hosts[host].gone = true;
+        self.alive -= usize::from(!is_deleting(&self.hosts[host]));
     }
 
     /// Lifts a pod off its host.
@@ -323,15 +345,16 @@ impl<'a> Board<'a> {
         let needs = self.needs(body).clone();
         self.hosts[host].take(&needs);
         self.hosts[host].pods.insert(body);
-        self.hosts[host].received = true;
+        self.given.insert(host);
         self.bodies[body].host = Some(host);
         self.count(body, host, 1);
     }
 
     fn count(&mut self, body: usize, host: usize, by: i64) {
         let (kind, terminating) = (self.bodies[body].kind, self.is_terminating(body));
-        for tally in &mut self.tallies {
-            if tally.members[kind] && (tally.counts_terminating || !terminating) {
+        for tally in &self.counting[kind] {
+            let tally = &mut self.tallies[*tally];
+            if tally.counts_terminating || !terminating {
                 tally.shift(host, by);
             }
         }
@@ -344,6 +367,11 @@ impl<'a> Board<'a> {
     /// Starts counting.
     pub(super) fn add_tally(&mut self, tally: Tally) -> usize {
         let index = self.tallies.len();
+        for (kind, counting) in self.counting.iter_mut().enumerate() {
+            if tally.members[kind] {
+                counting.push(index);
+            }
+        }
         self.tallies.push(tally);
         for host in 0..self.hosts.len() {
             if !self.hosts[host].gone {

@@ -33,17 +33,14 @@ pub use violation::{Fault, Violation};
 
 use crate::{Catalog, Options, Plan, Snapshot};
 
-/// More reasons than this are not told.
-const ENOUGH: usize = 1_000;
-
 /// Judges a plan, wave by wave.
 ///
 /// # Errors
-/// Every violation found, in the order of the plan; at most some 1,000, after which judging ends.
+/// Every violation found, in the order of the plan; at most 1,000, after which judging ends.
 pub fn check(snapshot: &Snapshot, catalog: &Catalog, options: &Options, plan: &Plan) -> Result<(), Vec<Violation>> {
     let mut judge = wave::Judge::new(snapshot, catalog, options, plan);
     for (index, wave) in plan.waves.iter().enumerate() {
-        if judge.found.len() >= ENOUGH {
+        if judge.found.len() >= wave::ENOUGH {
             break;
         }
         judge.play(index + 1, wave);

@@ -181,7 +181,6 @@ impl<'a> Market<'a> {
             pods: BTreeSet::new(),
             daemons: Vec::new(),
             gone: false,
-            received: false,
         };
         for shape in &self.daemons {
             if daemon_runs(shape, &host) {

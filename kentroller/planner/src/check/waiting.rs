@@ -213,9 +213,13 @@ impl<'a> Waiting<'a> {
 }
 
 /// After a wave: receivers that keep less than the reserve.
-pub(super) fn reserve_faults(board: &Board<'_>, reserve: Percent) -> Faults {
+pub(super) fn reserve_faults(board: &mut Board<'_>, reserve: Percent) -> Faults {
     let mut faults = Faults::new();
-    for (_, host) in board.standing().filter(|(_, host)| host.received) {
+    for host in board.take_given() {
+        let host = &board.hosts[host];
+        if host.gone {
+            continue;
+        }
         for resource in ["cpu", "memory"] {
             let room = host.room.get(resource).copied().unwrap_or(0);
             let wanted = (i128::from(reserve.parts().max(0)) * room.max(0) + 999_999) / 1_000_000;

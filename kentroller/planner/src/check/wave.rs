@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     bill::Bill,
     board::{Board, Found, Host, Origin, Role},
-    disruption::{self, is_deleting},
+    disruption,
     eviction::Evictions,
     labels::{CAPACITY_TYPE, POOL, REGION, TYPE, ZONE, is_well_known},
     limits::Limits,
@@ -20,6 +20,9 @@ use super::{
     waiting::{Others, Waiting, reserve_faults},
 };
 use crate::{Catalog, Mode, Money, Move, MoveLimit, NewNode, Options, Plan, Snapshot, Wave};
+
+/// More reasons than this are not told.
+pub(super) const ENOUGH: usize = 1_000;
 
 /// Pool, type, zone and capacity type: what makes two nodes alike.
 type Likeness<'a> = (&'a str, &'a str, &'a str, &'a str);
@@ -49,7 +52,8 @@ pub(super) struct Judge<'a> {
     judged: BTreeSet<usize>,
     /// New nodes that could not even be put on the board.
     unbuilt: BTreeSet<&'a str>,
-    bought: Vec<(usize, Likeness<'a>, &'a str)>,
+    /// What this wave buys, and what it gives up.
+    bought: Vec<(Likeness<'a>, &'a str)>,
     given_up: BTreeSet<Likeness<'a>>,
 }
 
@@ -108,6 +112,9 @@ impl<'a> Judge<'a> {
     }
 
     fn say(&mut self, fault: Fault, object: &str, text: String) {
+        if self.found.len() >= ENOUGH {
+            return;
+        }
         self.found.push(Violation { wave: self.wave, fault, object: object.to_owned(), text });
     }
 
@@ -128,7 +135,7 @@ impl<'a> Judge<'a> {
             self.take_away(*host);
         }
         if !leaving.is_empty() {
-            let left = self.board.standing().filter(|(_, host)| !is_deleting(host)).count();
+            let left = self.board.alive();
             if left < self.options.min_cluster_size {
                 let text = format!("remove: {left} nodes are left, minClusterSize is {}", self.options.min_cluster_size);
                 self.say(Fault::MinClusterSize, "", text);
@@ -142,7 +149,14 @@ impl<'a> Judge<'a> {
 
     /// What must hold whenever a plan stops.
     fn stand(&mut self, wave: &Wave) {
-        let mut faults = reserve_faults(&self.board, self.options.reserve);
+        let given_up = std::mem::take(&mut self.given_up);
+        for ((pool, of, zone, capacity), name) in std::mem::take(&mut self.bought) {
+            if given_up.contains(&(pool, of, zone, capacity)) && !self.roll {
+                let text = format!("add: this wave removes a node of the same pool {pool}, {of} in {zone:?} as {capacity}");
+                self.say(Fault::LikeForLike, name, text);
+            }
+        }
+        let mut faults = reserve_faults(&mut self.board, self.options.reserve);
         let mut others =
             Others { neighbours: &mut self.neighbours, spread: &mut self.spread, volumes: &self.volumes };
         faults.extend(self.waiting.faults(&mut self.board, &mut others));
@@ -191,7 +205,7 @@ impl<'a> Judge<'a> {
         self.report(name, faults);
         let likeness: Likeness<'a> =
             (&planned.node_pool, &planned.instance_type, &planned.zone, planned.capacity_type.as_str());
-        self.bought.push((self.wave.unwrap_or(0), likeness, name));
+        self.bought.push((likeness, name));
         Some(self.board.add_host(host))
     }
 
@@ -450,15 +464,6 @@ impl<'a> Judge<'a> {
         };
         if self.moved > most {
             self.say(Fault::MaxMoves, "", format!("{} pods move, maxMoves is {most}", self.moved));
-        }
-        if !self.roll {
-            let alike: Vec<_> = self.bought.iter().filter(|(_, like, _)| self.given_up.contains(like)).copied().collect();
-            for (wave, (pool, of, zone, capacity), name) in alike {
-                self.wave = Some(wave);
-                let text = format!("add: the plan removes a node of the same pool {pool}, {of} in {zone:?} as {capacity}");
-                self.say(Fault::LikeForLike, name, text);
-            }
-            self.wave = None;
         }
         let plan = self.plan;
         let faults = self.bill.after_all(plan, self.options, self.roll);

@@ -97,9 +97,11 @@ mod tests {
         serde_json::from_value(pod).expect("a pod")
     }
 
+    type Edit = fn(&mut Value);
+
     #[test]
     fn what_must_find_a_place_elsewhere() {
-        let cases: [(&str, fn(&mut Value), bool); 5] = [
+        let cases: [(&str, Edit, bool); 5] = [
             ("of a ReplicaSet", |_| {}, true),
             ("bare", |pod| pod["metadata"]["ownerReferences"] = json!([]), true),
             ("of a DaemonSet", |pod| pod["metadata"]["ownerReferences"][0]["kind"] = json!("DaemonSet"), false),

@@ -18,7 +18,7 @@ use crate::simulation::seen::Known;
 use crate::simulation::workloads::daemon_spec;
 
 /// How many pods of the peak stay, in percent: between these.
-const STAYING: (usize, usize) = (30, 60);
+const STAYING: (usize, usize) = (45, 75);
 
 /// A node of the grown cluster.
 #[derive(Clone, Debug)]

@@ -68,7 +68,6 @@ mod tests {
         let (server, drifted) = built(100, 1);
         assert_eq!(server.list("Node").len(), 100);
         assert_eq!(server.list("NodeClaim").len(), 100);
-        eprintln!("{drifted:?} {}", price_per_hour(&server, &Catalogue::shipped()));
         assert!((500..=1_500).contains(&drifted.pods), "{drifted:?}");
         assert_eq!(pods_not_running(&server), Vec::<String>::new());
         let mut seen = crate::simulation::seen::Seen::default();
@@ -80,13 +79,11 @@ mod tests {
             (used, whole) = (used + room.used.memory, whole + room.allocatable.memory);
         }
         let percent = used * 100 / whole;
-        eprintln!("{percent}");
         assert!((30..=60).contains(&percent), "{percent} % of memory is requested");
         let mut types: BTreeMap<String, usize> = BTreeMap::new();
         for node in seen.nodes.values() {
             *types.entry(node.object.metadata.labels["node.kubernetes.io/instance-type"].clone()).or_default() += 1;
         }
-        eprintln!("{types:?}");
         assert!(types.len() >= 5, "{types:?}");
         assert!(price_per_hour(&server, &Catalogue::shipped()) > kentroller_planner::Money::micros(20_000_000));
     }

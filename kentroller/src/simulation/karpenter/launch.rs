@@ -7,7 +7,7 @@ use kentroller_planner::manifest::{Labels, NodeClaim, ObjectName, Requirement};
 use kentroller_runtime::simulation::apiserver::DeleteOptions;
 use serde_json::{Value, json};
 
-use super::{FINALIZER, Karpenter, class_is_ready, resources};
+use super::{FINALIZER, Karpenter, NODE_CLASS, class_is_ready, resources};
 use crate::simulation::catalogue::{HOSTNAME, ON_DEMAND, Offering, Sold, ZONES};
 use crate::simulation::entropy::Entropy;
 use crate::simulation::hands::{Hands, after, wide};
@@ -89,7 +89,11 @@ impl Karpenter {
         match bought.and_then(|(name, zone)| Some((self.catalogue.get(&name)?, zone))) {
             Some((sold, zone)) => {
                 let labels = sold.labels(&zone);
-                hands.edit("NodeClaim", key, |object| put_all(&mut object["metadata"]["labels"], labels));
+                let class = &claim.object.spec.node_class_ref.name;
+                hands.edit("NodeClaim", key, |object| {
+                    put_all(&mut object["metadata"]["labels"], labels);
+                    object["metadata"]["labels"][NODE_CLASS] = json!(class);
+                });
                 let provider = format!("aws:///{zone}/i-0{}", luck.hex(16));
                 hands.edit_status("NodeClaim", key, |status| launched_status(status, sold, &provider, hands.now));
             }

@@ -4,6 +4,7 @@
 //! expiry, repair, interruption, static pools, consolidation of nodes that are not empty.
 
 mod disrupt;
+mod fit;
 mod launch;
 mod pools;
 mod provision;
@@ -25,9 +26,9 @@ use super::seen::{Kind, Known, News, Seen, uid};
 use super::timings::Timings;
 use super::world::{Actor, Weather};
 
+pub(crate) use fit::{Provisioning, claim_of_pool};
 pub(crate) use launch::{launched_status, node_name, node_of_claim, register};
 pub(crate) use pools::{HASH, HASH_VERSION, hash_of};
-pub(crate) use provision::{Provisioning, claim_of_pool};
 pub(crate) use terminate::is_kept;
 
 /// The finalizer on NodeClaims and Nodes.
@@ -90,7 +91,7 @@ impl Actor for Karpenter {
             };
             next = sooner(next, again);
         }
-        self.follow_deleted_nodes(seen, news, hands);
+        terminate::follow_deleted_nodes(seen, news, hands);
         next = sooner(next, self.provision(seen, news, hands));
         next = sooner(next, self.disrupt(seen, news, hands));
         sooner(next, self.keep_pools(seen, news, hands))

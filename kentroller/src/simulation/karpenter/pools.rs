@@ -29,7 +29,7 @@ pub(crate) fn hash_of(pool: &Value) -> String {
     let seed = text
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    Entropy::seeded(seed).next().to_string()
+    Entropy::seeded(seed).draw().to_string()
 }
 
 /// The status of a pool with so many launched nodes.

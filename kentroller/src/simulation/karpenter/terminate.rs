@@ -89,7 +89,7 @@ impl Karpenter {
             seen.on_node(&node.object.metadata.name).filter(|(_, pod)| is_drained(pod, hands.now)).collect();
         let mut next = None;
         if let Some(deadline) = deadline {
-            next = sooner(next, self.force(&pods, deadline, hands));
+            next = sooner(next, force(&pods, deadline, hands));
         }
         let earliest = after(since, SHORTEST_DRAIN);
         if pods.is_empty() {
@@ -109,8 +109,7 @@ impl Karpenter {
         {
             next = sooner(next, self.evict(name, pod, hands));
         }
-        let late =
-            pods.iter().filter_map(|(_, pod)| Some(time(&pod.raw, "deletionTimestamp")?.saturating_add(LATE).ok()?));
+        let late = pods.iter().filter_map(|(_, pod)| time(&pod.raw, "deletionTimestamp")?.saturating_add(LATE).ok());
         Some(sooner(next, late.filter(|at| *at > hands.now).min()))
     }
 
@@ -134,39 +133,39 @@ impl Karpenter {
             Err(_) => None,
         }
     }
+}
 
-    /// With a termination grace period: pods that would outlive it are told to end in time, whatever guards them.
-    fn force(&self, pods: &[(&ObjectName, &KnownPod)], deadline: Timestamp, hands: &Hands) -> Option<Timestamp> {
-        let mut next = None;
-        for (key, pod) in pods {
-            let grace = pod.raw["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
-            let at = deadline.saturating_sub(SignedDuration::from_secs(grace)).unwrap_or(hands.now);
-            if pod.is_leaving() {
-                continue;
-            }
-            if hands.now < at {
-                next = sooner(next, Some(at));
-                continue;
-            }
-            let left = deadline.duration_since(hands.now).as_secs().clamp(1, grace.max(1));
-            let options = DeleteOptions {
-                uid: Some(uid(&pod.raw).to_owned()),
-                grace_period_seconds: Some(left),
-                ..DeleteOptions::default()
-            };
-            hands.delete("Pod", key, &options);
+/// With a termination grace period: pods that would outlive it are told to end in time, whatever guards them.
+fn force(pods: &[(&ObjectName, &KnownPod)], deadline: Timestamp, hands: &Hands) -> Option<Timestamp> {
+    let mut next = None;
+    for (key, pod) in pods {
+        let grace = pod.raw["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+        let at = deadline.saturating_sub(SignedDuration::from_secs(grace)).unwrap_or(hands.now);
+        if pod.is_leaving() {
+            continue;
         }
-        next
+        if hands.now < at {
+            next = sooner(next, Some(at));
+            continue;
+        }
+        let left = deadline.duration_since(hands.now).as_secs().clamp(1, grace.max(1));
+        let options = DeleteOptions {
+            uid: Some(uid(&pod.raw).to_owned()),
+            grace_period_seconds: Some(left),
+            ..DeleteOptions::default()
+        };
+        hands.delete("Pod", key, &options);
     }
+    next
+}
 
-    /// A Node that somebody deleted takes its claim with it.
-    pub(super) fn follow_deleted_nodes(&self, seen: &Seen, news: &News, hands: &Hands) {
-        for key in news.of(Kind::Node) {
-            let leaving = seen.nodes.get(&key.name).is_none_or(|node| is_leaving(&node.raw));
-            let claim = seen.claims.values().find(|claim| claim.object.status.node_name == key.name);
-            if let Some(claim) = claim.filter(|claim| leaving && !is_leaving(&claim.raw)) {
-                hands.delete("NodeClaim", &wide(&claim.object.metadata.name), &DeleteOptions::default());
-            }
+/// A Node that somebody deleted takes its claim with it.
+pub(super) fn follow_deleted_nodes(seen: &Seen, news: &News, hands: &Hands) {
+    for key in news.of(Kind::Node) {
+        let leaving = seen.nodes.get(&key.name).is_none_or(|node| is_leaving(&node.raw));
+        let claim = seen.claims.values().find(|claim| claim.object.status.node_name == key.name);
+        if let Some(claim) = claim.filter(|claim| leaving && !is_leaving(&claim.raw)) {
+            hands.delete("NodeClaim", &wide(&claim.object.metadata.name), &DeleteOptions::default());
         }
     }
 }

@@ -115,3 +115,39 @@ fn refuse(key: &ObjectName, raw: &Value, message: &str, hands: &Hands) {
         hands.event(raw, "Warning", "FailedScheduling", message);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::stage::{bare, places, workload};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_waits_with_a_reason_until_there_is_room() {
+        let (server, _, _world) = bare(&["n1"]).await;
+        server.update("Node", None, "n1", |node| node["spec"]["unschedulable"] = json!(true)).unwrap();
+        server.create(workload("ReplicaSet", "web", 1, &json!({}))).unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let pod = server.list("Pod")[0].clone();
+        let (truth, reason, _) = conditions::get(&pod, "PodScheduled").unwrap();
+        assert_eq!((truth, reason), ("False", "Unschedulable"));
+        let before = server.revision();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(server.writes(before), vec![], "waiting writes nothing");
+        server.update("Node", None, "n1", |node| node["spec"]["unschedulable"] = json!(false)).unwrap();
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        assert_eq!(places(&server, "web"), ["n1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_higher_priority_gets_the_last_room() {
+        let (server, _, _world) = bare(&["n1"]).await;
+        server.update("Node", None, "n1", |node| node["spec"]["unschedulable"] = json!(true)).unwrap();
+        server.create(workload("ReplicaSet", "low", 4, &json!({}))).unwrap();
+        server.create(workload("ReplicaSet", "high", 3, &json!({"priority": 10}))).unwrap();
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        server.update("Node", None, "n1", |node| node["spec"]["unschedulable"] = json!(false)).unwrap();
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        assert_eq!(places(&server, "high"), ["n1"; 3]);
+        assert_eq!(places(&server, "low"), ["-", "-", "-", "n1"]);
+    }
+}

@@ -145,11 +145,11 @@ fn balanced(asked: Amounts, room: &Room) -> i64 {
 fn spread(pod: &Pod, rooms: &Rooms, list: &[&Room]) -> Vec<i64> {
     let own = &pod.spec.shape.topology_spread_constraints;
     let mut asked: Vec<(&str, i64, Vec<bool>)> = Vec::new();
-    if own.is_empty() {
-        if let Some(meant) = siblings(pod, rooms) {
-            asked.push((HOSTNAME, 3, meant.clone()));
-            asked.push((ZONE, 5, meant));
-        }
+    if own.is_empty()
+        && let Some(meant) = siblings(pod, rooms)
+    {
+        asked.push((HOSTNAME, 3, meant.clone()));
+        asked.push((ZONE, 5, meant));
     }
     for constraint in own.iter().filter(|constraint| constraint.when_unsatisfiable == "ScheduleAnyway") {
         asked.push((&constraint.topology_key, constraint.max_skew.into(), spread_over(pod, constraint, rooms).1));

@@ -5,6 +5,9 @@ mod daemons;
 mod deployments;
 mod replicas;
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Value, json};
 
 use super::entropy::Entropy;

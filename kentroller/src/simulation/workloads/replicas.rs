@@ -74,8 +74,7 @@ fn leaving_first<'a>(pods: &[(&'a ObjectName, &'a KnownPod)], seen: &Seen) -> Ve
 
 impl Actor for ReplicaSets {
     fn act(&mut self, seen: &Seen, news: &News, hands: &Hands) -> Option<Timestamp> {
-        let Some(sets) = seen.plain.get(&Kind::ReplicaSet) else { return None };
-        for (key, set) in sets {
+        for (key, set) in seen.plain(Kind::ReplicaSet) {
             let touched = news.touched.get(&Kind::ReplicaSet).is_some_and(|keys| keys.contains(key));
             if (touched || news.owners.contains(uid(set))) && !is_leaving(set) {
                 self.reconcile(key, set, seen, hands);

@@ -94,7 +94,12 @@ fn a_new_node_costs_what_the_catalogue_says() {
         ("a price that a NodeOverlay adjusts", |s| { overlay(s, json!({"priceAdjustment": "-10%"})); s.bought().price = Money::micros(153_000); total(s, 441_000); }, &[]),
         ("a price without its NodeOverlay", |s| overlay(s, json!({"priceAdjustment": "+0.01"})), &["price"]),
         ("an alternative of another price", |s| s.bought().alternatives[0].price = Money::micros(190_000), &["price"]),
-        ("an alternative that is too small", |s| s.bought().alternatives = vec![offering("m5.large", 96_000)], &["no-room"]),
+        ("a small alternative that holds the pods", |s| s.bought().alternatives = vec![offering("m5.large", 96_000)], &[]),
+        ("an alternative that is too small", |s| {
+            s.request("d1", "cpu", "1900m");
+            s.bought().requests.insert("cpu".into(), Quantity::whole(2));
+            s.bought().alternatives = vec![offering("m5.large", 96_000)];
+        }, &["no-room"]),
         ("an alternative that is not to be had", |s| s.bought().alternatives.push(offering("c5.2xlarge", 340_000)), &["not-available"]),
         ("an alternative named twice", |s| { let one = s.bought().alternatives[0].clone(); s.bought().alternatives.push(one); }, &["duplicate"]),
         ("the node itself as its alternative", |s| s.bought().alternatives.insert(0, offering("c5.xlarge", 170_000)), &["duplicate"]),
@@ -161,7 +166,7 @@ fn like_for_like(scene: &mut Scene) {
 }
 
 fn dearer(scene: &mut Scene) {
-    replace_by(scene, "g4dn.xlarge", 526_000);
+    replace_by(scene, "m5.4xlarge", 768_000);
 }
 
 fn require(scene: &mut Scene, requirement: serde_json::Value) {

@@ -17,10 +17,12 @@ pub(super) const NOW: &str = "2026-11-24T12:00:00Z";
 
 const CATALOG: &str = "\
 instance_type,region,vcpu,memory_mib,arch,max_pods,gpu_count,gpu_name,price_usd_hour,zone,capacity_type,available
+m5.small,r1,1,4096,amd64,11,0,,0.048,,,
 m5.large,r1,2,8192,amd64,29,0,,0.096,,,
 m5.large,r1,2,8192,amd64,29,0,,0.035,r1a,spot,
 m5.xlarge,r1,4,16384,amd64,58,0,,0.192,,,
 m5.2xlarge,r1,8,32768,amd64,58,0,,0.384,,,
+m5.4xlarge,r1,16,65536,amd64,234,0,,0.768,,,
 c5.xlarge,r1,4,8192,amd64,58,0,,0.17,,,
 c5.2xlarge,r1,8,16384,amd64,58,0,,0.34,,,false
 m6g.xlarge,r1,4,16384,arm64,58,0,,0.154,,,
@@ -118,6 +120,78 @@ impl Scene {
                 reason: String::new(),
             },
         ];
+        scene
+    }
+
+    /// More of everything that a plan can trip over; the plan holds.
+    ///
+    /// On node `a` a pod for each rule, all of which move to `b` but for `a8`, which takes the room on `n` that `n1` leaves
+    /// for `c`. Node `e` is tainted, `f` cordoned, `g` full and not Karpenter's, `h` protected, `i` of a static pool; `j` runs a
+    /// bare pod and `k` one that a budget guards.
+    pub(super) fn rich() -> Self {
+        let mut scene = Self::new();
+        let small = json!({"cpu": "1930m", "memory": "6903Mi", "pods": "29"});
+        for (name, of, zone) in [
+            ("e", "m5.xlarge", "r1b"), ("f", "m5.xlarge", "r1a"), ("g", "m5.large", "r1a"), ("h", "m5.large", "r1b"),
+            ("i", "m5.large", "r1a"), ("j", "m5.large", "r1a"), ("k", "m5.large", "r1a"), ("n", "m5.large", "r1a"),
+        ] {
+            scene.add_node(name, of, zone, small.clone());
+        }
+        let taint = json!([{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]);
+        scene.node("e").spec.taints = read(taint.clone());
+        scene.node("f").spec.unschedulable = true;
+        Arc::make_mut(&mut scene.node("g").metadata.labels).retain(|key, _| !key.starts_with("karpenter"));
+        scene.snapshot.node_claims.retain(|claim| claim.status.node_name != "g");
+        scene.node("h").metadata.annotations = labels(&[("karpenter.sh/do-not-disrupt", "true")]);
+        let mut fixed = scene.pool().clone();
+        fixed.metadata.name = "fixed".to_owned();
+        fixed.spec.replicas = Some(1);
+        scene.snapshot.node_pools.push(fixed);
+        scene.label_node("i", "karpenter.sh/nodepool", "fixed");
+        for (name, node, cpu) in [
+            ("a2", "a", "50m"), ("a3", "a", "50m"), ("a4", "a", "50m"), ("a5", "a", "50m"), ("a6", "a", "50m"), ("a7", "a", "50m"),
+            ("a8", "a", "1000m"), ("g1", "g", "1700m"), ("h1", "h", "100m"), ("i1", "i", "100m"), ("j1", "j", "1420m"),
+            ("k1", "k", "100m"), ("n1", "n", "1500m"), ("db1", "c", "50m"), ("cache1", "b", "50m"), ("s1", "c", "50m"),
+            ("s2", "c", "50m"), ("done1", "a", "50m"), ("gated1", "", "50m"),
+        ] {
+            scene.add_pod(name, node, "ReplicaSet", json!({
+                "containers": [{"name": "main", "resources": {"requests": {"cpu": cpu, "memory": "64Mi"}}}]}));
+        }
+        scene.pod("done1").status.phase = "Succeeded".to_owned();
+        scene.shape("gated1").gates = 1;
+        scene.pod("j1").metadata.owner_references.clear();
+        scene.label_pod("k1", "app", "guarded");
+        scene.guard("guarded", "default", 0);
+        scene.snapshot.pdbs[0].spec.selector = Some(read(json!({"matchLabels": {"app": "guarded"}})));
+        let term = |app: &str, key: &str| {
+            json!({"requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": key, "labelSelector": {"matchLabels": {"app": app}}}]})
+        };
+        patch(&mut scene.pod("a2").spec, json!({"affinity": {"podAntiAffinity": term("db", "kubernetes.io/hostname")}}));
+        patch(&mut scene.pod("a3").spec, json!({"affinity": {"podAffinity": term("cache", "topology.kubernetes.io/zone")}}));
+        for pod in ["a4", "s1", "s2"] {
+            scene.label_pod(pod, "app", "spread");
+            patch(&mut scene.pod(pod).spec, json!({"topologySpreadConstraints": [{"maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule",
+                "topologyKey": "topology.kubernetes.io/zone", "labelSelector": {"matchLabels": {"app": "spread"}}}]}));
+        }
+        scene.mount("a5", "a5", "r1a");
+        patch(&mut scene.pod("a6").spec, json!({"nodeSelector": {"topology.kubernetes.io/zone": "r1a"}}));
+        for pod in ["a7", "c1"] {
+            scene.shape(pod).containers[0].ports.push(read(json!({"hostPort": 80})));
+        }
+        scene.pool().spec.template.spec.taints = read(taint.clone());
+        scene.bought().taints = read(taint);
+        patch(&mut scene.pod("d1").spec, json!({"tolerations": [{"key": "dedicated", "operator": "Exists"}]}));
+        let moves = &mut scene.wave(1).moves;
+        moves.extend(["a2", "a3", "a4", "a5", "a6", "a7"].map(|pod| step(pod, "a", "b")));
+        moves.push(step("n1", "n", "c"));
+        moves.push(step("a8", "a", "n"));
+        let more = Money::micros(960_000);
+        scene.plan.cost_before += more;
+        scene.plan.cost_after += more;
+        for wave in &mut scene.plan.waves {
+            wave.hourly_after += more;
+        }
         scene
     }
 

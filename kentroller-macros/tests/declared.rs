@@ -1,0 +1,171 @@
+//! What comes out of the annotations, as the runtime reads it.
+
+use garde::Validate;
+use kentroller_runtime::{
+    Change, Condition, Conditions, Controller, Cut, Failure, Kind, Meta, ObjectKey, Outcome, Reconcile, Verb, World,
+    controller, resource,
+};
+
+#[path = "ui/settings.rs"]
+mod settings;
+
+#[resource(
+    group = "example.com",
+    version = "v1",
+    kind = "Lamp",
+    status = LampStatus,
+    conditions = LampCondition,
+    column("Colour", string, ".spec.colour")
+)]
+/// A lamp.
+#[derive(Default)]
+pub struct LampSpec {
+    /// The colour of its light.
+    #[garde(length(chars, min = 1, max = 10))]
+    pub colour: String,
+    /// Where it hangs.
+    pub places: Vec<Place>,
+    /// Where it must hang.
+    #[required]
+    pub needed: Vec<Place>,
+}
+
+#[resource(part)]
+/// Where a lamp hangs.
+#[rule("!(has(self.room) && has(self.garden))", message = "in a room or in a garden")]
+pub struct Place {
+    /// A room.
+    #[garde(length(chars, min = 2))]
+    pub room: Option<String>,
+    /// A garden.
+    pub garden: bool,
+}
+
+#[resource(status)]
+/// What became of a lamp.
+pub struct LampStatus {
+    /// What it is and is not, for machines.
+    pub conditions: Vec<Condition>,
+    /// The generation that this status judges.
+    pub observed_generation: Option<i64>,
+}
+
+#[derive(Clone, Copy, Conditions)]
+pub enum LampCondition {
+    /// It gives light.
+    Lit,
+}
+
+#[resource(group = "example.com", version = "v1", kind = "Socket", namespaced)]
+/// A socket, which has no status.
+pub struct SocketSpec {
+    /// How many lamps it feeds.
+    #[garde(range(min = 0, max = 4))]
+    pub lamps: i32,
+}
+
+#[resource(foreign, group = "", version = "v1", kind = "Pod", plural = "pods", namespaced, index = Pod::node)]
+pub struct Pod {
+    pub metadata: Meta,
+    pub node_name: Option<String>,
+}
+
+impl Pod {
+    fn node(&self) -> Option<&str> {
+        self.node_name.as_deref()
+    }
+}
+
+/// Lights lamps. And more.
+#[controller(
+    feature = "light",
+    owns(Socket: create + delete),
+    watches(Pod => every_lamp),
+    writes(Pod: evict),
+    events(LampLit = "A lamp was lit.", warning(LampBroken = "A lamp is broken."))
+)]
+impl Reconcile for StreetLamps {
+    type Of = Lamp;
+
+    fn reconcile(lamp: &Lamp, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Ok(world.outcome(lamp))
+    }
+}
+
+fn every_lamp(_: &Change<'_, Pod>, cut: &Cut) -> Vec<ObjectKey> {
+    cut.shelf::<Lamp>().into_iter().flat_map(|shelf| shelf.all()).map(Kind::key).collect()
+}
+
+/// Counts sockets.
+#[controller(finalizes)]
+impl Reconcile for Sockets {
+    type Of = Socket;
+
+    fn reconcile(socket: &Socket, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Ok(world.outcome(socket))
+    }
+}
+
+fn access<C: Controller>() -> Vec<(&'static str, Vec<Verb>)> {
+    C::declaration().access.into_iter().map(|access| (access.kind.info.kind, access.verbs)).collect()
+}
+
+#[test]
+fn a_controller_has_the_access_that_it_declared_and_no_other() {
+    use Verb::{Create, Delete, Evict, Patch, Read, Status};
+    assert_eq!(
+        access::<StreetLamps>(),
+        [("Lamp", vec![Read, Status]), ("Socket", vec![Read, Create, Delete]), ("Pod", vec![Read, Evict])]
+    );
+    assert_eq!(access::<Sockets>(), [("Socket", vec![Read, Patch])]);
+}
+
+#[test]
+fn a_declaration_says_name_meaning_wake_ups_and_events() {
+    let declaration = StreetLamps::declaration();
+    assert_eq!((declaration.name, declaration.doc), ("street-lamps", "Lights lamps."));
+    assert_eq!(declaration.feature, Some("light"));
+    let woken_by: Vec<_> = declaration.wakes.iter().map(|wake| wake.kind.info.kind).collect();
+    assert_eq!(woken_by, ["Socket", "Pod"]);
+    let events: Vec<_> = declaration.events.iter().map(|event| (event.reason, event.warning)).collect();
+    assert_eq!(events, [("LampLit", false), ("LampBroken", true)]);
+    assert_eq!(LampBroken.info.doc, "A lamp is broken.");
+}
+
+#[test]
+fn the_crd_and_the_process_know_the_same_rules() {
+    let crd = (Lamp::INFO.crd.expect("it is ours"))();
+    let crd = serde_json::to_value(crd).expect("it is JSON");
+    let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    assert_eq!(spec["required"], serde_json::json!(["colour", "needed"]));
+    assert_eq!(spec["properties"]["colour"]["maxLength"], 10);
+    let place = &spec["properties"]["places"]["items"];
+    assert_eq!(place["properties"]["room"]["minLength"], 2);
+    assert_eq!(place["x-kubernetes-validations"][0]["message"], "in a room or in a garden");
+    let conditions =
+        &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]["conditions"];
+    assert_eq!(conditions["x-kubernetes-list-map-keys"], serde_json::json!(["type"]));
+
+    let wrong = LampSpec {
+        colour: "much too colourful".to_owned(),
+        places: vec![Place { room: Some("x".to_owned()), garden: false }],
+        needed: Vec::new(),
+    };
+    let report = wrong.validate().expect_err("two rules are broken").to_string();
+    assert!(report.contains("colour: ") && report.contains("places[0].room: "), "{report}");
+}
+
+#[test]
+fn absent_fields_stay_absent_and_a_required_list_does_not() {
+    let lamp = Lamp::new("hall", LampSpec { colour: "red".to_owned(), ..LampSpec::default() });
+    let spec = serde_json::to_value(&lamp).expect("it is JSON")["spec"].clone();
+    assert_eq!(spec, serde_json::json!({"colour": "red", "needed": []}));
+    let without: Result<LampSpec, _> = serde_json::from_value(serde_json::json!({"colour": "red"}));
+    assert!(without.expect_err("a list is missing").to_string().contains("needed"));
+}
+
+#[test]
+fn a_projection_is_found_under_its_index() {
+    let pod = Pod { metadata: Meta::default(), node_name: Some("a".to_owned()) };
+    assert_eq!((pod.index_key(), Pod::INFO.ours()), (Some("a"), false));
+}

@@ -1,0 +1,216 @@
+//! `kentroller plan`: what a cluster costs, what it could cost, and how to get there. Reads only.
+mod ask;
+mod dump;
+mod items;
+mod live;
+
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::{Args, ValueEnum};
+use kentroller_planner::{Budget, Catalog, Options, Plan, Steps};
+
+use crate::report::{self, Report};
+
+/// What is not a plan, by exit code.
+#[derive(Debug)]
+enum Trouble {
+    /// 2: asked for something that cannot be asked for.
+    Usage(String),
+    /// 3: input that cannot be read or contradicts itself.
+    Input(String),
+    /// 4: the cluster cannot be reached, or does not allow it.
+    Cluster(String),
+}
+
+/// Arguments of `kentroller plan`.
+#[derive(Args, Debug)]
+pub(super) struct PlanArguments {
+    /// What `kubectl get nodes,pods,nodepools.karpenter.sh,nodeclaims.karpenter.sh,pdb,daemonsets -A -o json` printed (`-`: standard input). Without: the current cluster, read only.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    files: Vec<String>,
+    /// Prices as CSV: instance_type, vcpu, memory_mib, arch, max_pods, on_demand_usd_hour, and more. Default: the embedded EC2 list prices.
+    #[arg(long, value_name = "FILE")]
+    catalog: Option<PathBuf>,
+    #[command(flatten)]
+    ask: ask::Ask,
+    /// The wall time that reading, planning and printing may take.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = ask::duration, conflicts_with = "steps")]
+    time_limit: Duration,
+    /// Search so many steps instead of a time: the same input, seed and steps give the same bytes.
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Tells all about a node: why it stays, or where its pods go.
+    #[arg(long, value_name = "NODE")]
+    explain: Vec<String>,
+    /// How the plan is printed.
+    #[arg(short = 'o', long, value_enum, default_value = "table")]
+    output: Output,
+    /// Also writes the report as one HTML file.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Wide,
+    Json,
+    Yaml,
+    Html,
+    /// A RebalancePlan that can be applied; it waits for `execute: true`.
+    Rebalanceplan,
+}
+
+/// A budget of wall time.
+struct Clock {
+    until: Instant,
+    from: Instant,
+}
+
+impl Budget for Clock {
+    fn used(&mut self, _: u64) -> u32 {
+        let whole = self.until.saturating_duration_since(self.from).as_micros().max(1);
+        let gone = self.from.elapsed().as_micros();
+        u32::try_from(gone.saturating_mul(1000) / whole).unwrap_or(u32::MAX)
+    }
+}
+
+impl PlanArguments {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        match self.run(Instant::now()) {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(trouble) => {
+                let (code, message) = match trouble {
+                    Trouble::Usage(message) => (2, message),
+                    Trouble::Input(message) => (3, message),
+                    Trouble::Cluster(message) => (4, message),
+                };
+                eprintln!("kentroller: {message}");
+                Ok(ExitCode::from(code))
+            }
+        }
+    }
+
+    fn run(self, started: Instant) -> Result<(), Trouble> {
+        let options = self.ask.options().map_err(Trouble::Usage)?;
+        self.tell("reading");
+        let catalog = self.prices()?;
+        let dump = self.read()?;
+        let read = started.elapsed();
+        self.tell(&format!("planning for {} nodes and {} pods", dump.snapshot.nodes.len(), dump.snapshot.pods.len()));
+        let plan = self.search(started, &dump, &catalog, &options)?;
+        let planned = started.elapsed().saturating_sub(read);
+        if let Err(violations) = kentroller_planner::check::check(&dump.snapshot, &catalog, &options, &plan) {
+            let first: Vec<String> = violations.iter().take(5).map(|violation| format!("  {violation}")).collect();
+            return Err(Trouble::Input(format!(
+                "the plan that was found breaks {} rules and is withheld; please report this:\n{}",
+                violations.len(),
+                first.join("\n")
+            )));
+        }
+        let timing = match self.steps {
+            // The same bytes each time: no clock is in the report.
+            Some(_) => report::Timing { steps: plan.steps, ..report::Timing::default() },
+            None => report::Timing {
+                read_millis: u64::try_from(read.as_millis()).unwrap_or(u64::MAX),
+                plan_millis: u64::try_from(planned.as_millis()).unwrap_or(u64::MAX),
+                steps: plan.steps,
+                peak_rss_bytes: peak_memory(),
+            },
+        };
+        let report = Report::of(&plan, &dump.snapshot, &catalog, dump.digest.clone(), dump.warnings.clone(), timing);
+        self.print(&report, &plan, &dump)
+    }
+
+    fn tell(&self, what: &str) {
+        if std::io::stderr().is_terminal() {
+            eprintln!("kentroller: {what} …");
+        }
+    }
+
+    fn prices(&self) -> Result<Catalog, Trouble> {
+        let catalog = match &self.catalog {
+            None => Catalog::embedded(),
+            Some(file) => {
+                let name = file.display().to_string();
+                let text = std::fs::read_to_string(file).map_err(|error| Trouble::Input(format!("{name}: {error}")))?;
+                Catalog::from_csv(&text, &name, "").map_err(|error| Trouble::Input(format!("{name}: {error}")))?
+            }
+        };
+        Ok(self.ask.discount().map_or_else(|| catalog.clone(), |off| catalog.clone().with_discount(off)))
+    }
+
+    fn read(&self) -> Result<dump::Dump, Trouble> {
+        let mut dump = dump::Dump::default();
+        if self.files.is_empty() {
+            live::read(&mut dump).map_err(Trouble::Cluster)?;
+        }
+        for file in &self.files {
+            dump.read(file).map_err(Trouble::Input)?;
+        }
+        dump.finish().map_err(Trouble::Input)
+    }
+
+    fn search(&self, started: Instant, dump: &dump::Dump, catalog: &Catalog, options: &Options) -> Result<Plan, Trouble> {
+        let found = match self.steps {
+            Some(steps) => kentroller_planner::plan(&dump.snapshot, catalog, options, &mut Steps(steps)),
+            None => {
+                // Judging and printing take their share too, about as the cluster is large.
+                let objects = u32::try_from(dump.snapshot.pods.len() + dump.snapshot.nodes.len()).unwrap_or(u32::MAX);
+                let after = Duration::from_micros(20).saturating_mul(objects).min(self.time_limit / 4);
+                let mut clock = Clock { until: started + self.time_limit.saturating_sub(after), from: Instant::now() };
+                kentroller_planner::plan(&dump.snapshot, catalog, options, &mut clock)
+            }
+        };
+        found.map_err(|error| Trouble::Input(error.to_string()))
+    }
+
+    fn print(&self, report: &Report, plan: &Plan, dump: &dump::Dump) -> Result<(), Trouble> {
+        let text = if self.explain.is_empty() {
+            match self.output {
+                Output::Table => report::table::table(report, false),
+                Output::Wide => report::table::table(report, true),
+                Output::Json => report.json(),
+                Output::Yaml => report.yaml().map_err(Trouble::Input)?,
+                Output::Html => report::html::page(report),
+                Output::Rebalanceplan => rebalance_plan(plan, dump)?,
+            }
+        } else {
+            self.explain.iter().map(|node| report::explain::explain(report, node)).collect::<Vec<_>>().join("\n")
+        };
+        if let Some(file) = &self.report {
+            std::fs::write(file, report::html::page(report))
+                .map_err(|error| Trouble::Input(format!("{}: {error}", file.display())))?;
+        }
+        let mut out = std::io::stdout().lock();
+        // A reader that has seen enough (`| head`) is no mistake.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        Ok(())
+    }
+}
+
+/// The plan as an object that can be applied: it does nothing until somebody sets `execute`.
+fn rebalance_plan(plan: &Plan, dump: &dump::Dump) -> Result<String, Trouble> {
+    let name = format!("plan-{}", dump.digest);
+    let spec = crate::backend::to_spec(plan, &dump.snapshot, &name).map_err(Trouble::Input)?;
+    let object = serde_json::json!({
+        "apiVersion": "autoscaling.cast.ai/v1alpha",
+        "kind": "RebalancePlan",
+        "metadata": {"name": name},
+        "spec": spec,
+    });
+    serde_saphyr::to_string(&object).map_err(|error| Trouble::Input(error.to_string()))
+}
+
+/// The most memory that the process has held, as Linux tells it; 0 elsewhere.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|text| text.trim().strip_suffix("kB")).and_then(|text| text.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+}

@@ -1,0 +1,157 @@
+//! Cuts a stream of JSON into the objects of its lists without holding more than one of them.
+
+/// The state of the cut, kept from one piece of input to the next.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    /// The object that is being gathered: an item of a list, or the whole document while no list has begun.
+    gathered: Vec<u8>,
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    /// Inside the array of a top-level field `items`.
+    in_items: bool,
+    had_items: bool,
+    /// The last string at depth one, to know the key before a bracket.
+    key: Vec<u8>,
+    in_key: bool,
+    count: usize,
+}
+
+/// One object larger than this is no Kubernetes object.
+const LARGEST: usize = 64 << 20;
+
+impl Items {
+    /// Objects found so far.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Takes a piece of input; `found` gets each object with its number.
+    ///
+    /// # Errors
+    /// What `found` says, or text that is no JSON.
+    pub(super) fn feed(&mut self, piece: &[u8], found: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>) -> Result<(), String> {
+        for byte in piece {
+            let byte = *byte;
+            let gathers = self.depth >= if self.in_items { 3 } else { 1 };
+            if gathers {
+                self.gathered.push(byte);
+                if self.gathered.len() > LARGEST {
+                    return Err(format!("item {} is larger than 64 MiB: this is no dump of Kubernetes objects", self.count + 1));
+                }
+            }
+            if self.in_string {
+                if self.escaped {
+                    self.escaped = false;
+                } else if byte == b'\\' {
+                    self.escaped = true;
+                } else if byte == b'"' {
+                    self.in_string = false;
+                    self.in_key = false;
+                }
+                if self.in_string && self.in_key {
+                    self.key.push(byte);
+                }
+                continue;
+            }
+            match byte {
+                b'"' => {
+                    if self.depth == 0 {
+                        return Err("is no JSON object".to_owned());
+                    }
+                    self.in_string = true;
+                    if self.depth == 1 {
+                        self.key.clear();
+                        self.in_key = true;
+                    }
+                }
+                b'{' => {
+                    if !gathers {
+                        self.gathered.clear();
+                        self.gathered.push(byte);
+                    }
+                    self.depth += 1;
+                }
+                b'[' => {
+                    if self.depth == 1 && self.key == b"items" {
+                        self.in_items = true;
+                        self.had_items = true;
+                        self.gathered.clear();
+                    }
+                    self.depth += 1;
+                }
+                b'}' | b']' => {
+                    if self.depth == 0 {
+                        return Err(format!("has one `{}` too many", char::from(byte)));
+                    }
+                    self.depth -= 1;
+                    if self.in_items && self.depth == 2 && byte == b'}' {
+                        self.count += 1;
+                        found(self.count, &self.gathered)?;
+                        self.gathered.clear();
+                    } else if self.in_items && self.depth == 1 {
+                        self.in_items = false;
+                        self.gathered.clear();
+                    } else if self.depth == 0 {
+                        if !std::mem::take(&mut self.had_items) {
+                            self.count += 1;
+                            found(self.count, &self.gathered)?;
+                        }
+                        self.gathered.clear();
+                        self.key.clear();
+                    }
+                }
+                _ if self.depth == 0 && !byte.is_ascii_whitespace() => {
+                    return Err(format!("has `{}` after its objects: this is no JSON of Kubernetes objects", char::from(byte)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The input has ended.
+    ///
+    /// # Errors
+    /// It ended inside an object.
+    pub(super) fn end(&self) -> Result<(), String> {
+        if self.depth > 0 || self.in_string {
+            return Err(format!("ends in the middle of item {}", self.count + 1));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str, piece: usize) -> Result<Vec<String>, String> {
+        let mut items = Items::default();
+        let mut all = Vec::new();
+        for piece in text.as_bytes().chunks(piece) {
+            items.feed(piece, &mut |_, item| {
+                all.push(String::from_utf8_lossy(item).into_owned());
+                Ok(())
+            })?;
+        }
+        items.end().map(|()| all)
+    }
+
+    #[test]
+    fn objects_are_cut_out_whatever_the_pieces() {
+        for (text, expected) in [
+            (r#"{"items":[{"a":1},{"b":"}]\"{"}],"kind":"List"}"#, vec![r#"{"a":1}"#, r#"{"b":"}]\"{"}"#]),
+            (r#"{"kind":"List","items":[]}"#, vec![]),
+            (r#"{"kind":"Pod","spec":{"items":[{"x":1}]}}"#, vec![r#"{"kind":"Pod","spec":{"items":[{"x":1}]}}"#]),
+            ("{\"items\": [ {\"a\": [ {} ] } ] }\n{\"kind\":\"Node\"}", vec!["{\"a\": [ {} ] }", "{\"kind\":\"Node\"}"]),
+        ] {
+            for piece in [1, 2, 3, 7, 1000] {
+                assert_eq!(cut(text, piece).expect(text), expected, "{text} by {piece}");
+            }
+        }
+        for wrong in ["{", "}", "{}x", "\"a\"", r#"{"items":[{"a":1}"#] {
+            assert!(cut(wrong, 2).is_err(), "{wrong}");
+        }
+    }
+}

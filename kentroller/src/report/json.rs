@@ -1,0 +1,313 @@
+//! The report: a public interface, whose fields scripts depend on. Money and percentages are decimal texts.
+use kentroller_planner::{Catalog, Money, Percent, Plan, Snapshot, manifest::Resources};
+use serde::Serialize;
+
+/// What a plan says, in the words and units of the public report.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub schema_version: u32,
+    pub snapshot: SnapshotPart,
+    pub catalog: CatalogPart,
+    pub cost: Cost,
+    pub moves: Moves,
+    pub waves: Vec<Wave>,
+    pub kept: Vec<Kept>,
+    pub curve: Vec<Point>,
+    pub advice: Vec<Advice>,
+    pub timing: Timing,
+    /// Why there is no wave; not part of the JSON.
+    #[serde(skip)]
+    pub nothing: Option<String>,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotPart {
+    pub nodes: usize,
+    pub pods: usize,
+    pub daemon_pods: usize,
+    pub digest: String,
+    pub warnings: Vec<String>,
+}
+
+/// Whose prices count.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CatalogPart {
+    pub source: String,
+    pub as_of: String,
+    pub region: String,
+    pub types: usize,
+}
+
+/// What is paid, what could be, and what no plan can beat.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    pub currency: &'static str,
+    pub before: Amount,
+    pub after: Amount,
+    pub lower_bound: Option<Bound>,
+    /// How far the cost after the plan is above the bound, in percent of the bound.
+    pub gap_percent: Option<String>,
+    /// Relative to the whole cluster.
+    pub savings_percent: String,
+    /// What running old and new nodes side by side costs once.
+    pub transition: String,
+    /// Hours until the saving has paid for that; absent without a saving.
+    pub payback_hours: Option<String>,
+}
+
+/// An amount an hour and a month.
+#[derive(Clone, Debug, Serialize)]
+pub struct Amount {
+    pub hourly: String,
+    pub monthly: String,
+}
+
+/// The lower bound and how it was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bound {
+    pub hourly: String,
+    pub method: String,
+}
+
+/// Pods that move.
+#[derive(Clone, Debug, Serialize)]
+pub struct Moves {
+    pub pods: usize,
+    /// Of all pods but those of DaemonSets.
+    pub percent: String,
+}
+
+/// One step.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Wave {
+    pub index: usize,
+    pub add: Vec<NewNode>,
+    pub remove: Vec<String>,
+    pub moves: Vec<Move>,
+    pub hourly_after: String,
+    pub reason: String,
+}
+
+/// A node to buy.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewNode {
+    pub name: String,
+    pub node_pool: String,
+    pub instance_type: String,
+    pub zone: String,
+    pub capacity_type: String,
+    pub price_hourly: String,
+    pub alternatives: Vec<Offering>,
+    /// What its pods ask for; not part of the JSON.
+    #[serde(skip)]
+    pub requests: Resources,
+}
+
+/// Another way to buy it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offering {
+    pub instance_type: String,
+    pub zone: String,
+    pub capacity_type: String,
+    pub price_hourly: String,
+}
+
+/// A pod's way.
+#[derive(Clone, Debug, Serialize)]
+pub struct Move {
+    pub pod: String,
+    pub from: String,
+    pub to: String,
+}
+
+/// A node that stays.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    pub node: String,
+    pub reason: String,
+    pub detail: String,
+    pub blockers: Vec<Blocker>,
+    pub would_save_hourly: String,
+}
+
+/// A pod that holds its node.
+#[derive(Clone, Debug, Serialize)]
+pub struct Blocker {
+    pub pod: String,
+    pub rule: String,
+}
+
+/// The best plan within a share of moved pods.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Point {
+    pub moved_percent: String,
+    pub hourly: String,
+    pub waves: usize,
+}
+
+/// A change of settings that would save more.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Advice {
+    pub text: String,
+    pub saves_hourly: String,
+}
+
+/// How long it took; zeros when the search was counted in steps, so that reports can be compared.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timing {
+    pub read_millis: u64,
+    pub plan_millis: u64,
+    pub steps: u64,
+    pub peak_rss_bytes: u64,
+}
+
+impl Report {
+    /// The report of a plan.
+    pub fn of(plan: &Plan, snapshot: &Snapshot, catalog: &Catalog, digest: String, warnings: Vec<String>, timing: Timing) -> Self {
+        let amount = |money: Money| Amount { hourly: money.hourly(), monthly: money.monthly() };
+        let saved = plan.cost_before - plan.cost_after;
+        let told = plan.warnings.iter().map(|warning| match warning.object.as_str() {
+            "" => warning.message.clone(),
+            object => format!("{object}: {}", warning.message),
+        });
+        let payback = (saved > Money::ZERO).then(|| {
+            // Both are amounts of dollars, one of them an hour: the share in percent, over a hundred, is hours.
+            let hours = plan.transition.percent_of(saved).parts() / 10_000;
+            format!("{}.{:02}", hours / 100, hours % 100)
+        });
+        Self {
+            schema_version: 1,
+            snapshot: SnapshotPart {
+                nodes: snapshot.nodes.len(),
+                pods: plan.workload_pods,
+                daemon_pods: plan.daemon_pods,
+                digest,
+                warnings: warnings.into_iter().chain(told).collect(),
+            },
+            catalog: CatalogPart {
+                source: catalog.source.clone(),
+                as_of: catalog.as_of.clone(),
+                region: plan.region.clone(),
+                types: catalog.types(&plan.region).count(),
+            },
+            cost: Cost {
+                currency: "USD",
+                before: amount(plan.cost_before),
+                after: amount(plan.cost_after),
+                lower_bound: plan
+                    .lower_bound
+                    .as_ref()
+                    .map(|bound| Bound { hourly: bound.hourly.hourly(), method: bound.method.to_owned() }),
+                gap_percent: plan
+                    .lower_bound
+                    .as_ref()
+                    .map(|bound| (plan.cost_after - bound.hourly).percent_of(bound.hourly).to_string()),
+                savings_percent: saved.percent_of(plan.cost_before).to_string(),
+                transition: plan.transition.hourly(),
+                payback_hours: payback,
+            },
+            moves: Moves { pods: plan.moves(), percent: share(plan.moves(), plan.workload_pods).to_string() },
+            waves: plan.waves.iter().enumerate().map(|(index, wave)| Wave::of(index + 1, wave)).collect(),
+            kept: plan.kept.iter().map(Kept::of).collect(),
+            curve: plan
+                .curve
+                .iter()
+                .map(|point| Point { moved_percent: point.moved.to_string(), hourly: point.hourly.hourly(), waves: point.waves })
+                .collect(),
+            advice: plan
+                .advice
+                .iter()
+                .map(|advice| Advice { text: advice.text.clone(), saves_hourly: advice.saves.hourly() })
+                .collect(),
+            timing,
+            nothing: plan.nothing.map(|nothing| nothing.word().to_owned()),
+        }
+    }
+
+    /// The report as JSON, with a line end.
+    pub fn json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("a report is plain texts and numbers");
+        text.push('\n');
+        text
+    }
+
+    /// The report as YAML.
+    ///
+    /// # Errors
+    /// None that is known: the writer's own.
+    pub fn yaml(&self) -> Result<String, String> {
+        serde_saphyr::to_string(self).map_err(|error| error.to_string())
+    }
+}
+
+fn share(part: usize, whole: usize) -> Percent {
+    let micros = |count: usize| Money::micros(i64::try_from(count).unwrap_or(i64::MAX));
+    micros(part).percent_of(micros(whole))
+}
+
+impl Wave {
+    fn of(index: usize, wave: &kentroller_planner::Wave) -> Self {
+        Self {
+            index,
+            add: wave
+                .add
+                .iter()
+                .map(|node| NewNode {
+                    name: node.name.clone(),
+                    node_pool: node.node_pool.clone(),
+                    instance_type: node.instance_type.clone(),
+                    zone: node.zone.clone(),
+                    capacity_type: node.capacity_type.as_str().to_owned(),
+                    price_hourly: node.price.hourly(),
+                    alternatives: node
+                        .alternatives
+                        .iter()
+                        .map(|other| Offering {
+                            instance_type: other.instance_type.clone(),
+                            zone: other.zone.clone(),
+                            capacity_type: other.capacity_type.as_str().to_owned(),
+                            price_hourly: other.price.hourly(),
+                        })
+                        .collect(),
+                    requests: node.requests.clone(),
+                })
+                .collect(),
+            remove: wave.remove.clone(),
+            moves: wave
+                .moves
+                .iter()
+                .map(|step| Move { pod: step.pod.to_string(), from: step.from.clone(), to: step.to.clone() })
+                .collect(),
+            hourly_after: wave.hourly_after.hourly(),
+            reason: wave.reason.clone(),
+        }
+    }
+}
+
+impl Kept {
+    fn of(kept: &kentroller_planner::Kept) -> Self {
+        Self {
+            node: kept.node.clone(),
+            reason: kept.reason.word().to_owned(),
+            detail: kept.detail.clone(),
+            blockers: kept
+                .blockers
+                .iter()
+                .map(|blocker| Blocker { pod: blocker.pod.to_string(), rule: blocker.rule.word().to_owned() })
+                .collect(),
+            would_save_hourly: kept.would_save.hourly(),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The report for a terminal.
+use std::{collections::BTreeMap, fmt::Write};
+
+use comfy_table::{Table, presets};
+
+use super::Report;
+
+/// Waves shown without `wide`.
+const SHOWN: usize = 12;
+
+/// The report as text; `wide` shows every wave and every node that stays.
+pub fn table(report: &Report, wide: bool) -> String {
+    let mut out = String::new();
+    let cost = &report.cost;
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    line(format!(
+        "{} nodes, {} pods (and {} of DaemonSets); prices: {}, {}, region {}",
+        report.snapshot.nodes,
+        report.snapshot.pods,
+        report.snapshot.daemon_pods,
+        report.catalog.source,
+        if report.catalog.as_of.is_empty() { "undated" } else { &report.catalog.as_of },
+        report.catalog.region
+    ));
+    line(String::new());
+    line(format!("now         {:>12} USD/h   {:>14} USD/month", cost.before.hourly, cost.before.monthly));
+    line(format!(
+        "after       {:>12} USD/h   {:>14} USD/month   {} % less",
+        cost.after.hourly, cost.after.monthly, cost.savings_percent
+    ));
+    if let (Some(bound), Some(gap)) = (&cost.lower_bound, &cost.gap_percent) {
+        line(format!("no plan is below {:>7} USD/h: this one is within {gap} % of the best possible", bound.hourly));
+    }
+    match &report.nothing {
+        Some(word) => line(format!("\nNothing to do: {word}.")),
+        None => {
+            let removed: usize = report.waves.iter().map(|wave| wave.remove.len()).sum();
+            let added: usize = report.waves.iter().map(|wave| wave.add.len()).sum();
+            line(format!(
+                "\n{removed} nodes go, {added} come, {} pods move ({} %), in {} waves; the overlap costs {} USD once{}",
+                report.moves.pods,
+                report.moves.percent,
+                report.waves.len(),
+                cost.transition,
+                cost.payback_hours.as_ref().map_or(String::new(), |hours| format!(", paid back in {hours} h"))
+            ));
+        }
+    }
+    if !report.waves.is_empty() {
+        out.push('\n');
+        out.push_str(&waves(report, wide));
+    }
+    if !report.curve.is_empty() {
+        let mut points = plain(&["pods moved", "USD/h", "waves"]);
+        for point in &report.curve {
+            points.add_row([format!("<= {} %", point.moved_percent), point.hourly.clone(), point.waves.to_string()]);
+        }
+        let _ = write!(out, "\n{points}\n");
+    }
+    out.push('\n');
+    out.push_str(&kept(report, wide));
+    for advice in &report.advice {
+        let _ = writeln!(out, "advice: {} (saves {} USD/h)", advice.text, advice.saves_hourly);
+    }
+    let shown = if wide { usize::MAX } else { 8 };
+    for warning in report.snapshot.warnings.iter().take(shown) {
+        let _ = writeln!(out, "warning: {warning}");
+    }
+    let hidden = report.snapshot.warnings.len().saturating_sub(shown);
+    if hidden > 0 {
+        let _ = writeln!(out, "and {hidden} more warnings (-o wide)");
+    }
+    out
+}
+
+fn plain(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(head);
+    table
+}
+
+fn waves(report: &Report, wide: bool) -> String {
+    let mut table = plain(&["wave", "goes", "comes", "pods", "USD/h after"]);
+    let shown = if wide { report.waves.len() } else { SHOWN };
+    for wave in report.waves.iter().take(shown) {
+        let mut types: BTreeMap<&str, usize> = BTreeMap::new();
+        for node in &wave.add {
+            *types.entry(&node.instance_type).or_default() += 1;
+        }
+        let comes: Vec<String> = types.iter().map(|(name, count)| format!("{count} x {name}")).collect();
+        let goes = match wave.remove.as_slice() {
+            names if wide || names.len() <= 2 => names.join(" "),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+            [] => String::new(),
+        };
+        table.add_row([wave.index.to_string(), goes, comes.join(", "), wave.moves.len().to_string(), wave.hourly_after.clone()]);
+    }
+    let mut text = format!("{table}\n");
+    if report.waves.len() > shown {
+        let _ = writeln!(text, "and {} more waves (-o wide)", report.waves.len() - shown);
+    }
+    text
+}
+
+fn kept(report: &Report, wide: bool) -> String {
+    if report.kept.is_empty() {
+        return String::new();
+    }
+    let mut out = String::new();
+    if wide {
+        let mut table = plain(&["stays", "reason", "detail", "would save"]);
+        for node in &report.kept {
+            table.add_row([&node.node, &node.reason, &node.detail, &node.would_save_hourly]);
+        }
+        let _ = writeln!(out, "{table}");
+        return out;
+    }
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in &report.kept {
+        *reasons.entry(&node.reason).or_default() += 1;
+    }
+    let told: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let _ = writeln!(out, "{} nodes stay: {} (--explain NODE, -o wide)", report.kept.len(), told.join(", "));
+    out
+}

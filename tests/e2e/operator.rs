@@ -1,0 +1,119 @@
+//! Our own program, run as a user runs it: the built binary with a kubeconfig.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::install::NAMESPACE;
+
+/// What the control plane's instance types are made from.
+pub const CATALOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/controlplane/internal/ec2types/ec2-types.csv");
+
+/// A running operator; dropping it kills it.
+pub struct Operator {
+    process: Child,
+    log: PathBuf,
+    /// Where probes and metrics are.
+    pub address: String,
+}
+
+impl Operator {
+    /// Starts `kentroller run` with further arguments; its log is named after `name`.
+    pub fn start(cluster: &Cluster, kubeconfig: &Path, name: &str, arguments: &[&str]) -> Self {
+        let log = cluster.folder.join(format!("{name}.log"));
+        // Free a moment ago, and nobody else on the machine asks for that one.
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+        let address = free.to_string();
+        let process = Command::new(binary())
+            .args(["run", "--catalog", CATALOG, "--health-probe-bind-address", &address])
+            .args(arguments)
+            .env("KUBECONFIG", kubeconfig)
+            .env("POD_NAME", name)
+            .env("POD_NAMESPACE", NAMESPACE)
+            .env("RUST_LOG", "info")
+            .stderr(File::create(&log).expect("a log"))
+            .spawn()
+            .expect("the operator starts");
+        Self { process, log, address }
+    }
+
+    /// Asks it to end, as a kubelet does, and waits until it has; it must end well and soon.
+    pub fn stop(mut self) -> Log {
+        let asked = Command::new("kill").arg(self.process.id().to_string()).status();
+        assert!(asked.expect("kill runs").success());
+        let started = Instant::now();
+        let ended = loop {
+            if let Some(ended) = self.process.try_wait().expect("our own child") {
+                break ended;
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "it does not end; see {}", self.log.display());
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let log = self.log();
+        assert!(ended.success(), "{ended}: {}", log.0);
+        log
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().expect("our own child").is_none()
+    }
+
+    pub fn log(&self) -> Log {
+        Log(fs::read_to_string(&self.log).expect("a log"))
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What it logged: a JSON object a line.
+pub struct Log(pub String);
+
+impl Log {
+    /// The lines that say something.
+    pub fn with(&self, words: &str) -> Vec<&str> {
+        self.0.lines().filter(|line| line.contains(words)).collect()
+    }
+
+    /// The lines of a level.
+    pub fn of_level(&self, level: &str) -> Vec<&str> {
+        let is = |line: &&str| serde_json::from_str::<Value>(line).is_ok_and(|line| line["level"] == level);
+        self.0.lines().filter(is).collect()
+    }
+
+    /// Neither a missing right nor a warning of the API server.
+    pub fn assert_clean(&self) {
+        for words in ["Forbidden", "forbidden", "the API server warns", "panicked"] {
+            assert_eq!(self.with(words), [""; 0], "{words} in the log");
+        }
+        assert_eq!(self.of_level("ERROR"), [""; 0]);
+    }
+}
+
+/// The operator's program in the profile of this test, built now.
+fn binary() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        // target/PROFILE/deps/e2e-HASH
+        let test = std::env::current_exe().expect("our own path");
+        let folder = test.parent().and_then(Path::parent).expect("a target folder");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--package", "kentroller", "--bin", "kentroller"]);
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        cargo.arg("--target-dir").arg(folder.parent().expect("a target folder")).current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(cargo.status().expect("cargo runs").success(), "the operator is not built");
+        folder.join("kentroller")
+    })
+}

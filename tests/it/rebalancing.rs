@@ -1,0 +1,267 @@
+//! Claims and plans, as their users see them, and what they do to the cluster.
+
+use std::time::Duration;
+
+use kentroller::simulation::price_per_hour;
+use kentroller_tests::{Stage, text};
+use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_secs(3 * 3600);
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_by_hand_runs_once_and_the_cluster_costs_less() {
+    let stage = Stage::drifted(12, 1);
+    let before = stage.operated.world.price_per_hour();
+    stage.pass(5).await;
+    stage.claim("now", json!({}));
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await, "{}", stage.condition("RebalancePlan", "now", "Ready"));
+    stage.pass(60).await;
+    assert_eq!(stage.state("RebalancePlanClaim", "now"), "Completed");
+    assert_eq!(stage.state("RebalancePlan", "now"), "Done");
+    assert!(stage.operated.world.price_per_hour() < before);
+    assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
+    assert_eq!(stage.marks(), [""; 0]);
+
+    let claim = stage.get("RebalancePlanClaim", "now").expect("the claim");
+    let plan = stage.get("RebalancePlan", "now").expect("the plan");
+    assert_eq!(claim["status"]["rebalanceName"], "now");
+    assert_eq!(text(&claim["status"]["planId"]).len(), 12);
+    assert!(claim["status"]["selectedNodesCount"].as_i64() > Some(0));
+    assert!(!text(&claim["status"]["projectedSavingsPercent"]).is_empty());
+    assert!(!text(&plan["status"]["savings"]["currentMonthlyCost"]).is_empty());
+    assert_eq!(plan["spec"]["execute"], true);
+    let gone = plan["status"]["nodesDeletion"].as_object().expect("the course of the nodes that went");
+    assert!(!gone.is_empty());
+    for (name, course) in gone {
+        assert_eq!(course["events"].as_array().and_then(|events| events.last()).expect("an event")["status"], "Success", "{name}");
+    }
+
+    let revision = stage.operated.server.revision();
+    stage.pass(3600).await;
+    let writes = stage.operated.server.writes(revision);
+    assert!(writes.iter().all(|write| &*write.kind == "Lease"), "an idle cluster is left alone: {writes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_saving_that_the_plan_reports_is_the_cluster_s_own() {
+    let stage = Stage::drifted(12, 1);
+    let before = stage.operated.world.price_per_hour();
+    stage.claim("now", json!({}));
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
+    stage.pass(60).await;
+    let plan = stage.get("RebalancePlan", "now").expect("the plan");
+    let saved = before - stage.operated.world.price_per_hour();
+    assert_eq!(text(&plan["status"]["achievedOutcome"]["diff"]["priceHourly"]), saved.hourly());
+    assert_eq!(before, price_per_hour(&stage.operated.server, &kentroller::simulation::Catalogue::shipped()) + saved);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_leave_by_eviction_only() {
+    let stage = Stage::drifted(8, 2);
+    stage.claim("now", json!({}));
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
+    let ours = stage.operated.server.requests().into_iter().filter(|request| &*request.user == "kentroller" && request.resource == "pods");
+    let verbs: Vec<(String, String)> = ours.map(|request| (request.verb.to_string(), request.subresource.clone())).collect();
+    assert!(verbs.contains(&("create".to_owned(), "eviction".to_owned())));
+    assert!(verbs.iter().all(|(verb, _)| verb != "delete" && verb != "patch"), "{verbs:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_names_the_nodes_that_may_go_and_an_empty_one_names_none() {
+    let stage = Stage::drifted(8, 1);
+    let node = stage.names("Node")[0].clone();
+    stage.claim("one", json!({"scope": {"nodeNames": [node]}}));
+    stage.claim("none", json!({"scope": {"nodeNames": []}}));
+    let selector = json!({"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["plan9"]}]}]});
+    stage.claim("no-match", json!({"scope": {"nodeSelector": selector}}));
+    assert!(stage.until(LONG, |stage| ["one", "none", "no-match"].iter().all(|name| stage.is_over(name))).await);
+    for name in ["none", "no-match"] {
+        let claim = stage.get("RebalancePlanClaim", name).expect("the claim");
+        assert_eq!(claim["status"]["state"], "Skipped", "{name}");
+        assert_eq!(claim["status"]["skippedReason"], "NothingInScope", "{name}");
+    }
+    let one = stage.get("RebalancePlanClaim", "one").expect("the claim");
+    let selected = one["status"]["selectedNodes"].as_array().cloned().unwrap_or_default();
+    assert!(selected.iter().all(|selected| *selected == json!(node)), "{selected:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_kinds_of_scope_at_once_are_refused_with_a_message() {
+    let stage = Stage::drifted(4, 1);
+    let scope = json!({"nodeNames": ["a"], "nodeSelector": {"nodeSelectorTerms": []}});
+    let refusal = stage.create("RebalancePlanClaim", "both", json!({"scope": scope})).expect_err("it is refused");
+    assert!(refusal.contains("nodeNames and nodeSelector are mutually exclusive"), "{refusal}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn absurd_numbers_are_refused_and_name_their_field() {
+    let stage = Stage::drifted(4, 1);
+    for (field, spec) in [
+        ("minSavingsPercentage", json!({"minSavingsPercentage": 101})),
+        ("maxNodes", json!({"nodeConstraints": {"maxNodes": 0}})),
+        ("minAgeSeconds", json!({"nodeConstraints": {"minAgeSeconds": -1}})),
+    ] {
+        let refusal = stage.create("RebalancePlanClaim", "absurd", spec).expect_err("it is refused");
+        assert!(refusal.contains(field), "{refusal}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn constraints_narrow_what_goes() {
+    let stage = Stage::drifted(12, 1);
+    stage.claim("few", json!({"nodeConstraints": {"maxNodes": 2}}));
+    assert!(stage.until(LONG, |stage| stage.is_over("few")).await);
+    let few = stage.get("RebalancePlanClaim", "few").expect("the claim");
+    assert!(few["status"]["selectedNodesCount"].as_i64() <= Some(2));
+
+    let young = json!({"nodeConstraints": {"minAgeSeconds": 315_360_000}});
+    let large = json!({"nodeConstraints": {"minClusterSize": 500}});
+    stage.claim("young", young);
+    stage.claim("large", large);
+    assert!(stage.until(LONG, |stage| stage.is_over("young") && stage.is_over("large")).await);
+    assert_eq!(stage.state("RebalancePlanClaim", "young"), "Skipped");
+    assert_eq!(stage.state("RebalancePlanClaim", "large"), "Skipped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saving_below_the_minimum_fails_with_both_numbers() {
+    let stage = Stage::drifted(12, 1);
+    let before = stage.names("Node");
+    stage.claim("greedy", json!({"minSavingsPercentage": 100}));
+    assert!(stage.until(LONG, |stage| stage.is_over("greedy")).await);
+    let claim = stage.get("RebalancePlanClaim", "greedy").expect("the claim");
+    assert!(["Failed", "Skipped"].contains(&text(&claim["status"]["state"]).as_str()));
+    assert_eq!(stage.names("Node"), before, "nothing was touched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_auto_execute_the_plan_waits_runs_when_told_and_stops_when_told() {
+    let stage = Stage::drifted(12, 1);
+    stage.claim("asked", json!({"autoExecute": false}));
+    assert!(stage.until(Duration::from_secs(300), |stage| stage.state("RebalancePlan", "asked") == "Created").await);
+    assert_eq!(stage.state("RebalancePlanClaim", "asked"), "Ready");
+    let nodes = stage.names("Node");
+    stage.pass(300).await;
+    assert_eq!(stage.names("Node"), nodes);
+    stage.edit("RebalancePlan", "asked", |plan| plan["spec"]["execute"] = json!(true));
+    assert!(stage.until(Duration::from_secs(300), |stage| stage.state("RebalancePlanClaim", "asked") == "Executing").await);
+    stage.edit("RebalancePlan", "asked", |plan| plan["spec"]["execute"] = json!(false));
+    assert!(stage.until(Duration::from_secs(600), |stage| stage.is_over("asked")).await);
+    stage.pass(120).await;
+    assert_eq!(stage.state("RebalancePlan", "asked"), "Canceled");
+    assert_eq!(stage.state("RebalancePlanClaim", "asked"), "Canceled");
+    assert_eq!(stage.marks(), [""; 0]);
+    assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_nobody_executes_expires() {
+    let stage = Stage::drifted(12, 1);
+    stage.claim("asked", json!({"autoExecute": false}));
+    stage.pass(3600 + 300).await;
+    assert_eq!(stage.state("RebalancePlan", "asked"), "Expired");
+    assert_eq!(stage.state("RebalancePlanClaim", "asked"), "Skipped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_plan_executes_at_a_time_and_the_others_say_for_whom_they_wait() {
+    let stage = Stage::drifted(20, 1);
+    stage.claim("first", json!({"nodeConstraints": {"maxNodes": 3}}));
+    stage.pass(20).await;
+    stage.claim("second", json!({"nodeConstraints": {"maxNodes": 3}}));
+    stage.pass(20).await;
+    assert_eq!(stage.state("RebalancePlanClaim", "first"), "Executing");
+    assert_eq!(stage.state("RebalancePlanClaim", "second"), "Ready");
+    assert_eq!(stage.condition("RebalancePlanClaim", "second", "Executing"), "WaitsForTurn=False");
+    let mut together = 0;
+    while !(stage.is_over("first") && stage.is_over("second")) {
+        let running = stage.list("RebalancePlan").iter().filter(|plan| plan["status"]["state"] == "Running").count();
+        together = together.max(running);
+        stage.pass(5).await;
+    }
+    assert_eq!(together, 1);
+    assert_eq!(stage.marks(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_takes_too_long_ends_and_names_what_it_waited_for() {
+    let stage = Stage::drifted(20, 1);
+    stage.claim("hasty", json!({"timeouts": {"rebalanceExecutionTimeout": "60s"}}));
+    assert!(stage.until(LONG, |stage| stage.is_over("hasty")).await);
+    let claim = stage.get("RebalancePlanClaim", "hasty").expect("the claim");
+    assert_eq!(claim["status"]["failureReason"], "FailureReasonTimeout");
+    assert!(text(&claim["status"]["errorMessage"]).contains("waited for"), "{}", claim["status"]);
+    stage.pass(300).await;
+    assert_eq!(stage.marks(), [""; 0]);
+    assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_contradicts_the_cluster_is_rejected_whole() {
+    let stage = Stage::drifted(8, 1);
+    let nodes = stage.names("Node");
+    let spec = json!({"execute": true, "nodeClaimsToDelete": [{"nodeClaimName": "nobody"}], "nodeClaimsToAdd": [], "podsToMigrate": []});
+    stage.create("RebalancePlan", "made-up", spec).expect("the API server takes it");
+    assert!(stage.until(Duration::from_secs(60), |stage| stage.state("RebalancePlan", "made-up") == "Failed").await);
+    let plan = stage.get("RebalancePlan", "made-up").expect("the plan");
+    assert_eq!(plan["status"]["failureReason"], "FailureReasonPlanInvalid");
+    assert!(text(&plan["status"]["failureMessage"]).contains("nobody"));
+    assert_eq!(stage.names("Node"), nodes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_deleted_while_it_runs_stops_and_leaves_no_mark() {
+    let stage = Stage::drifted(20, 1);
+    stage.claim("now", json!({}));
+    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Running").await);
+    stage.pass(20).await;
+    stage.delete("RebalancePlanClaim", "now");
+    assert!(stage.until(Duration::from_secs(300), |stage| stage.get("RebalancePlan", "now").is_none()).await);
+    stage.pass(60).await;
+    assert_eq!(stage.marks(), [""; 0]);
+    assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_is_restarted_again_and_again_finishes_the_plan() {
+    let mut stage = Stage::drifted(12, 1);
+    stage.claim("now", json!({}));
+    for _ in 0..40 {
+        stage.pass(17).await;
+        stage.operated.restart().await;
+    }
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await, "{:?}", stage.events("now"));
+    stage.pass(60).await;
+    assert_eq!(stage.state("RebalancePlan", "now"), "Done");
+    assert_eq!(stage.marks(), [""; 0]);
+    assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_node_that_cannot_be_had_is_tried_with_its_next_offering() {
+    let stage = Stage::drifted(12, 1);
+    stage.claim("asked", json!({"autoExecute": false}));
+    assert!(stage.until(Duration::from_secs(300), |stage| stage.state("RebalancePlan", "asked") == "Created").await);
+    let plan = stage.get("RebalancePlan", "asked").expect("the plan");
+    let first = plan["spec"]["nodeClaimsToAdd"][0].clone();
+    assert!(first["alternatives"].as_array().is_some_and(|all| all.len() > 1), "a plan with a node to add: {first}");
+    let value = |key: &str| -> String {
+        let all = first["alternatives"][0]["requirements"].as_array().cloned().unwrap_or_default();
+        let one = all.iter().find(|one: &&Value| one["key"] == key).cloned().unwrap_or_default();
+        text(&one["values"][0])
+    };
+    let exhausted = kentroller::simulation::Offering {
+        instance_type: value("node.kubernetes.io/instance-type"),
+        zone: value("topology.kubernetes.io/zone"),
+        capacity_type: value("karpenter.sh/capacity-type"),
+    };
+    stage.operated.world.set_faults(|faults| drop(faults.exhausted.insert(exhausted)));
+    stage.edit("RebalancePlan", "asked", |plan| plan["spec"]["execute"] = json!(true));
+    assert!(stage.until(LONG, |stage| stage.is_over("asked")).await);
+    let plan = stage.get("RebalancePlan", "asked").expect("the plan");
+    let attempts = plan["status"]["nodesCreation"][text(&first["metadata"]["name"])]["attempts"].clone();
+    assert_eq!(attempts[0]["status"], "Failed", "{attempts}");
+    assert_eq!(attempts[0]["description"], "InsufficientCapacityError");
+    assert!(text(&attempts[1]["nodeClaimName"]).ends_with("-attempt-1"));
+    assert_eq!(plan["status"]["state"], "Done");
+}

@@ -1,0 +1,155 @@
+//! Schedules, as their users see them: objects, events and conditions of a running operator.
+
+use std::time::Duration;
+
+use kentroller_tests::{Stage, text};
+use serde_json::json;
+
+/// 2026-11-22T02:00:00Z.
+const TWO: i64 = 1_795_312_800;
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_makes_a_claim_at_its_time_and_follows_it_to_its_end() {
+    let stage = Stage::drifted(8, 1);
+    stage.schedule("nightly", "0 2 * * *", json!({}));
+    stage.pass(60).await;
+    assert_eq!(stage.names("RebalancePlanClaim"), [""; 0]);
+    let schedule = stage.get("RebalancePlanSchedule", "nightly").expect("the schedule");
+    assert_eq!(schedule["status"]["nextScheduleTime"], "2026-11-22T02:00:00Z");
+    assert_eq!(stage.condition("RebalancePlanSchedule", "nightly", "Scheduled"), "Scheduled=True");
+
+    let claim = format!("nightly-{TWO}");
+    assert!(stage.until(Duration::from_secs(3600), |stage| stage.is_over(&claim)).await, "{}", stage.state("RebalancePlanClaim", &claim));
+    stage.pass(10).await;
+    let schedule = stage.get("RebalancePlanSchedule", "nightly").expect("the schedule");
+    assert_eq!(stage.state("RebalancePlanClaim", &claim), "Completed");
+    assert_eq!(schedule["status"]["lastScheduleTime"], "2026-11-22T02:00:00Z");
+    assert_eq!(schedule["status"]["activeCount"], 0);
+    assert_eq!(schedule["status"]["lastExecution"]["status"], "Completed");
+    assert!(schedule["status"]["lastSuccessfulTime"].is_string());
+    assert_eq!(schedule["status"]["observedGeneration"], 1);
+    assert_eq!(stage.events("nightly"), ["ScheduleCreated", "ClaimCreated"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_claim_carries_the_template_and_is_owned() {
+    let stage = Stage::drifted(4, 1);
+    let template = json!({"metadata": {"labels": {"team": "a"}, "annotations": {"why": "night"}},
+        "spec": {"autoExecute": false, "minSavingsPercentage": 15}});
+    stage.schedule("nightly", "@hourly", json!({"rebalancePlanClaimTemplate": template}));
+    stage.pass(130).await;
+    let claim = stage.get("RebalancePlanClaim", &format!("nightly-{TWO}")).expect("the claim");
+    assert_eq!(claim["metadata"]["labels"]["team"], "a");
+    assert_eq!(claim["metadata"]["annotations"]["why"], "night");
+    assert_eq!(claim["spec"]["minSavingsPercentage"], 15);
+    assert_eq!(claim["metadata"]["ownerReferences"][0]["name"], "nightly");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_schedule_rests_and_catches_nothing_up() {
+    let stage = Stage::drifted(4, 1);
+    stage.schedule("often", "*/5 * * * *", json!({"suspend": true}));
+    stage.pass(3600).await;
+    assert_eq!(stage.names("RebalancePlanClaim"), [""; 0]);
+    stage.edit("RebalancePlanSchedule", "often", |schedule| schedule["spec"]["suspend"] = json!(false));
+    stage.pass(60).await;
+    assert_eq!(stage.names("RebalancePlanClaim"), [""; 0]);
+    stage.pass(240).await;
+    assert_eq!(stage.names("RebalancePlanClaim").len(), 1);
+    assert_eq!(stage.events("often")[..3], ["ScheduleCreated", "ScheduleSuspended", "ScheduleResumed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_claim_is_active_the_next_time_is_skipped() {
+    let stage = Stage::drifted(20, 1);
+    stage.schedule("often", "* * * * *", json!({}));
+    stage.pass(300).await;
+    assert!(stage.events("often").contains(&"ScheduleSkipped".to_owned()), "{:?}", stage.events("often"));
+    let active = stage.list("RebalancePlanClaim").iter().filter(|claim| claim["status"]["completionTime"].is_null()).count();
+    assert!(active <= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_caught_up_once() {
+    let mut stage = Stage::drifted(4, 1);
+    stage.schedule("often", "*/10 * * * *", json!({}));
+    stage.pass(30).await;
+    stage.operated.stop_for(Duration::from_secs(3 * 3600)).await;
+    stage.pass(30).await;
+    assert_eq!(stage.names("RebalancePlanClaim").len(), 1, "{:?}", stage.names("RebalancePlanClaim"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_missed_beyond_its_deadline_is_told_and_not_run() {
+    let mut stage = Stage::drifted(4, 1);
+    stage.schedule("nightly", "0 2 * * *", json!({"startingDeadlineSeconds": 600}));
+    stage.pass(30).await;
+    stage.operated.stop_for(Duration::from_secs(3 * 3600)).await;
+    stage.pass(30).await;
+    assert_eq!(stage.names("RebalancePlanClaim"), [""; 0]);
+    assert!(stage.events("nightly").contains(&"ScheduleMissed".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn finished_claims_go_when_there_are_more_than_the_limit() {
+    let stage = Stage::drifted(4, 1);
+    stage.schedule("often", "*/10 * * * *", json!({"failedJobsHistoryLimit": 1, "successfulJobsHistoryLimit": 1}));
+    stage.pass(2 * 3600).await;
+    assert!(stage.names("RebalancePlanClaim").len() <= 2, "{:?}", stage.names("RebalancePlanClaim"));
+    assert!(stage.events("often").contains(&"HistoryCleanup".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_schedule_takes_its_claims_along_unless_history_is_preserved() {
+    for (preserve, left) in [(false, 0), (true, 1)] {
+        let stage = Stage::drifted(4, 1);
+        let template = json!({"metadata": {}, "spec": {"autoExecute": false}});
+        stage.schedule("nightly", "0 2 * * *", json!({"preserveHistory": preserve, "rebalancePlanClaimTemplate": template}));
+        stage.pass(200).await;
+        assert_eq!(stage.names("RebalancePlanClaim").len(), 1);
+        stage.delete("RebalancePlanSchedule", "nightly");
+        stage.pass(30).await;
+        assert_eq!(stage.names("RebalancePlanClaim").len(), left, "preserveHistory {preserve}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalid_schedule_says_where_and_the_others_run_on() {
+    let stage = Stage::drifted(4, 1);
+    stage.schedule("wrong", "0 25 * * *", json!({}));
+    stage.schedule("nowhere", "0 2 * * *", json!({"timeZone": "Mars/Olympus"}));
+    stage.schedule("right", "0 2 * * *", json!({}));
+    stage.pass(180).await;
+    for name in ["wrong", "nowhere"] {
+        assert_eq!(stage.condition("RebalancePlanSchedule", name, "Ready"), "ScheduleInvalid=False");
+        assert_eq!(stage.condition("RebalancePlanSchedule", name, "Stalled"), "ScheduleInvalid=True");
+        assert!(stage.events(name).contains(&"ScheduleInvalid".to_owned()));
+    }
+    assert_eq!(stage.names("RebalancePlanClaim"), [format!("right-{TWO}")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_feature_off_schedules_do_nothing_and_say_so() {
+    let stage = Stage::drifted(4, 1);
+    stage.operated.set(|settings| settings.rebalancer = false);
+    stage.schedule("nightly", "0 2 * * *", json!({}));
+    stage.pass(600).await;
+    assert_eq!(stage.names("RebalancePlanClaim"), [""; 0]);
+    assert_eq!(stage.condition("RebalancePlanSchedule", "nightly", "Scheduled"), "FeatureDisabled=False");
+    stage.operated.set(|settings| settings.rebalancer = true);
+    stage.pass(600).await;
+    assert_eq!(stage.names("RebalancePlanClaim"), [""; 0], "the time with the feature off is not caught up");
+    assert_eq!(stage.condition("RebalancePlanSchedule", "nightly", "Scheduled"), "Scheduled=True");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_zone_and_a_prefix_move_the_times() {
+    let stage = Stage::drifted(4, 1);
+    stage.schedule("zone", "0 9 * * *", json!({"timeZone": "Asia/Tokyo"}));
+    stage.schedule("prefix", "CRON_TZ=Asia/Tokyo 0 9 * * *", json!({}));
+    stage.pass(30).await;
+    for name in ["zone", "prefix"] {
+        let schedule = stage.get("RebalancePlanSchedule", name).expect("the schedule");
+        assert_eq!(text(&schedule["status"]["nextScheduleTime"]), "2026-11-23T00:00:00Z", "{name}");
+    }
+}

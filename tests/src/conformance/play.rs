@@ -1,0 +1,97 @@
+//! Sends the script's requests one after the other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use super::normal::Normal;
+use super::script::{Expects, Step, User};
+use super::{Told, script};
+use crate::rest::{Answer, Api};
+
+/// Whether somebody else works on the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surroundings {
+    /// Controllers act, in their own time.
+    Alive,
+    /// Nobody acts: what controllers would do, the script does.
+    Still,
+}
+
+/// How long controllers may take.
+const PATIENCE: u32 = 300;
+
+/// Plays the script as an administrator, and where it says so as a user without any right.
+pub async fn play(admin: &Api, nobody: &Api, surroundings: Surroundings) -> Vec<Told> {
+    let mut answers: BTreeMap<&str, Value> = BTreeMap::new();
+    let (mut normal, mut all) = (Normal::default(), Vec::new());
+    for step in script() {
+        let api = if step.user == User::Admin { admin } else { nobody };
+        let path = filled(&step.path, &answers);
+        let body: Value = serde_json::from_str(&filled(&step.body.to_string(), &answers)).expect("still JSON");
+        if let Expects::Settled { pointer, value, otherwise } = &step.expects {
+            if surroundings == Surroundings::Still && !otherwise.is_null() {
+                admin.patch(&format!("{path}/status"), otherwise).await;
+            }
+            answers.insert(step.name, settled(admin, &step, &path, pointer, value).await);
+            continue;
+        }
+        let (code, answer, words) = if step.expects == Expects::Events {
+            let events: Vec<Value> = api.watch(&path).await.collect().await;
+            let words: Vec<Value> = events.iter().map(|event| normal.of(event)).collect();
+            (200, Value::from(events), bookmarked_once(words))
+        } else {
+            let Answer { code, body } = api.ask(step.method, &path, step.content, &body).await;
+            let words = normal.of(&body);
+            (code, body, words)
+        };
+        answers.insert(step.name, answer);
+        all.push(Told { name: step.name.to_owned(), request: format!("{} {}", step.method, step.path), body: step.body, code, answer: words });
+    }
+    all
+}
+
+/// Looks at an object until a field has a value; null: until the object is gone.
+async fn settled(admin: &Api, step: &Step, path: &str, pointer: &str, value: &Value) -> Value {
+    for _ in 0..PATIENCE {
+        let found = admin.find(path).await;
+        let done = match &found {
+            None => value.is_null(),
+            Some(object) => !value.is_null() && object.pointer(pointer) == Some(value),
+        };
+        if done {
+            return found.unwrap_or_default();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{}: {path} {pointer} never became {value}", step.name);
+}
+
+/// Bookmarks come when the server likes: any number of them is one, with nothing in it but its kind.
+fn bookmarked_once(events: Vec<Value>) -> Value {
+    let mut kept: Vec<Value> = Vec::new();
+    for event in events {
+        if event["type"] != "BOOKMARK" {
+            kept.push(event);
+        } else if kept.last().is_none_or(|last| last["type"] != "BOOKMARK") {
+            kept.push(json!({"type": "BOOKMARK", "object": {"kind": event["object"]["kind"], "apiVersion": event["object"]["apiVersion"]}}));
+        }
+    }
+    Value::from(kept)
+}
+
+/// The text with fields of earlier answers in the places of `$step:/pointer$`.
+fn filled(text: &str, answers: &BTreeMap<&str, Value>) -> String {
+    let mut parts = text.split('$');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    while let (Some(named), Some(after)) = (parts.next(), parts.next()) {
+        let (step, pointer) = named.split_once(':').unwrap_or_else(|| panic!("{named:?} is no step:/pointer"));
+        let field = answers.get(step).and_then(|answer| answer.pointer(pointer)).and_then(Value::as_str);
+        out.push_str(field.unwrap_or_else(|| panic!("{named:?}: no such text in {:?}", answers.get(step))));
+        out.push_str(after);
+    }
+    out
+}
+
