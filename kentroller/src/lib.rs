@@ -9,3 +9,8 @@ pub mod report;
 pub mod settings;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+
+/// The tutorial is a test.
+#[cfg(all(doctest, feature = "simulation"))]
+#[doc = include_str!("../docs/tutorial.md")]
+pub struct Tutorial;

@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use kentroller_tests::rest::Api;
 
-use crate::install;
+use crate::wait::{SHORT, until};
+use crate::{install, look};
 
 /// Names the kubeconfig of a cluster to use instead of an own one. It needs Karpenter with its kwok provider, and must
 /// be empty: the suite fills it, and leaves what it made.
@@ -43,6 +44,12 @@ pub fn on_the_cluster<F: Future<Output = ()>>(test: impl FnOnce(&'static Cluster
             install::everything(&admin).await;
             println!("{}", cluster.tool("drift", &["--nodes", "30", "--seed", "1"]).trim());
         }
+        // What another test left may take its time to end.
+        let at_rest = async || {
+            let idle = look::pods_not_running(&admin).await;
+            if idle.is_empty() { Ok(()) } else { Err(idle.join("\n")) }
+        };
+        until(SHORT, at_rest).await;
         test(cluster, admin).await;
     });
 }
@@ -76,7 +83,8 @@ impl Cluster {
 
     /// Runs one of the control plane's programs as the administrator; what it prints.
     pub fn tool(&self, name: &str, arguments: &[&str]) -> String {
-        let ran = Command::new(self.tools.join(name)).arg("--kubeconfig").arg(&self.kubeconfig).args(arguments).output();
+        let ran =
+            Command::new(self.tools.join(name)).arg("--kubeconfig").arg(&self.kubeconfig).args(arguments).output();
         let ran = ran.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(ran.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
         String::from_utf8_lossy(&ran.stdout).into_owned()

@@ -49,11 +49,11 @@ async fn crds(admin: &Api) {
     assert_eq!(names.len(), kentroller::api::kinds().len(), "{names:?}");
     for name in names {
         let path = format!("{CRDS}/{name}");
-        until(SHORT, "the CRD is served", async || {
+        until(SHORT, async || {
             let conditions = admin.get(&path).await["status"]["conditions"].as_array().cloned().unwrap_or_default();
             let is = |kind: &str| conditions.iter().any(|one| one["type"] == kind && one["status"] == "True");
             assert!(!is("NonStructuralSchema"), "{path}: {conditions:?}");
-            is("Established").then_some(())
+            is("Established").then_some(()).ok_or_else(|| format!("{path} is not served"))
         })
         .await;
     }
@@ -74,7 +74,10 @@ async fn rights(admin: &Api) {
         let name = format!("{name}-reader");
         role["metadata"]["name"] = json!(name);
         for rule in role["rules"].as_array_mut().expect("rules") {
-            rule["verbs"].as_array_mut().expect("verbs").retain(|verb| matches!(verb.as_str(), Some("get" | "list" | "watch")));
+            rule["verbs"]
+                .as_array_mut()
+                .expect("verbs")
+                .retain(|verb| matches!(verb.as_str(), Some("get" | "list" | "watch")));
         }
         role["rules"].as_array_mut().expect("rules").retain(|rule| rule["verbs"] != json!([]));
         admin.create(&format!("{base}/{plural}"), &role).await;
@@ -99,9 +102,14 @@ pub async fn kubeconfig(cluster: &Cluster, admin: &Api, account: &str) -> PathBu
     let current = config.current_context.clone().expect("a current context");
     config.contexts.retain(|context| context.name == current);
     let user: NamedAuthInfo =
-        serde_json::from_value(json!({"name": account, "user": {"token": answer.body["status"]["token"]}})).expect("a user");
+        serde_json::from_value(json!({"name": account, "user": {"token": answer.body["status"]["token"]}}))
+            .expect("a user");
     config.auth_infos = vec![user];
-    config.contexts.iter_mut().filter_map(|context| context.context.as_mut()).for_each(|context| context.user = Some(account.to_owned()));
+    config
+        .contexts
+        .iter_mut()
+        .filter_map(|context| context.context.as_mut())
+        .for_each(|context| context.user = Some(account.to_owned()));
     let file = cluster.folder.join(format!("{account}.kubeconfig"));
     fs::write(&file, serde_json::to_string(&config).expect("JSON is YAML")).expect("a file");
     file

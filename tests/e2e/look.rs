@@ -41,7 +41,8 @@ pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
 pub async fn price(admin: &Api) -> Money {
     let nodes = admin.list(NODES).await;
     let price = |node: &Value| {
-        let text = label(node, "eks-node-viewer/instance-price").unwrap_or_else(|| panic!("{} has no price", name(node)));
+        let text =
+            label(node, "eks-node-viewer/instance-price").unwrap_or_else(|| panic!("{} has no price", name(node)));
         Money::parse(text).unwrap_or_else(|| panic!("{}: {text}", name(node)))
     };
     nodes.iter().map(price).sum()
@@ -60,7 +61,11 @@ pub async fn deployments_not_whole(admin: &Api) -> Vec<String> {
     assert!(!all.is_empty(), "there are no workloads");
     let count = |one: &Value, pointer: &str| one.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
     let short = all.iter().filter(|one| count(one, "/status/readyReplicas") != count(one, "/spec/replicas"));
-    short.map(|one| format!("{}: {} ready of {}", name(one), count(one, "/status/readyReplicas"), one["spec"]["replicas"])).collect()
+    short
+        .map(|one| {
+            format!("{}: {} ready of {}", name(one), count(one, "/status/readyReplicas"), one["spec"]["replicas"])
+        })
+        .collect()
 }
 
 /// Whatever a plan put on nodes and NodeClaims, and on itself.
@@ -69,19 +74,25 @@ pub async fn marks(admin: &Api) -> Vec<String> {
     for path in [NODES, NODE_CLAIMS, PLANS] {
         for object in admin.list(path).await {
             let mut marked = |what: &str| found.push(format!("{} {what}", name(&object)));
-            // Who wrote a field once is no mark.
-            let metadata = json!([object["metadata"]["labels"], object["metadata"]["annotations"], object["metadata"]["finalizers"]]).to_string();
-            if metadata.contains("rebalancing.cast.ai/") {
-                marked(&metadata);
+            let metadata = &object["metadata"];
+            for at in ["labels", "annotations", "finalizers"] {
+                let written = metadata[at].to_string();
+                // Which plan made a node is known for good; all else is for the time of the plan.
+                let marks = [
+                    "rebalancing.cast.ai/plan",
+                    "rebalancing.cast.ai/cordoned-by",
+                    "rebalancing.cast.ai/status",
+                    "karpenter.sh/do-not-disrupt",
+                ];
+                if marks.iter().any(|mark| written.contains(mark)) {
+                    marked(&written);
+                }
             }
             if object["spec"]["unschedulable"] == true {
                 marked("is cordoned");
             }
             if object["spec"]["taints"].to_string().contains("rebalancing.cast.ai/") {
                 marked("is tainted");
-            }
-            if metadata.contains("karpenter.sh/do-not-disrupt") {
-                marked("must not be disrupted");
             }
         }
     }

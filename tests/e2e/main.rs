@@ -1,5 +1,12 @@
 //! The shipped program on a real control plane: API server, scheduler, controllers and Karpenter, with fake machines.
-//! `cargo e2e` builds all of that the first time; see `controlplane/README.md`.
+//! `cargo e2e` builds all of that the first time; see `controlplane/README.md`. The tests take turns on one cluster, some
+//! ten minutes together; logs are in `target/tmp/e2e`.
+//!
+//! | variable | what it does |
+//! | --- | --- |
+//! | `KENTROLLER_E2E_KUBECONFIG` | names a fresh cluster with Karpenter and its kwok provider, to be used instead of an own one |
+//! | `KENTROLLER_CONTROLPLANE_DIR` | names the folder of the built control plane |
+//! | `KENTROLLER_E2E_RECORD=1` | writes `e2e/recorded/answers.json` anew |
 #![allow(clippy::print_stdout, reason = "whoever runs the suite follows it on a terminal")]
 
 mod cluster;

@@ -1,7 +1,6 @@
 //! Our own program, run as a user runs it: the built binary with a kubeconfig.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::OnceLock;
@@ -19,19 +18,14 @@ pub const CATALOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/controlplane/int
 pub struct Operator {
     process: Child,
     log: PathBuf,
-    /// Where probes and metrics are.
-    pub address: String,
 }
 
 impl Operator {
     /// Starts `kentroller run` with further arguments; its log is named after `name`.
     pub fn start(cluster: &Cluster, kubeconfig: &Path, name: &str, arguments: &[&str]) -> Self {
         let log = cluster.folder.join(format!("{name}.log"));
-        // Free a moment ago, and nobody else on the machine asks for that one.
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
-        let address = free.to_string();
         let process = Command::new(binary())
-            .args(["run", "--catalog", CATALOG, "--health-probe-bind-address", &address])
+            .args(["run", "--catalog", CATALOG, "--health-probe-bind-address", "127.0.0.1:0"])
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("POD_NAME", name)
@@ -40,7 +34,7 @@ impl Operator {
             .stderr(File::create(&log).expect("a log"))
             .spawn()
             .expect("the operator starts");
-        Self { process, log, address }
+        Self { process, log }
     }
 
     /// Asks it to end, as a kubelet does, and waits until it has; it must end well and soon.
@@ -112,7 +106,10 @@ fn binary() -> &'static Path {
         if folder.ends_with("release") {
             cargo.arg("--release");
         }
-        cargo.arg("--target-dir").arg(folder.parent().expect("a target folder")).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo
+            .arg("--target-dir")
+            .arg(folder.parent().expect("a target folder"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
         assert!(cargo.status().expect("cargo runs").success(), "the operator is not built");
         folder.join("kentroller")
     })

@@ -19,16 +19,17 @@ fn a_schedule_rebalances_a_drifted_cluster() {
     on_the_cluster(|cluster, admin| async move {
         let account = kubeconfig(cluster, &admin, OPERATOR).await;
         let before = State::of(&admin).await;
-        assert_eq!(look::pods_not_running(&admin).await, [""; 0], "the story begins at rest");
         let witness = Witness::start(&cluster.kubeconfig).await;
         let mut operator = Operator::start(cluster, &account, "kentroller-0", &["--leader-elect"]);
         let started = Instant::now();
         let template = json!({"spec": {"autoExecute": true}});
         let schedule = json!({"schedule": "*/1 * * * *", "rebalancePlanClaimTemplate": template});
         admin.create(SCHEDULES, &object("RebalancePlanSchedule", "minutely", schedule)).await;
-        let claim = until(LONG, "the schedule makes a claim", async || {
+        let claim = until(LONG, async || {
             assert!(operator.is_running(), "{}", operator.log().0);
-            admin.list(CLAIMS).await.into_iter().next()
+            let mut all = admin.list(CLAIMS).await.into_iter();
+            all.find(|claim| text(claim, "/metadata/ownerReferences/0/name") == "minutely")
+                .ok_or("the schedule made no claim")
         })
         .await;
         // What has started goes on, and nothing starts beside it.
@@ -40,8 +41,9 @@ fn a_schedule_rebalances_a_drifted_cluster() {
         let plan = admin.get(&format!("{PLANS}/{}", text(&claim, "/status/rebalanceName"))).await;
         assert_eq!(text(&claim, "/status/state"), "Completed", "{}", claim["status"]);
         assert_eq!(text(&plan, "/status/state"), "Done", "{}", plan["status"]);
-        until(SHORT, "all marks are gone", async || look::marks(&admin).await.is_empty().then_some(())).await;
-        until(SHORT, "all pods run", async || look::pods_not_running(&admin).await.is_empty().then_some(())).await;
+        let nothing = |found: Vec<String>| found.is_empty().then_some(()).ok_or_else(|| found.join("\n"));
+        until(SHORT, async || nothing(look::marks(&admin).await)).await;
+        until(SHORT, async || nothing(look::pods_not_running(&admin).await)).await;
         assert_eq!(look::deployments_not_whole(&admin).await, [""; 0]);
         let after = State::of(&admin).await;
         nodes_came_and_went(&admin, &plan, &after).await;
@@ -57,9 +59,19 @@ fn a_schedule_rebalances_a_drifted_cluster() {
         let promised = text(&plan, "/status/achievedOutcome/diff/priceHourly");
         println!(
             "{} nodes at {} USD/h before, {} at {} after: {} saved (the plan says {promised}), {} pods evicted, {} waited for a node, {} nodes of Karpenter's own, {} s",
-            before.nodes, before.price.hourly(), after.nodes, after.price.hourly(), saved.hourly(), seen.left.len(),
-            seen.stranded.len(), unplanned(&plan, &before, &after).len(), started.elapsed().as_secs(),
+            before.nodes,
+            before.price.hourly(),
+            after.nodes,
+            after.price.hourly(),
+            saved.hourly(),
+            seen.left.len(),
+            seen.stranded.len(),
+            unplanned(&plan, &before, &after).len(),
+            started.elapsed().as_secs(),
         );
+        if unplanned(&plan, &before, &after).is_empty() {
+            assert_eq!(saved.hourly(), promised, "what the plan says it saved is what the cluster costs less");
+        }
         operator.stop().assert_clean();
         assert_eq!(admin.warnings(), [""; 0]);
         admin.delete(&format!("{SCHEDULES}/minutely")).await;
@@ -87,7 +99,7 @@ impl State {
 /// Waits for the end of a claim, and prints how it goes.
 async fn followed(admin: &Api, operator: &mut Operator, claim: &str, started: Instant) -> Value {
     let mut told = String::new();
-    until(LONG, "the claim comes to its end", async || {
+    until(LONG, async || {
         assert!(operator.is_running(), "{}", operator.log().0);
         let claim = admin.get(&format!("{CLAIMS}/{claim}")).await;
         let plan = admin.find(&format!("{PLANS}/{}", name(&claim))).await.unwrap_or_default();
@@ -95,11 +107,11 @@ async fn followed(admin: &Api, operator: &mut Operator, claim: &str, started: In
         let now = ready.map(|one| text(one, "/message").to_owned()).unwrap_or_default();
         if now != told {
             let (nodes, price) = (admin.list(NODES).await.len(), look::price(admin).await.hourly());
-            println!("{:4} s  {nodes:3} nodes  {price} USD/h  {now}", started.elapsed().as_secs());
-            told = now;
+            println!("{:4} s  {nodes:3} nodes  {price} USD/h  {now:.120}", started.elapsed().as_secs());
+            told.clone_from(&now);
         }
         let over = matches!(text(&claim, "/status/state"), "Completed" | "Failed" | "Skipped" | "Canceled");
-        over.then_some(claim)
+        if over { Ok(claim) } else { Err(format!("claim {} is not over: {now}", name(&claim))) }
     })
     .await
 }

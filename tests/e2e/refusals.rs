@@ -20,24 +20,36 @@ fn an_invalid_cron_is_told_on_its_schedule_and_the_others_run_on() {
             let spec = json!({"schedule": schedule, "rebalancePlanClaimTemplate": template});
             admin.create(SCHEDULES, &object("RebalancePlanSchedule", name, spec)).await;
         }
-        let wrong = until(SHORT, "the wrong schedule is told of", async || {
+        let wrong = until(SHORT, async || {
             let wrong = admin.get(&format!("{SCHEDULES}/wrong")).await;
-            is(&wrong, "Stalled").then_some(wrong)
+            if is(&wrong, "Stalled") {
+                Ok(wrong)
+            } else {
+                Err(format!("schedule wrong is not Stalled: {}", wrong["status"]))
+            }
         })
         .await;
         assert!(!is(&wrong, "Ready"), "{}", wrong["status"]);
         assert!(!is(&wrong, "Scheduled"), "{}", wrong["status"]);
         assert!(wrong["status"]["conditions"].to_string().contains("61"), "{}", wrong["status"]);
-        let told = until(SHORT, "the event is there", async || event(&admin, "wrong", "ScheduleInvalid").await).await;
+        let told =
+            until(SHORT, async || event(&admin, "wrong", "ScheduleInvalid").await.ok_or("no event ScheduleInvalid"))
+                .await;
         assert_eq!(told["type"], "Warning");
-        let claim = until(SHORT * 2, "the right schedule makes a claim that ends", async || {
+        let claim = until(SHORT * 2, async || {
             let all = admin.list(CLAIMS).await;
             let of = |claim: &&Value| text(claim, "/metadata/ownerReferences/0/name") == "right";
-            all.iter().filter(of).find(|claim| text(claim, "/status/state") == "Skipped").cloned()
+            all.iter()
+                .filter(of)
+                .find(|claim| text(claim, "/status/state") == "Skipped")
+                .cloned()
+                .ok_or("no claim of schedule right was skipped")
         })
         .await;
         println!("{} was skipped: {}", name(&claim), text(&claim, "/status/skippedMessage"));
-        assert!(admin.list(CLAIMS).await.iter().all(|claim| text(claim, "/metadata/ownerReferences/0/name") != "wrong"));
+        assert!(
+            admin.list(CLAIMS).await.iter().all(|claim| text(claim, "/metadata/ownerReferences/0/name") != "wrong")
+        );
         for name in ["wrong", "right"] {
             admin.delete(&format!("{SCHEDULES}/{name}")).await;
         }

@@ -1,5 +1,6 @@
 //! Waiting for what a cluster does by itself.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 /// For what takes moments.
@@ -8,14 +9,15 @@ pub const SHORT: Duration = Duration::from_secs(60);
 pub const LONG: Duration = Duration::from_secs(12 * 60);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Looks again and again until there is something to see; panics when that takes longer than the limit.
-pub async fn until<T>(limit: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+/// Looks again and again until there is something to see; panics with what is missing when that takes longer than the
+/// limit.
+pub async fn until<T, E: Display>(limit: Duration, mut look: impl AsyncFnMut() -> Result<T, E>) -> T {
     let started = Instant::now();
     loop {
-        if let Some(seen) = look().await {
-            return seen;
+        match look().await {
+            Ok(seen) => return seen,
+            Err(missing) => assert!(started.elapsed() < limit, "not within {} s: {missing}", limit.as_secs()),
         }
-        assert!(started.elapsed() < limit, "not within {} s: {what}", limit.as_secs());
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -1,5 +1,13 @@
 //! One binary for all integration tests.
 
+mod architecture;
+mod conformance;
+mod crashes;
+mod determinism;
+mod features;
+mod idle;
 mod outlines;
+mod pages;
 mod rebalancing;
+mod rights;
 mod schedules;

@@ -17,7 +17,7 @@ async fn a_claim_by_hand_runs_once_and_the_cluster_costs_less() {
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await, "{}", stage.condition("RebalancePlan", "now", "Ready"));
     stage.pass(60).await;
     assert_eq!(stage.state("RebalancePlanClaim", "now"), "Completed");
-    assert_eq!(stage.state("RebalancePlan", "now"), "Done");
+    assert!(stage.is_done("now"), "{}", stage.state("RebalancePlan", "now"));
     assert!(stage.operated.world.price_per_hour() < before);
     assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
     assert_eq!(stage.marks(), [""; 0]);
@@ -33,7 +33,9 @@ async fn a_claim_by_hand_runs_once_and_the_cluster_costs_less() {
     let gone = plan["status"]["nodesDeletion"].as_object().expect("the course of the nodes that went");
     assert!(!gone.is_empty());
     for (name, course) in gone {
-        assert_eq!(course["events"].as_array().and_then(|events| events.last()).expect("an event")["status"], "Success", "{name}");
+        let last = course["events"].as_array().and_then(|events| events.last()).expect("an event");
+        let kept = last["status"] == "Failed" && stage.state("RebalancePlan", "now") == "DoneWithWarnings";
+        assert!(last["status"] == "Success" || kept, "{name}: {last}");
     }
 
     let revision = stage.operated.server.revision();
@@ -57,7 +59,7 @@ async fn the_saving_that_the_plan_reports_is_the_cluster_s_own() {
 
 #[tokio::test(start_paused = true)]
 async fn pods_leave_by_eviction_only() {
-    let stage = Stage::drifted(8, 2);
+    let stage = Stage::drifted(12, 1);
     stage.claim("now", json!({}));
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
     let ours = stage.operated.server.requests().into_iter().filter(|request| &*request.user == "kentroller" && request.resource == "pods");
@@ -232,7 +234,7 @@ async fn an_operator_that_is_restarted_again_and_again_finishes_the_plan() {
     }
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await, "{:?}", stage.events("now"));
     stage.pass(60).await;
-    assert_eq!(stage.state("RebalancePlan", "now"), "Done");
+    assert!(stage.is_done("now"), "{}", stage.state("RebalancePlan", "now"));
     assert_eq!(stage.marks(), [""; 0]);
     assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
 }
@@ -243,8 +245,9 @@ async fn a_new_node_that_cannot_be_had_is_tried_with_its_next_offering() {
     stage.claim("asked", json!({"autoExecute": false}));
     assert!(stage.until(Duration::from_secs(300), |stage| stage.state("RebalancePlan", "asked") == "Created").await);
     let plan = stage.get("RebalancePlan", "asked").expect("the plan");
-    let first = plan["spec"]["nodeClaimsToAdd"][0].clone();
-    assert!(first["alternatives"].as_array().is_some_and(|all| all.len() > 1), "a plan with a node to add: {first}");
+    let added = plan["spec"]["nodeClaimsToAdd"].as_array().cloned().unwrap_or_default();
+    let choice = |add: &&Value| add["alternatives"].as_array().is_some_and(|all| all.len() > 1);
+    let first = added.iter().find(choice).expect("a new node with a choice of offerings").clone();
     let value = |key: &str| -> String {
         let all = first["alternatives"][0]["requirements"].as_array().cloned().unwrap_or_default();
         let one = all.iter().find(|one: &&Value| one["key"] == key).cloned().unwrap_or_default();
@@ -255,7 +258,7 @@ async fn a_new_node_that_cannot_be_had_is_tried_with_its_next_offering() {
         zone: value("topology.kubernetes.io/zone"),
         capacity_type: value("karpenter.sh/capacity-type"),
     };
-    stage.operated.world.set_faults(|faults| drop(faults.exhausted.insert(exhausted)));
+    stage.operated.world.set_faults(|faults| { faults.exhausted.insert(exhausted); });
     stage.edit("RebalancePlan", "asked", |plan| plan["spec"]["execute"] = json!(true));
     assert!(stage.until(LONG, |stage| stage.is_over("asked")).await);
     let plan = stage.get("RebalancePlan", "asked").expect("the plan");
@@ -263,5 +266,5 @@ async fn a_new_node_that_cannot_be_had_is_tried_with_its_next_offering() {
     assert_eq!(attempts[0]["status"], "Failed", "{attempts}");
     assert_eq!(attempts[0]["description"], "InsufficientCapacityError");
     assert!(text(&attempts[1]["nodeClaimName"]).ends_with("-attempt-1"));
-    assert_eq!(plan["status"]["state"], "Done");
+    assert!(stage.is_done("asked"), "{}", plan["status"]["state"]);
 }

@@ -1,5 +1,6 @@
 //! What the tests share: a simulated cluster with the shipped operator in it, and what a user would look at.
 
+pub mod conformance;
 pub mod rest;
 
 use std::sync::Arc;
@@ -114,6 +115,11 @@ impl Stage {
     pub fn is_over(&self, claim: &str) -> bool {
         let ended = ["Completed", "Failed", "Skipped", "Canceled"].contains(&self.state("RebalancePlanClaim", claim).as_str());
         ended && self.get("RebalancePlan", claim).is_none_or(|plan| plan["metadata"]["finalizers"].is_null())
+    }
+
+    /// Whether the plan was executed; some nodes may have been kept.
+    pub fn is_done(&self, plan: &str) -> bool {
+        ["Done", "DoneWithWarnings"].contains(&self.state("RebalancePlan", plan).as_str())
     }
 
     /// Marks of ours that are left on the cluster: there must be none when nothing executes.

@@ -35,32 +35,34 @@ impl Api {
 
     /// The user of a kubeconfig.
     pub async fn of(kubeconfig: &Path) -> Self {
+        Self::impersonating(kubeconfig, None).await
+    }
+
+    /// Another user, as whom that of the kubeconfig may act.
+    pub async fn impersonating(kubeconfig: &Path, user: Option<&str>) -> Self {
         let read = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
-        let mut config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.expect("a whole kubeconfig");
+        let mut config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
+            .await
+            .expect("a whole kubeconfig");
         config.default_retry = false;
+        config.auth_info.impersonate = user.map(str::to_owned);
         Self::new(Client::try_from(config).expect("a client"))
     }
 
     /// Sends a request with a body, or without one if it is null.
     pub async fn ask(&self, method: &str, path: &str, content: &str, body: &Value) -> Answer {
-        self.ask_as(None, method, path, content, body).await
-    }
-
-    /// As [`Api::ask`], in the name of another user.
-    pub async fn ask_as(&self, user: Option<&str>, method: &str, path: &str, content: &str, body: &Value) -> Answer {
         let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let mut request = Request::builder().method(method).uri(path).header("content-type", content);
-        if let Some(user) = user {
-            request = request.header("impersonate-user", user);
-        }
+        let request = Request::builder().method(method).uri(path).header("content-type", content);
         let request = request.body(Body::from(bytes)).expect("a request");
         let answer = self.client.send(request).await.expect("an API server that answers");
         let warnings = answer.headers().get_all("warning").iter();
-        let warnings: Vec<String> = warnings.map(|one| format!("{method} {path}: {}", String::from_utf8_lossy(one.as_bytes()))).collect();
+        let warnings: Vec<String> =
+            warnings.map(|one| format!("{method} {path}: {}", String::from_utf8_lossy(one.as_bytes()))).collect();
         self.warnings.lock().expect("no test panics in between").extend(warnings);
         let code = answer.status().as_u16();
         let bytes = answer.into_body().collect_bytes().await.expect("a whole answer");
-        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).into_owned()));
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).into_owned()));
         Answer { code, body }
     }
 

@@ -3,23 +3,31 @@
 use std::time::Instant;
 
 use kentroller_planner::{
-    Catalog, Money, Options, plan,
+    Catalog, Money, Options, Percent,
     generate::{Recipe, generate},
+    plan,
 };
 
 fn main() {
-    let catalog = Catalog::from_csv(include_str!("../catalog/ec2.csv"), "ec2.csv", "2026-10-27").expect("the catalogue reads");
+    let catalog =
+        Catalog::from_csv(include_str!("../catalog/ec2.csv"), "ec2.csv", "2026-10-27").expect("the catalogue reads");
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let number = |at: usize, default: f64| arguments.get(at).and_then(|word| word.parse().ok()).unwrap_or(default);
     let nodes = number(0, 100.0) as usize;
     let seconds = number(1, 1.0);
     let seeds = number(2, 3.0) as u64;
     let constrained = arguments.get(3).is_some_and(|word| word == "hard");
+    let curve = if arguments.iter().any(|word| word == "curve") {
+        [5, 10, 20, 30].map(Percent::whole).to_vec()
+    } else {
+        Vec::new()
+    };
+    let options = Options { curve, ..Options::default() };
     for seed in 0..seeds {
         let snapshot = generate(Recipe { nodes, seed, constrained, held: constrained }, &catalog);
         let start = Instant::now();
         let mut clock = |_: u64| (start.elapsed().as_secs_f64() * 1000.0 / seconds) as u32;
-        let found = plan(&snapshot, &catalog, &Options::default(), &mut clock).expect("the cluster is sound");
+        let found = plan(&snapshot, &catalog, &options, &mut clock).expect("the cluster is sound");
         let bound = found.lower_bound.as_ref().map_or(Money::ZERO, |bound| bound.hourly);
         println!(
             "seed {seed}: {} nodes {} pods; {} -> {} bound {} ratio {:.4} (before {:.3}); removed {} added {} moves {} waves {}; steps {} in {:.2} s",
@@ -37,5 +45,35 @@ fn main() {
             found.steps,
             start.elapsed().as_secs_f64(),
         );
+        let mut held: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+        for kept in &found.kept {
+            *held
+                .entry(kept.blockers.first().map_or(kept.reason.to_string(), |blocker| blocker.rule.to_string()))
+                .or_default() += 1;
+        }
+        println!("  stays: {held:?}");
+        for point in &found.curve {
+            println!("  at {} % moved: {}", point.moved, point.hourly);
+        }
+        if arguments.iter().any(|word| word == "karpenter") {
+            let curve = kentroller_planner::karpenter::consolidate(&snapshot, &catalog).expect("the cluster is sound");
+            let at = |percent: usize| {
+                let most = found.workload_pods * percent / 100;
+                curve.iter().take_while(|(moves, _)| *moves <= most).last().map_or(found.cost_before, |(_, cost)| *cost)
+            };
+            let (moves, cost) = curve.last().copied().unwrap_or((0, found.cost_before));
+            println!(
+                "  Karpenter: 5 % {} 10 % {} 20 % {} 30 % {}; ends at {cost} (ratio {:.4}) after {moves} moves ({} %)",
+                at(5),
+                at(10),
+                at(20),
+                at(30),
+                cost.as_micros() as f64 / bound.as_micros().max(1) as f64,
+                moves * 100 / found.workload_pods.max(1),
+            );
+        }
+        if let Err(violations) = kentroller_planner::check::check(&snapshot, &catalog, &options, &found) {
+            println!("  {} violations, such as {}", violations.len(), violations[0]);
+        }
     }
 }

@@ -59,6 +59,9 @@ pub(crate) fn bound(start: &State<'_>, budget: &mut dyn Budget) -> Bound {
     Bound { hourly: Money::micros(hourly), worth }
 }
 
+/// What makes existing nodes one group: room (`None` where it is pooled), price and reach.
+type Alike = (Option<Vector>, i64, Vec<bool>);
+
 /// Leaves out zones, terms, limits and reserves: what is left is classes over bins.
 fn relax(start: &State<'_>) -> Relaxed {
     let model = start.model;
@@ -85,7 +88,8 @@ fn relax(start: &State<'_>) -> Relaxed {
     let mut of_class: Vec<Option<usize>> = vec![None; model.classes.len()];
     let mut by_reach: BTreeMap<(Vector, Vec<bool>), usize> = BTreeMap::new();
     for (class, count) in wanted {
-        let reach: Vec<bool> = merged.iter().map(|zones| zones.iter().any(|kind| start.kind_admits(*kind, class))).collect();
+        let reach: Vec<bool> =
+            merged.iter().map(|zones| zones.iter().any(|kind| start.kind_admits(*kind, class))).collect();
         let request = model.classes[class].request;
         let demand = *by_reach.entry((request, reach)).or_insert_with(|| {
             demands.push(Demand { request, count: 0 });
@@ -109,7 +113,9 @@ fn relax(start: &State<'_>) -> Relaxed {
                 count: None,
                 admits: members
                     .iter()
-                    .map(|classes| classes.iter().any(|class| zones.iter().any(|kind| start.kind_admits(*kind, *class))))
+                    .map(|classes| {
+                        classes.iter().any(|class| zones.iter().any(|kind| start.kind_admits(*kind, *class)))
+                    })
                     .collect(),
             }
         })
@@ -117,7 +123,7 @@ fn relax(start: &State<'_>) -> Relaxed {
         .collect();
     let bought = groups.len();
     let mut reach_of: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
-    let mut existing: BTreeMap<(Option<Vector>, i64, Vec<bool>), (Vector, i64)> = BTreeMap::new();
+    let mut existing: BTreeMap<Alike, (Vector, i64)> = BTreeMap::new();
     for (index, node) in model.nodes.iter().enumerate() {
         if node.held.is_some() && !node.receives {
             continue;
@@ -228,8 +234,10 @@ impl<'a> Ascent<'a> {
             let total: f64 = share.iter().sum();
             share.map(|share| share / total.max(1e-9))
         };
-        let mut shares =
-            Shares { share: groups.iter().map(share).collect(), scale: groups.iter().map(|group| group.price as f64).collect() };
+        let mut shares = Shares {
+            share: groups.iter().map(share).collect(),
+            scale: groups.iter().map(|group| group.price as f64).collect(),
+        };
         let best_value = value(relaxed, &pairs, &shares);
         let best = shares.clone();
         // Room that is free or already paid for is worth something: half of what the market asks, to begin with.
@@ -407,10 +415,13 @@ fn exact(relaxed: &Relaxed, shares: &Shares) -> (i64, Vec<f64>) {
     let mut worth = Vec::with_capacity(relaxed.demands.len());
     for (at, demand) in relaxed.demands.iter().enumerate() {
         let fitting = relaxed.groups.iter().zip(&prices).filter(|(group, _)| {
-            group.admits[at] && demand.request.iter().zip(&group.capacity).all(|(request, capacity)| request <= capacity)
+            group.admits[at]
+                && demand.request.iter().zip(&group.capacity).all(|(request, capacity)| request <= capacity)
         });
         let least = fitting
-            .map(|(_, price)| price.iter().zip(&demand.request).map(|(price, request)| price * i128::from(*request)).sum::<i128>())
+            .map(|(_, price)| {
+                price.iter().zip(&demand.request).map(|(price, request)| price * i128::from(*request)).sum::<i128>()
+            })
             .min()
             .unwrap_or(0);
         total += least * i128::from(demand.count);
@@ -433,7 +444,10 @@ mod tests {
         let bins: Vec<_> = relaxed
             .groups
             .iter()
-            .map(|group| problem.add_var(group.price as f64 / 1e6, (0.0, group.count.map_or(f64::INFINITY, |count| count as f64))))
+            .map(|group| {
+                problem
+                    .add_var(group.price as f64 / 1e6, (0.0, group.count.map_or(f64::INFINITY, |count| count as f64)))
+            })
             .collect();
         let mut rows: Vec<Vec<Vec<(microlp::Variable, f64)>>> = vec![vec![Vec::new(); DIMS]; bins.len()];
         for (at, demand) in relaxed.demands.iter().enumerate() {
@@ -473,7 +487,13 @@ mod tests {
             let found = bound(&start, &mut crate::Steps(1000)).hourly.as_micros() as f64 / 1e6;
             let took = began.elapsed();
             let lp = solved(&relaxed);
-            eprintln!("demands {} groups {} bound {found:.4} lp {lp:.4} ratio {:.5} ascent {took:?} lp {:?}", relaxed.demands.len(), relaxed.groups.len(), found/lp, began.elapsed()-took);
+            eprintln!(
+                "demands {} groups {} bound {found:.4} lp {lp:.4} ratio {:.5} ascent {took:?} lp {:?}",
+                relaxed.demands.len(),
+                relaxed.groups.len(),
+                found / lp,
+                began.elapsed() - took
+            );
             assert!(found <= lp * (1.0 + 1e-9), "{found} is above {lp}");
             assert!(found >= lp * 0.99, "{found} is far below {lp}");
         }

@@ -6,11 +6,15 @@ use std::{
 
 use crate::{
     Blocker, CapacityType, Catalog, InputError, KeptReason, Options, Rule, Snapshot, Warning,
-    cluster::{BrokenSpread, CPU, Class, DIMS, KeyDomains, MEMORY, Matrix, Model, NodeBin, Numbers, PODS, PodUnit, PoolLimit, Tie, Vector, add, vector},
+    cluster::{
+        ATTACHMENTS, BrokenSpread, CPU, Class, DIMS, EBS_DEFAULT, KeyDomains, MEMORY, Matrix, Model, NodeBin, Numbers,
+        PODS, PodUnit, PoolLimit, Tie, Vector, add, vector,
+    },
     eligibility::{Kind, PodRules, claims_of, eviction_cost, kind_of, node_reason},
     kinds::{self, Source, host_ports},
     manifest::{
-        Expression, Labels, NodeClaim, NodeSelectorTerm, ObjectName, Operator, PersistentVolume, Pod, RequiredNodeTerms,
+        Expression, Labels, NodeClaim, NodeSelectorTerm, ObjectName, Operator, PersistentVolume, Pod,
+        RequiredNodeTerms, Toleration,
     },
     requests,
     rules::{
@@ -19,6 +23,9 @@ use crate::{
         terms::{self, Demand, HOSTNAME, Term},
     },
 };
+
+/// The namespace of pods that stand for room to be kept; no real namespace has such a name.
+pub(crate) const HEADROOM: &str = "(headroom)";
 
 /// A term of a node's own domain, or a host port, which works like one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +44,18 @@ struct Template {
     ports: Vec<(String, i32)>,
     request: Vector,
     rule: Option<Rule>,
+    /// Whether volumes tie it to a place.
+    tied: bool,
 }
+
+/// Shape and labels by address, namespace, and what its volumes ask for.
+type TemplateKey<'a> = (usize, &'a str, usize, Vec<RequiredNodeTerms>, Option<Rule>);
+
+/// Terms with the domain that a pod keeps for them; `None`: it has no value of the key.
+type Pins<'a> = Vec<(usize, Option<&'a str>)>;
+
+/// A label with its values and where they are.
+type Key<'a> = (&'a str, Vec<&'a str>, KeyDomains);
 
 /// A pod with what was found out about it.
 struct Seen<'a> {
@@ -64,12 +82,16 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let mut asked: BTreeSet<&str> = BTreeSet::new();
     for pod in &snapshot.pods {
         for container in pod.spec.shape.containers.iter().chain(&pod.spec.shape.init_containers) {
-            asked.extend(container.resources.requests.keys().chain(container.resources.limits.keys()).map(String::as_str));
+            asked.extend(
+                container.resources.requests.keys().chain(container.resources.limits.keys()).map(String::as_str),
+            );
         }
     }
     let mut dims = vec!["cpu".to_owned(), "memory".to_owned(), "pods".to_owned()];
     let others = asked.into_iter().filter(|name| !matches!(*name, "cpu" | "memory" | "pods"));
-    dims.extend(others.take(DIMS - dims.len()).map(str::to_owned));
+    dims.extend(others.take(DIMS - 1 - dims.len()).map(str::to_owned));
+    let attachments = dims.len();
+    dims.push(ATTACHMENTS.to_owned());
 
     let volumes = Volumes::of(snapshot);
     let namespaces: Option<BTreeMap<String, Labels>> = snapshot
@@ -81,7 +103,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let mut needs: Numbers<Needs> = Numbers::new();
     let mut numbered: Numbers<Term> = Numbers::new();
     let mut templates: Vec<Template> = Vec::new();
-    let mut cache: BTreeMap<(usize, &str, usize, Vec<RequiredNodeTerms>, Option<Rule>), usize> = BTreeMap::new();
+    let mut cache: BTreeMap<TemplateKey<'_>, usize> = BTreeMap::new();
     let mut sources: Vec<(&str, &Labels)> = Vec::new();
     let mut seen: Vec<Seen<'_>> = Vec::with_capacity(snapshot.pods.len());
     let mut names: BTreeSet<(&str, &str)> = BTreeSet::new();
@@ -102,7 +124,10 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             name => match node_index.get(name) {
                 Some(node) => Some(*node),
                 None => {
-                    warn(format!("Pod {}", pod.metadata.key()), format!("runs on node {name}, which is not known; it is left out"));
+                    warn(
+                        format!("Pod {}", pod.metadata.key()),
+                        format!("runs on node {name}, which is not known; it is left out"),
+                    );
                     continue;
                 }
             },
@@ -139,6 +164,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
                 ports: host_ports(shape),
                 request,
                 rule,
+                tied: !key.3.is_empty(),
             });
             sources.push((&pod.metadata.namespace, &pod.metadata.labels));
             cache.insert(key, templates.len() - 1);
@@ -148,6 +174,9 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         if !pod.status.container_statuses.is_empty() {
             request = vector(&requests::of_pod(pod), &dims).0;
             request[PODS] = 1;
+        }
+        if !pod.spec.shape.volumes.is_empty() {
+            request[attachments] = volumes.attached(pod);
         }
         seen.push(Seen { pod, kind, node, template, request });
     }
@@ -161,16 +190,15 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let mut nodes: Vec<NodeBin> = Vec::with_capacity(snapshot.nodes.len());
     for node in &snapshot.nodes {
         let label = |key: &str| node.metadata.labels.get(key).map(String::as_str);
-        let (allocatable, _) = vector(&node.status.allocatable, &dims);
+        let (mut allocatable, _) = vector(&node.status.allocatable, &dims);
+        allocatable[attachments] = volumes.limit(&node.metadata.name);
         let zone = label(pool::ZONE).unwrap_or_default();
         let instance_type = label(pool::INSTANCE_TYPE).unwrap_or_default();
-        let price = label(pool::CAPACITY_TYPE)
-            .map(CapacityType::of)
-            .and_then(|capacity_type| match capacity_type {
-                // Paid for already, whether it runs or not.
-                CapacityType::Reserved => Some(crate::Money::ZERO),
-                other => catalog.price(&region, instance_type, zone, &other),
-            });
+        let price = label(pool::CAPACITY_TYPE).map(CapacityType::of).and_then(|capacity_type| match capacity_type {
+            // Paid for already, whether it runs or not.
+            CapacityType::Reserved => Some(crate::Money::ZERO),
+            other => catalog.price(&region, instance_type, zone, &other),
+        });
         nodes.push(NodeBin {
             name: node.metadata.name.clone(),
             signature: 0,
@@ -202,7 +230,12 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             unschedulable: node.spec.unschedulable,
         })
         .collect();
-    let needs_values: Vec<Needs> = needs.values().map(|(value, number)| (number, value.clone())).collect::<BTreeMap<_, _>>().into_values().collect();
+    let needs_values: Vec<Needs> = needs
+        .values()
+        .map(|(value, number)| (number, value.clone()))
+        .collect::<BTreeMap<_, _>>()
+        .into_values()
+        .collect();
     let wide = Wide::of(&seen, &templates, &all_terms, &places, &needs_values);
     let (broken_terms, mut keys_of, broken) = wide.broken(&all_terms);
 
@@ -211,7 +244,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let mut locals: Numbers<Local> = Numbers::new();
     let mut classes: Numbers<Class> = Numbers::new();
     let mut pods: Vec<PodUnit> = Vec::new();
-    let mut class_cache: BTreeMap<(usize, Vec<(usize, Option<&str>)>, Vector), usize> = BTreeMap::new();
+    let mut class_cache: BTreeMap<(usize, Pins<'_>, Vector), usize> = BTreeMap::new();
     let mut daemon_pods = 0;
     for one in &seen {
         let template = &templates[one.template];
@@ -264,9 +297,12 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             let spreads = template
                 .owned
                 .iter()
-                .filter_map(|term| broken_terms.get(term).map(|number| (*number, i64::from(template.selected.contains(term)))))
+                .filter_map(|term| {
+                    broken_terms.get(term).map(|number| (*number, i64::from(template.selected.contains(term))))
+                })
                 .collect();
-            let class = classes.number(Class { request: one.request, needs: needs_number, apart, selected, caps, spreads });
+            let class =
+                classes.number(Class { request: one.request, needs: needs_number, apart, selected, caps, spreads });
             class_cache.insert(key, class);
             class
         };
@@ -276,12 +312,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         match one.kind {
             Kind::Workload | Kind::Pending => {
                 let index = pods.len();
-                pods.push(PodUnit {
-                    name: one.pod.metadata.key(),
-                    class,
-                    node: one.node,
-                    ghost: one.node.is_none(),
-                });
+                pods.push(PodUnit { name: one.pod.metadata.key(), class, node: one.node, ghost: one.node.is_none() });
                 if let Some(node) = one.node {
                     nodes[node].pods.push(index);
                     nodes[node].eviction_cost += eviction_cost(one.pod).max(0);
@@ -293,7 +324,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             }
             Kind::Daemon => {
                 let held = one.pod.metadata.deletion_timestamp.is_none()
-                    && one.pod.metadata.annotations.get("karpenter.sh/do-not-disrupt").is_some()
+                    && one.pod.metadata.annotations.contains_key("karpenter.sh/do-not-disrupt")
                     && rules.holds(one.pod) == Some(Rule::DoNotDisrupt);
                 if let (Some(node), true) = (one.node, held) {
                     nodes[node].blockers.push(Blocker { pod: one.pod.metadata.key(), rule: Rule::DoNotDisrupt });
@@ -306,6 +337,33 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
                 }
             }
             Kind::Finished => {}
+        }
+    }
+    for (pool_name, wanted) in &options.headroom {
+        // Room to be kept is held by pods that are not there: a core each, bound to the pool, without a slot.
+        let anywhere = Toleration { operator: "Exists".to_owned(), ..Toleration::default() };
+        let of_pool = Needs {
+            tolerations: vec![anywhere],
+            node_selector: Labels::from([(pool::NODE_POOL.to_owned(), pool_name.clone())]),
+            terms: Vec::new(),
+            os: String::new(),
+        };
+        let parts = (wanted.milli_cpu / 1000).max(wanted.bytes >> 32).clamp(1, 500);
+        let mut request = [0; DIMS];
+        request[CPU] = (wanted.milli_cpu.max(0) + parts - 1) / parts;
+        request[MEMORY] = (wanted.bytes.max(0) + parts - 1) / parts;
+        let needs = needs.number(of_pool);
+        let class = classes.number(Class {
+            request,
+            needs,
+            apart: Vec::new(),
+            selected: Vec::new(),
+            caps: Vec::new(),
+            spreads: Vec::new(),
+        });
+        for part in 1..=parts {
+            let name = ObjectName { namespace: HEADROOM.to_owned(), name: format!("{pool_name}-{part}") };
+            pods.push(PodUnit { name, class, node: None, ghost: true });
         }
     }
     let port_numbers: BTreeMap<(String, i32), usize> = locals
@@ -337,11 +395,13 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         let bin = &mut nodes[index];
         let claim = claims.of_node(node);
         let node_pool = bin.pool.map(|pool| &snapshot.node_pools[pool]);
-        let deleting = node.metadata.deletion_timestamp.is_some() || claim.is_some_and(|c| c.metadata.deletion_timestamp.is_some());
+        let deleting = node.metadata.deletion_timestamp.is_some()
+            || claim.is_some_and(|c| c.metadata.deletion_timestamp.is_some());
         bin.held = node_reason(node, claim, node_pool, snapshot.now, options, bin.pods.is_empty());
         let over = (0..dims.len()).find(|dim| bin.used[*dim] > bin.allocatable[*dim]);
         if let (None, Some(dim)) = (&bin.held, over) {
-            let detail = format!("its pods ask for {} of {}, it has {}", bin.used[dim], dims[dim], bin.allocatable[dim]);
+            let detail =
+                format!("its pods ask for {} of {}, it has {}", bin.used[dim], dims[dim], bin.allocatable[dim]);
             warn(format!("Node {}", bin.name), format!("{detail}; it is left alone"));
             bin.held = Some((KeptReason::OverAllocatable, detail));
         }
@@ -380,9 +440,11 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     }
 
     // New nodes.
-    let mut keys: BTreeSet<String> = needs.iter().flat_map(|needs| needs.keys().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let mut keys: BTreeSet<String> =
+        needs.iter().flat_map(|needs| needs.keys().map(str::to_owned).collect::<Vec<_>>()).collect();
     keys.insert("kubernetes.io/os".to_owned());
-    let zones: BTreeSet<String> = nodes.iter().filter(|node| !node.zone.is_empty()).map(|node| node.zone.clone()).collect();
+    let zones: BTreeSet<String> =
+        nodes.iter().filter(|node| !node.zone.is_empty()).map(|node| node.zone.clone()).collect();
     let mut learned: BTreeMap<String, Vector> = BTreeMap::new();
     for node in &nodes {
         let Some(pool) = node.pool else { continue };
@@ -392,12 +454,15 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             *least = if told { (*least).min(node.allocatable[dim]) } else { 0 };
         }
     }
-    let source = Source { snapshot, catalog, region: &region, dims: &dims, keys: &keys, zones: &zones, learned: &learned };
+    let source =
+        Source { snapshot, catalog, region: &region, dims: &dims, keys: &keys, zones: &zones, learned: &learned };
     let mut kinds = source.kinds(&mut warnings);
     kinds.retain(|kind| !wide.brings_a_domain(kind, &needs_values, &all_terms));
 
     for (name, values, domains) in &mut keys_of {
-        let value = |kind: &kinds::NewKind| kind.place.labels.get(*name).and_then(|value| values.binary_search(&value.as_str()).ok());
+        let value = |kind: &kinds::NewKind| {
+            kind.place.labels.get(*name).and_then(|value| values.binary_search(&value.as_str()).ok())
+        };
         domains.of_kind = kinds.iter().map(value).collect();
     }
     let key_domains: Vec<KeyDomains> = keys_of.into_iter().map(|(_, _, domains)| domains).collect();
@@ -505,15 +570,24 @@ impl<'a> Claims<'a> {
     fn of(snapshot: &'a Snapshot) -> Self {
         let claims = snapshot.node_claims.iter();
         Self {
-            by_node: claims.clone().map(|claim| (claim.status.node_name.as_str(), claim)).filter(|(n, _)| !n.is_empty()).collect(),
-            by_provider: claims.map(|claim| (claim.status.provider_id.as_str(), claim)).filter(|(n, _)| !n.is_empty()).collect(),
+            by_node: claims
+                .clone()
+                .map(|claim| (claim.status.node_name.as_str(), claim))
+                .filter(|(n, _)| !n.is_empty())
+                .collect(),
+            by_provider: claims
+                .map(|claim| (claim.status.provider_id.as_str(), claim))
+                .filter(|(n, _)| !n.is_empty())
+                .collect(),
         }
     }
 
     fn of_node(&self, node: &crate::manifest::Node) -> Option<&'a NodeClaim> {
         self.by_node
             .get(node.metadata.name.as_str())
-            .or_else(|| self.by_provider.get(node.spec.provider_id.as_str()).filter(|_| !node.spec.provider_id.is_empty()))
+            .or_else(|| {
+                self.by_provider.get(node.spec.provider_id.as_str()).filter(|_| !node.spec.provider_id.is_empty())
+            })
             .copied()
     }
 }
@@ -541,9 +615,14 @@ fn settling(claim: Option<&NodeClaim>, node_pool: Option<&crate::manifest::NodeP
 }
 
 fn is_autoscaled_elsewhere(labels: &Labels) -> bool {
-    ["eks.amazonaws.com/nodegroup", "alpha.eksctl.io/nodegroup-name", "provisioner.cast.ai/managed-by", "cloud.google.com/gke-nodepool"]
-        .iter()
-        .any(|key| labels.contains_key(*key))
+    [
+        "eks.amazonaws.com/nodegroup",
+        "alpha.eksctl.io/nodegroup-name",
+        "provisioner.cast.ai/managed-by",
+        "cloud.google.com/gke-nodepool",
+    ]
+    .iter()
+    .any(|key| labels.contains_key(*key))
 }
 
 /// A term that says "the domains where the pod is now".
@@ -589,7 +668,13 @@ struct Wide<'a> {
 }
 
 impl<'a> Wide<'a> {
-    fn of(seen: &[Seen<'_>], templates: &[Template], all_terms: &'a [Term], places: &'a [Place], needs: &[Needs]) -> Self {
+    fn of(
+        seen: &[Seen<'_>],
+        templates: &[Template],
+        all_terms: &'a [Term],
+        places: &'a [Place],
+        needs: &[Needs],
+    ) -> Self {
         let wide: Vec<usize> = (0..all_terms.len()).filter(|term| all_terms[*term].key != HOSTNAME).collect();
         let mut values: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
         let mut counts: BTreeMap<usize, BTreeMap<&str, (i64, i64)>> = BTreeMap::new();
@@ -677,7 +762,7 @@ impl<'a> Wide<'a> {
             };
             if broken.contains_key(&term) && template.owned.contains(&term) {
                 // Where it may go changes with every move: see `BrokenSpread`.
-                if !self.counts[&term].contains_key(value) {
+                if !self.counts[&term].contains_key(value) || template.tied {
                     rule = Some(Rule::SpreadBroken);
                 }
                 continue;
@@ -718,14 +803,15 @@ impl<'a> Wide<'a> {
     }
 
     /// Hard spreads that do not hold now: their numbers by term, the values of their keys, and their counts.
-    fn broken(&self, all_terms: &[Term]) -> (BTreeMap<usize, usize>, Vec<(&'a str, Vec<&'a str>, KeyDomains)>, Vec<BrokenSpread>) {
+    fn broken(&self, all_terms: &[Term]) -> (BTreeMap<usize, usize>, Vec<Key<'a>>, Vec<BrokenSpread>) {
         let mut numbers = BTreeMap::new();
-        let mut keys: Vec<(&str, Vec<&str>, KeyDomains)> = Vec::new();
+        let mut keys: Vec<Key<'a>> = Vec::new();
         let mut broken = Vec::new();
         for (term, domains) in &self.counts {
             let Demand::Spread { max_skew, min_domains, .. } = all_terms[*term].demand else { continue };
             let known = i64::try_from(domains.len()).unwrap_or(i64::MAX);
-            let least = if known < min_domains { 0 } else { domains.values().map(|(count, _)| *count).min().unwrap_or(0) };
+            let least =
+                if known < min_domains { 0 } else { domains.values().map(|(count, _)| *count).min().unwrap_or(0) };
             let most = domains.values().map(|(count, _)| *count).max().unwrap_or(0);
             if most - least <= max_skew {
                 continue;
@@ -751,7 +837,9 @@ impl<'a> Wide<'a> {
     fn brings_a_domain(&self, kind: &kinds::NewKind, needs: &[Needs], all_terms: &[Term]) -> bool {
         let mut told: BTreeMap<(u32, bool, bool), bool> = BTreeMap::new();
         self.counts.iter().any(|(term, domains)| {
-            let Demand::Spread { honor_affinity, honor_taints, needs: owner, .. } = all_terms[*term].demand else { return false };
+            let Demand::Spread { honor_affinity, honor_taints, needs: owner, .. } = all_terms[*term].demand else {
+                return false;
+            };
             let Some(value) = kind.place.labels.get(&all_terms[*term].key) else { return false };
             if domains.contains_key(value.as_str()) || domains.values().all(|(selected, _)| *selected == 0) {
                 return false;
@@ -769,10 +857,15 @@ fn counts_for(owner: Option<&Needs>, honor_affinity: bool, honor_taints: bool, p
     (!honor_affinity || owner.selects(place) != Some(false)) && (!honor_taints || owner.tolerates_all(place))
 }
 
+/// The driver whose volumes are counted against a node's attachments.
+const EBS: &str = "ebs.csi.aws.com";
+
 /// Persistent volumes, as far as they hold pods.
 struct Volumes<'a> {
     claims: BTreeMap<ObjectName, &'a str>,
     volumes: BTreeMap<&'a str, &'a PersistentVolume>,
+    /// What each node may attach, where its CSINode is known.
+    limits: BTreeMap<&'a str, i64>,
 }
 
 impl<'a> Volumes<'a> {
@@ -784,7 +877,30 @@ impl<'a> Volumes<'a> {
                 .map(|claim| (claim.metadata.key(), claim.spec.volume_name.as_str()))
                 .collect(),
             volumes: snapshot.persistent_volumes.iter().map(|volume| (volume.metadata.name.as_str(), volume)).collect(),
+            limits: snapshot
+                .csi_nodes
+                .iter()
+                .map(|node| {
+                    let driver = node.spec.drivers.iter().find(|driver| driver.name == EBS);
+                    // A driver that tells no limit has none.
+                    let limit = driver.and_then(|driver| driver.allocatable.get("count")).copied();
+                    (node.metadata.name.as_str(), limit.unwrap_or(1 << 30))
+                })
+                .collect(),
         }
+    }
+
+    /// EBS volumes that a pod attaches.
+    fn attached(&self, pod: &Pod) -> i64 {
+        let claims = claims_of(pod);
+        let volumes =
+            claims.iter().filter_map(|claim| self.claims.get(claim).and_then(|volume| self.volumes.get(volume)));
+        let ebs = volumes.filter(|volume| volume.spec.csi.as_ref().is_some_and(|csi| csi.driver == EBS));
+        i64::try_from(ebs.count()).unwrap_or(i64::MAX)
+    }
+
+    fn limit(&self, node: &str) -> i64 {
+        self.limits.get(node).copied().unwrap_or(EBS_DEFAULT)
     }
 
     fn of_pod(&self, pod: &Pod, options: &Options) -> (Vec<RequiredNodeTerms>, Option<Rule>) {
@@ -816,7 +932,8 @@ fn limits_of(snapshot: &Snapshot) -> Vec<PoolLimit> {
     for node in snapshot.nodes.iter().filter(|node| node.metadata.deletion_timestamp.is_none()) {
         if let Some(pool) = node.metadata.labels.get(pool::NODE_POOL) {
             let of = used.entry(pool).or_default();
-            let capacity = if node.status.capacity.is_empty() { &node.status.allocatable } else { &node.status.capacity };
+            let capacity =
+                if node.status.capacity.is_empty() { &node.status.allocatable } else { &node.status.capacity };
             of.0 += capacity.get("cpu").map_or(0, |q| q.milli());
             of.1 += capacity.get("memory").map_or(0, |q| q.units());
             of.2 += 1;

@@ -110,7 +110,8 @@ impl Catalog {
     /// A missing column, or a value that does not parse, with its line.
     pub fn from_csv(text: &str, source: &str, as_of: &str) -> Result<Self, CatalogError> {
         let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
-        let header: Vec<&str> = lines.next().map(|(_, line)| line.split(',').map(str::trim).collect()).unwrap_or_default();
+        let header: Vec<&str> =
+            lines.next().map(|(_, line)| line.split(',').map(str::trim).collect()).unwrap_or_default();
         let column = |name: &str| header.iter().position(|column| *column == name);
         let need = |name: &'static str| column(name).ok_or(CatalogError::MissingColumn(name));
         let (name, vcpu, memory) = (need("instance_type")?, need("vcpu")?, need("memory_mib")?);
@@ -289,9 +290,11 @@ mod tests {
     #[test]
     fn allocatable_is_what_karpenter_prints_for_the_type() {
         // Columns: vcpu, MiB, arch, pods; then milli-cpu and MiB of the page `instance-types.md` at v1.14.1.
-        for (vcpu, memory, arch, pods, milli, mib) in
-            [(2, 8192, "amd64", 29, 1930, 6903), (4, 16384, "amd64", 58, 3920, 14162), (8, 32768, "arm64", 58, 7910, 29258)]
-        {
+        for (vcpu, memory, arch, pods, milli, mib) in [
+            (2, 8192, "amd64", 29, 1930, 6903),
+            (4, 16384, "amd64", 58, 3920, 14162),
+            (8, 32768, "arm64", 58, 7910, 29258),
+        ] {
             let it = InstanceType {
                 name: "t".into(),
                 vcpu,
@@ -301,7 +304,11 @@ mod tests {
                 gpu_count: 0,
                 gpu_name: String::new(),
             };
-            assert_eq!((it.allocatable_milli_cpu(), it.allocatable_bytes() >> 20), (milli, mib), "{vcpu} {memory} {arch}");
+            assert_eq!(
+                (it.allocatable_milli_cpu(), it.allocatable_bytes() >> 20),
+                (milli, mib),
+                "{vcpu} {memory} {arch}"
+            );
         }
     }
 

@@ -13,6 +13,12 @@ pub(crate) const CPU: usize = 0;
 pub(crate) const MEMORY: usize = 1;
 pub(crate) const PODS: usize = 2;
 
+/// The dimension of EBS volumes that a node attaches.
+pub(crate) const ATTACHMENTS: &str = "(attachments)";
+/// Its size where no CSINode tells: 28 attachments of a Nitro instance less its root volume, a network interface and one
+/// to spare. Source: the EBS volume limits page of the EC2 user guide.
+pub(crate) const EBS_DEFAULT: i64 = 25;
+
 /// Amounts by dimension. Units: milli-cpu, bytes, pieces.
 pub(crate) type Vector = [i64; DIMS];
 
@@ -213,11 +219,15 @@ pub(crate) fn vector(resources: &Resources, dims: &[String]) -> (Vector, Vec<Str
 
 /// A vector as resource amounts.
 pub(crate) fn resources(vector: &Vector, dims: &[String]) -> Resources {
-    let amounts = dims.iter().enumerate().filter(|(dim, _)| vector[*dim] > 0);
+    // Attachments are counted by the scheduler, not requested.
+    let amounts = dims.iter().enumerate().filter(|(dim, name)| vector[*dim] > 0 && *name != ATTACHMENTS);
     amounts
         .map(|(dim, name)| {
             let amount = vector[dim];
-            (name.clone(), if dim == CPU { crate::Quantity::thousandths(amount) } else { crate::Quantity::whole(amount) })
+            (
+                name.clone(),
+                if dim == CPU { crate::Quantity::thousandths(amount) } else { crate::Quantity::whole(amount) },
+            )
         })
         .collect()
 }

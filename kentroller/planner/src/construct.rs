@@ -34,13 +34,19 @@ impl Ord for Offer {
     }
 }
 
-/// Packs all pods of removable nodes anew; `None` when some pod finds no place, or the budget ends.
-pub(crate) fn construct<'m>(start: &State<'m>, market: &Market, budget: &mut dyn Budget, steps: &mut u64) -> Option<State<'m>> {
+/// Packs all pods of removable nodes anew (but of those with a broken spread, unless `with_spreads`); `None` when some pod finds no place, or the budget ends.
+pub(crate) fn construct<'m>(
+    start: &State<'m>,
+    with_spreads: bool,
+    market: &Market,
+    budget: &mut dyn Budget,
+    steps: &mut u64,
+) -> Option<State<'m>> {
     let mut state = start.clone();
     let mut pool = Counts::new();
     let mut left = vec![0i64; state.model.classes.len()];
     for bin in 0..start.bins.len() {
-        if state.may_close(bin) {
+        if state.may_close(bin) && (with_spreads || !state.is_ordered(bin)) {
             pool.clear();
             state.close(bin, &mut pool);
             for (class, count) in &pool {
@@ -50,10 +56,12 @@ pub(crate) fn construct<'m>(start: &State<'m>, market: &Market, budget: &mut dyn
     }
     let mut total: i64 = left.iter().sum();
     // Room on nodes that stay costs nothing: the fullest first.
-    let mut receivers: Vec<usize> = (0..state.bins.len()).filter(|bin| state.bins[*bin].open && state.bins[*bin].free[0] > 0).collect();
+    let mut receivers: Vec<usize> =
+        (0..state.bins.len()).filter(|bin| state.bins[*bin].open && state.bins[*bin].free[0] > 0).collect();
     receivers.sort_by_key(|bin| (state.bins[*bin].free[0], *bin));
     for bin in receivers {
-        let candidates: Vec<usize> = (0..left.len()).filter(|class| left[*class] > 0 && state.room(bin, *class) > 0).collect();
+        let candidates: Vec<usize> =
+            (0..left.len()).filter(|class| left[*class] > 0 && state.room(bin, *class) > 0).collect();
         let content = content_of(&state, bin, &candidates, &left, market);
         for (class, count) in content {
             state.put(bin, class, count);
@@ -72,7 +80,7 @@ pub(crate) fn construct<'m>(start: &State<'m>, market: &Market, budget: &mut dyn
     let mut progress = true;
     while total > 0 {
         *steps += 1;
-        if *steps % 64 == 0 && budget.used(*steps) >= 900 {
+        if steps.is_multiple_of(64) && budget.used(*steps) >= 900 {
             return None;
         }
         // What a spread forbade may be allowed by now.
@@ -159,7 +167,8 @@ fn best_content(state: &State<'_>, market: &Market, offer: &Offer, left: &[i64])
                 Candidate::of(state.model, *class, count, market.worth[*class], &room, bias)
             })
             .collect();
-        let content = fill(state.model, &mut room.clone(), &mut state.model.kinds[offer.kind].ties.clone(), &mut candidates);
+        let content =
+            fill(state.model, &mut room.clone(), &mut state.model.kinds[offer.kind].ties.clone(), &mut candidates);
         let value = market.value(&content);
         if best.as_ref().is_none_or(|(_, most)| value > *most) {
             best = Some((content, value));

@@ -83,7 +83,10 @@ impl<'a> PodRules<'a> {
         match self.strictness(pod) {
             // Rules of physics stand; the rest is what `disposable` and `aggressive` are for.
             Some(Strictness::Disposable)
-                if !matches!(rule, Rule::UnknownConstraint | Rule::ForeignScheduler | Rule::ResourceClaims | Rule::Terminating) =>
+                if !matches!(
+                    rule,
+                    Rule::UnknownConstraint | Rule::ForeignScheduler | Rule::ResourceClaims | Rule::Terminating
+                ) =>
             {
                 None
             }
@@ -138,7 +141,9 @@ impl<'a> PodRules<'a> {
             return true;
         }
         match parse_span(value) {
-            Some(span) if span > 0 => pod.status.start_time.is_none_or(|start| start.0.saturating_add(span) > self.now.0),
+            Some(span) if span > 0 => {
+                pod.status.start_time.is_none_or(|start| start.0.saturating_add(span) > self.now.0)
+            }
             _ => false,
         }
     }
@@ -202,7 +207,8 @@ fn is_of(kind: &str, owner: &str) -> bool {
 fn node_strictness(node: &Node, options: &Options) -> Option<Strictness> {
     let matching = options.eviction.iter().filter(|rule| match &rule.selects {
         EvictionTarget::Nodes(terms) => terms.iter().any(|term| {
-            term.matches(&node.metadata.name, &node.metadata.labels).unwrap_or(rule.strictness == Strictness::RemovalDisabled)
+            term.matches(&node.metadata.name, &node.metadata.labels)
+                .unwrap_or(rule.strictness == Strictness::RemovalDisabled)
         }),
         EvictionTarget::Pods { .. } => false,
     });
@@ -242,7 +248,9 @@ pub(crate) fn node_reason(
         Some(other) => {
             return Some((KeptReason::Committed, format!("capacity type {} is paid for already", other.as_str())));
         }
-        None => return told(KeptReason::PriceUnknown, "no label karpenter.sh/capacity-type, so its price is not known"),
+        None => {
+            return told(KeptReason::PriceUnknown, "no label karpenter.sh/capacity-type, so its price is not known");
+        }
     }
     if pool.spec.replicas.is_some() {
         return told(KeptReason::StaticPool, "its NodePool is static");
@@ -268,7 +276,10 @@ pub(crate) fn node_reason(
         if disruption.consolidation_policy == "WhenEmpty" && !is_empty {
             return told(KeptReason::ConsolidationOff, "its NodePool says consolidationPolicy: WhenEmpty");
         }
-        if !matches!(disruption.consolidation_policy.as_str(), "" | "WhenEmpty" | "WhenEmptyOrUnderutilized" | "Balanced") {
+        if !matches!(
+            disruption.consolidation_policy.as_str(),
+            "" | "WhenEmpty" | "WhenEmptyOrUnderutilized" | "Balanced"
+        ) {
             return told(KeptReason::ConsolidationOff, "its NodePool has a consolidationPolicy that is not known");
         }
         if !lifted.ignore_zero_node_pool_disruption_budgets && budget_is_zero(pool, is_empty) {

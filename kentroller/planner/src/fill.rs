@@ -47,13 +47,16 @@ pub(crate) fn fill(model: &Model, free: &mut Vector, ties: &mut Vec<Tie>, candid
             let class = &model.classes[candidate.class];
             let ok = candidate.left > 0
                 && fits(&class.request, free)
-                && ((class.apart.is_empty() && class.caps.is_empty() && (ties.is_empty() || class.selected.is_empty()))
+                && ((class.apart.is_empty()
+                    && class.caps.is_empty()
+                    && (ties.is_empty() || class.selected.is_empty()))
                     || room(model, candidate.class, free, ties) > 0);
             if !ok {
                 candidates.swap_remove(at);
                 continue;
             }
-            let taken: f64 = candidate.request[..dims].iter().zip(&scarcity).map(|(request, scarcity)| request * scarcity).sum();
+            let taken: f64 =
+                candidate.request[..dims].iter().zip(&scarcity).map(|(request, scarcity)| request * scarcity).sum();
             let score = candidate.key / taken.max(1e-12);
             if best.is_none_or(|(most, _)| score > most) {
                 best = Some((score, at));

@@ -5,9 +5,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    CapacityType, dice::Dice, Catalog, Money, Moment, Quantity, Snapshot,
+    CapacityType, Catalog, Moment, Money, Quantity, Snapshot,
+    dice::Dice,
     manifest::{
-        Condition, DaemonSet, Labels, Meta, Node, NodeClaim, NodePool, Owner, Pod, PodDisruptionBudget, PodShape, PodSpec,
+        Condition, DaemonSet, Labels, Meta, Node, NodeClaim, NodePool, Owner, Pod, PodDisruptionBudget, PodShape,
+        PodSpec,
     },
     rules::pool,
 };
@@ -44,6 +46,9 @@ struct Group {
     zonal_volume: bool,
     annotations: Labels,
 }
+
+/// A node that is being filled: pool, arm64 or not, zone, pods, what they ask for, and the cpu at which it is full.
+type Opened = (&'static str, Option<bool>, usize, Vec<(usize, usize)>, [i64; 4], i64);
 
 struct Grown {
     name: String,
@@ -82,7 +87,8 @@ pub fn generate(recipe: Recipe, catalog: &Catalog) -> Snapshot {
             let fitting = types.iter().filter(|priced| {
                 let mut labels = pool::pool_labels(node_pool);
                 labels.extend(pool::type_labels(&priced.instance_type, REGION));
-                requirements[name].admit_type(&labels) && (priced.instance_type.arch == "arm64") == arm
+                requirements[name].admit_type(&|key| labels.get(key).map(String::as_str))
+                    && (priced.instance_type.arch == "arm64") == arm
             });
             let mut list: Vec<(&crate::Priced, Money)> = fitting
                 .filter_map(|priced| priced.price(ZONES[0], &CapacityType::OnDemand).map(|price| (*priced, price)))
@@ -106,7 +112,9 @@ pub fn generate(recipe: Recipe, catalog: &Catalog) -> Snapshot {
             }
         }
         // Karpenter's order: cpu, then memory, descending.
-        waiting.sort_by_key(|(group, replica)| (std::cmp::Reverse((groups[*group].cpu, groups[*group].memory)), *group, *replica));
+        waiting.sort_by_key(|(group, replica)| {
+            (std::cmp::Reverse((groups[*group].cpu, groups[*group].memory)), *group, *replica)
+        });
         let mut unplaced: Vec<(usize, usize)> = Vec::new();
         for (group, replica) in waiting {
             let of = &groups[group];
@@ -137,7 +145,7 @@ pub fn generate(recipe: Recipe, catalog: &Catalog) -> Snapshot {
             }
         }
         // What fits nowhere makes Karpenter launch: pods of a kind are packed until the largest offered type is full.
-        let mut open: Vec<(&'static str, Option<bool>, usize, Vec<(usize, usize)>, [i64; 4], i64)> = Vec::new();
+        let mut open: Vec<Opened> = Vec::new();
         for (group, replica) in unplaced {
             let of = &groups[group];
             let request = [of.cpu, of.memory, 1, of.gpus];
@@ -189,15 +197,23 @@ pub fn generate(recipe: Recipe, catalog: &Catalog) -> Snapshot {
                 allocatable,
                 pods: Vec::new(),
             };
-            for dim in 0..4 {
-                node.free[dim] -= overhead[dim];
+            for (free, overhead) in node.free.iter_mut().zip(overhead) {
+                *free -= overhead;
             }
             let at = nodes.len();
             nodes.push(node);
             for (group, replica) in pods {
                 let of = &groups[group];
                 zone_counts[group][zone] -= 1;
-                seat(&mut nodes[at], group, replica, &[of.cpu, of.memory, 1, of.gpus], &mut zone_counts, &mut alive, at);
+                seat(
+                    &mut nodes[at],
+                    group,
+                    replica,
+                    &[of.cpu, of.memory, 1, of.gpus],
+                    &mut zone_counts,
+                    &mut alive,
+                    at,
+                );
             }
         }
     }
@@ -310,7 +326,8 @@ fn groups(recipe: Recipe, dice: &mut Dice) -> Vec<Group> {
         let selector = serde_json::json!({"matchLabels": {"app": name}});
         if pool != "general" {
             spec["nodeSelector"]["karpenter.sh/nodepool"] = pool.into();
-            spec["tolerations"] = serde_json::json!([{"key": "dedicated", "operator": "Equal", "value": pool, "effect": "NoSchedule"}]);
+            spec["tolerations"] =
+                serde_json::json!([{"key": "dedicated", "operator": "Equal", "value": pool, "effect": "NoSchedule"}]);
         }
         if let Some(arm) = arm {
             spec["nodeSelector"]["kubernetes.io/arch"] = if arm { "arm64" } else { "amd64" }.into();
@@ -331,7 +348,8 @@ fn groups(recipe: Recipe, dice: &mut Dice) -> Vec<Group> {
             }
         }
         if constrained && dice.chance(3) {
-            spec["containers"][0]["ports"] = serde_json::json!([{"hostPort": 9000 + dice.below(20), "protocol": "TCP"}]);
+            spec["containers"][0]["ports"] =
+                serde_json::json!([{"hostPort": 9000 + dice.below(20), "protocol": "TCP"}]);
             per_node = 1;
         }
         let mut annotations = Labels::new();
@@ -451,13 +469,15 @@ fn snapshot(recipe: Recipe, groups: &[Group], grown: &[Grown], node_pools: Vec<N
             ("pods".to_owned(), Quantity::whole(node.allocatable[2])),
             ("nvidia.com/gpu".to_owned(), Quantity::whole(node.allocatable[3])),
         ];
-        let mut object = Node::default();
-        object.metadata = Meta {
-            name: node.name.clone(),
-            uid: format!("node-{index}"),
-            labels: Arc::new(labels.clone()),
-            creation_timestamp: created,
-            ..Meta::default()
+        let mut object = Node {
+            metadata: Meta {
+                name: node.name.clone(),
+                uid: format!("node-{index}"),
+                labels: Arc::new(labels.clone()),
+                creation_timestamp: created,
+                ..Meta::default()
+            },
+            ..Node::default()
         };
         object.spec.provider_id = format!("aws:///{}/i-{index:08x}", ZONES[node.zone]);
         if node.pool != "general" {
@@ -471,13 +491,15 @@ fn snapshot(recipe: Recipe, groups: &[Group], grown: &[Grown], node_pools: Vec<N
         object.status.allocatable = amounts.into();
         object.status.capacity = object.status.allocatable.clone();
         object.status.conditions = vec![condition("Ready")];
-        let mut claim = NodeClaim::default();
-        claim.metadata = Meta {
-            name: format!("{}-{index:05}", node.pool),
-            uid: format!("claim-{index}"),
-            labels: Arc::new(labels),
-            creation_timestamp: created,
-            ..Meta::default()
+        let mut claim = NodeClaim {
+            metadata: Meta {
+                name: format!("{}-{index:05}", node.pool),
+                uid: format!("claim-{index}"),
+                labels: Arc::new(labels),
+                creation_timestamp: created,
+                ..Meta::default()
+            },
+            ..NodeClaim::default()
         };
         claim.status.node_name.clone_from(&node.name);
         claim.status.provider_id.clone_from(&object.spec.provider_id);
@@ -526,14 +548,21 @@ fn condition(kind: &str) -> Condition {
 }
 
 fn pod_on(node: &str, name: String, namespace: &str, kind: &str, owner: &str) -> Pod {
-    let mut pod = Pod::default();
-    pod.metadata = Meta {
-        uid: format!("pod-{name}"),
-        name,
-        namespace: namespace.to_owned(),
-        creation_timestamp: Some(Moment(NOW - 80_000)),
-        owner_references: vec![Owner { kind: kind.to_owned(), name: owner.to_owned(), uid: format!("owner-{owner}"), controller: true }],
-        ..Meta::default()
+    let mut pod = Pod {
+        metadata: Meta {
+            uid: format!("pod-{name}"),
+            name,
+            namespace: namespace.to_owned(),
+            creation_timestamp: Some(Moment(NOW - 80_000)),
+            owner_references: vec![Owner {
+                kind: kind.to_owned(),
+                name: owner.to_owned(),
+                uid: format!("owner-{owner}"),
+                controller: true,
+            }],
+            ..Meta::default()
+        },
+        ..Pod::default()
     };
     pod.spec.node_name = node.to_owned();
     pod.status.phase = "Running".to_owned();

@@ -31,7 +31,10 @@ pub(crate) fn free<'m>(
     if options.mode != Mode::Full {
         return shrink(start.clone(), options, None, budget, steps);
     }
-    let state = match construct(start, market, budget, steps) {
+    // Broken spreads can make packing everything anew impossible: their nodes then stay to begin with.
+    let fresh = construct(start, true, market, budget, steps)
+        .or_else(|| if start.model.broken.is_empty() { None } else { construct(start, false, market, budget, steps) });
+    let state = match fresh {
         Some(fresh) if options.roll || fresh.cost < start.cost => fresh,
         _ => shrink(start.clone(), options, None, budget, steps),
     };
@@ -97,7 +100,7 @@ impl Search<'_, '_> {
         let mut round = 0u64;
         let mut best = self.objective();
         loop {
-            if round % 16 == 0 {
+            if round.is_multiple_of(16) {
                 let used = budget.used(*steps);
                 let now = self.objective();
                 // What a twentieth of a percent brings is a gain.
@@ -110,7 +113,7 @@ impl Search<'_, '_> {
                     return;
                 }
             }
-            if round % 512 == 0 {
+            if round.is_multiple_of(512) {
                 bins = (0..self.state.bins.len()).filter(|bin| self.state.bins[*bin].open).collect();
             }
             round += 1;
@@ -136,7 +139,9 @@ impl Search<'_, '_> {
     fn component(&self, bin: usize) -> Option<usize> {
         let of = &self.state.bins[bin];
         match of.what {
-            What::Node(node) if self.state.may_close(bin) => self.market.component_of(&self.state.own[node]).or_else(|| self.market.component_of(&of.given)),
+            What::Node(node) if self.state.may_close(bin) => {
+                self.market.component_of(&self.state.own[node]).or_else(|| self.market.component_of(&of.given))
+            }
             _ => self.market.component_of(&of.given),
         }
     }
@@ -328,7 +333,14 @@ impl Search<'_, '_> {
                     let spread = self.state.spread_room(What::New(kind), *class);
                     if spread > 0 && self.state.kind_admits(kind, *class) {
                         let worth = self.market.worth[*class] * (1.0 - noise * 0.5 + noise * self.dice.unit());
-                        candidates.push(Candidate::of(self.state.model, *class, spread.min(*count), worth, &room, bias));
+                        candidates.push(Candidate::of(
+                            self.state.model,
+                            *class,
+                            spread.min(*count),
+                            worth,
+                            &room,
+                            bias,
+                        ));
                     }
                 }
                 let mut ties = self.state.model.kinds[kind].ties.clone();
@@ -368,7 +380,13 @@ enum Pattern {
 }
 
 /// Removes nodes one by one whose pods fit on others or, in full mode, on one cheaper new node.
-fn shrink<'m>(mut state: State<'m>, options: &Options, moves: Option<i64>, budget: &mut dyn Budget, steps: &mut u64) -> State<'m> {
+fn shrink<'m>(
+    mut state: State<'m>,
+    options: &Options,
+    moves: Option<i64>,
+    budget: &mut dyn Budget,
+    steps: &mut u64,
+) -> State<'m> {
     let mut order: Vec<usize> = (0..state.model.nodes.len()).filter(|bin| state.may_close(*bin)).collect();
     order.sort_by_key(|bin| {
         let pods = state.own_moves(*bin);
@@ -376,7 +394,7 @@ fn shrink<'m>(mut state: State<'m>, options: &Options, moves: Option<i64>, budge
     });
     for bin in order {
         *steps += 1;
-        if *steps % 16 == 0 && budget.used(*steps) >= 500 {
+        if steps.is_multiple_of(16) && budget.used(*steps) >= 500 {
             break;
         }
         if moves.is_some_and(|most| state.moved + state.own_moves(bin) > most) {
@@ -443,7 +461,9 @@ fn replace(state: &mut State<'_>, pool: &mut Counts) -> Option<usize> {
         let mut free = state.room_of_kind(kind);
         let mut ties = state.model.kinds[kind].ties.clone();
         for (class, count) in pool.iter() {
-            if crate::state::room(state.model, *class, &free, &ties).min(state.spread_room(What::New(kind), *class)) < *count {
+            if crate::state::room(state.model, *class, &free, &ties).min(state.spread_room(What::New(kind), *class))
+                < *count
+            {
                 continue 'kinds;
             }
             crate::state::put(state.model, *class, *count, &mut free, &mut ties);

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     CapacityType, Catalog, Money, Snapshot, Warning,
-    cluster::{CPU, MEMORY, PODS, Vector, add, vector},
+    cluster::{ATTACHMENTS, CPU, EBS_DEFAULT, MEMORY, PODS, Vector, add, vector},
     manifest::{DaemonSet, Labels, NodePool, PodShape, RequiredNodeTerms, Taint, Toleration},
     requests,
     rules::{
@@ -71,7 +71,15 @@ fn daemon(shape: &PodShape, of_running_pod: bool) -> Daemon {
         });
     }
     // The controller adds these tolerations to every DaemonSet pod.
-    let kept = ["not-ready", "unreachable", "disk-pressure", "memory-pressure", "pid-pressure", "unschedulable", "network-unavailable"];
+    let kept = [
+        "not-ready",
+        "unreachable",
+        "disk-pressure",
+        "memory-pressure",
+        "pid-pressure",
+        "unschedulable",
+        "network-unavailable",
+    ];
     needs.tolerations.extend(kept.map(|key| Toleration {
         key: format!("node.kubernetes.io/{key}"),
         operator: "Exists".to_owned(),
@@ -82,7 +90,8 @@ fn daemon(shape: &PodShape, of_running_pod: bool) -> Daemon {
 
 /// Host ports as protocol and port. Addresses are left out: two pods that share a port never share a node here.
 pub(crate) fn host_ports(shape: &PodShape) -> Vec<(String, i32)> {
-    let containers = shape.containers.iter().chain(shape.init_containers.iter().filter(|c| c.restart_policy == "Always"));
+    let containers =
+        shape.containers.iter().chain(shape.init_containers.iter().filter(|c| c.restart_policy == "Always"));
     let mut ports: Vec<(String, i32)> = containers
         .flat_map(|container| &container.ports)
         .filter(|port| port.host_port > 0)
@@ -166,11 +175,18 @@ impl Source<'_> {
         // Startup taints are gone before a node counts as initialized; DaemonSets are charged in spite of them.
         let taints: Vec<Taint> = node_pool.spec.template.spec.taints.clone();
         let learned = self.learned.get(&node_pool.metadata.name).copied().unwrap_or_default();
-        let mut found: BTreeMap<Place, Vec<NewKind>> = BTreeMap::new();
+        // Labels that nobody asks for tell no two offerings apart; they are added to those that are left.
+        let mut asked: BTreeSet<&str> = self.keys.iter().map(String::as_str).collect();
+        asked.extend(daemons.iter().flat_map(|daemon| daemon.needs.keys()));
+        let of_zone = |labels: &mut Labels, zone: &str, capacity_type: &CapacityType| {
+            labels.insert(pool::CAPACITY_TYPE.to_owned(), capacity_type.as_str().to_owned());
+            if !zone.is_empty() {
+                labels.insert(pool::ZONE.to_owned(), zone.to_owned());
+            }
+        };
+        let mut found: BTreeMap<Labels, Vec<NewKind>> = BTreeMap::new();
         for (priced, type_labels) in types {
-            let mut labels = base.clone();
-            labels.extend(type_labels.iter().map(|(key, value)| (key.clone(), value.clone())));
-            if !requirements.admit_type(&labels) {
+            if !requirements.admit_type(&|key| type_labels.get(key).or_else(|| base.get(key)).map(String::as_str)) {
                 continue;
             }
             let it = &priced.instance_type;
@@ -181,20 +197,31 @@ impl Source<'_> {
             for (dim, name) in self.dims.iter().enumerate().skip(PODS + 1) {
                 if name == "nvidia.com/gpu" {
                     allocatable[dim] = it.gpu_count;
+                } else if name == ATTACHMENTS {
+                    allocatable[dim] = EBS_DEFAULT;
                 }
             }
+            let mut some: Labels = asked
+                .iter()
+                .filter_map(|key| {
+                    type_labels.get(*key).or_else(|| base.get(*key)).map(|value| ((*key).to_owned(), value.clone()))
+                })
+                .collect();
             for capacity_type in [CapacityType::OnDemand, CapacityType::Spot] {
                 if !requirements.admit_capacity_type(&capacity_type) {
                     continue;
                 }
                 for zone in &zones {
-                    let Some(offer) = priced.offer(zone, &capacity_type).filter(|offer| offer.available) else { continue };
-                    let mut labels = labels.clone();
-                    labels.insert(pool::CAPACITY_TYPE.to_owned(), capacity_type.as_str().to_owned());
-                    if !zone.is_empty() {
-                        labels.insert(pool::ZONE.to_owned(), (*zone).to_owned());
-                    }
-                    let place = Place { name: String::new(), labels, taints: taints.clone(), unschedulable: false };
+                    let Some(offer) = priced.offer(zone, &capacity_type).filter(|offer| offer.available) else {
+                        continue;
+                    };
+                    of_zone(&mut some, zone, &capacity_type);
+                    let place = Place {
+                        name: String::new(),
+                        labels: some.clone(),
+                        taints: taints.clone(),
+                        unschedulable: false,
+                    };
                     let mut overhead = [0; crate::cluster::DIMS];
                     let mut daemon_ports = Vec::new();
                     for daemon in daemons {
@@ -209,8 +236,10 @@ impl Source<'_> {
                     if room[CPU] <= 0 || room[MEMORY] <= 0 || room[PODS] <= 0 {
                         continue;
                     }
-                    let mut group = place.clone();
-                    group.labels.retain(|key, _| self.keys.contains(key) || key == pool::ZONE);
+                    let mut group = place.labels.clone();
+                    if !self.keys.contains(pool::CAPACITY_TYPE) {
+                        group.remove(pool::CAPACITY_TYPE);
+                    }
                     found.entry(group).or_default().push(NewKind {
                         pool: index,
                         pool_name: node_pool.metadata.name.clone(),
@@ -229,8 +258,16 @@ impl Source<'_> {
                 }
             }
         }
-        for (_, group) in found {
-            kinds.extend(undominated(group));
+        let labels_of: BTreeMap<&str, &Labels> =
+            types.iter().map(|(priced, labels)| (priced.instance_type.name.as_str(), labels)).collect();
+        for mut kind in found.into_values().flat_map(undominated) {
+            let mut labels = base.clone();
+            if let Some(of_type) = labels_of.get(kind.instance_type.as_str()) {
+                labels.extend(of_type.iter().map(|(key, value)| (key.clone(), value.clone())));
+            }
+            of_zone(&mut labels, &kind.zone, &kind.capacity_type);
+            kind.place.labels = labels;
+            kinds.push(kind);
         }
     }
 }

@@ -15,6 +15,8 @@ mod fill;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod improve;
+#[cfg(any(test, feature = "generate"))]
+pub mod karpenter;
 mod kinds;
 pub mod manifest;
 mod market;

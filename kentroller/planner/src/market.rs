@@ -57,11 +57,14 @@ impl Market {
             let mut classes: Vec<(f64, usize)> = Vec::new();
             for class in (0..model.classes.len()).filter(|class| wanted[*class]) {
                 let request = &model.classes[class].request;
-                if !kinds.iter().any(|kind| state.kind_admits(*kind, class)) || crate::cluster::times(request, &room) == 0 {
+                if !kinds.iter().any(|kind| state.kind_admits(*kind, class))
+                    || crate::cluster::times(request, &room) == 0
+                {
                     continue;
                 }
                 // At best the bin is full of this class alone in its tightest dimension, and others use what is left.
-                let share: Vec<f64> = request.iter().zip(&room).map(|(r, c)| if *r > 0 { *r as f64 / *c as f64 } else { 0.0 }).collect();
+                let share: Vec<f64> =
+                    request.iter().zip(&room).map(|(r, c)| if *r > 0 { *r as f64 / *c as f64 } else { 0.0 }).collect();
                 let mean = share.iter().sum::<f64>() / 2.0;
                 let most = share.iter().copied().fold(0.0f64, f64::max);
                 classes.push((worth[class] / (price * mean.max(most * 0.6).max(1e-12)), class));
@@ -71,7 +74,12 @@ impl Market {
             }
             classes.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             let top = classes.iter().take(8).map(|(tight, _)| tight).sum::<f64>() / classes.len().min(8) as f64;
-            bases.push(Base { kinds, classes: classes.into_iter().map(|(_, class)| class).collect(), component: 0, promise: top });
+            bases.push(Base {
+                kinds,
+                classes: classes.into_iter().map(|(_, class)| class).collect(),
+                component: 0,
+                promise: top,
+            });
         }
         // Components: classes that share a kind, directly or through others.
         let mut parent: Vec<usize> = (0..model.classes.len()).collect();

@@ -38,7 +38,8 @@ impl<'de> Deserialize<'de> for Moment {
                 f.write_str("a time such as 2026-01-31T12:00:00Z")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Moment, E> {
-                Moment::parse(text).ok_or_else(|| E::custom(format!("`{text}` is not a time such as 2026-01-31T12:00:00Z")))
+                Moment::parse(text)
+                    .ok_or_else(|| E::custom(format!("`{text}` is not a time such as 2026-01-31T12:00:00Z")))
             }
         }
         deserializer.deserialize_str(Text)
@@ -91,9 +92,13 @@ mod tests {
 
     #[test]
     fn spans_are_read_as_go_reads_them() {
-        for (text, seconds) in
-            [("1h30m", Some(5_400)), ("720h", Some(2_592_000)), ("90s", Some(90)), ("1.5h", Some(5_400)), ("0", Some(0))]
-        {
+        for (text, seconds) in [
+            ("1h30m", Some(5_400)),
+            ("720h", Some(2_592_000)),
+            ("90s", Some(90)),
+            ("1.5h", Some(5_400)),
+            ("0", Some(0)),
+        ] {
             assert_eq!(parse_span(text), seconds, "{text}");
         }
         for text in ["", "1", "h", "1d", "Never", "1h2", "1..5h"] {

@@ -19,7 +19,12 @@ use crate::{
 ///
 /// # Errors
 /// Input that contradicts itself, such as two nodes of one name.
-pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, budget: &mut dyn Budget) -> Result<Plan, InputError> {
+pub fn plan(
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    options: &Options,
+    budget: &mut dyn Budget,
+) -> Result<Plan, InputError> {
     let mut model = build(snapshot, catalog, options)?;
     waiting::seat(&mut model);
     narrow(&mut model, options, budget);
@@ -103,9 +108,9 @@ fn narrow(model: &mut Model, options: &Options, budget: &mut dyn Budget) {
     }
     let price = |node: usize| model.nodes[node].price.map_or(0, Money::as_micros);
     let key: Vec<i64> = match options.sort_by {
-        Some(SortBy::NormalizedCpuPrice) => {
-            (0..model.nodes.len()).map(|node| -(price(node) * 1000 / model.nodes[node].allocatable[CPU].max(1))).collect()
-        }
+        Some(SortBy::NormalizedCpuPrice) => (0..model.nodes.len())
+            .map(|node| -(price(node) * 1000 / model.nodes[node].allocatable[CPU].max(1)))
+            .collect(),
         Some(SortBy::RequestedCpuPrice) => {
             (0..model.nodes.len()).map(|node| -(price(node) * 1000 / model.nodes[node].used[CPU].max(1))).collect()
         }
@@ -129,7 +134,6 @@ fn narrow(model: &mut Model, options: &Options, budget: &mut dyn Budget) {
 }
 
 /// The best plan within each share of moved pods, and the last of them.
-#[expect(clippy::too_many_arguments, reason = "one search after another, each from where the last ended")]
 fn curve<'m>(
     start: &State<'m>,
     market: &Market,
@@ -199,7 +203,9 @@ fn kept(model: &Model, waves: &[Wave], cut: bool, limit: Option<i64>, held_back:
                     (KeptReason::SavingTooSmall, format!("the best plan saves {saved} USD/h, less than asked for"))
                 }
                 (None, _) if cut => (KeptReason::MinClusterSize, "the cluster would get too small".to_owned()),
-                (None, _) if limit.is_some() => (KeptReason::MaxMoves, "moving its pods pays less than the moves that were made".to_owned()),
+                (None, _) if limit.is_some() => {
+                    (KeptReason::MaxMoves, "moving its pods pays less than the moves that were made".to_owned())
+                }
                 (None, _) => (KeptReason::NoCheaperPlace, "nothing cheaper holds its pods".to_owned()),
             };
             Kept {

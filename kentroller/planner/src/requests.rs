@@ -86,10 +86,15 @@ mod tests {
     fn requests_are_counted_as_the_scheduler_counts_them() {
         let cpu = |amount: &str| serde_json::json!({"requests": {"cpu": amount}});
         let spec = |spec: serde_json::Value| serde_json::json!({ "spec": spec });
-        check(spec(serde_json::json!({"containers": [{"resources": cpu("100m")}, {"resources": cpu("200m")}]})), "300m");
+        check(
+            spec(serde_json::json!({"containers": [{"resources": cpu("100m")}, {"resources": cpu("200m")}]})),
+            "300m",
+        );
         // The largest init container counts when it asks for more than all that runs later.
         check(
-            spec(serde_json::json!({"containers": [{"resources": cpu("100m")}], "initContainers": [{"resources": cpu("1")}]})),
+            spec(
+                serde_json::json!({"containers": [{"resources": cpu("100m")}], "initContainers": [{"resources": cpu("1")}]}),
+            ),
             "1",
         );
         // A sidecar counts beside the containers, and beside the init containers that come after it.
@@ -103,7 +108,10 @@ mod tests {
                 {"resources": cpu("1200m")}, {"resources": cpu("300m"), "restartPolicy": "Always"}]})),
             "1300m",
         );
-        check(spec(serde_json::json!({"containers": [{"resources": cpu("100m")}], "overhead": {"cpu": "50m"}})), "150m");
+        check(
+            spec(serde_json::json!({"containers": [{"resources": cpu("100m")}], "overhead": {"cpu": "50m"}})),
+            "150m",
+        );
         check(spec(serde_json::json!({"containers": [{"resources": {"limits": {"cpu": "2"}}}]})), "2");
         check(spec(serde_json::json!({"containers": [{"resources": cpu("100m")}], "resources": cpu("700m")})), "700m");
         check(

@@ -168,7 +168,8 @@ impl<'m> State<'m> {
 
     /// Running pods whose moving a node's removal means.
     pub(crate) fn own_moves(&self, node: usize) -> i64 {
-        i64::try_from(self.model.nodes[node].pods.iter().filter(|pod| self.model.pods[**pod].node.is_some()).count()).unwrap_or(0)
+        i64::try_from(self.model.nodes[node].pods.iter().filter(|pod| self.model.pods[**pod].node.is_some()).count())
+            .unwrap_or(0)
     }
 
     /// Closes a bin; all its pods are added to `pool`.
@@ -265,7 +266,10 @@ impl<'m> State<'m> {
     /// How many pods of a class the spreads that it owns let into a bin's domains.
     pub(crate) fn spread_room(&self, what: What, class: usize) -> i64 {
         let spreads = self.model.classes[class].spreads.iter();
-        spreads.map(|(spread, itself)| self.spreads[*spread].room(self.domain(*spread, what), *itself)).min().unwrap_or(i64::MAX)
+        spreads
+            .map(|(spread, itself)| self.spreads[*spread].room(self.domain(*spread, what), *itself))
+            .min()
+            .unwrap_or(i64::MAX)
     }
 
     fn domain(&self, spread: usize, what: What) -> Option<usize> {
@@ -294,11 +298,21 @@ impl<'m> State<'m> {
         }
     }
 
+    /// Whether a node has pods whose spread does not hold: they move in an order.
+    pub(crate) fn is_ordered(&self, node: usize) -> bool {
+        self.own
+            .get(node)
+            .is_some_and(|own| own.iter().any(|(class, _)| !self.model.classes[*class].spreads.is_empty()))
+    }
+
     /// Whether every pod that was given is where the spreads let it be, all moves done.
     pub(crate) fn spreads_hold(&self) -> bool {
         self.spreads.iter().zip(&self.landed).all(|(spread, landed)| {
             let most = spread.least() + spread.max_skew;
-            landed.iter().zip(&spread.counts).all(|(landed, count)| *landed == 0 || count.is_some_and(|count| count <= most))
+            landed
+                .iter()
+                .zip(&spread.counts)
+                .all(|(landed, count)| *landed == 0 || count.is_some_and(|count| count <= most))
         })
     }
 
@@ -358,11 +372,10 @@ pub(crate) fn put(model: &Model, class: usize, count: i64, free: &mut Vector, ti
         return;
     }
     let mut tie = |term: usize| {
-        let at = ties.iter().position(|tie| tie.term == term).unwrap_or_else(|| {
+        ties.iter().position(|tie| tie.term == term).unwrap_or_else(|| {
             ties.push(Tie { term, ..Tie::default() });
             ties.len() - 1
-        });
-        at
+        })
     };
     let selected: Vec<usize> = of.selected.iter().map(|term| tie(*term)).collect();
     let owned: Vec<usize> = of.apart.iter().map(|term| tie(*term)).collect();

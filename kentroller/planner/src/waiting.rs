@@ -1,6 +1,7 @@
 //! Pods that wait come first: each is given the room that it would take, before anything is planned.
 use crate::{
     KeptReason, Rule, Warning,
+    build::HEADROOM,
     cluster::{Model, PodUnit, add, fits},
     state,
 };
@@ -15,7 +16,8 @@ pub(crate) fn seat(model: &mut Model) {
         .collect();
     let mut seats: Vec<usize> = (0..model.pods.len()).filter(|pod| model.pods[*pod].node.is_none()).collect();
     for pod in leaving {
-        let successor = PodUnit { name: model.pods[pod].name.clone(), class: model.pods[pod].class, node: None, ghost: true };
+        let successor =
+            PodUnit { name: model.pods[pod].name.clone(), class: model.pods[pod].class, node: None, ghost: true };
         model.pods.push(successor);
         seats.push(model.pods.len() - 1);
     }
@@ -43,7 +45,7 @@ pub(crate) fn seat(model: &mut Model) {
                 (of.held.is_none(), std::cmp::Reverse(of.utilization), *node)
             });
         let Some(node) = place else {
-            unseated += 1;
+            unseated += usize::from(model.pods[pod].name.namespace != HEADROOM);
             continue;
         };
         let mut ties = std::mem::take(&mut model.nodes[node].ties);

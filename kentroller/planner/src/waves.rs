@@ -1,12 +1,12 @@
 //! From a solution to waves: named pods move, and every prefix is a place to stop.
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
 };
 
 use crate::{
     Money, Move, NewNode, Offering, Wave,
-    cluster::{BrokenSpread, Model, add, fits, resources},
+    cluster::{BrokenSpread, add, fits, resources},
     state::{Counts, State, What},
 };
 
@@ -46,21 +46,192 @@ fn draft(state: &State<'_>, roll: bool) -> Vec<Draft> {
     }
     if !current.close.is_empty() {
         drafts.push(current);
-    } else if !current.open.is_empty() {
-        // What was opened for nodes that stay after all may hold pods of none: it is not bought.
-        current.open.clear();
     }
-    // A last wave that does not pay for itself belongs to the one before.
-    while !roll && drafts.len() > 1 && drafts.last().is_some_and(|last| last.delta > 0) {
-        let Some(last) = drafts.pop() else { break };
-        if let Some(before) = drafts.last_mut() {
-            before.open.extend(last.open);
-            before.close.extend(last.close);
-            before.moves.extend(last.moves);
-            before.delta += last.delta;
+    let mut settled = settle(state, drafts, roll);
+    for round in 0..=ROUNDS {
+        let doubts = if roll { Vec::new() } else { doubts(state, &settled) };
+        if doubts.is_empty() {
+            break;
+        }
+        let mut stay = BTreeSet::new();
+        let mut later = BTreeSet::new();
+        for doubt in doubts {
+            let price = |node: usize| state.bins[node].price;
+            let alike: i64 = doubt.alike.iter().map(|node| price(*node)).sum();
+            let ordered = doubt.alike.iter().any(|node| state.is_ordered(*node));
+            if doubt.alike.is_empty() || price(doubt.source) <= doubt.price || round == ROUNDS {
+                stay.insert(doubt.source);
+            } else if settled[doubt.draft].delta + alike <= 0 && !ordered {
+                later.extend(doubt.alike);
+            } else if alike < price(doubt.source) - doubt.price {
+                stay.extend(doubt.alike);
+            } else {
+                stay.insert(doubt.source);
+            }
+        }
+        settled = settle(state, without(state, settled, &stay, &later), roll);
+    }
+    loop {
+        let stay = disallowed(state, &settled);
+        if stay.is_empty() {
+            return settled;
+        }
+        settled = settle(state, without(state, settled, &stay, &BTreeSet::new()), roll);
+    }
+}
+
+/// Nodes that go although a broken spread would not let one of their pods land when its turn comes: they stay after all.
+fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
+    let model = state.model;
+    let mut spreads = model.broken.clone();
+    let domain = |spread: usize, what: What| match what {
+        What::Node(node) => model.keys[model.broken[spread].key].of_node[node],
+        What::New(kind) => model.keys[model.broken[spread].key].of_kind[kind],
+    };
+    let mut stay = BTreeSet::new();
+    for draft in drafts {
+        let mut home: BTreeMap<usize, usize> = BTreeMap::new();
+        for node in draft.close.iter().filter(|node| state.is_ordered(**node)) {
+            home.extend(model.nodes[*node].pods.iter().map(|pod| (*pod, *node)));
+        }
+        let mut landed: Vec<(usize, usize, Option<usize>)> = Vec::new();
+        for (pod, bin) in &draft.moves {
+            let Some(node) = home.get(pod).copied() else { continue };
+            for (spread, itself) in &model.classes[model.pods[*pod].class].spreads {
+                spreads[*spread].give(domain(*spread, What::Node(node)), -itself);
+                let to = domain(*spread, state.bins[*bin].what);
+                if spreads[*spread].room(to, *itself) <= 0 {
+                    stay.insert(node);
+                }
+                spreads[*spread].give(to, *itself);
+                landed.push((node, *spread, to));
+            }
+        }
+        for (node, spread, to) in landed {
+            let of = &spreads[spread];
+            let here = to.and_then(|to| of.counts[to]).unwrap_or(i64::MAX);
+            if here > of.least() + of.max_skew {
+                stay.insert(node);
+            }
+        }
+        if !stay.is_empty() {
+            // What comes after depends on what stays: it is looked at again.
+            return stay;
         }
     }
-    drafts
+    stay
+}
+
+/// How often waves are looked through for purchases that bring nothing; after the last time their sources stay.
+const ROUNDS: usize = 12;
+
+/// A purchase that takes the pods of one removed node only, and brings nothing or seems to.
+struct Doubt {
+    draft: usize,
+    source: usize,
+    /// Of the new node.
+    price: i64,
+    /// Nodes of the same pool, type and zone that go in the same wave.
+    alike: Vec<usize>,
+}
+
+/// The waves without the nodes that stay, and with those that go `later` in waves of their own.
+fn without(state: &State<'_>, drafts: Vec<Draft>, stay: &BTreeSet<usize>, later: &BTreeSet<usize>) -> Vec<Draft> {
+    let pods = |nodes: &BTreeSet<usize>| -> BTreeSet<usize> {
+        nodes.iter().flat_map(|node| &state.model.nodes[*node].pods).copied().collect()
+    };
+    let (staying, postponed) = (pods(stay), pods(later));
+    let mut all = Vec::new();
+    for mut draft in drafts {
+        draft.close.retain(|node| !stay.contains(node));
+        draft.moves.retain(|(pod, _)| !staying.contains(pod));
+        let mut second = Draft::default();
+        let (close, goes_later) = draft.close.iter().partition(|node| !later.contains(node));
+        draft.close = close;
+        second.close = goes_later;
+        let (moves, moved_later) = draft.moves.iter().partition(|(pod, _)| !postponed.contains(pod));
+        draft.moves = moves;
+        second.moves = moved_later;
+        all.extend([draft, second].into_iter().filter(|draft| !draft.close.is_empty()));
+    }
+    all
+}
+
+fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
+    let model = state.model;
+    let mut found = Vec::new();
+    let mut sources: BTreeMap<usize, (Option<usize>, bool)> = BTreeMap::new();
+    for draft in drafts {
+        let mut home: BTreeMap<usize, usize> = BTreeMap::new();
+        for node in &draft.close {
+            home.extend(model.nodes[*node].pods.iter().map(|pod| (*pod, *node)));
+        }
+        for (pod, bin) in &draft.moves {
+            let node = home.get(pod).copied();
+            let of = sources.entry(*bin).or_insert((node, true));
+            of.1 &= of.0 == node;
+        }
+    }
+    for (number, draft) in drafts.iter().enumerate() {
+        for bin in &draft.open {
+            let (Some((Some(source), true)), What::New(kind)) = (sources.get(bin).copied(), state.bins[*bin].what)
+            else {
+                continue;
+            };
+            let kind = &model.kinds[kind];
+            let is_alike = |other: &usize| {
+                let node = &model.nodes[*other];
+                *other != source
+                    && node.pool == Some(kind.pool)
+                    && node.instance_type == kind.instance_type
+                    && node.zone == kind.zone
+            };
+            let alike: Vec<usize> = draft.close.iter().copied().filter(is_alike).collect();
+            let price = state.bins[*bin].price;
+            if state.bins[source].price <= price || !alike.is_empty() {
+                found.push(Doubt { draft: number, source, price, alike });
+            }
+        }
+    }
+    found
+}
+
+/// Buys each bin in the wave that first moves a pod to it (never, when none does), and joins waves that do not pay.
+fn settle(state: &State<'_>, drafts: Vec<Draft>, roll: bool) -> Vec<Draft> {
+    let mut is_bought = vec![false; state.bins.len()];
+    let mut settled: Vec<Draft> = Vec::new();
+    for mut draft in drafts {
+        draft.open.clear();
+        draft.delta = -draft.close.iter().map(|node| state.bins[*node].price).sum::<i64>();
+        for (_, bin) in &draft.moves {
+            if matches!(state.bins[*bin].what, What::New(_)) && !std::mem::replace(&mut is_bought[*bin], true) {
+                draft.open.push(*bin);
+                draft.delta += state.bins[*bin].price;
+            }
+        }
+        match settled.last_mut().filter(|last| !roll && last.delta > 0) {
+            Some(last) => last.join(draft),
+            None => settled.push(draft),
+        }
+    }
+    // A last wave that does not pay for itself belongs to the one before.
+    while !roll && settled.len() > 1 && settled.last().is_some_and(|last| last.delta > 0) {
+        let Some(last) = settled.pop() else { break };
+        if let Some(before) = settled.last_mut() {
+            before.join(last);
+        }
+    }
+    settled
+}
+
+impl Draft {
+    /// Both as one wave.
+    fn join(&mut self, later: Self) {
+        self.open.extend(later.open);
+        self.close.extend(later.close);
+        self.moves.extend(later.moves);
+        self.delta += later.delta;
+    }
 }
 
 /// At most this many bins or nodes are compared for one choice.
@@ -162,7 +333,9 @@ impl<'a, 'm> Yard<'a, 'm> {
                     let given = &self.state.bins[*bin].given;
                     let useful: i64 = own[node]
                         .iter()
-                        .filter_map(|(class, count)| given.iter().find(|(of, _)| of == class).map(|(_, n)| *n.min(count)))
+                        .filter_map(|(class, count)| {
+                            given.iter().find(|(of, _)| of == class).map(|(_, n)| *n.min(count))
+                        })
                         .sum();
                     (useful, Reverse(self.state.bins[*bin].price), Reverse(*bin))
                 });
@@ -175,7 +348,8 @@ impl<'a, 'm> Yard<'a, 'm> {
                     self.free[*class] += count;
                 }
                 // Whoever owns what came may lack less now; the rarest classes tell most.
-                let rarest = self.state.bins[bin].given.iter().min_by_key(|(class, _)| (self.owners[*class].len(), *class));
+                let rarest =
+                    self.state.bins[bin].given.iter().min_by_key(|(class, _)| (self.owners[*class].len(), *class));
                 if let Some((class, _)) = rarest.copied() {
                     let waits = &self.waits;
                     self.owners[class].retain(|node| waits[*node]);
@@ -276,7 +450,11 @@ fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<Wave> {
         // Moves of pods with a broken spread come first, in the order in which each was allowed.
         let in_order = |pod: usize| !model.classes[model.pods[pod].class].spreads.is_empty();
         let count = moves.len();
-        let ranks: BTreeMap<usize, usize> = moves.iter().enumerate().map(|(rank, (pod, _))| (*pod, if in_order(*pod) { rank } else { count })).collect();
+        let ranks: BTreeMap<usize, usize> = moves
+            .iter()
+            .enumerate()
+            .map(|(rank, (pod, _))| (*pod, if in_order(*pod) { rank } else { count }))
+            .collect();
         moves.sort_by_key(|(pod, bin)| {
             let request = &model.classes[model.pods[*pod].class].request;
             (ranks[pod], *bin, Reverse((request[0], request[1])), *pod)
@@ -290,7 +468,7 @@ fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<Wave> {
             let from = unit.node.map(|node| model.nodes[node].name.clone()).unwrap_or_default();
             wave.moves.push(Move { pod: unit.name.clone(), from, to });
         }
-        hourly = hourly + Money::micros(draft.delta);
+        hourly += Money::micros(draft.delta);
         wave.hourly_after = hourly;
         wave.reason = reason(&wave, Money::micros(-draft.delta));
         waves.push(wave);
@@ -322,7 +500,7 @@ fn new_node(state: &State<'_>, bin: usize, kind: usize, name: String) -> NewNode
         zone: of.zone.clone(),
         capacity_type: of.capacity_type.clone(),
         price: of.price,
-        alternatives: alternatives(model, kind, &requests, &state.bins[bin].given),
+        alternatives: alternatives(state, kind, &state.bins[bin].given),
         requests: resources(&requests, &model.dims),
         labels: of.place.labels.clone(),
         taints: of.place.taints.clone(),
@@ -333,22 +511,29 @@ fn new_node(state: &State<'_>, bin: usize, kind: usize, name: String) -> NewNode
 const ALTERNATIVES: usize = 8;
 
 /// Other offerings of the pool and zone that hold the same pods, not dearer than 1.2 times the planned one.
-fn alternatives(model: &Model, kind: usize, requests: &crate::cluster::Vector, given: &Counts) -> Vec<Offering> {
+fn alternatives(state: &State<'_>, kind: usize, given: &Counts) -> Vec<Offering> {
+    let model = state.model;
+    let mut wanted = [0; crate::cluster::DIMS];
+    for (class, count) in given {
+        add(&mut wanted, &model.classes[*class].request, *count);
+    }
     let of = &model.kinds[kind];
     let limit = of.price.as_micros() * 12 / 10;
     let mut found: Vec<Offering> = model
         .kinds
         .iter()
-        .filter(|other| {
+        .enumerate()
+        .filter(|(index, other)| {
             other.pool == of.pool
                 && other.zone == of.zone
                 && other.capacity_type == of.capacity_type
                 && other.instance_type != of.instance_type
                 && other.price.as_micros() <= limit
                 && given.iter().all(|(class, _)| model.admits.get(model.classes[*class].needs, other.signature))
-                && fits(requests, &other.allocatable)
+                && other.daemon_ports == of.daemon_ports
+                && fits(&wanted, &state.room_of_kind(*index))
         })
-        .map(|other| Offering {
+        .map(|(_, other)| Offering {
             instance_type: other.instance_type.clone(),
             zone: other.zone.clone(),
             capacity_type: other.capacity_type.clone(),

@@ -107,6 +107,7 @@ words! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the words! that make the enum take no #[default]")]
 impl Default for MigrationPhase {
     fn default() -> Self {
         Self::Pending

@@ -157,13 +157,19 @@ impl PlanArguments {
         dump.finish().map_err(Trouble::Input)
     }
 
-    fn search(&self, started: Instant, dump: &dump::Dump, catalog: &Catalog, options: &Options) -> Result<Plan, Trouble> {
+    fn search(
+        &self,
+        started: Instant,
+        dump: &dump::Dump,
+        catalog: &Catalog,
+        options: &Options,
+    ) -> Result<Plan, Trouble> {
         let found = match self.steps {
             Some(steps) => kentroller_planner::plan(&dump.snapshot, catalog, options, &mut Steps(steps)),
             None => {
                 // Judging and printing take their share too, about as the cluster is large.
                 let objects = u32::try_from(dump.snapshot.pods.len() + dump.snapshot.nodes.len()).unwrap_or(u32::MAX);
-                let after = Duration::from_micros(20).saturating_mul(objects).min(self.time_limit / 4);
+                let after = Duration::from_micros(40).saturating_mul(objects).min(self.time_limit / 3);
                 let mut clock = Clock { until: started + self.time_limit.saturating_sub(after), from: Instant::now() };
                 kentroller_planner::plan(&dump.snapshot, catalog, options, &mut clock)
             }
@@ -212,5 +218,7 @@ fn rebalance_plan(plan: &Plan, dump: &dump::Dump) -> Result<String, Trouble> {
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|text| text.trim().strip_suffix("kB")).and_then(|text| text.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+    line.and_then(|text| text.trim().strip_suffix("kB"))
+        .and_then(|text| text.trim().parse::<u64>().ok())
+        .map_or(0, |kib| kib * 1024)
 }

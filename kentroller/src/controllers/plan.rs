@@ -3,9 +3,11 @@
 mod creation;
 mod deletion;
 mod marks;
+mod neighbours;
 mod outcome;
 mod room;
 mod slots;
+mod steering;
 
 use std::time::Duration;
 

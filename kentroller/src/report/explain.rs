@@ -13,7 +13,11 @@ pub fn explain(report: &Report, node: &str) -> String {
             let _ = writeln!(out, "  {} holds it: {}", blocker.pod, blocker.rule);
         }
         if !kept.would_save_hourly.starts_with("0.0000") {
-            let _ = writeln!(out, "  without it the bill would be {} USD/h lower, before its pods find another place", kept.would_save_hourly);
+            let _ = writeln!(
+                out,
+                "  without it the bill would be {} USD/h lower, before its pods find another place",
+                kept.would_save_hourly
+            );
         }
         for wave in &report.waves {
             for step in wave.moves.iter().filter(|step| step.to == node) {
@@ -26,8 +30,14 @@ pub fn explain(report: &Report, node: &str) -> String {
             let _ = writeln!(out, "  {} moves to {}", step.pod, step.to);
         }
         let _ = writeln!(out, "  {} USD/h after this wave", wave.hourly_after);
-    } else if let Some((wave, new)) = report.waves.iter().find_map(|wave| wave.add.iter().find(|new| new.name == node).map(|new| (wave, new))) {
-        let _ = writeln!(out, "{node} comes in wave {}: {} of {} in {}, {} USD/h", wave.index, new.instance_type, new.node_pool, new.zone, new.price_hourly);
+    } else if let Some((wave, new)) =
+        report.waves.iter().find_map(|wave| wave.add.iter().find(|new| new.name == node).map(|new| (wave, new)))
+    {
+        let _ = writeln!(
+            out,
+            "{node} comes in wave {}: {} of {} in {}, {} USD/h",
+            wave.index, new.instance_type, new.node_pool, new.zone, new.price_hourly
+        );
         for (name, amount) in &new.requests {
             let _ = writeln!(out, "  its pods ask for {amount} {name}");
         }

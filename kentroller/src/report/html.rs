@@ -22,7 +22,8 @@ pub fn page(report: &Report) -> String {
     let _ = write!(out, "<pre>{}</pre>", escape(&table::table(report, false)));
     out.push_str("<h2>Waves</h2><table><tr><th>wave<th>goes<th>comes<th>pods<th>USD/h after<th>why</tr>");
     for wave in &report.waves {
-        let comes: Vec<String> = wave.add.iter().map(|node| format!("{} ({})", node.instance_type, node.zone)).collect();
+        let comes: Vec<String> =
+            wave.add.iter().map(|node| format!("{} ({})", node.instance_type, node.zone)).collect();
         let _ = write!(
             out,
             "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}</tr>",

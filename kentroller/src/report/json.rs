@@ -175,7 +175,14 @@ pub struct Timing {
 
 impl Report {
     /// The report of a plan.
-    pub fn of(plan: &Plan, snapshot: &Snapshot, catalog: &Catalog, digest: String, warnings: Vec<String>, timing: Timing) -> Self {
+    pub fn of(
+        plan: &Plan,
+        snapshot: &Snapshot,
+        catalog: &Catalog,
+        digest: String,
+        warnings: Vec<String>,
+        timing: Timing,
+    ) -> Self {
         let amount = |money: Money| Amount { hourly: money.hourly(), monthly: money.monthly() };
         let saved = plan.cost_before - plan.cost_after;
         let told = plan.warnings.iter().map(|warning| match warning.object.as_str() {
@@ -224,7 +231,11 @@ impl Report {
             curve: plan
                 .curve
                 .iter()
-                .map(|point| Point { moved_percent: point.moved.to_string(), hourly: point.hourly.hourly(), waves: point.waves })
+                .map(|point| Point {
+                    moved_percent: point.moved.to_string(),
+                    hourly: point.hourly.hourly(),
+                    waves: point.waves,
+                })
                 .collect(),
             advice: plan
                 .advice

@@ -96,7 +96,13 @@ fn waves(report: &Report, wide: bool) -> String {
             [first, rest @ ..] => format!("{first} and {} more", rest.len()),
             [] => String::new(),
         };
-        table.add_row([wave.index.to_string(), goes, comes.join(", "), wave.moves.len().to_string(), wave.hourly_after.clone()]);
+        table.add_row([
+            wave.index.to_string(),
+            goes,
+            comes.join(", "),
+            wave.moves.len().to_string(),
+            wave.hourly_after.clone(),
+        ]);
     }
     let mut text = format!("{table}\n");
     if report.waves.len() > shown {

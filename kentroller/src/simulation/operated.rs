@@ -83,11 +83,25 @@ impl Operated {
 
     /// As [`Operated::restart`], with some time in between in which there is no operator.
     pub async fn stop_for(&mut self, time: Duration) {
+        self.end().await;
+        tokio::time::sleep(time).await;
+        self.begin(self.server.client(USER), false);
+    }
+
+    /// As [`Operated::restart`], with a client that does what a test wants of it, and perhaps as a shadow.
+    pub async fn replace(&mut self, client: kube::Client, shadow: bool) {
+        self.end().await;
+        self.begin(client, shadow);
+    }
+
+    async fn end(&mut self) {
         self.operator.abort();
         let _ = (&mut self.operator).await;
-        tokio::time::sleep(time).await;
-        let operator = operator(self.settings.subscribe());
-        self.operator = tokio::spawn(operator.run(self.server.client(USER), self.clock.clone(), self.stop.subscribe()));
+    }
+
+    fn begin(&mut self, client: kube::Client, shadow: bool) {
+        let operator = Operator { shadow, ..operator(self.settings.subscribe()) };
+        self.operator = tokio::spawn(operator.run(client, self.clock.clone(), self.stop.subscribe()));
     }
 
     /// Whether the operator's task is alive.

@@ -96,7 +96,9 @@ mod tests {
     #[test]
     fn every_field_that_matters_is_compared_and_defaults_of_others_are_not() {
         let check = |real: Value, embedded: Value, wanted: &[&str]| {
-            let told = |answer: Value| vec![Told { name: "s".into(), request: "r".into(), body: Value::Null, code: 200, answer }];
+            let told = |answer: Value| {
+                vec![Told { name: "s".into(), request: "r".into(), body: Value::Null, code: 200, answer }]
+            };
             let found = differences(&told(real), &told(embedded));
             assert_eq!(found.iter().map(|one| one.at.as_str()).collect::<Vec<_>>(), wanted);
         };

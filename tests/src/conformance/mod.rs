@@ -16,9 +16,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::compare::differences;
+pub use self::compare::{Difference, differences};
 pub use self::play::{Surroundings, play};
-pub use self::script::{NAMESPACE, NODE, script};
+use self::script::script;
+pub use self::script::{NAMESPACE, NODE};
 
 /// A request and what it was answered, without what differs between any two servers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +40,8 @@ fn recorded(file: &str) -> PathBuf {
 
 /// What the real server answered.
 pub fn recording() -> Vec<Told> {
-    let text = fs::read_to_string(recorded("answers.json")).expect("the recording; `KENTROLLER_E2E_RECORD=1 cargo e2e` makes it");
+    let text = fs::read_to_string(recorded("answers.json"))
+        .expect("the recording; `KENTROLLER_E2E_RECORD=1 cargo e2e` makes it");
     serde_json::from_str(&text).expect("the recording is JSON of this form")
 }
 
@@ -49,9 +51,19 @@ pub fn record(told: &[Told]) {
     fs::write(recorded("answers.json"), text + "\n").expect("the recording is written");
 }
 
+/// Differences that nobody explained, and explanations of what does not differ any more.
+pub fn unexplained(found: &[Difference]) -> Vec<String> {
+    let explained = explained();
+    let covers =
+        |known: &str, at: &str| known == at || known.strip_suffix('*').is_some_and(|start| at.starts_with(start));
+    let news = found.iter().filter(|one| !explained.keys().any(|known| covers(known, &one.at)));
+    let stale = explained.keys().filter(|known| !found.iter().any(|one| covers(known, &one.at)));
+    news.map(ToString::to_string).chain(stale.map(|known| format!("{known} does not differ any more"))).collect()
+}
+
 /// Known differences with the reason for each: `step /pointer: reason` a line, `#` before remarks. A `*` at the end of a
 /// pointer stands for everything below.
-pub fn explained() -> BTreeMap<String, String> {
+fn explained() -> BTreeMap<String, String> {
     let text = fs::read_to_string(recorded("explained.txt")).expect("the list of known differences");
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let split = |line: &str| {

@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 pub(super) struct Normal {
     /// By uid: what stands in its place.
     names: BTreeMap<String, String>,
+    /// By name: how many objects have had it.
+    counts: BTreeMap<String, u32>,
     /// By uid: the version seen last.
     versions: BTreeMap<String, String>,
 }
@@ -22,8 +24,11 @@ impl Normal {
 
     fn learn(&mut self, value: &Value) {
         if let (Some(uid), Some(name)) = (value["metadata"]["uid"].as_str(), value["metadata"]["name"].as_str()) {
-            let fresh = self.names.len() + 1;
-            self.names.entry(uid.to_owned()).or_insert_with(|| format!("<uid {fresh} of {name}>"));
+            if !self.names.contains_key(uid) {
+                let count = self.counts.entry(name.to_owned()).or_default();
+                *count += 1;
+                self.names.insert(uid.to_owned(), format!("<uid {count} of {name}>"));
+            }
         }
         match value {
             Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
@@ -34,9 +39,19 @@ impl Normal {
 
     fn value(&mut self, key: &str, value: &Value) -> Value {
         match value {
+            // Controllers put them on and take them off at their own time.
+            Value::Array(items) if key == "taints" => {
+                let others = items
+                    .iter()
+                    .filter(|one| !one["key"].as_str().is_some_and(|key| key.starts_with("node.kubernetes.io/")));
+                others.map(|item| self.value("", item)).collect()
+            }
             Value::Array(items) => items.iter().map(|item| self.value("", item)).collect(),
             Value::Object(fields) if key == "metadata" => self.metadata(fields),
-            Value::Object(fields) => fields.iter().map(|(key, field)| (key.clone(), self.value(key, field))).collect(),
+            Value::Object(fields) => {
+                let all = fields.iter().map(|(key, field)| (key.clone(), self.value(key, field)));
+                all.filter(|(key, field)| key != "taints" || *field != json!([])).collect()
+            }
             Value::String(text) => json!(self.text(text)),
             other => other.clone(),
         }
@@ -104,6 +119,9 @@ mod tests {
         };
         assert_eq!(normal.of(&object("7")), words("<another version>"));
         assert_eq!(normal.of(&object("7")), words("<the same version>"));
-        assert_eq!(normal.of(&json!({"message": "u-1 (8) is not (x) or (9"})), json!({"message": "<uid 1 of a> (<version>) is not (x) or (9"}));
+        assert_eq!(
+            normal.of(&json!({"message": "u-1 (8) is not (x) or (9"})),
+            json!({"message": "<uid 1 of a> (<version>) is not (x) or (9"})
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
+use kentroller_runtime::simulation::apiserver::{ApiServer, Fault};
 use serde_json::{Value, json};
 
 use super::normal::Normal;
@@ -12,19 +13,19 @@ use super::{Told, script};
 use crate::rest::{Answer, Api};
 
 /// Whether somebody else works on the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Surroundings {
+#[derive(Clone, Copy)]
+pub enum Surroundings<'a> {
     /// Controllers act, in their own time.
     Alive,
-    /// Nobody acts: what controllers would do, the script does.
-    Still,
+    /// Nobody acts on this embedded server: what others would do, the script does.
+    Still(&'a ApiServer),
 }
 
 /// How long controllers may take.
 const PATIENCE: u32 = 300;
 
 /// Plays the script as an administrator, and where it says so as a user without any right.
-pub async fn play(admin: &Api, nobody: &Api, surroundings: Surroundings) -> Vec<Told> {
+pub async fn play(admin: &Api, nobody: &Api, surroundings: Surroundings<'_>) -> Vec<Told> {
     let mut answers: BTreeMap<&str, Value> = BTreeMap::new();
     let (mut normal, mut all) = (Normal::default(), Vec::new());
     for step in script() {
@@ -32,13 +33,16 @@ pub async fn play(admin: &Api, nobody: &Api, surroundings: Surroundings) -> Vec<
         let path = filled(&step.path, &answers);
         let body: Value = serde_json::from_str(&filled(&step.body.to_string(), &answers)).expect("still JSON");
         if let Expects::Settled { pointer, value, otherwise } = &step.expects {
-            if surroundings == Surroundings::Still && !otherwise.is_null() {
+            if matches!(surroundings, Surroundings::Still(_)) && !otherwise.is_null() {
                 admin.patch(&format!("{path}/status"), otherwise).await;
             }
             answers.insert(step.name, settled(admin, &step, &path, pointer, value).await);
             continue;
         }
-        let (code, answer, words) = if step.expects == Expects::Events {
+        if let (Expects::NoHistory { kind }, Surroundings::Still(server)) = (&step.expects, surroundings) {
+            server.inject(Fault::ExpireHistory { kind: Some((*kind).to_owned()) });
+        }
+        let (code, answer, words) = if matches!(step.expects, Expects::Events | Expects::NoHistory { .. }) {
             let events: Vec<Value> = api.watch(&path).await.collect().await;
             let words: Vec<Value> = events.iter().map(|event| normal.of(event)).collect();
             (200, Value::from(events), bookmarked_once(words))
@@ -48,7 +52,13 @@ pub async fn play(admin: &Api, nobody: &Api, surroundings: Surroundings) -> Vec<
             (code, body, words)
         };
         answers.insert(step.name, answer);
-        all.push(Told { name: step.name.to_owned(), request: format!("{} {}", step.method, step.path), body: step.body, code, answer: words });
+        all.push(Told {
+            name: step.name.to_owned(),
+            request: format!("{} {}", step.method, step.path),
+            body: step.body,
+            code,
+            answer: words,
+        });
     }
     all
 }
@@ -94,4 +104,3 @@ fn filled(text: &str, answers: &BTreeMap<&str, Value>) -> String {
     }
     out
 }
-

@@ -139,10 +139,10 @@ fn mistake(place: &str, value: &Value, kind: &ValidationErrorKind) -> FieldMista
                 message: format!("Unsupported value: {value}: supported values: {}", choices.join(", ")),
             }
         }
-        ValidationErrorKind::Minimum { limit } => invalid(format!("should be greater than or equal to {limit}")),
-        ValidationErrorKind::Maximum { limit } => invalid(format!("should be less than or equal to {limit}")),
-        ValidationErrorKind::ExclusiveMinimum { limit } => invalid(format!("should be greater than {limit}")),
-        ValidationErrorKind::ExclusiveMaximum { limit } => invalid(format!("should be less than {limit}")),
+        ValidationErrorKind::Minimum { limit } => invalid(format!("should be greater than or equal to {}", whole(limit))),
+        ValidationErrorKind::Maximum { limit } => invalid(format!("should be less than or equal to {}", whole(limit))),
+        ValidationErrorKind::ExclusiveMinimum { limit } => invalid(format!("should be greater than {}", whole(limit))),
+        ValidationErrorKind::ExclusiveMaximum { limit } => invalid(format!("should be less than {}", whole(limit))),
         ValidationErrorKind::MinLength { limit } => invalid(format!("should be at least {limit} chars long")),
         ValidationErrorKind::MaxLength { limit } => FieldMistake::too_long(place, *limit),
         ValidationErrorKind::Pattern { pattern } => invalid(format!("should match '{pattern}'")),
@@ -159,6 +159,12 @@ fn mistake(place: &str, value: &Value, kind: &ValidationErrorKind) -> FieldMista
         ValidationErrorKind::Not { .. } => invalid("must not validate the schema (not)".into()),
         other => invalid(format!("breaks the rule {}", other.keyword())),
     }
+}
+
+/// A bound, which is a float in the type of a CRD, as the real server tells it.
+fn whole(limit: &Value) -> String {
+    let text = limit.to_string();
+    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
 /// A rule in CEL that does not hold. The real server names the type of the value, not the value.

@@ -1,9 +1,5 @@
 //! What a plan says that it costs, and what it costs.
-use super::{
-    board::Board,
-    prices::Prices,
-    violation::Fault,
-};
+use super::{board::Board, prices::Prices, violation::Fault};
 use crate::{Money, Options, Plan};
 
 /// Minutes for which the old and the new nodes of a wave run side by side.
@@ -68,7 +64,10 @@ impl Bill {
             faults.push((Fault::Sum, format!("hourlyAfter is {}e-6, it adds up to {now}e-6", stated.as_micros())));
         }
         if now > self.before && !roll {
-            faults.push((Fault::Dearer, format!("after it the cluster costs {now}e-6, before the plan {}e-6", self.before)));
+            faults.push((
+                Fault::Dearer,
+                format!("after it the cluster costs {now}e-6, before the plan {}e-6", self.before),
+            ));
         }
         faults
     }
@@ -88,7 +87,8 @@ impl Bill {
             faults.push((Fault::Bound, text));
         }
         if plan.transition < Money::ZERO {
-            faults.push((Fault::Sum, format!("cost.transition is {}e-6: it is below zero", plan.transition.as_micros())));
+            faults
+                .push((Fault::Sum, format!("cost.transition is {}e-6: it is below zero", plan.transition.as_micros())));
         }
         if plan.waves.is_empty() || roll {
             return faults;
@@ -98,7 +98,10 @@ impl Bill {
         let net = -self.change * HOURS - transition;
         match options.min_savings {
             None if net <= 0 => {
-                let text = format!("it saves {}e-6 an hour, the transition costs {transition}e-6: nothing net in 30 days", -self.change);
+                let text = format!(
+                    "it saves {}e-6 an hour, the transition costs {transition}e-6: nothing net in 30 days",
+                    -self.change
+                );
                 faults.push((Fault::Savings, text));
             }
             Some(wanted) if net * 1_000_000 < i128::from(wanted.parts()) * self.removed * HOURS || net <= 0 => {

@@ -80,7 +80,11 @@ impl<'a> Host<'a> {
     pub(super) fn label(&self, key: &str) -> Known<'_> {
         match self.labels.get(key) {
             Some(value) => Known::Is(value),
-            None if self.untold.iter().any(|open| open == key || (open.ends_with(['/', '-']) && key.starts_with(open))) => {
+            None if self
+                .untold
+                .iter()
+                .any(|open| open == key || (open.ends_with(['/', '-']) && key.starts_with(open))) =>
+            {
                 Known::Untold
             }
             None => Known::Absent,
@@ -118,6 +122,22 @@ impl<'a> Host<'a> {
     }
 }
 
+/// The domains of one topology key.
+#[derive(Debug)]
+pub(super) struct Topology {
+    pub(super) key: String,
+    ids: BTreeMap<String, usize>,
+    of_host: Vec<Option<usize>>,
+}
+
+impl Topology {
+    fn learn(&mut self, host: &Host<'_>) {
+        let next = self.ids.len();
+        let domain = host.labels.get(&self.key).map(|value| *self.ids.entry(value.clone()).or_insert(next));
+        self.of_host.push(domain);
+    }
+}
+
 /// The cluster at one moment.
 #[derive(Debug)]
 pub(super) struct Board<'a> {
@@ -126,6 +146,9 @@ pub(super) struct Board<'a> {
     pub(super) kinds: Vec<Kind<'a>>,
     pub(super) bodies: Vec<Body<'a>>,
     pub(super) tallies: Vec<Tally>,
+    topologies: Vec<Topology>,
+    topology_ids: BTreeMap<String, usize>,
+    by_kind: Vec<Vec<usize>>,
     /// By kind: the tallies that count it.
     counting: Vec<Vec<usize>>,
     /// Hosts that were given pods since somebody asked.
@@ -153,6 +176,9 @@ impl<'a> Board<'a> {
             kinds: Vec::new(),
             bodies: Vec::new(),
             tallies: Vec::new(),
+            topologies: Vec::new(),
+            topology_ids: BTreeMap::new(),
+            by_kind: Vec::new(),
             counting: Vec::new(),
             given: BTreeSet::new(),
             alive: 0,
@@ -178,11 +204,8 @@ impl<'a> Board<'a> {
         let mut by_value: BTreeMap<(&str, &Labels, &PodShape), usize> = BTreeMap::new();
         for pod in &snapshot.pods {
             let shape = &pod.spec.shape;
-            let address = (
-                Arc::as_ptr(shape).addr(),
-                Arc::as_ptr(&pod.metadata.labels).addr(),
-                pod.metadata.namespace.as_str(),
-            );
+            let address =
+                (Arc::as_ptr(shape).addr(), Arc::as_ptr(&pod.metadata.labels).addr(), pod.metadata.namespace.as_str());
             let kind = *seen.entry(address).or_insert_with(|| {
                 let value = (pod.metadata.namespace.as_str(), &*pod.metadata.labels, &**shape);
                 *by_value.entry(value).or_insert_with(|| {
@@ -194,6 +217,10 @@ impl<'a> Board<'a> {
             board.seat_pod(pod, kind);
         }
         board.counting = vec![Vec::new(); board.kinds.len()];
+        board.by_kind = vec![Vec::new(); board.kinds.len()];
+        for (index, body) in board.bodies.iter().enumerate() {
+            board.by_kind[body.kind].push(index);
+        }
         board.alive = board.hosts.iter().filter(|host| !is_deleting(host)).count();
         board
     }
@@ -235,7 +262,9 @@ impl<'a> Board<'a> {
         let role = match (pod.status.is_finished(), bound.is_empty(), host) {
             (true, _, _) | (false, false, None) => Role::Absent,
             (false, true, _) => Role::Pending,
-            _ if pod.metadata.annotations.contains_key("kubernetes.io/config.mirror") || controlled_by("Node") => Role::Mirror,
+            _ if pod.metadata.annotations.contains_key("kubernetes.io/config.mirror") || controlled_by("Node") => {
+                Role::Mirror
+            }
             _ if controlled_by("DaemonSet") => Role::Daemon,
             _ => Role::Workload,
         };
@@ -300,6 +329,9 @@ impl<'a> Board<'a> {
     pub(super) fn add_host(&mut self, host: Host<'a>) -> usize {
         let index = self.hosts.len();
         self.host_ids.insert(host.name, index);
+        for topology in &mut self.topologies {
+            topology.learn(&host);
+        }
         self.hosts.push(host);
         self.alive += 1;
         for tally in 0..self.tallies.len() {
@@ -364,6 +396,36 @@ impl<'a> Board<'a> {
         self.bodies[body].pod.metadata.deletion_timestamp.is_some()
     }
 
+    /// The place of a topology key on the board.
+    pub(super) fn topology(&mut self, key: &str) -> usize {
+        if let Some(topology) = self.topology_ids.get(key) {
+            return *topology;
+        }
+        let mut topology = Topology { key: key.to_owned(), ids: BTreeMap::new(), of_host: Vec::new() };
+        for host in &self.hosts {
+            topology.learn(host);
+        }
+        self.topology_ids.insert(key.to_owned(), self.topologies.len());
+        self.topologies.push(topology);
+        self.topologies.len() - 1
+    }
+
+    /// The topology key that a tally counts by.
+    pub(super) fn key(&self, tally: usize) -> &str {
+        &self.topologies[self.tallies[tally].topology].key
+    }
+
+    /// The domain of a host under the key of a tally.
+    pub(super) fn domain(&self, tally: usize, host: usize) -> Option<usize> {
+        self.topologies[self.tallies[tally].topology].of_host[host]
+    }
+
+    /// The domain that a value of the key of a tally stands for.
+    pub(super) fn domain_of(&self, tally: usize, labels: &Labels) -> Option<usize> {
+        let topology = &self.topologies[self.tallies[tally].topology];
+        topology.ids.get(labels.get(&topology.key)?).copied()
+    }
+
     /// Starts counting.
     pub(super) fn add_tally(&mut self, tally: Tally) -> usize {
         let index = self.tallies.len();
@@ -372,25 +434,34 @@ impl<'a> Board<'a> {
                 counting.push(index);
             }
         }
+        let members: Vec<usize> = (0..self.kinds.len()).filter(|kind| tally.members[*kind]).collect();
+        let counts_terminating = tally.counts_terminating;
         self.tallies.push(tally);
         for host in 0..self.hosts.len() {
             if !self.hosts[host].gone {
                 self.admit(index, host);
             }
         }
+        for body in members.iter().flat_map(|kind| &self.by_kind[*kind]) {
+            if let Some(host) = self.bodies[*body].host
+                && (counts_terminating || !self.is_terminating(*body))
+            {
+                self.tallies[index].shift(host, 1);
+            }
+        }
         index
     }
 
+    /// Lets a host without counted pods count.
     fn admit(&mut self, tally: usize, host: usize) {
         let domain = self.domain_seen(tally, host);
-        self.tallies[tally].admit(host, domain.as_deref());
-        let pods = self.counted(tally, host);
-        if pods != 0 {
-            self.tallies[tally].shift(host, pods);
-        }
+        self.tallies[tally].admit(host, domain);
     }
 
     fn dismiss(&mut self, tally: usize, host: usize) {
+        if !self.tallies[tally].counts_host(host) {
+            return;
+        }
         let pods = self.counted(tally, host);
         if pods != 0 {
             self.tallies[tally].shift(host, -pods);
@@ -407,18 +478,17 @@ impl<'a> Board<'a> {
     }
 
     /// The domain that a host counts for, if it counts.
-    fn domain_seen(&self, tally: usize, host: usize) -> Option<String> {
-        let (tally, host) = (&self.tallies[tally], &self.hosts[host]);
-        let domain = host.labels.get(&tally.key)?;
-        if let Hosts::SeenBy { kind, keys, honor_affinity, honor_taints } = &tally.hosts {
-            let shape = self.kinds[*kind].shape;
-            let seen = keys.iter().all(|key| host.labels.contains_key(key))
+    fn domain_seen(&self, tally: usize, at: usize) -> Option<usize> {
+        let domain = self.domain(tally, at)?;
+        if let Hosts::SeenBy { kind, keys, honor_affinity, honor_taints } = &self.tallies[tally].hosts {
+            let (shape, host) = (self.kinds[*kind].shape, &self.hosts[at]);
+            let seen = keys.iter().all(|key| self.topologies[*key].of_host[at].is_some())
                 && (!honor_affinity || node_wanted(shape, host.name, &|key| host.label(key)) == Some(true))
                 && (!honor_taints || untolerated(&shape.tolerations, &host.taints).is_none());
             if !seen {
                 return None;
             }
         }
-        Some(domain.clone())
+        Some(domain)
     }
 }

@@ -1,7 +1,10 @@
 //! Disruption budgets of a NodePool that allow nothing at this moment.
+use std::collections::BTreeMap;
+
 use crate::{
-    Moment, parse_span,
+    Moment, Snapshot,
     manifest::{DisruptionBudget, NodePool},
+    parse_span,
 };
 
 /// Whether the pool was handed to us: Karpenter's switches then bind Karpenter only.
@@ -9,8 +12,20 @@ pub(super) fn is_handed_over(pool: &NodePool) -> bool {
     pool.metadata.annotations.get("kentroller.cast.ai/consolidation").is_some_and(|word| word == "include")
 }
 
-/// Why a budget allows no node to go for a reason (`Empty` or `Underutilized`) now.
-pub(super) fn zero(pool: &NodePool, reason: &str, now: Moment) -> Option<String> {
+/// By pool and reason (`Empty` or `Underutilized`): why no node may go now; absent where some may.
+pub(super) fn zeros(snapshot: &Snapshot) -> BTreeMap<(&str, &'static str), String> {
+    let mut all = BTreeMap::new();
+    for pool in &snapshot.node_pools {
+        for reason in ["Empty", "Underutilized"] {
+            if let Some(why) = zero(pool, reason, snapshot.now) {
+                all.insert((pool.metadata.name.as_str(), reason), why);
+            }
+        }
+    }
+    all
+}
+
+fn zero(pool: &NodePool, reason: &str, now: Moment) -> Option<String> {
     if is_handed_over(pool)
         && let Some(own) = pool.metadata.annotations.get("kentroller.cast.ai/budget")
         && is_zero(own)

@@ -1,4 +1,6 @@
 //! Which nodes may go, and which may be given pods.
+use std::collections::BTreeMap;
+
 use super::{
     board::{Board, Host, Origin, UNSCHEDULABLE},
     budgets,
@@ -45,6 +47,7 @@ pub(super) fn removal_faults(
     was_empty: bool,
     options: &Options,
     prices: &Prices<'_>,
+    zero_budgets: &BTreeMap<(&str, &'static str), String>,
 ) -> Faults {
     let Origin::Live { node, claim, pool } = host.origin else {
         return vec![(Fault::UnknownName, "remove: the plan itself buys this node".to_owned())];
@@ -80,14 +83,27 @@ pub(super) fn removal_faults(
         refuse(true, Fault::NotKarpenter, format!("{what} belongs to it (label {POOL}: {:?})", host.labels.get(POOL)));
         return faults;
     };
-    refuse(!is_initialized(host), Fault::NotInitialized, "condition Initialized of its NodeClaim is not True".to_owned());
+    refuse(
+        !is_initialized(host),
+        Fault::NotInitialized,
+        "condition Initialized of its NodeClaim is not True".to_owned(),
+    );
     refuse(pool.spec.replicas.is_some(), Fault::StaticPool, format!("NodePool {} is static", pool.metadata.name));
     let disruption = &pool.spec.disruption;
     let handed_over = budgets::is_handed_over(pool);
     let consolidatable = claim.status.is("Consolidatable") || options.aggressive.ignore_consolidatable || handed_over;
-    refuse(!consolidatable, Fault::NotConsolidatable, "condition Consolidatable of its NodeClaim is not True".to_owned());
-    let excluded = pool.metadata.annotations.get("kentroller.cast.ai/consolidation").is_some_and(|word| word == "exclude");
-    refuse(excluded, Fault::ConsolidationOff, "its NodePool is annotated kentroller.cast.ai/consolidation: exclude".to_owned());
+    refuse(
+        !consolidatable,
+        Fault::NotConsolidatable,
+        "condition Consolidatable of its NodeClaim is not True".to_owned(),
+    );
+    let excluded =
+        pool.metadata.annotations.get("kentroller.cast.ai/consolidation").is_some_and(|word| word == "exclude");
+    refuse(
+        excluded,
+        Fault::ConsolidationOff,
+        "its NodePool is annotated kentroller.cast.ai/consolidation: exclude".to_owned(),
+    );
     if !handed_over {
         let policy = disruption.consolidation_policy.as_str();
         let allows = match policy {
@@ -101,7 +117,7 @@ pub(super) fn removal_faults(
     }
     let reason = if was_empty { "Empty" } else { "Underutilized" };
     if !options.aggressive.ignore_zero_node_pool_disruption_budgets
-        && let Some(why) = budgets::zero(pool, reason, board.snapshot.now)
+        && let Some(why) = zero_budgets.get(&(pool.metadata.name.as_str(), reason))
     {
         refuse(true, Fault::BudgetZero, format!("NodePool {}: {why}", pool.metadata.name));
     }
@@ -168,7 +184,9 @@ pub(super) fn receiver_faults(board: &Board<'_>, host: &Host<'_>, options: &Opti
         if of_karpenter && !is_initialized(host) {
             why.push("it is not initialized".to_owned());
         }
-        if !of_karpenter && node.metadata.annotations.keys().any(|key| key.starts_with("cluster-autoscaler.kubernetes.io/")) {
+        if !of_karpenter
+            && node.metadata.annotations.keys().any(|key| key.starts_with("cluster-autoscaler.kubernetes.io/"))
+        {
             why.push("it belongs to another autoscaler".to_owned());
         }
         for mark in ["autoscaling.cast.ai/draining", "autoscaling.cast.ai/predicted-interruption"] {
@@ -176,8 +194,10 @@ pub(super) fn receiver_faults(board: &Board<'_>, host: &Host<'_>, options: &Opti
                 why.push(format!("it is marked {mark}"));
             }
         }
-        let leaving =
-            host.taints.iter().find(|taint| taint.effect == Effect::PreferNoSchedule && LEAVING.contains(&taint.key.as_str()));
+        let leaving = host
+            .taints
+            .iter()
+            .find(|taint| taint.effect == Effect::PreferNoSchedule && LEAVING.contains(&taint.key.as_str()));
         if let Some(taint) = leaving {
             why.push(format!("it has the taint {}", taint.key));
         }

@@ -55,7 +55,11 @@ impl<'a> Evictions<'a> {
             }
         };
         // What no setting lifts: it cannot be said where such a pod would run.
-        refuse(pod.metadata.deletion_timestamp.is_some(), Fault::Terminating, "metadata.deletionTimestamp is set: it ends by itself");
+        refuse(
+            pod.metadata.deletion_timestamp.is_some(),
+            Fault::Terminating,
+            "metadata.deletionTimestamp is set: it ends by itself",
+        );
         refuse(shape.gates > 0, Fault::Gated, "spec.schedulingGates is not empty");
         refuse(shape.resource_claims > 0, Fault::ResourceClaims, "spec.resourceClaims is not empty");
         let scheduler = shape.scheduler_name.as_str();
@@ -90,7 +94,10 @@ impl<'a> Evictions<'a> {
             );
             refuse(is_protected(board, body), Fault::DoNotDisrupt, &format!("{DO_NOT_DISRUPT} holds"));
             refuse(
-                pod.metadata.annotations.get("cluster-autoscaler.kubernetes.io/safe-to-evict").is_some_and(|v| v == "false"),
+                pod.metadata
+                    .annotations
+                    .get("cluster-autoscaler.kubernetes.io/safe-to-evict")
+                    .is_some_and(|v| v == "false"),
                 Fault::NotSafeToEvict,
                 "cluster-autoscaler.kubernetes.io/safe-to-evict is \"false\"",
             );

@@ -20,8 +20,8 @@ const AWS: &str = "karpenter.k8s.aws/";
 
 /// Families whose hypervisor is Xen. Source: "Instances built on Xen" in the EC2 user guide.
 const XEN: [&str; 26] = [
-    "c1", "c3", "c4", "cc2", "cr1", "d2", "f1", "g2", "g3", "g3s", "h1", "hs1", "i2", "i3", "m1", "m2", "m3", "m4", "p2", "p3",
-    "r3", "r4", "t1", "t2", "x1", "x1e",
+    "c1", "c3", "c4", "cc2", "cr1", "d2", "f1", "g2", "g3", "g3s", "h1", "hs1", "i2", "i3", "m1", "m2", "m3", "m4",
+    "p2", "p3", "r3", "r4", "t1", "t2", "x1", "x1e",
 ];
 
 /// What live nodes say about types and zones.
@@ -73,8 +73,14 @@ pub(super) struct Bought<'a> {
 pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) -> (Arc<Labels>, BTreeSet<String>) {
     let it = bought.instance_type;
     let mut untold = BTreeSet::from(
-        ["ebs-bandwidth", "network-bandwidth", "local-nvme", "encryption-in-transit-supported", "cpu-sustained-clock-speed-mhz"]
-            .map(|key| format!("{AWS}instance-{key}")),
+        [
+            "ebs-bandwidth",
+            "network-bandwidth",
+            "local-nvme",
+            "encryption-in-transit-supported",
+            "cpu-sustained-clock-speed-mhz",
+        ]
+        .map(|key| format!("{AWS}instance-{key}")),
     );
     for key in ["instance-tenancy", "nitro-sandbox", "placement-group-"] {
         untold.insert(format!("{AWS}{key}"));

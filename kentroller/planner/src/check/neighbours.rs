@@ -63,7 +63,8 @@ impl Neighbours {
             for kind in kinds {
                 members[kind] = true;
             }
-            let tally = board.add_tally(Tally::new(&resolved.key, Hosts::WithKey, true, members));
+            let topology = board.topology(&resolved.key);
+            let tally = board.add_tally(Tally::new(topology, Hosts::WithKey, true, members));
             guards.push((resolved, tally));
         }
         Self { guards, ..Self::default() }
@@ -73,10 +74,7 @@ impl Neighbours {
     pub(super) fn faults(&mut self, board: &mut Board<'_>, body: usize, at: usize) -> Vec<(Fault, String)> {
         let terms = self.terms(board, board.bodies[body].kind);
         let host = &board.hosts[at];
-        let count = |tally: usize| {
-            let tally = &board.tallies[tally];
-            host.labels.get(&tally.key).map(|domain| tally.count(domain))
-        };
+        let count = |tally: usize| board.domain(tally, at).map(|domain| board.tallies[tally].count(domain));
         let mut faults = Vec::new();
         if terms.unknown {
             let text = "a term of pod affinity or anti-affinity cannot be read".to_owned();
@@ -84,13 +82,13 @@ impl Neighbours {
         }
         for tally in &terms.guards {
             if count(*tally).is_some_and(|pods| pods > 0) {
-                let text = format!("a pod in the same {} as node {} repels it", board.tallies[*tally].key, host.name);
+                let text = format!("a pod in the same {} as node {} repels it", board.key(*tally), host.name);
                 faults.push((Fault::PodAntiAffinity, text));
             }
         }
         for tally in &terms.anti {
             if count(*tally).is_some_and(|pods| pods > 0) {
-                let text = format!("it repels a pod in the same {} as node {}", board.tallies[*tally].key, host.name);
+                let text = format!("it repels a pod in the same {} as node {}", board.key(*tally), host.name);
                 faults.push((Fault::PodAntiAffinity, text));
             }
         }
@@ -101,7 +99,8 @@ impl Neighbours {
                 Some(pods) => pods > 0 || (nobody && terms.matches_itself),
             };
             if !met {
-                let text = format!("no pod that it must be near is in the same {} as node {}", board.tallies[*tally].key, host.name);
+                let text =
+                    format!("no pod that it must be near is in the same {} as node {}", board.key(*tally), host.name);
                 faults.push((Fault::PodAffinity, text));
             }
         }
@@ -112,9 +111,9 @@ impl Neighbours {
     pub(super) fn repelled(&self, board: &Board<'_>, body: usize, now: &Host<'_>, instead: &Host<'_>) -> bool {
         let Some(terms) = self.by_kind.get(&board.bodies[body].kind) else { return false };
         terms.guards.iter().any(|tally| {
-            let tally = &board.tallies[*tally];
-            let domain = instead.labels.get(&tally.key);
-            domain != now.labels.get(&tally.key) && domain.is_some_and(|domain| tally.count(domain) > 0)
+            let domain = board.domain_of(*tally, &instead.labels);
+            domain != board.domain_of(*tally, &now.labels)
+                && domain.is_some_and(|domain| board.tallies[*tally].count(domain) > 0)
         })
     }
 
@@ -130,10 +129,18 @@ impl Neighbours {
                 terms.guards.push(*tally);
             }
         }
-        let wanted: Option<Vec<Resolved>> =
-            affinity.pod_affinity.required.iter().map(|term| resolve(term, namespace, labels, board.snapshot)).collect();
-        let unwanted: Option<Vec<Resolved>> =
-            affinity.pod_anti_affinity.required.iter().map(|term| resolve(term, namespace, labels, board.snapshot)).collect();
+        let wanted: Option<Vec<Resolved>> = affinity
+            .pod_affinity
+            .required
+            .iter()
+            .map(|term| resolve(term, namespace, labels, board.snapshot))
+            .collect();
+        let unwanted: Option<Vec<Resolved>> = affinity
+            .pod_anti_affinity
+            .required
+            .iter()
+            .map(|term| resolve(term, namespace, labels, board.snapshot))
+            .collect();
         terms.unknown = wanted.is_none() || unwanted.is_none();
         // A pod counts for affinity only when it matches all terms; for anti-affinity each term stands alone.
         let wanted = wanted.unwrap_or_default();
@@ -163,7 +170,8 @@ impl Neighbours {
             *unknown |= all.is_none();
             members.push(all == Some(true));
         }
-        let tally = board.add_tally(Tally::new(key, Hosts::WithKey, true, members));
+        let topology = board.topology(key);
+        let tally = board.add_tally(Tally::new(topology, Hosts::WithKey, true, members));
         self.tallies.insert(name, tally);
         tally
     }
@@ -205,8 +213,7 @@ fn resolve(term: &PodAffinityTerm, namespace: &str, labels: &Labels, snapshot: &
 pub(super) fn narrow(selector: &mut LabelSelector, keys: &[String], operator: &Operator, labels: &Labels) {
     for key in keys {
         if let Some(value) = labels.get(key) {
-            let expression =
-                Expression { key: key.clone(), operator: operator.clone(), values: vec![value.clone()] };
+            let expression = Expression { key: key.clone(), operator: operator.clone(), values: vec![value.clone()] };
             // The API server may have merged it already.
             if !selector.match_expressions.contains(&expression) {
                 selector.match_expressions.push(expression);

@@ -106,24 +106,23 @@ impl<'a> Market<'a> {
         };
         refuse(pool.metadata.deletion_timestamp.is_some(), Fault::PoolUnusable, "is being deleted");
         refuse(pool.status.is_unready(), Fault::PoolUnusable, "its condition Ready is False");
-        refuse(pool.spec.replicas.is_some(), Fault::StaticPool, "is static (spec.replicas): Karpenter would delete the new node");
+        refuse(
+            pool.spec.replicas.is_some(),
+            Fault::StaticPool,
+            "is static (spec.replicas): Karpenter would delete the new node",
+        );
         faults
     }
 
     /// Whether an offering exists, at the stated price, and its pool allows it; with the node that it would make.
-    pub(super) fn judge(
-        &self,
-        planned: &'a NewNode,
-        stated: Stated<'_>,
-        offered: &mut Faults,
-    ) -> Option<Host<'a>> {
+    pub(super) fn judge(&self, planned: &'a NewNode, stated: Stated<'_>, offered: &mut Faults) -> Option<Host<'a>> {
         let pool = self.pool(&planned.node_pool)?;
-        let what = format!("{} in {:?} as {}", stated.instance_type, stated.zone, stated.capacity_type.as_str());
+        let what = || format!("{} in {:?} as {}", stated.instance_type, stated.zone, stated.capacity_type.as_str());
         if !matches!(stated.capacity_type, CapacityType::OnDemand | CapacityType::Spot) {
-            offered.push((Fault::NotOffered, format!("{what}: only on-demand and spot capacity is bought")));
+            offered.push((Fault::NotOffered, format!("{}: only on-demand and spot capacity is bought", what())));
         }
         let Some(priced) = self.prices.catalog.instance_type(self.prices.region, stated.instance_type) else {
-            offered.push((Fault::NotOffered, format!("{what}: region {:?} has no such type", self.prices.region)));
+            offered.push((Fault::NotOffered, format!("{}: region {:?} has no such type", what(), self.prices.region)));
             return None;
         };
         let it = &priced.instance_type;
@@ -137,7 +136,10 @@ impl<'a> Market<'a> {
             self.learned.zones().contains(stated.zone) || named || wanted
         };
         if !zone_known {
-            offered.push((Fault::NotOffered, format!("{what}: neither a node nor the pool nor the catalogue knows the zone")));
+            offered.push((
+                Fault::NotOffered,
+                format!("{}: neither a node nor the pool nor the catalogue knows the zone", what()),
+            ));
         }
         let bought = Bought {
             name: &planned.name,
@@ -149,18 +151,23 @@ impl<'a> Market<'a> {
         };
         let host = self.host(planned, pool, &bought);
         match priced.offer(stated.zone, stated.capacity_type) {
-            None => offered.push((Fault::NotOffered, format!("{what}: the catalogue has no such offering"))),
+            None => offered.push((Fault::NotOffered, format!("{}: the catalogue has no such offering", what()))),
             Some(offer) => {
                 if !offer.available {
-                    offered.push((Fault::NotAvailable, format!("{what}: is not to be had at present")));
+                    offered.push((Fault::NotAvailable, format!("{}: is not to be had at present", what())));
                 }
                 match self.prices.overlaid(offer.price, &|key| host.label(key)) {
                     Some(price) if price.is(stated.price) && price.amount > Money::ZERO => {}
                     Some(price) => {
-                        let text = format!("{what}: price {} is stated, it costs {}", micros(stated.price), micros(price.amount));
+                        let text = format!(
+                            "{}: price {} is stated, it costs {}",
+                            what(),
+                            micros(stated.price),
+                            micros(price.amount)
+                        );
                         offered.push((Fault::Price, text));
                     }
-                    None => offered.push((Fault::PriceUnknown, format!("{what}: a NodeOverlay cannot be read"))),
+                    None => offered.push((Fault::PriceUnknown, format!("{}: a NodeOverlay cannot be read", what()))),
                 }
             }
         }
@@ -213,7 +220,11 @@ impl<'a> Market<'a> {
 
     fn requirement_faults(&self, pool: &NodePool, host: &Host<'_>, faults: &mut Faults) {
         let relaxed = self.ignore_criteria
-            && pool.metadata.annotations.get("kentroller.cast.ai/ignore-instance-criteria").is_some_and(|word| word == "allow");
+            && pool
+                .metadata
+                .annotations
+                .get("kentroller.cast.ai/ignore-instance-criteria")
+                .is_some_and(|word| word == "allow");
         for requirement in &pool.spec.template.spec.requirements {
             let key = requirement.key.as_str();
             if relaxed && key.rsplit('/').next().is_some_and(|name| name.starts_with("instance-")) {
@@ -224,14 +235,21 @@ impl<'a> Market<'a> {
             if label == Known::Untold && !labels::is_well_known(key) {
                 continue;
             }
-            let shown = format!("{key} {:?} {:?}", requirement.operator, requirement.values);
+            let shown = || format!("{key} {:?} {:?}", requirement.operator, requirement.values);
             match holds(&requirement.expression(), label) {
                 Some(true) => {}
                 Some(false) => {
-                    faults.push((Fault::Requirement, format!("NodePool {} asks for {shown}, the node has {label:?}", pool.metadata.name)));
+                    faults.push((
+                        Fault::Requirement,
+                        format!("NodePool {} asks for {}, the node has {label:?}", pool.metadata.name, shown()),
+                    ));
                 }
                 None => {
-                    let text = format!("NodePool {} asks for {shown}, and that cannot be told of the node", pool.metadata.name);
+                    let text = format!(
+                        "NodePool {} asks for {}, and that cannot be told of the node",
+                        pool.metadata.name,
+                        shown()
+                    );
                     faults.push((Fault::Requirement, text));
                 }
             }
@@ -309,9 +327,10 @@ fn daemon_runs(shape: &PodShape, host: &Host<'_>) -> bool {
     }
     if let Some(required) = &shape.affinity.node_affinity.required {
         // The pods of a DaemonSet name their node in matchFields: that is not asked of a new node.
-        let any = required.node_selector_terms.iter().any(|term| {
-            !term.match_expressions.iter().any(|e| holds(e, host.label(&e.key)) == Some(false))
-        });
+        let any = required
+            .node_selector_terms
+            .iter()
+            .any(|term| !term.match_expressions.iter().any(|e| holds(e, host.label(&e.key)) == Some(false)));
         wanted = and(wanted, Some(any));
     }
     wanted != Some(false)

@@ -11,7 +11,10 @@ pub(super) fn node_faults(board: &Board<'_>, kind: usize, host: usize) -> Vec<(F
     let (shape, host) = (board.kinds[kind].shape, &board.hosts[host]);
     let mut faults = Vec::new();
     if let Some(taint) = untolerated(&shape.tolerations, &host.taints) {
-        let text = format!("node {} has the taint {}={}:{:?}, which is not tolerated", host.name, taint.key, taint.value, taint.effect);
+        let text = format!(
+            "node {} has the taint {}={}:{:?}, which is not tolerated",
+            host.name, taint.key, taint.value, taint.effect
+        );
         faults.push((Fault::Taint, text));
     }
     match node_wanted(shape, host.name, &|key| host.label(key)) {
@@ -21,7 +24,8 @@ pub(super) fn node_faults(board: &Board<'_>, kind: usize, host: usize) -> Vec<(F
             faults.push((Fault::NodeSelector, text));
         }
         None => {
-            let text = format!("whether node {} satisfies nodeSelector or required node affinity cannot be told", host.name);
+            let text =
+                format!("whether node {} satisfies nodeSelector or required node affinity cannot be told", host.name);
             faults.push((Fault::ConstraintUnknown, text));
         }
     }

@@ -14,11 +14,15 @@ pub(super) fn of_pod<'a>(shape: &'a PodShape, status: &PodStatus) -> Amounts<'a>
     let infeasible = status.conditions.iter().any(|c| c.kind == "PodResizePending" && c.reason == "Infeasible");
     let exact = |container: &'a Container, moved: bool| -> BTreeMap<&'a str, Quantity> {
         let asked = requested(&container.resources);
-        let Some(state) = status.container_statuses.iter().find(|state| state.name == container.name) else { return asked };
+        let Some(state) = status.container_statuses.iter().find(|state| state.name == container.name) else {
+            return asked;
+        };
         let mut held: BTreeMap<&'a str, Quantity> = if infeasible && !moved { BTreeMap::new() } else { asked.clone() };
         // Only resources that the container names: nothing else can be resized.
         for name in asked.keys() {
-            for amount in [state.resources.requests.get(*name), state.allocated_resources.get(*name)].into_iter().flatten() {
+            for amount in
+                [state.resources.requests.get(*name), state.allocated_resources.get(*name)].into_iter().flatten()
+            {
                 let entry = held.entry(name).or_default();
                 *entry = (*entry).max(*amount);
             }

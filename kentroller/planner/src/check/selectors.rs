@@ -2,7 +2,8 @@
 //!
 //! Answers are `Some(true)`, `Some(false)`, or `None` where a word is not known: whoever asks then refuses.
 use crate::manifest::{
-    Effect, Expression, LabelSelector, Labels, NodeSelectorTerm, Operator, PodShape, RequiredNodeTerms, Taint, Toleration,
+    Effect, Expression, LabelSelector, Labels, NodeSelectorTerm, Operator, PodShape, RequiredNodeTerms, Taint,
+    Toleration,
 };
 
 /// A label as far as it is known: nodes that do not exist yet carry labels that nobody can tell.
@@ -77,11 +78,7 @@ pub(super) fn term_matches<'a>(
 }
 
 /// Whether one of the terms holds.
-pub(super) fn any_term<'a>(
-    terms: &[NodeSelectorTerm],
-    name: &str,
-    label: &impl Fn(&str) -> Known<'a>,
-) -> Option<bool> {
+pub(super) fn any_term<'a>(terms: &[NodeSelectorTerm], name: &str, label: &impl Fn(&str) -> Known<'a>) -> Option<bool> {
     let mut answer = Some(false);
     for term in terms {
         match term_matches(term, name, label) {
@@ -120,7 +117,10 @@ pub(super) fn and(left: Option<bool>, right: Option<bool>) -> Option<bool> {
 }
 
 /// The first taint that keeps a pod from being scheduled.
-pub(super) fn untolerated<'t>(tolerations: &[Toleration], taints: impl IntoIterator<Item = &'t Taint>) -> Option<&'t Taint> {
+pub(super) fn untolerated<'t>(
+    tolerations: &[Toleration],
+    taints: impl IntoIterator<Item = &'t Taint>,
+) -> Option<&'t Taint> {
     taints
         .into_iter()
         .filter(|taint| taint.effect != Effect::PreferNoSchedule)

@@ -51,14 +51,15 @@ impl<'a> Spread<'a> {
         let mut faults = Vec::new();
         for constraint in constraints {
             let tally = &board.tallies[constraint.tally];
-            let Some(domain) = host.labels.get(&tally.key) else {
-                faults.push((Fault::Spread, format!("node {} has no label {}", host.name, tally.key)));
+            let key = board.key(constraint.tally);
+            let Some(domain) = board.domain(constraint.tally, at) else {
+                faults.push((Fault::Spread, format!("node {} has no label {key}", host.name)));
                 continue;
             };
             let least = if tally.domains() < constraint.min_domains { 0 } else { tally.least() };
             let skew = tally.count(domain) + i64::from(constraint.counts_itself) - least;
             if skew > constraint.max_skew {
-                let (key, limit) = (&tally.key, constraint.max_skew);
+                let limit = constraint.max_skew;
                 let text = format!("on node {} the skew over {key} would be {skew}, maxSkew is {limit}", host.name);
                 faults.push((Fault::Spread, text));
             }
@@ -119,8 +120,11 @@ impl<'a> Spread<'a> {
             None => {
                 let members: Option<Vec<bool>> =
                     board.kinds.iter().map(|kind| member(kind.namespace, kind.labels)).collect();
-                let hosts = Hosts::SeenBy { kind: index, keys: keys.to_vec(), honor_affinity, honor_taints };
-                let tally = board.add_tally(Tally::new(&constraint.topology_key, hosts, false, members?));
+                let members = members?;
+                let keys = keys.iter().map(|key| board.topology(key)).collect();
+                let hosts = Hosts::SeenBy { kind: index, keys, honor_affinity, honor_taints };
+                let topology = board.topology(&constraint.topology_key);
+                let tally = board.add_tally(Tally::new(topology, hosts, false, members));
                 self.tallies.insert(signature, tally);
                 tally
             }

@@ -7,51 +7,58 @@ pub(super) enum Hosts {
     /// All that carry the key.
     WithKey,
     /// Those that a spread constraint of this kind of pod looks at.
-    SeenBy { kind: usize, keys: Vec<String>, honor_affinity: bool, honor_taints: bool },
+    SeenBy { kind: usize, keys: Vec<usize>, honor_affinity: bool, honor_taints: bool },
 }
 
 /// How many pods of some kinds each domain of a topology key holds.
 #[derive(Debug)]
 pub(super) struct Tally {
-    pub(super) key: String,
+    /// Which topology key, by its place on the board.
+    pub(super) topology: usize,
     pub(super) hosts: Hosts,
     /// Pods that are being deleted are still there for affinity and are gone for spread.
     pub(super) counts_terminating: bool,
     /// By kind of pod.
     pub(super) members: Vec<bool>,
     /// By host: the domain that it counts for.
-    domains: Vec<Option<String>>,
+    domains: Vec<Option<usize>>,
     /// By domain: hosts and pods.
-    counts: BTreeMap<String, (usize, i64)>,
+    counts: Vec<(usize, i64)>,
+    /// Domains with a host.
+    alive: usize,
     /// How many domains hold how many pods.
     levels: BTreeMap<i64, usize>,
     total: i64,
 }
 
 impl Tally {
-    pub(super) fn new(key: &str, hosts: Hosts, counts_terminating: bool, members: Vec<bool>) -> Self {
+    pub(super) fn new(topology: usize, hosts: Hosts, counts_terminating: bool, members: Vec<bool>) -> Self {
         Self {
-            key: key.to_owned(),
+            topology,
             hosts,
             counts_terminating,
             members,
             domains: Vec::new(),
-            counts: BTreeMap::new(),
+            counts: Vec::new(),
+            alive: 0,
             levels: BTreeMap::new(),
             total: 0,
         }
     }
 
     /// Lets a host count for a domain, without its pods.
-    pub(super) fn admit(&mut self, host: usize, domain: Option<&str>) {
+    pub(super) fn admit(&mut self, host: usize, domain: Option<usize>) {
         if self.domains.len() <= host {
             self.domains.resize(host + 1, None);
         }
         if let Some(domain) = domain {
-            self.domains[host] = Some(domain.to_owned());
-            let entry = self.counts.entry(domain.to_owned()).or_default();
-            entry.0 += 1;
-            if entry.0 == 1 {
+            self.domains[host] = Some(domain);
+            if self.counts.len() <= domain {
+                self.counts.resize(domain + 1, (0, 0));
+            }
+            self.counts[domain].0 += 1;
+            if self.counts[domain].0 == 1 {
+                self.alive += 1;
                 *self.levels.entry(0).or_default() += 1;
             }
         }
@@ -60,7 +67,7 @@ impl Tally {
     /// Counts pods in or out.
     pub(super) fn shift(&mut self, host: usize, by: i64) {
         let Some(Some(domain)) = self.domains.get(host) else { return };
-        let Some(entry) = self.counts.get_mut(domain) else { return };
+        let entry = &mut self.counts[*domain];
         leave(&mut self.levels, entry.1);
         entry.1 += by;
         *self.levels.entry(entry.1).or_default() += 1;
@@ -70,11 +77,11 @@ impl Tally {
     /// Takes a host out, after its pods.
     pub(super) fn dismiss(&mut self, host: usize) {
         let Some(domain) = self.domains.get_mut(host).and_then(Option::take) else { return };
-        let Some(entry) = self.counts.get_mut(&domain) else { return };
+        let entry = &mut self.counts[domain];
         entry.0 -= 1;
         if entry.0 == 0 {
+            self.alive -= 1;
             leave(&mut self.levels, entry.1);
-            self.counts.remove(&domain);
         }
     }
 
@@ -83,7 +90,7 @@ impl Tally {
     }
 
     /// Pods in a domain.
-    pub(super) fn count(&self, domain: &str) -> i64 {
+    pub(super) fn count(&self, domain: usize) -> i64 {
         self.counts.get(domain).map_or(0, |(_, pods)| *pods)
     }
 
@@ -93,8 +100,8 @@ impl Tally {
     }
 
     /// Domains with a host.
-    pub(super) fn domains(&self) -> usize {
-        self.counts.len()
+    pub(super) const fn domains(&self) -> usize {
+        self.alive
     }
 
     /// Pods in the domain that holds fewest.

@@ -105,7 +105,9 @@ impl<'a> Volumes<'a> {
         }
         let mut faults = Vec::new();
         for (name, mounted) in &mine {
-            let Some(volume) = mounted.volume.filter(|volume| !mounted.ephemeral && !is_local(volume)) else { continue };
+            let Some(volume) = mounted.volume.filter(|volume| !mounted.ephemeral && !is_local(volume)) else {
+                continue;
+            };
             let Some(required) = &volume.spec.node_affinity.required else { continue };
             if any_term(&required.node_selector_terms, host.name, &|key| host.label(key)) != Some(true) {
                 let text = format!("the volume of claim {name} cannot be reached from node {}", host.name);
@@ -117,7 +119,8 @@ impl<'a> Volumes<'a> {
             for (name, mounted) in self.mounted(board, other) {
                 let Some(volume) = mounted.volume else { continue };
                 let Some(csi) = &volume.spec.csi else { continue };
-                let own = if mounted.ephemeral { name } else { volume.metadata.name.clone() };
+                let namespace = board.kind_of(other).namespace;
+                let own = if mounted.ephemeral { format!("{namespace}/{name}") } else { volume.metadata.name.clone() };
                 attached.entry(&csi.driver).or_default().insert(own);
             }
         }
@@ -125,7 +128,8 @@ impl<'a> Volumes<'a> {
             let Some(csi) = mounted.volume.and_then(|volume| volume.spec.csi.as_ref()) else { continue };
             let count = i64::try_from(attached.get(csi.driver.as_str()).map_or(0, BTreeSet::len)).unwrap_or(i64::MAX);
             if let Some(limit) = self.limit(host, &csi.driver).filter(|limit| count > *limit) {
-                let text = format!("node {} would attach {count} volumes of {}, its limit is {limit}", host.name, csi.driver);
+                let text =
+                    format!("node {} would attach {count} volumes of {}, its limit is {limit}", host.name, csi.driver);
                 faults.push((Fault::AttachLimit, text));
                 break;
             }

@@ -1,5 +1,5 @@
 //! Room that a plan must leave: for pods that wait, for headroom, and the reserve on receivers.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     board::{Board, Role},
@@ -73,7 +73,8 @@ impl<'a> Waiting<'a> {
         for (body, host) in std::mem::take(&mut self.seats) {
             let taken = self.taken.get(&host);
             let crowded = |(name, needed): (&&'a str, &i128)| {
-                *needed > 0 && board.hosts[host].free(name) < taken.and_then(|taken| taken.get(name)).copied().unwrap_or(0)
+                *needed > 0
+                    && board.hosts[host].free(name) < taken.and_then(|taken| taken.get(name)).copied().unwrap_or(0)
             };
             if board.hosts[host].gone || is_cordoned(&board.hosts[host]) || board.needs(body).iter().any(crowded) {
                 self.give_back(board, body, host);
@@ -117,7 +118,8 @@ impl<'a> Waiting<'a> {
                 [("cpu", *milli_cpu, cpu_before, cpu), ("memory", *bytes, memory_before, memory)]
             {
                 if now < i128::from(wanted) && now < before {
-                    let text = format!("headroom {resource} of {wanted} is asked for, {now} would be free ({before} before)");
+                    let text =
+                        format!("headroom {resource} of {wanted} is asked for, {now} would be free ({before} before)");
                     faults.push((Fault::Headroom, pool.clone(), text));
                 }
             }
@@ -212,18 +214,13 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// After a wave: receivers that keep less than the reserve.
-pub(super) fn reserve_faults(board: &mut Board<'_>, reserve: Percent) -> Faults {
+/// After a wave: hosts that were given pods and keep less than the reserve.
+pub(super) fn reserve_faults(board: &Board<'_>, given: &BTreeSet<usize>, reserve: Percent) -> Faults {
     let mut faults = Faults::new();
-    for host in board.take_given() {
-        let host = &board.hosts[host];
-        if host.gone {
-            continue;
-        }
+    for host in given.iter().map(|host| &board.hosts[*host]).filter(|host| !host.gone) {
         for resource in ["cpu", "memory"] {
             let room = host.room.get(resource).copied().unwrap_or(0);
-            let wanted = (i128::from(reserve.parts().max(0)) * room.max(0) + 999_999) / 1_000_000;
-            let free = host.free(resource);
+            let (free, wanted) = (host.free(resource), kept_free(reserve, room));
             if free < wanted {
                 let text = format!("it takes pods and keeps {free} of {room} {resource}; the reserve is {wanted}");
                 faults.push((Fault::Reserve, host.name.to_owned(), text));
@@ -231,4 +228,9 @@ pub(super) fn reserve_faults(board: &mut Board<'_>, reserve: Percent) -> Faults 
         }
     }
     faults
+}
+
+/// The reserve of a receiver with this much room, rounded up.
+pub(super) fn kept_free(reserve: Percent, room: i128) -> i128 {
+    (i128::from(reserve.parts().max(0)) * room.max(0) + 999_999) / 1_000_000
 }

@@ -1,19 +1,19 @@
 //! Plays a plan on the board and writes down what is wrong.
+mod bought;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     bill::Bill,
     board::{Board, Found, Host, Origin, Role},
-    disruption,
+    budgets, disruption,
     eviction::Evictions,
-    labels::{CAPACITY_TYPE, POOL, REGION, TYPE, ZONE, is_well_known},
+    labels::{CAPACITY_TYPE, POOL, REGION, TYPE, ZONE},
     limits::Limits,
     neighbours::Neighbours,
     offering::{Market, Stated},
     placement::{node_faults, room_faults},
     prices::Prices,
-    requests::amounts,
-    selectors::node_wanted,
     spread::Spread,
     violation::{Fault, Violation},
     volumes::Volumes,
@@ -23,6 +23,8 @@ use crate::{Catalog, Mode, Money, Move, MoveLimit, NewNode, Options, Plan, Snaps
 
 /// More reasons than this are not told.
 pub(super) const ENOUGH: usize = 1_000;
+
+type Faults = Vec<(Fault, String)>;
 
 /// Pool, type, zone and capacity type: what makes two nodes alike.
 type Likeness<'a> = (&'a str, &'a str, &'a str, &'a str);
@@ -41,6 +43,7 @@ pub(super) struct Judge<'a> {
     limits: Limits<'a>,
     waiting: Waiting<'a>,
     bill: Bill,
+    zero_budgets: BTreeMap<(&'a str, &'static str), String>,
     /// Every node is replaced, saving or not.
     roll: bool,
     wave: Option<usize>,
@@ -90,6 +93,7 @@ impl<'a> Judge<'a> {
             volumes,
             waiting,
             bill,
+            zero_budgets: budgets::zeros(snapshot),
             // An explicit zero means: replace regardless.
             roll: options.roll || options.min_savings.is_some_and(|wanted| wanted.parts() == 0),
             wave: None,
@@ -105,7 +109,7 @@ impl<'a> Judge<'a> {
         judge
     }
 
-    fn report(&mut self, object: &str, faults: Vec<(Fault, String)>) {
+    fn report(&mut self, object: &str, faults: Faults) {
         for (fault, text) in faults {
             self.say(fault, object, text);
         }
@@ -137,28 +141,33 @@ impl<'a> Judge<'a> {
         if !leaving.is_empty() {
             let left = self.board.alive();
             if left < self.options.min_cluster_size {
-                let text = format!("remove: {left} nodes are left, minClusterSize is {}", self.options.min_cluster_size);
+                let text =
+                    format!("remove: {left} nodes are left, minClusterSize is {}", self.options.min_cluster_size);
                 self.say(Fault::MinClusterSize, "", text);
             }
         }
-        for host in new {
-            self.look_at_new(host);
+        let given = self.board.take_given();
+        for host in given.iter().chain(&new).copied().collect::<BTreeSet<usize>>() {
+            self.look_at_new(host, new.contains(&host));
         }
-        self.stand(wave);
+        self.stand(wave, &given);
     }
 
     /// What must hold whenever a plan stops.
-    fn stand(&mut self, wave: &Wave) {
+    fn stand(&mut self, wave: &Wave, given: &BTreeSet<usize>) {
         let given_up = std::mem::take(&mut self.given_up);
         for ((pool, of, zone, capacity), name) in std::mem::take(&mut self.bought) {
-            if given_up.contains(&(pool, of, zone, capacity)) && !self.roll {
-                let text = format!("add: this wave removes a node of the same pool {pool}, {of} in {zone:?} as {capacity}");
+            // A node that gathers the pods of several is no replacement of one of them, whatever its type.
+            let steps = self.plan.waves.iter().flat_map(|wave| &wave.moves);
+            let sources: BTreeSet<&str> = steps.filter(|step| step.to == name).map(|step| step.from.as_str()).collect();
+            if given_up.contains(&(pool, of, zone, capacity)) && sources.len() <= 1 && !self.roll {
+                let text =
+                    format!("add: this wave removes a node of the same pool {pool}, {of} in {zone:?} as {capacity}");
                 self.say(Fault::LikeForLike, name, text);
             }
         }
-        let mut faults = reserve_faults(&mut self.board, self.options.reserve);
-        let mut others =
-            Others { neighbours: &mut self.neighbours, spread: &mut self.spread, volumes: &self.volumes };
+        let mut faults = reserve_faults(&self.board, given, self.options.reserve);
+        let mut others = Others { neighbours: &mut self.neighbours, spread: &mut self.spread, volumes: &self.volumes };
         faults.extend(self.waiting.faults(&mut self.board, &mut others));
         faults.extend(self.waiting.headroom_faults(&self.board, self.options));
         for (fault, object, text) in faults {
@@ -194,13 +203,14 @@ impl<'a> Judge<'a> {
             self.unbuilt.insert(name);
             return None;
         };
-        let faults = stated_faults(planned, &host);
+        let faults = bought::label_faults(planned, &host);
         self.report(name, faults);
         let types = planned.alternatives.iter().map(|other| &other.instance_type).chain([&planned.instance_type]);
         let types: BTreeSet<&String> = types.collect();
         let catalog = self.market.prices.catalog;
         let region = self.market.prices.region;
-        let sizes = types.iter().filter_map(|name| catalog.instance_type(region, name)).map(|priced| &priced.instance_type);
+        let sizes =
+            types.iter().filter_map(|name| catalog.instance_type(region, name)).map(|priced| &priced.instance_type);
         let faults = self.limits.add(pool, sizes);
         self.report(name, faults);
         let likeness: Likeness<'a> =
@@ -232,8 +242,14 @@ impl<'a> Judge<'a> {
             self.removed += 1;
             let host = &self.board.hosts[at];
             let was_empty = self.empty.contains(&at);
-            let mut faults =
-                disruption::removal_faults(&self.board, host, was_empty, self.options, &self.market.prices);
+            let mut faults = disruption::removal_faults(
+                &self.board,
+                host,
+                was_empty,
+                self.options,
+                &self.market.prices,
+                &self.zero_budgets,
+            );
             faults.extend(over_allocatable(host).map(|text| (Fault::OverAllocatable, text)));
             if self.options.mode == Mode::DeleteEmpty && !was_empty {
                 faults.push((Fault::Mode, "remove: it runs pods, the mode is delete-empty".to_owned()));
@@ -259,7 +275,9 @@ impl<'a> Judge<'a> {
         let body = match self.board.body(&step.pod.namespace, &step.pod.name) {
             Found::One(body) => body,
             Found::None => return self.say(Fault::UnknownName, &name, "moves: there is no such pod".to_owned()),
-            Found::Several => return self.say(Fault::AmbiguousName, &name, "moves: two pods have this name".to_owned()),
+            Found::Several => {
+                return self.say(Fault::AmbiguousName, &name, "moves: two pods have this name".to_owned());
+            }
         };
         let Some(from) = self.board.bodies[body].host.filter(|_| self.board.bodies[body].role == Role::Workload) else {
             let role = self.board.bodies[body].role;
@@ -288,7 +306,11 @@ impl<'a> Judge<'a> {
                 return self.say(Fault::UnknownName, &name, text);
             }
             Found::Several => {
-                return self.say(Fault::AmbiguousName, &name, format!("moves.to is {:?}: two nodes have this name", step.to));
+                return self.say(
+                    Fault::AmbiguousName,
+                    &name,
+                    format!("moves.to is {:?}: two nodes have this name", step.to),
+                );
             }
         };
         if to == from {
@@ -330,124 +352,6 @@ impl<'a> Judge<'a> {
         self.board.remove_host(at);
     }
 
-    /// Looks at a new node once its pods are on it: requests, use and alternatives.
-    fn look_at_new(&mut self, at: usize) {
-        let host = &self.board.hosts[at];
-        let Origin::Planned { planned, pool: Some(pool) } = host.origin else { return };
-        let mut faults = Vec::new();
-        let waited_for = !self.waiting.is_empty() || self.options.headroom.contains_key(&planned.node_pool);
-        if host.pods.is_empty() && !waited_for && !self.roll {
-            faults.push((Fault::BoughtUnused, "add: no pod of this wave moves to it, and none waits".to_owned()));
-        }
-        let stated = amounts(&planned.requests);
-        for (resource, needed) in host.used.iter().filter(|(resource, needed)| **resource != "pods" && **needed > 0) {
-            let stated = stated.get(resource).copied().unwrap_or(0);
-            if stated < *needed {
-                let text = format!("add.requests.{resource} is {stated}, its pods and DaemonSets ask for {needed}");
-                faults.push((Fault::Requests, text));
-            }
-        }
-        for (resource, stated) in stated {
-            let room = host.room.get(resource).copied().unwrap_or(0);
-            if stated > room {
-                let text = format!("add.requests.{resource} is {stated}, the node has {room}");
-                faults.push((Fault::Requests, text));
-            }
-        }
-        for requirement in &pool.spec.template.spec.requirements {
-            let Some(least) = requirement.min_values else { continue };
-            let values: BTreeSet<String> = planned
-                .alternatives
-                .iter()
-                .map(|other| Stated {
-                    instance_type: &other.instance_type,
-                    zone: &other.zone,
-                    capacity_type: &other.capacity_type,
-                    price: other.price,
-                })
-                .filter_map(|other| self.market.judge(planned, other, &mut Vec::new()))
-                .filter_map(|other| other.labels.get(&requirement.key).cloned())
-                .chain(host.labels.get(&requirement.key).cloned())
-                .collect();
-            if values.len() < least as usize {
-                let text = format!("NodePool {} asks for {least} values of {}, the node and its alternatives have {}",
-                    pool.metadata.name, requirement.key, values.len());
-                faults.push((Fault::MinValues, text));
-            }
-        }
-        let mut seen = BTreeSet::from([(planned.instance_type.as_str(), planned.zone.as_str(), &planned.capacity_type)]);
-        let mut dearest = Money::ZERO;
-        for other in &planned.alternatives {
-            let what = format!("alternative {} in {:?}", other.instance_type, other.zone);
-            if !seen.insert((&other.instance_type, &other.zone, &other.capacity_type)) {
-                faults.push((Fault::Duplicate, format!("{what}: is named twice")));
-            }
-            if other.price < dearest {
-                faults.push((Fault::Price, format!("{what}: is cheaper than the one before it")));
-            }
-            dearest = other.price;
-            let stated = Stated {
-                instance_type: &other.instance_type,
-                zone: &other.zone,
-                capacity_type: &other.capacity_type,
-                price: other.price,
-            };
-            let mut own = Vec::new();
-            if let Some(instead) = self.market.judge(planned, stated, &mut own) {
-                own.extend(self.instead_faults(at, &instead));
-            }
-            faults.extend(own.into_iter().map(|(fault, text)| (fault, format!("{what}: {text}"))));
-        }
-        let name = planned.name.as_str();
-        self.report(name, faults);
-    }
-
-    /// Whether the pods of a new node could run on another offering instead.
-    fn instead_faults(&self, at: usize, instead: &Host<'a>) -> Vec<(Fault, String)> {
-        let planned = &self.board.hosts[at];
-        let mut faults = Vec::new();
-        let mut used = instead.used.clone();
-        for body in &planned.pods {
-            for (name, amount) in self.board.needs(*body) {
-                *used.entry(name).or_default() += amount;
-            }
-        }
-        for (resource, used) in used.iter().filter(|(_, used)| **used > 0) {
-            let room = instead.room.get(resource).copied().unwrap_or(0);
-            let keeps = if matches!(*resource, "cpu" | "memory") && !planned.pods.is_empty() {
-                (i128::from(self.options.reserve.parts().max(0)) * room.max(0) + 999_999) / 1_000_000
-            } else {
-                0
-            };
-            if *used > room - keeps {
-                faults.push((Fault::Room, format!("has {room} of {resource}, {used} are needed and {keeps} kept")));
-            }
-        }
-        let hostname = "kubernetes.io/hostname";
-        let differs = |key: &str| key != hostname && planned.labels.get(key) != instead.labels.get(key);
-        for body in &planned.pods {
-            let (pod, shape) = (self.board.bodies[*body].pod.metadata.key(), self.board.kind_of(*body).shape);
-            if node_wanted(shape, instead.name, &|key| instead.label(key)) != Some(true) {
-                faults.push((Fault::NodeSelector, format!("does not satisfy nodeSelector or node affinity of {pod}")));
-            }
-            for (fault, text) in self.volumes.host_faults(&self.board, *body, instead) {
-                if fault == Fault::VolumePlace {
-                    faults.push((fault, format!("{pod}: {text}")));
-                }
-            }
-            let hard = shape.topology_spread_constraints.iter().filter(|one| one.when_unsatisfiable != "ScheduleAnyway");
-            let terms = shape.affinity.pod_affinity.required.iter().chain(&shape.affinity.pod_anti_affinity.required);
-            let keys = hard.map(|one| &one.topology_key).chain(terms.map(|term| &term.topology_key));
-            if let Some(key) = keys.into_iter().find(|key| differs(key)) {
-                faults.push((Fault::Spread, format!("{pod} has a rule over {key}, which differs")));
-            }
-            if self.neighbours.repelled(&self.board, *body, planned, instead) {
-                faults.push((Fault::PodAntiAffinity, format!("{pod} is repelled there")));
-            }
-        }
-        faults
-    }
-
     /// What concerns the plan as a whole.
     pub(super) fn finish(&mut self) {
         self.wave = None;
@@ -477,43 +381,26 @@ impl<'a> Judge<'a> {
                 Found::One(_) | Found::Several => {}
                 Found::None => self.say(Fault::UnknownName, &kept.node, "kept: there is no such node".to_owned()),
             }
-            if named.insert(kept.node.as_str(), ()).is_some() && !matches!(self.board.host(&kept.node), Found::Several) {
+            if named.insert(kept.node.as_str(), ()).is_some() && !matches!(self.board.host(&kept.node), Found::Several)
+            {
                 self.say(Fault::Duplicate, &kept.node, "kept: it is named twice".to_owned());
             }
             for blocker in &kept.blockers {
                 if matches!(self.board.body(&blocker.pod.namespace, &blocker.pod.name), Found::None) {
-                    self.say(Fault::UnknownName, &blocker.pod.to_string(), "kept.blockers: there is no such pod".to_owned());
+                    self.say(
+                        Fault::UnknownName,
+                        &blocker.pod.to_string(),
+                        "kept.blockers: there is no such pod".to_owned(),
+                    );
                 }
             }
         }
     }
 }
 
-/// Whether what a plan says of a new node is what its pool makes of it.
-fn stated_faults(planned: &NewNode, host: &Host<'_>) -> Vec<(Fault, String)> {
-    let mut faults = Vec::new();
-    for (key, value) in &planned.labels {
-        let wrong = match host.labels.get(key) {
-            Some(own) => own != value,
-            // Labels of the provider that only the instance itself will tell; no rule relies on them.
-            None => !is_well_known(key),
-        };
-        if wrong {
-            faults.push((Fault::Labels, format!("add.labels.{key} is {value:?}, the pool gives {:?}", host.labels.get(key))));
-        }
-    }
-    let mut stated = planned.taints.clone();
-    let mut own = host.taints.clone();
-    stated.sort();
-    own.sort();
-    if stated != own {
-        faults.push((Fault::Labels, format!("add.taints is {stated:?}, the pool gives {own:?}")));
-    }
-    faults
-}
-
 /// A resource of which a live node's pods take more than it has.
 fn over_allocatable(host: &Host<'_>) -> Option<String> {
-    let (resource, room) = host.room.iter().find(|(resource, room)| host.used.get(*resource).is_some_and(|used| used > *room))?;
+    let (resource, room) =
+        host.room.iter().find(|(resource, room)| host.used.get(*resource).is_some_and(|used| used > *room))?;
     Some(format!("its pods ask for {} of {resource}, it has {room}", host.used[resource]))
 }

@@ -19,8 +19,8 @@ pub use karpenter::{
 pub use node::{Condition, Effect, Node, NodeSpec, NodeStatus, Taint};
 pub use pod::{
     Affinity, Container, ContainerState, Interner, NodeAffinity, Pod, PodAffinity, PodAffinityTerm, PodShape, PodSpec,
-    PodStatus, Port, PreferredNodeTerm, RequiredNodeTerms, ResourceList, Resources, SpreadConstraint, Toleration, Volume,
-    WeightedPodTerm,
+    PodStatus, Port, PreferredNodeTerm, RequiredNodeTerms, ResourceList, Resources, SpreadConstraint, Toleration,
+    Volume, WeightedPodTerm,
 };
 pub use selector::{Expression, LabelSelector, NodeSelectorTerm, Operator};
 pub use storage::{

@@ -282,12 +282,27 @@ pub struct SpreadConstraint {
 }
 
 /// A volume, as far as it ties a pod to a place.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Volume {
     /// The claim it mounts; empty when it mounts none.
     pub claim: String,
     /// A generic ephemeral volume: its claim is named after the pod and the volume.
     pub ephemeral: String,
+}
+
+impl Serialize for Volume {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = to.serialize_map(None)?;
+        if !self.claim.is_empty() {
+            map.serialize_entry("persistentVolumeClaim", &BTreeMap::from([("claimName", &self.claim)]))?;
+        }
+        if !self.ephemeral.is_empty() {
+            map.serialize_entry("name", &self.ephemeral)?;
+            map.serialize_entry("ephemeral", &BTreeMap::<&str, &str>::new())?;
+        }
+        map.end()
+    }
 }
 
 impl<'de> Deserialize<'de> for Volume {
@@ -303,11 +318,10 @@ impl<'de> Deserialize<'de> for Volume {
             name: String,
             persistent_volume_claim: Option<Claim>,
             ephemeral: Option<serde::de::IgnoredAny>,
-            claim: String,
         }
         let wire = Wire::deserialize(from)?;
         Ok(Self {
-            claim: wire.persistent_volume_claim.map_or(wire.claim, |claim| claim.claim_name),
+            claim: wire.persistent_volume_claim.unwrap_or_default().claim_name,
             ephemeral: if wire.ephemeral.is_some() { wire.name } else { String::new() },
         })
     }
@@ -352,8 +366,9 @@ pub struct ContainerState {
 }
 
 fn only_ready<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<super::Condition>, D::Error> {
-    or_default::<D, Vec<super::Condition>>(from)
-        .map(|conditions| conditions.into_iter().filter(|c| c.kind == "Ready" || c.kind.starts_with("PodResize")).collect())
+    or_default::<D, Vec<super::Condition>>(from).map(|conditions| {
+        conditions.into_iter().filter(|c| c.kind == "Ready" || c.kind.starts_with("PodResize")).collect()
+    })
 }
 
 fn with_resources<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ContainerState>, D::Error> {

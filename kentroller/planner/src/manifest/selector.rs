@@ -136,10 +136,9 @@ mod tests {
             ("Near", vec!["4"], Some("3"), None),
         ];
         for (operator, values, value, admitted) in cases {
-            let expression: Expression = serde_json::from_value(
-                serde_json::json!({"key": "k", "operator": operator, "values": values}),
-            )
-            .expect(operator);
+            let expression: Expression =
+                serde_json::from_value(serde_json::json!({"key": "k", "operator": operator, "values": values}))
+                    .expect(operator);
             assert_eq!(expression.admits(value), admitted, "{operator} {values:?} {value:?}");
         }
     }

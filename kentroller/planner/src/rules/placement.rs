@@ -72,7 +72,8 @@ impl Needs {
     }
 
     fn tolerates(&self, taint: &Taint) -> bool {
-        taint.effect == Effect::PreferNoSchedule || self.tolerations.iter().any(|toleration| toleration.tolerates(taint))
+        taint.effect == Effect::PreferNoSchedule
+            || self.tolerations.iter().any(|toleration| toleration.tolerates(taint))
     }
 
     /// Every label key that an answer can depend on.
@@ -112,18 +113,26 @@ mod tests {
         let tolerating = |t: serde_json::Value| serde_json::json!({"tolerations": [t]});
         check(serde_json::json!({}), &[], none(), Some(true));
         check(serde_json::json!({}), &[], gpu(), Some(false));
-        check(serde_json::json!({}), &[], serde_json::json!([{"key": "gpu", "effect": "PreferNoSchedule"}]), Some(true));
+        check(
+            serde_json::json!({}),
+            &[],
+            serde_json::json!([{"key": "gpu", "effect": "PreferNoSchedule"}]),
+            Some(true),
+        );
         check(tolerating(serde_json::json!({"operator": "Exists"})), &[], gpu(), Some(true));
-        check(tolerating(serde_json::json!({"key": "gpu", "operator": "Exists", "effect": "NoExecute"})), &[], gpu(), Some(false));
+        check(
+            tolerating(serde_json::json!({"key": "gpu", "operator": "Exists", "effect": "NoExecute"})),
+            &[],
+            gpu(),
+            Some(false),
+        );
         check(tolerating(serde_json::json!({"key": "gpu", "value": "yes"})), &[], gpu(), Some(true));
         check(tolerating(serde_json::json!({"key": "gpu", "value": "no"})), &[], gpu(), Some(false));
         check(tolerating(serde_json::json!({"value": "yes"})), &[], gpu(), Some(false));
         check(tolerating(serde_json::json!({"key": "gpu", "operator": "Near"})), &[], gpu(), Some(false));
         check(serde_json::json!({"nodeSelector": {"disk": "ssd"}}), &[("disk", "ssd")], none(), Some(true));
         check(serde_json::json!({"nodeSelector": {"disk": "ssd"}}), &[], none(), Some(false));
-        let terms = |terms: serde_json::Value| {
-            serde_json::json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}})
-        };
+        let terms = |terms: serde_json::Value| serde_json::json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}});
         let either = serde_json::json!([
             {"matchExpressions": [{"key": "cpu", "operator": "Gt", "values": ["4"]}]},
             {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}]);

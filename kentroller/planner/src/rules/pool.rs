@@ -14,7 +14,8 @@ pub(crate) const NODE_POOL: &str = "karpenter.sh/nodepool";
 const OLD_INSTANCE_TYPE: &str = "beta.kubernetes.io/instance-type";
 
 /// Label keys under these domains are facts of the cloud: a value that is not known is never assumed.
-const FACTS: [&str; 5] = ["karpenter.k8s.aws/", "karpenter.kwok.sh/", "topology.k8s.aws/", "topology.kubernetes.io/", "karpenter.sh/"];
+const FACTS: [&str; 5] =
+    ["karpenter.k8s.aws/", "karpenter.kwok.sh/", "topology.k8s.aws/", "topology.kubernetes.io/", "karpenter.sh/"];
 
 /// The labels that an instance type gives its nodes, as far as its row in the catalogue tells.
 ///
@@ -25,7 +26,10 @@ pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels 
     let letters = family.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(family.len());
     let category = &family[..letters];
     // `u-6tb1` has its generation after the size, all others right after the category.
-    let after = family[letters..].strip_prefix('-').and_then(|rest| rest.split_once("tb")).map_or(&family[letters..], |(_, g)| g);
+    let after = family[letters..]
+        .strip_prefix('-')
+        .and_then(|rest| rest.split_once("tb"))
+        .map_or(&family[letters..], |(_, g)| g);
     let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
     let generation = &after[..digits];
     let traits = &after[digits..];
@@ -72,9 +76,8 @@ pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels 
 }
 
 /// Families of the Xen hypervisor that are still sold.
-const OLD_XEN: [&str; 16] = [
-    "c1", "c3", "c4", "d2", "g3", "g3s", "h1", "i2", "i3", "m1", "m2", "m3", "m4", "r3", "r4", "t2",
-];
+const OLD_XEN: [&str; 16] =
+    ["c1", "c3", "c4", "d2", "g3", "g3s", "h1", "i2", "i3", "m1", "m2", "m3", "m4", "r3", "r4", "t2"];
 
 /// The labels of a pool's nodes before the offering is chosen: its template's, and those that its requirements fix.
 ///
@@ -87,18 +90,19 @@ pub(crate) fn pool_labels(pool: &NodePool) -> Labels {
         labels.insert(format!("{}/{}", class.group, class.kind.to_lowercase()), class.name.clone());
     }
     for requirement in &pool.spec.template.spec.requirements {
-        if !is_fact(&requirement.key) && requirement.operator == Operator::In {
-            if let Some(value) = requirement.values.first() {
-                labels.entry(requirement.key.clone()).or_insert_with(|| value.clone());
-            }
+        let first = requirement.values.first().filter(|_| requirement.operator == Operator::In);
+        if let Some(value) = first.filter(|_| !is_fact(&requirement.key)) {
+            labels.entry(requirement.key.clone()).or_insert_with(|| value.clone());
         }
     }
     labels
 }
 
 fn is_fact(key: &str) -> bool {
-    matches!(key, "kubernetes.io/arch" | "kubernetes.io/os" | INSTANCE_TYPE | OLD_INSTANCE_TYPE | "kubernetes.io/hostname")
-        || FACTS.iter().any(|domain| key.starts_with(domain))
+    matches!(
+        key,
+        "kubernetes.io/arch" | "kubernetes.io/os" | INSTANCE_TYPE | OLD_INSTANCE_TYPE | "kubernetes.io/hostname"
+    ) || FACTS.iter().any(|domain| key.starts_with(domain))
 }
 
 /// A pool's requirements, merged by key.
@@ -124,11 +128,11 @@ impl Requirements {
     }
 
     /// Whether the labels of an instance type (and of the pool itself) satisfy all but zone and capacity type.
-    pub(crate) fn admit_type(&self, labels: &Labels) -> bool {
+    pub(crate) fn admit_type<'v>(&self, label: &dyn Fn(&str) -> Option<&'v str>) -> bool {
         self.0
             .iter()
             .filter(|(key, _)| !matches!(key.as_str(), ZONE | CAPACITY_TYPE))
-            .all(|(key, expressions)| Self::all(expressions, labels.get(key).map(String::as_str)))
+            .all(|(key, expressions)| Self::all(expressions, label(key)))
     }
 
     /// Whether a zone is admitted; the empty zone stands for a cluster that names none.
@@ -199,10 +203,16 @@ mod tests {
         };
         for (requirements, admitted) in [
             (serde_json::json!([]), true),
-            (serde_json::json!([{"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": ["m5", "m6i"]}]), true),
+            (
+                serde_json::json!([{"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": ["m5", "m6i"]}]),
+                true,
+            ),
             (serde_json::json!([{"key": "karpenter.k8s.aws/instance-cpu", "operator": "Gt", "values": ["4"]}]), false),
             (serde_json::json!([{"key": "karpenter.k8s.aws/instance-cpu", "operator": "Gte", "values": ["4"]}]), true),
-            (serde_json::json!([{"key": "karpenter.k8s.aws/instance-network-bandwidth", "operator": "Gt", "values": ["1"]}]), false),
+            (
+                serde_json::json!([{"key": "karpenter.k8s.aws/instance-network-bandwidth", "operator": "Gt", "values": ["1"]}]),
+                false,
+            ),
             (serde_json::json!([{"key": "team", "operator": "In", "values": ["blue"]}]), true),
             (serde_json::json!([{"key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"]}]), false),
             (
@@ -215,7 +225,11 @@ mod tests {
             let mut labels = pool_labels(&pool);
             labels.extend(type_labels(&instance("m5.xlarge", "amd64"), "us-east-1"));
             let requirements_read = Requirements::of(&pool).expect("known operators");
-            assert_eq!(requirements_read.admit_type(&labels), admitted, "{requirements}");
+            assert_eq!(
+                requirements_read.admit_type(&|key| labels.get(key).map(String::as_str)),
+                admitted,
+                "{requirements}"
+            );
             assert!(requirements_read.admit_capacity_type(&CapacityType::OnDemand));
             assert!(!requirements_read.admit_capacity_type(&CapacityType::Spot));
         }

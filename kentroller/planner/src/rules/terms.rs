@@ -43,7 +43,8 @@ pub(crate) struct NotKnown;
 impl Term {
     /// Whether the term selects a pod; unknown operators select nothing here, as they were refused when it was made.
     pub(crate) fn selects(&self, namespace: &str, labels: &Labels) -> bool {
-        let here = self.namespaces.as_ref().is_none_or(|list| list.binary_search_by(|n| n.as_str().cmp(namespace)).is_ok());
+        let here =
+            self.namespaces.as_ref().is_none_or(|list| list.binary_search_by(|n| n.as_str().cmp(namespace)).is_ok());
         here && self.selector.matches(labels).unwrap_or(false)
     }
 }

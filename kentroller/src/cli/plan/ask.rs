@@ -125,7 +125,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if let Some(millis) = millis {
         return Ok(Duration::from_millis(millis));
     }
-    let seconds = text.strip_suffix('s').and_then(|n| n.parse::<f64>().ok()).filter(|n| n.is_finite() && (0.0..1e9).contains(n));
+    let seconds =
+        text.strip_suffix('s').and_then(|n| n.parse::<f64>().ok()).filter(|n| n.is_finite() && (0.0..1e9).contains(n));
     if let Some(seconds) = seconds {
         return Ok(Duration::from_secs_f64(seconds));
     }
@@ -140,14 +141,18 @@ fn percent(text: &str) -> Result<Percent, String> {
 }
 
 fn money(text: &str) -> Result<Money, String> {
-    Money::parse(text).filter(|money| *money >= Money::ZERO).ok_or_else(|| format!("`{text}` is not an amount such as 0.002"))
+    Money::parse(text)
+        .filter(|money| *money >= Money::ZERO)
+        .ok_or_else(|| format!("`{text}` is not an amount such as 0.002"))
 }
 
 fn moves(text: &str) -> Result<MoveLimit, String> {
     if text.ends_with('%') {
         return percent(text).map(MoveLimit::Share);
     }
-    text.parse().map(MoveLimit::Pods).map_err(|_| format!("`{text}` is neither a number of pods nor a share such as 10%"))
+    text.parse()
+        .map(MoveLimit::Pods)
+        .map_err(|_| format!("`{text}` is neither a number of pods nor a share such as 10%"))
 }
 
 fn flag(text: &str) -> Result<Flag, String> {
@@ -194,7 +199,8 @@ fn expression(text: &str) -> Result<Expression, String> {
     let wrong = || format!("`{text}` is no label requirement such as `team=blue`, `zone in (a,b)` or `!spot`");
     let make = |key: &str, operator: Operator, values: Vec<String>| {
         let key = key.trim();
-        let fine = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/'));
+        let fine =
+            !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/'));
         fine.then(|| Expression { key: key.to_owned(), operator, values }).ok_or_else(wrong)
     };
     let list = |text: &str| -> Result<Vec<String>, String> {
@@ -357,7 +363,10 @@ mod tests {
              - nodeSelectorTerm: {matchExpressions: [{key: k, operator: Exists}]}\n  settings: {removalDisabled: {enabled: true}}\n",
         )
         .expect("reads");
-        assert_eq!(read.iter().map(|rule| rule.strictness).collect::<Vec<_>>(), [Strictness::Disposable, Strictness::RemovalDisabled]);
+        assert_eq!(
+            read.iter().map(|rule| rule.strictness).collect::<Vec<_>>(),
+            [Strictness::Disposable, Strictness::RemovalDisabled]
+        );
         assert!(rules("- settings: {aggressive: {enabled: true}}").is_err());
     }
 }

@@ -60,7 +60,9 @@ impl Dump {
         let head = from.fill_buf().map_err(broken)?;
         let first = head.iter().copied().find(|byte| !byte.is_ascii_whitespace());
         match first {
-            None if head.is_empty() => Err(format!("{name}: is empty; `kubectl get nodes,pods,… -A -o json` prints what is read here")),
+            None if head.is_empty() => {
+                Err(format!("{name}: is empty; `kubectl get nodes,pods,… -A -o json` prints what is read here"))
+            }
             Some(b'{') => self.take_json(name, from),
             _ if head.iter().take(4096).any(|byte| *byte == 0) => Err(format!("{name}: is neither JSON nor YAML")),
             _ => self.take_yaml(name, from),
@@ -76,7 +78,9 @@ impl Dump {
             }
             self.hash.update(buffer);
             let length = buffer.len();
-            items.feed(buffer, &mut |number, item| self.add(name, number, item)).map_err(|error| located(name, &error))?;
+            items
+                .feed(buffer, &mut |number, item| self.add(name, number, item))
+                .map_err(|error| located(name, &error))?;
             from.consume(length);
         }
         items.end().map_err(|error| located(name, &error))
@@ -172,7 +176,9 @@ impl Dump {
             "PodDisruptionBudget" => snapshot.pdbs.push(decode(place, "PodDisruptionBudget", item)?),
             "DaemonSet" => snapshot.daemon_sets.get_or_insert_default().push(decode(place, "DaemonSet", item)?),
             "PersistentVolume" => snapshot.persistent_volumes.push(decode(place, "PersistentVolume", item)?),
-            "PersistentVolumeClaim" => snapshot.persistent_volume_claims.push(decode(place, "PersistentVolumeClaim", item)?),
+            "PersistentVolumeClaim" => {
+                snapshot.persistent_volume_claims.push(decode(place, "PersistentVolumeClaim", item)?)
+            }
             "CSINode" => snapshot.csi_nodes.push(decode(place, "CSINode", item)?),
             "Namespace" => snapshot.namespaces.get_or_insert_default().push(decode(place, "Namespace", item)?),
             // Kinds that are not read, and lists that are empty.

@@ -30,14 +30,21 @@ impl Items {
     ///
     /// # Errors
     /// What `found` says, or text that is no JSON.
-    pub(super) fn feed(&mut self, piece: &[u8], found: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>) -> Result<(), String> {
+    pub(super) fn feed(
+        &mut self,
+        piece: &[u8],
+        found: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>,
+    ) -> Result<(), String> {
         for byte in piece {
             let byte = *byte;
             let gathers = self.depth >= if self.in_items { 3 } else { 1 };
             if gathers {
                 self.gathered.push(byte);
                 if self.gathered.len() > LARGEST {
-                    return Err(format!("item {} is larger than 64 MiB: this is no dump of Kubernetes objects", self.count + 1));
+                    return Err(format!(
+                        "item {} is larger than 64 MiB: this is no dump of Kubernetes objects",
+                        self.count + 1
+                    ));
                 }
             }
             if self.in_string {
@@ -102,7 +109,10 @@ impl Items {
                     }
                 }
                 _ if self.depth == 0 && !byte.is_ascii_whitespace() => {
-                    return Err(format!("has `{}` after its objects: this is no JSON of Kubernetes objects", char::from(byte)));
+                    return Err(format!(
+                        "has `{}` after its objects: this is no JSON of Kubernetes objects",
+                        char::from(byte)
+                    ));
                 }
                 _ => {}
             }
@@ -144,7 +154,10 @@ mod tests {
             (r#"{"items":[{"a":1},{"b":"}]\"{"}],"kind":"List"}"#, vec![r#"{"a":1}"#, r#"{"b":"}]\"{"}"#]),
             (r#"{"kind":"List","items":[]}"#, vec![]),
             (r#"{"kind":"Pod","spec":{"items":[{"x":1}]}}"#, vec![r#"{"kind":"Pod","spec":{"items":[{"x":1}]}}"#]),
-            ("{\"items\": [ {\"a\": [ {} ] } ] }\n{\"kind\":\"Node\"}", vec!["{\"a\": [ {} ] }", "{\"kind\":\"Node\"}"]),
+            (
+                "{\"items\": [ {\"a\": [ {} ] } ] }\n{\"kind\":\"Node\"}",
+                vec!["{\"a\": [ {} ] }", "{\"kind\":\"Node\"}"],
+            ),
         ] {
             for piece in [1, 2, 3, 7, 1000] {
                 assert_eq!(cut(text, piece).expect(text), expected, "{text} by {piece}");

@@ -24,7 +24,8 @@ const LISTS: [(&str, &str, bool); 11] = [
 /// # Errors
 /// A cluster that cannot be reached, or a verb and kind that are not allowed.
 pub(super) fn read(dump: &mut Dump) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let client = Client::try_default()
             .await
@@ -39,7 +40,8 @@ pub(super) fn read(dump: &mut Dump) -> Result<(), String> {
 async fn list(client: &Client, dump: &mut Dump, path: &str, words: &str, optional: bool) -> Result<(), String> {
     let mut page = String::new();
     loop {
-        let uri = format!("{path}?limit=500{}", if page.is_empty() { String::new() } else { format!("&continue={page}") });
+        let uri =
+            format!("{path}?limit=500{}", if page.is_empty() { String::new() } else { format!("&continue={page}") });
         let request = Request::get(uri).body(Vec::new()).map_err(|error| error.to_string())?;
         let text = match client.request_text(request).await {
             Ok(text) => text,

@@ -74,7 +74,9 @@ impl Step<'_> {
             Lookup::Present(claim) => {
                 let node = self.world.named::<Node>(&claim.status.node_name);
                 if claim.deleting().is_some() {
-                    self.note(name, AttemptStatus::Failed, "it is being deleted by somebody else");
+                    // Karpenter gives a claim up that nothing can be launched for.
+                    let why = if claim.is_launched() { "it is being deleted by somebody else" } else { "InsufficientCapacityError" };
+                    self.note(name, AttemptStatus::Failed, why);
                 } else if let Some(node) = node.filter(|node| claim.is_initialized() && node.is_ready()) {
                     let (instance_type, zone) = (label(node, "node.kubernetes.io/instance-type"), label(node, "topology.kubernetes.io/zone"));
                     self.out.event(NodeReady, format!("{} is there: {instance_type} in {zone}", claim.name()));

@@ -8,16 +8,22 @@ use kentroller_runtime::{Guard, Kind, ObjectKey, Switches};
 
 use super::room::Room;
 use super::slots::{self, Count};
+use super::steering::Leaver;
 use super::{NodeDraining, NodeKept, NodeRemovalRefused, NodeRemoved, PLAN_LABEL, RebalancePlans, Step, marks};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{DeletionEvent, DeletionStatus, NodeDeletion, NodePoolBudget};
 
 /// How long a drain may take before its node is kept, in seconds.
 const DRAIN: u64 = 20 * 60;
+/// How long a node is held whose pods have nowhere to go, in seconds.
+const REST: i64 = 3 * 60;
+const NO_ROOM: &str = "no room for its pods";
+/// How many of the things that are waited for are told.
+const TOLD: usize = 4;
 /// Deletion events that a node keeps.
 const EVENTS: usize = 10;
 
-impl Step<'_> {
+impl<'a> Step<'a> {
     /// Drains the nodes of the wave as far as slots and room allow.
     ///
     /// # Errors
@@ -27,11 +33,9 @@ impl Step<'_> {
         let plan = self.plan;
         let of_wave = plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
         let claims: Vec<&NodeClaim> = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name)).collect();
-        let leaving = self.leaving();
-        self.shun_later(&leaving);
-        let mut room = Room::of(self.world, &leaving);
+        let mut room = Room::of(self.world, &self.leaving(), self.receiver().as_deref());
         let mut counts = self.count_pools();
-        let mut waits = Vec::new();
+        let (mut waits, mut leavers) = (Vec::new(), Vec::new());
         for claim in claims {
             let name = claim.status.node_name.clone();
             if self.last_event(&name) == Some(DeletionStatus::Failed) {
@@ -44,23 +48,39 @@ impl Step<'_> {
             if claim.deleting().is_some() {
                 waits.push(format!("Karpenter to end node {name}"));
             } else if marks::is_cordoned_by(node, plan.uid()) {
-                waits.push(self.drain(claim, node, &mut room));
+                match self.drain(claim, node) {
+                    Ok(pods) => leavers.extend(pods),
+                    Err(what) => waits.push(what),
+                }
             } else if self.take_slot(node, &mut counts) {
                 self.event_of(&name, DeletionStatus::InProgress, "cordoned");
+                // The label on the claim too: its deletion then carries the version that was read with our mark.
+                self.out.patch(claim, marks::label(plan.uid()));
                 self.out.patch(node, marks::cordon(plan.uid())).says(NodeDraining, format!("node {name} is drained"));
                 waits.push(format!("node {name} to be cordoned"));
             } else {
                 waits.push(format!("a disruption slot for node {name}"));
             }
         }
+        if !leavers.is_empty() {
+            waits.extend(self.steer(leavers, &mut room));
+        }
         self.report_budgets(&counts);
-        if waits.is_empty() { Ok(()) } else { Err(waits.join(", ")) }
+        if waits.is_empty() {
+            return Ok(());
+        }
+        let more = waits.len().saturating_sub(TOLD);
+        waits.truncate(TOLD);
+        Err(waits.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() })
     }
 
-    /// Moves pods off a cordoned node, and gives it back when it is empty; says what it waits for.
-    fn drain(&mut self, claim: &NodeClaim, node: &Node, room: &mut Room<'_>) -> String {
+    /// The pods that still have to leave a cordoned node.
+    ///
+    /// # Errors
+    /// It is empty and is given back, or it took too long and is kept: what is waited for then.
+    fn drain(&mut self, claim: &NodeClaim, node: &Node) -> Result<Vec<Leaver<'a>>, String> {
         let name = node.name().to_owned();
-        let pods: Vec<&Pod> = self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
+        let pods: Vec<&'a Pod> = self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
         if pods.is_empty() {
             let (node_name, greens) = (name.clone(), self.greens());
             let mut guard = Guard::<RebalancePlans>::that(move |fresh| {
@@ -74,11 +94,11 @@ impl Step<'_> {
             let (told, refused) = (format!("node {name} was empty and is given back"), format!("node {name}"));
             self.event_of(&name, DeletionStatus::InProgress, "empty; its NodeClaim is deleted");
             self.out.delete(claim).only_if(guard).says(NodeRemoved, told).or_says(NodeRemovalRefused, refused);
-            return format!("Karpenter to end node {name}");
+            return Err(format!("Karpenter to end node {name}"));
         }
-        if self.drain_is_over(&name) {
+        if self.drain_is_over(&name) || self.rests_for_long(&name) {
             self.keep(node);
-            return format!("node {name} to be made schedulable again");
+            return Err(format!("node {name} to be made schedulable again"));
         }
         let planned: BTreeMap<(&str, &str), &str> = self
             .plan
@@ -87,26 +107,11 @@ impl Step<'_> {
             .iter()
             .map(|pod| ((pod.namespace.as_str(), pod.name.as_str()), pod.dst_node_claim_name.as_str()))
             .collect();
-        let mut waits = Vec::new();
-        for pod in by_size(&pods) {
-            if pod.deleting().is_some() {
-                waits.push(format!("{} to end", pod.key()));
-                continue;
-            }
-            let destination = planned.get(&(pod.metadata.namespace.as_ref(), pod.name()));
-            let destination = destination.map(|claim| self.node_of(claim));
-            match room.move_out(pod, destination.as_deref()) {
-                Ok(()) => {
-                    self.out.evict(pod);
-                    waits.push(format!("{} to move", pod.key()));
-                }
-                Err(what) => waits.push(what),
-            }
-        }
-        let more = waits.len().saturating_sub(3);
-        waits.truncate(3);
-        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("node {name}: {}{rest}", waits.join(", "))
+        let planned_for = |pod: &Pod| {
+            let claim = planned.get(&(pod.metadata.namespace.as_ref(), pod.name()))?;
+            Some(self.node_of(claim))
+        };
+        Ok(pods.into_iter().map(|pod| Leaver { planned: planned_for(pod), pod }).collect())
     }
 
     /// A drain that did not end in time: the node stays and takes pods again.
@@ -126,6 +131,29 @@ impl Step<'_> {
         since >= i64::try_from(limit).unwrap_or(i64::MAX)
     }
 
+    /// Notes that nothing more can leave the draining nodes of the wave as the cluster is now, or that it can again.
+    pub(super) fn note_rest(&mut self, rests: bool) {
+        let mut draining: Vec<String> = self.status.nodes_deletion.keys().cloned().collect();
+        draining.retain(|name| self.last_event(name) == Some(DeletionStatus::InProgress));
+        for name in &draining {
+            if rests {
+                self.event_of(name, DeletionStatus::InProgress, NO_ROOM);
+            } else if self.last_description(name) == Some(NO_ROOM) {
+                self.event_of(name, DeletionStatus::InProgress, "its pods move again");
+            }
+        }
+    }
+
+    fn rests_for_long(&self, name: &str) -> bool {
+        let last = self.status.nodes_deletion.get(name).and_then(|deletion| deletion.events.last());
+        let since = last.filter(|last| last.description.as_deref() == Some(NO_ROOM)).map(|last| last.timestamp);
+        since.is_some_and(|since| self.world.now().duration_since(since).as_secs() >= REST)
+    }
+
+    fn last_description(&self, name: &str) -> Option<&str> {
+        self.status.nodes_deletion.get(name)?.events.last()?.description.as_deref()
+    }
+
     /// Nodes whose course ended with their disappearance.
     fn note_gone(&mut self) {
         let open: Vec<String> = self.status.nodes_deletion.keys().cloned().collect();
@@ -143,16 +171,6 @@ impl Step<'_> {
         let nodes = claims.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
         let kept = |name: &str| self.last_event(name) == Some(DeletionStatus::Failed);
         nodes.map(|claim| claim.status.node_name.clone()).filter(|name| !name.is_empty() && !kept(name)).collect()
-    }
-
-    /// Asks the scheduler to prefer other nodes than those that go later: a pod that lands there would move twice.
-    fn shun_later(&mut self, leaving: &BTreeSet<String>) {
-        for name in leaving {
-            let Some(node) = self.world.named::<Node>(name) else { continue };
-            if !node.spec.unschedulable && !marks::is_shunned(node) && node.deleting().is_none() {
-                self.out.patch(node, marks::shun(node, self.plan.uid()));
-            }
-        }
     }
 
     /// The nodes that this plan made.
@@ -232,17 +250,6 @@ impl Step<'_> {
             events.remove(1);
         }
     }
-}
-
-/// The largest first: they find it hardest to get a place.
-fn by_size<'a>(pods: &[&'a Pod]) -> Vec<&'a Pod> {
-    let mut pods = pods.to_vec();
-    let size = |pod: &Pod| {
-        let wanted = kentroller_planner::requests::of_shape(&pod.spec.shape);
-        wanted.get("cpu").map_or(0, |cpu| cpu.milli())
-    };
-    pods.sort_by_key(|pod| (std::cmp::Reverse(size(pod)), pod.key()));
-    pods
 }
 
 /// No pod came to the node since its pods were listed.

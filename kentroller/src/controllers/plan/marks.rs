@@ -12,7 +12,7 @@ use crate::api::foreign::{Node, NodeClaim, Pod};
 
 const CORDONED_BY: &str = "rebalancing.cast.ai/cordoned-by";
 const STATUS: &str = "rebalancing.cast.ai/status";
-/// The soft taint on nodes that go later: new pods had better go elsewhere.
+/// The soft taint on all nodes but the one that is to take pods now: new pods had better go elsewhere.
 const LATER: &str = "rebalancing.cast.ai/later";
 
 pub(super) fn is_cordoned_by(node: &Node, plan: &str) -> bool {
@@ -30,11 +30,21 @@ pub(super) fn cordon(plan: &str) -> Value {
     })
 }
 
+pub(super) fn label(plan: &str) -> Value {
+    json!({"metadata": {"labels": {PLAN_LABEL: plan}}})
+}
+
 /// `taints` is one list without merging: it is written whole, on the version that was read.
 pub(super) fn shun(node: &Node, plan: &str) -> Value {
     let later = manifest::Taint { key: LATER.to_owned(), value: String::new(), effect: manifest::Effect::PreferNoSchedule };
     let taints: Vec<Value> = node.spec.taints.iter().chain([&later]).map(taint).collect();
     json!({"metadata": {"labels": {PLAN_LABEL: plan}}, "spec": {"taints": taints}})
+}
+
+/// Takes the soft taint off a node that is to take pods.
+pub(super) fn unshun(node: &Node) -> Value {
+    let taints: Vec<Value> = node.spec.taints.iter().filter(|taint| taint.key != LATER).map(taint).collect();
+    json!({"spec": {"taints": taints}})
 }
 
 /// Takes back what the plan put on the node.
@@ -49,8 +59,7 @@ fn release(node: &Node, plan: &str) -> Value {
         patch["metadata"]["annotations"][DO_NOT_DISRUPT] = Value::Null;
     }
     if is_shunned(node) {
-        let taints: Vec<Value> = node.spec.taints.iter().filter(|taint| taint.key != LATER).map(taint).collect();
-        patch["spec"]["taints"] = json!(taints);
+        patch["spec"]["taints"] = unshun(node)["spec"]["taints"].take();
     }
     patch
 }
@@ -96,7 +105,11 @@ impl Step<'_> {
             if failed && self.is_of_failed_wave(claim) && !used {
                 self.out.delete(claim);
             } else {
-                self.out.patch(claim, json!({"metadata": {"labels": {PLAN_LABEL: null}, "annotations": {DO_NOT_DISRUPT: null}}}));
+                let mut patch = json!({"metadata": {"labels": {PLAN_LABEL: null}}});
+                if claim.annotation(MADE_BY).is_some() {
+                    patch["metadata"]["annotations"] = json!({DO_NOT_DISRUPT: null});
+                }
+                self.out.patch(claim, patch);
             }
         }
         if clean {

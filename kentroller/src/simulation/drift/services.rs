@@ -76,6 +76,8 @@ fn service(number: usize, shape: Shape, nodes: usize, entropy: &mut Entropy) -> 
     let mut spec = json!({"containers": [container], "terminationGracePeriodSeconds": 30});
     let mut metadata = json!({"labels": labels});
     let mut most = usize::MAX;
+    // What holds a node stays rare: a large service of this kind would hold them all.
+    let few = (nodes / 20).max(2);
     match entropy.below(100) {
         0..10 => {
             let term = json!({"labelSelector": {"matchLabels": labels}, "topologyKey": HOSTNAME});
@@ -84,14 +86,20 @@ fn service(number: usize, shape: Shape, nodes: usize, entropy: &mut Entropy) -> 
         }
         10..25 => spec["topologySpreadConstraints"] = json!([spread(&labels, ZONE, "DoNotSchedule")]),
         25..35 => spec["topologySpreadConstraints"] = json!([spread(&labels, HOSTNAME, "ScheduleAnyway")]),
-        35..38 => metadata["annotations"] = json!({DO_NOT_DISRUPT: "true"}),
+        35..38 => {
+            metadata["annotations"] = json!({DO_NOT_DISRUPT: "true"});
+            most = few;
+        }
         _ => {}
     }
     let budget = match entropy.below(100) {
         0..25 => Some(("maxUnavailable", json!(1))),
         25..45 => Some(("maxUnavailable", json!("25%"))),
         45..60 => Some(("minAvailable", json!("50%"))),
-        60..63 => Some(("maxUnavailable", json!(0))),
+        60..63 => {
+            most = most.min(few);
+            Some(("maxUnavailable", json!(0)))
+        }
         _ => None,
     };
     let template = json!({"metadata": metadata, "spec": spec});

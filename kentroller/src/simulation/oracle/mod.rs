@@ -169,6 +169,7 @@ impl State {
     }
 
     /// S1: a node goes only when its replacements are there. S7: only nodes that are ours to remove. S20: no shielded node.
+    /// S24: what is touched bears the plan's label.
     fn judge_removal(&mut self, raw: &Value, now: Timestamp, server: &ApiServer) {
         if made_by(raw).is_some() && made_by(raw) == raw["metadata"]["labels"][PLAN].as_str() {
             // A plan gives back what it made itself.
@@ -199,16 +200,22 @@ impl State {
                 kept.map(|(key, _)| ("S20", format!("claim {name} was deleted under pod {key}, which forbids it"))),
             );
         }
-        found.extend(self.missing_greens(raw, &name, server).into_iter().map(|text| ("S1", text)));
+        let plan = |object: &Value| object["metadata"]["labels"][PLAN].as_str().map(str::to_owned);
+        if plan(raw).is_none() {
+            found.push(("S24", format!("claim {name} was deleted without the label of a plan")));
+        }
+        let plan = plan(raw).or_else(|| plan(&node?.raw));
+        let missing = self.missing_greens(plan.as_deref(), &name, server);
+        found.extend(missing.into_iter().map(|text| ("S1", text)));
         for (invariant, text) in found {
             self.broken(now, invariant, text);
         }
     }
 
     /// The replacements of a claim's wave that are not ready, as the plan lists them.
-    fn missing_greens(&self, claim: &Value, name: &str, server: &ApiServer) -> Vec<String> {
-        let Some(uid) = claim["metadata"]["labels"][PLAN].as_str() else {
-            return vec![format!("claim {name} was deleted without a plan's label")];
+    fn missing_greens(&self, plan: Option<&str>, name: &str, server: &ApiServer) -> Vec<String> {
+        let Some(uid) = plan else {
+            return vec![format!("claim {name} was deleted, and neither it nor its node bears a plan's label")];
         };
         let plans = server.list("RebalancePlan");
         let Some(plan) = plans.iter().find(|plan| plan["metadata"]["uid"] == uid) else { return Vec::new() };

@@ -1,10 +1,16 @@
 //! What the judge must allow and what it must refuse.
 mod buying;
+mod company;
+mod evicting;
 mod mistakes;
 mod moving;
+mod places;
 mod planned;
 mod removing;
+mod room;
 mod scene;
+mod slips;
+mod waiting;
 
 use std::collections::BTreeSet;
 

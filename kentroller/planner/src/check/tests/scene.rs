@@ -8,9 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    CapacityType, Catalog, Money, Moment, Move, NewNode, Offering, Options, Plan, Quantity, Snapshot, Wave,
+    CapacityType, Catalog, Moment, Money, Move, NewNode, Offering, Options, Plan, Quantity, Snapshot, Wave,
     check::{Violation, check},
-    manifest::{Labels, Node, NodeClaim, NodePool, ObjectName, Pod, PodShape},
+    manifest::{Labels, Node, NodeClaim, NodePool, NodeSelectorTerm, ObjectName, Pod, PodShape},
 };
 
 pub(super) const NOW: &str = "2026-11-24T12:00:00Z";
@@ -41,7 +41,11 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) fn new() -> Self {
         let mut scene = Self {
-            snapshot: Snapshot { now: Moment::parse(NOW).unwrap(), namespaces: Some(Vec::new()), ..Snapshot::default() },
+            snapshot: Snapshot {
+                now: Moment::parse(NOW).unwrap(),
+                namespaces: Some(Vec::new()),
+                ..Snapshot::default()
+            },
             catalog: Catalog::from_csv(CATALOG, "test", "2026-11-24").unwrap(),
             options: Options::default(),
             plan: Plan { region: "r1".to_owned(), ..Plan::default() },
@@ -72,15 +76,28 @@ impl Scene {
             ("d", "m5.2xlarge", "r1a", "7910m", "29317Mi", "58"),
         ] {
             scene.add_node(name, of, zone, json!({"cpu": cpu, "memory": memory, "pods": pods}));
-            scene.add_pod(&format!("agent-{name}"), name, "DaemonSet", json!({
+            scene.add_pod(
+                &format!("agent-{name}"),
+                name,
+                "DaemonSet",
+                json!({
                 "tolerations": [{"operator": "Exists"}],
-                "containers": [{"name": "agent", "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}}}]}));
+                "containers": [{"name": "agent", "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}}}]}),
+            );
         }
-        for (name, node, cpu, memory) in
-            [("a1", "a", "500m", "512Mi"), ("b1", "b", "500m", "512Mi"), ("c1", "c", "500m", "512Mi"), ("d1", "d", "1500m", "2Gi")]
-        {
-            scene.add_pod(name, node, "ReplicaSet", json!({
-                "containers": [{"name": "main", "resources": {"requests": {"cpu": cpu, "memory": memory}}}]}));
+        for (name, node, cpu, memory) in [
+            ("a1", "a", "500m", "512Mi"),
+            ("b1", "b", "500m", "512Mi"),
+            ("c1", "c", "500m", "512Mi"),
+            ("d1", "d", "1500m", "2Gi"),
+        ] {
+            scene.add_pod(
+                name,
+                node,
+                "ReplicaSet",
+                json!({
+                "containers": [{"name": "main", "resources": {"requests": {"cpu": cpu, "memory": memory}}}]}),
+            );
         }
         scene.plan.cost_before = Money::micros(768_000);
         scene.plan.cost_after = Money::micros(458_000);
@@ -111,7 +128,11 @@ impl Scene {
                         ("pods".to_owned(), Quantity::whole(2)),
                     ]
                     .into(),
-                    labels: labels(&[("team", "web"), ("kubernetes.io/arch", "amd64"), ("topology.kubernetes.io/zone", "r1a")]),
+                    labels: labels(&[
+                        ("team", "web"),
+                        ("kubernetes.io/arch", "amd64"),
+                        ("topology.kubernetes.io/zone", "r1a"),
+                    ]),
                     taints: Vec::new(),
                 }],
                 remove: vec!["d".to_owned()],
@@ -132,8 +153,14 @@ impl Scene {
         let mut scene = Self::new();
         let small = json!({"cpu": "1930m", "memory": "6903Mi", "pods": "29"});
         for (name, of, zone) in [
-            ("e", "m5.xlarge", "r1b"), ("f", "m5.xlarge", "r1a"), ("g", "m5.large", "r1a"), ("h", "m5.large", "r1b"),
-            ("i", "m5.large", "r1a"), ("j", "m5.large", "r1a"), ("k", "m5.large", "r1a"), ("n", "m5.large", "r1a"),
+            ("e", "m5.xlarge", "r1b"),
+            ("f", "m5.xlarge", "r1a"),
+            ("g", "m5.large", "r1a"),
+            ("h", "m5.large", "r1b"),
+            ("i", "m5.large", "r1a"),
+            ("j", "m5.large", "r1a"),
+            ("k", "m5.large", "r1a"),
+            ("n", "m5.large", "r1a"),
         ] {
             scene.add_node(name, of, zone, small.clone());
         }
@@ -149,13 +176,33 @@ impl Scene {
         scene.snapshot.node_pools.push(fixed);
         scene.label_node("i", "karpenter.sh/nodepool", "fixed");
         for (name, node, cpu) in [
-            ("a2", "a", "50m"), ("a3", "a", "50m"), ("a4", "a", "50m"), ("a5", "a", "50m"), ("a6", "a", "50m"), ("a7", "a", "50m"),
-            ("a8", "a", "1000m"), ("g1", "g", "1700m"), ("h1", "h", "100m"), ("i1", "i", "100m"), ("j1", "j", "1420m"),
-            ("k1", "k", "100m"), ("n1", "n", "1500m"), ("db1", "c", "50m"), ("cache1", "b", "50m"), ("s1", "c", "50m"),
-            ("s2", "c", "50m"), ("done1", "a", "50m"), ("gated1", "", "50m"),
+            ("a2", "a", "50m"),
+            ("a3", "a", "50m"),
+            ("a4", "a", "50m"),
+            ("a5", "a", "50m"),
+            ("a6", "a", "50m"),
+            ("a7", "a", "50m"),
+            ("a8", "a", "1000m"),
+            ("g1", "g", "1700m"),
+            ("h1", "h", "100m"),
+            ("i1", "i", "100m"),
+            ("j1", "j", "1420m"),
+            ("k1", "k", "100m"),
+            ("n1", "n", "1500m"),
+            ("db1", "c", "50m"),
+            ("cache1", "b", "50m"),
+            ("s1", "c", "50m"),
+            ("s2", "c", "50m"),
+            ("done1", "a", "50m"),
+            ("gated1", "", "50m"),
         ] {
-            scene.add_pod(name, node, "ReplicaSet", json!({
-                "containers": [{"name": "main", "resources": {"requests": {"cpu": cpu, "memory": "64Mi"}}}]}));
+            scene.add_pod(
+                name,
+                node,
+                "ReplicaSet",
+                json!({
+                "containers": [{"name": "main", "resources": {"requests": {"cpu": cpu, "memory": "64Mi"}}}]}),
+            );
         }
         scene.pod("done1").status.phase = "Succeeded".to_owned();
         scene.shape("gated1").gates = 1;
@@ -167,12 +214,21 @@ impl Scene {
             json!({"requiredDuringSchedulingIgnoredDuringExecution": [
                 {"topologyKey": key, "labelSelector": {"matchLabels": {"app": app}}}]})
         };
-        patch(&mut scene.pod("a2").spec, json!({"affinity": {"podAntiAffinity": term("db", "kubernetes.io/hostname")}}));
-        patch(&mut scene.pod("a3").spec, json!({"affinity": {"podAffinity": term("cache", "topology.kubernetes.io/zone")}}));
+        patch(
+            &mut scene.pod("a2").spec,
+            json!({"affinity": {"podAntiAffinity": term("db", "kubernetes.io/hostname")}}),
+        );
+        patch(
+            &mut scene.pod("a3").spec,
+            json!({"affinity": {"podAffinity": term("cache", "topology.kubernetes.io/zone")}}),
+        );
         for pod in ["a4", "s1", "s2"] {
             scene.label_pod(pod, "app", "spread");
-            patch(&mut scene.pod(pod).spec, json!({"topologySpreadConstraints": [{"maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule",
-                "topologyKey": "topology.kubernetes.io/zone", "labelSelector": {"matchLabels": {"app": "spread"}}}]}));
+            patch(
+                &mut scene.pod(pod).spec,
+                json!({"topologySpreadConstraints": [{"maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule",
+                "topologyKey": "topology.kubernetes.io/zone", "labelSelector": {"matchLabels": {"app": "spread"}}}]}),
+            );
         }
         scene.mount("a5", "a5", "r1a");
         patch(&mut scene.pod("a6").spec, json!({"nodeSelector": {"topology.kubernetes.io/zone": "r1a"}}));
@@ -308,6 +364,11 @@ pub(super) fn labels(pairs: &[(&str, &str)]) -> Labels {
 
 pub(super) fn read<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
+}
+
+/// A term that asks for a zone.
+pub(super) fn zone_term(zone: &str) -> NodeSelectorTerm {
+    read(json!({"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]}))
 }
 
 /// Changes fields of an object by their wire names; nested objects are merged.

@@ -1,0 +1,105 @@
+//! One receiver at a time: every other node that takes pods carries a soft taint, so that what is evicted lands where the
+//! plan wants it. Measured on a real control plane, this and the check of room before each eviction make a plan come
+//! true; either alone does not.
+
+use std::collections::BTreeMap;
+
+use kentroller_runtime::Kind;
+
+use super::room::{Room, is_open};
+use super::{Step, marks};
+use crate::api::foreign::{Node, Pod};
+
+/// A pod that has to leave, and the node that the plan has for it.
+pub(super) struct Leaver<'a> {
+    pub(super) pod: &'a Pod,
+    pub(super) planned: Option<String>,
+}
+
+impl<'a> Step<'a> {
+    /// The node that takes pods now: the only open one without our taint.
+    pub(super) fn receiver(&self) -> Option<String> {
+        let mut open = self.world.all::<Node>().filter(|node| is_open(node) && !marks::is_shunned(node));
+        let first = open.next().map(|node| node.name().to_owned());
+        first.filter(|_| open.next().is_none())
+    }
+
+    /// Moves what can be moved to one receiver; says what is waited for.
+    ///
+    /// Pods go where the plan has them. One whose place is not to be had yet is put off while others move: their moves may
+    /// open it. Only when nothing else moves is another place taken.
+    pub(super) fn steer(&mut self, leavers: Vec<Leaver<'a>>, room: &mut Room<'a>) -> Vec<String> {
+        let mut waits = Vec::new();
+        let mut by_receiver: BTreeMap<String, Vec<&'a Pod>> = BTreeMap::new();
+        let mut put_off = Vec::new();
+        for Leaver { pod, planned } in by_size(leavers) {
+            if pod.deleting().is_some() {
+                waits.push(format!("{} to end", pod.key()));
+                continue;
+            }
+            match (room.may_end(pod), planned.filter(|planned| room.takes(pod, planned))) {
+                (Err(what), _) => waits.push(what),
+                (Ok(()), Some(planned)) => by_receiver.entry(planned).or_default().push(pod),
+                (Ok(()), None) => put_off.push(pod),
+            }
+        }
+        let at_rest = waits.is_empty() && by_receiver.is_empty() && !room.has_unbound();
+        for pod in put_off {
+            match room.best(pod).filter(|_| at_rest) {
+                Some(other) => by_receiver.entry(other).or_default().push(pod),
+                None => waits.push(format!("room for {}", pod.key())),
+            }
+        }
+        if at_rest {
+            self.note_rest(by_receiver.is_empty());
+        }
+        let stays = self.receiver().filter(|now| by_receiver.contains_key(now) || room.has_unbound());
+        let fullest = || by_receiver.iter().max_by_key(|(_, pods)| pods.len()).map(|(name, _)| name.clone());
+        let Some(receiver) = stays.or_else(fullest) else { return waits };
+        if !self.turn_to(&receiver) {
+            waits.insert(0, format!("nodes to prefer {receiver}"));
+            return waits;
+        }
+        for pod in by_receiver.remove(&receiver).unwrap_or_default() {
+            // What was moved before in this look may have taken the room, or the owner's share.
+            match room.may_end(pod) {
+                Ok(()) if room.takes(pod, &receiver) => {
+                    room.move_out(pod, &receiver);
+                    self.out.evict(pod);
+                    waits.push(format!("{} to move to {receiver}", pod.key()));
+                }
+                Ok(()) => waits.push(format!("room for {}", pod.key())),
+                Err(what) => waits.push(what),
+            }
+        }
+        let others: usize = by_receiver.values().map(Vec::len).sum();
+        if others > 0 {
+            waits.push(format!("{others} pods that go elsewhere"));
+        }
+        waits
+    }
+
+    /// Makes the receiver the only open node without our soft taint; says whether it is.
+    fn turn_to(&mut self, receiver: &str) -> bool {
+        let uid = self.plan.uid();
+        let mut turned = true;
+        for node in self.world.all::<Node>().filter(|node| is_open(node)) {
+            let wanted = node.name() != receiver;
+            if wanted != marks::is_shunned(node) {
+                turned = false;
+                self.out.patch(node, if wanted { marks::shun(node, uid) } else { marks::unshun(node) });
+            }
+        }
+        turned
+    }
+}
+
+/// The largest first: they find it hardest to get a place.
+fn by_size(mut leavers: Vec<Leaver<'_>>) -> Vec<Leaver<'_>> {
+    let size = |pod: &Pod| {
+        let wanted = kentroller_planner::requests::of_shape(&pod.spec.shape);
+        wanted.get("cpu").map_or(0, |cpu| cpu.milli())
+    };
+    leavers.sort_by_key(|leaver| (std::cmp::Reverse(size(leaver.pod)), leaver.pod.key()));
+    leavers
+}
