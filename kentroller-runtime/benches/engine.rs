@@ -17,8 +17,8 @@ use kentroller_runtime::metrics::Metrics;
 use kentroller_runtime::operator::{Operator, Readiness};
 use kentroller_runtime::simulation::apiserver::{ApiServer, Served};
 use kentroller_runtime::{
-    Access, AnyController, Clock, Condition, Controller, Declaration, Failure, HasStatus, Kind, KindEntry, KindInfo, Meta, Mode,
-    Outcome, Reads, Reconcile, SummaryOnly, Switches, Verb, Wake, World, reconciler,
+    Access, AnyController, Clock, Condition, Controller, Declaration, Failure, HasStatus, Kind, KindEntry, KindInfo,
+    Meta, Mode, Outcome, Reads, Reconcile, SummaryOnly, Switches, Verb, Wake, World, reconciler,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -55,8 +55,14 @@ struct Status {
 }
 
 impl Kind for Widget {
-    const INFO: KindInfo =
-        KindInfo { group: "bench.example", version: "v1", kind: "Widget", plural: "widgets", namespaced: false, crd: None };
+    const INFO: KindInfo = KindInfo {
+        group: "bench.example",
+        version: "v1",
+        kind: "Widget",
+        plural: "widgets",
+        namespaced: false,
+        crd: None,
+    };
     type Meta = Meta;
 
     fn meta(&self) -> &Meta {
@@ -132,8 +138,10 @@ fn main() -> ExitCode {
 async fn measure() -> ExitCode {
     let clock = Clock::system();
     let now = clock.clone();
-    let server =
-        ApiServer::new(move || now.now(), vec![Served::built_in("bench.example", "v1", "Widget", "widgets", false, true)]);
+    let server = ApiServer::new(
+        move || now.now(),
+        vec![Served::built_in("bench.example", "v1", "Widget", "widgets", false, true)],
+    );
     for number in 0..OBJECTS {
         let name = format!("widget-{number:05}");
         let names: Vec<String> = (0..8).map(|one| format!("{name}-{one}")).collect();
@@ -176,7 +184,9 @@ async fn measure() -> ExitCode {
     let writes = server.revision() - revision;
     let rate = done as u128 * 1_000_000_000 / spent.as_nanos().max(1);
     let good = rate >= BAR as u128 && writes == 0;
-    println!("engine: {done} reconciles with nothing to do, {rate} a second of one core (bar {BAR}), {writes} writes (bar 0)");
+    println!(
+        "engine: {done} reconciles with nothing to do, {rate} a second of one core (bar {BAR}), {writes} writes (bar 0)"
+    );
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

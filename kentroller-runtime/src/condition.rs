@@ -144,7 +144,8 @@ mod tests {
     }
 
     fn show(conditions: &[Condition]) -> Vec<String> {
-        let line = |c: &Condition| format!("{}={} {} @{}", c.type_, c.status, c.reason, c.last_transition_time.as_second());
+        let line =
+            |c: &Condition| format!("{}={} {} @{}", c.type_, c.status, c.reason, c.last_transition_time.as_second());
         conditions.iter().map(line).collect()
     }
 

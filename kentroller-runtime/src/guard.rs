@@ -92,7 +92,10 @@ impl Fresh {
         let of_kind = self.found.iter().filter(|(kind, _)| *kind == K::INFO);
         of_kind
             .flat_map(|(_, objects)| objects)
-            .map(|object| serde_json::from_value(object.clone()).map_err(|error| format!("{} does not decode: {error}", K::INFO.kind)))
+            .map(|object| {
+                serde_json::from_value(object.clone())
+                    .map_err(|error| format!("{} does not decode: {error}", K::INFO.kind))
+            })
             .collect()
     }
 

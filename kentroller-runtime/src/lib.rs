@@ -31,8 +31,8 @@ pub use kentroller_macros::{Conditions, Settings, controller, resource};
 pub use self::clock::Clock;
 pub use self::condition::{Condition, ConditionType, SummaryOnly};
 pub use self::declaration::{
-    Access, Asks, Change, Controller, Creates, Declaration, Deletes, Event, EventInfo, Evicts, KindEntry, Patches, Reads,
-    Reconcile, Verb, Wake,
+    Access, Asks, Change, Controller, Creates, Declaration, Deletes, Event, EventInfo, Evicts, KindEntry, Patches,
+    Reads, Reconcile, Verb, Wake,
 };
 pub use self::engine::{AnyController, reconciler};
 pub use self::failure::{Class, Failure};

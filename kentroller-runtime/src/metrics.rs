@@ -35,8 +35,16 @@ impl Metrics {
     /// Registers everything under the prefix `kentroller`.
     pub fn register(&self) -> Arc<Registry> {
         let mut registry = Registry::with_prefix("kentroller");
-        registry.register("controller_runtime_reconcile", "Reconciles, by controller and result", self.reconciles.clone());
-        registry.register("api_writes", "Writes to the API server, by verb, kind and HTTP code (0: no answer or refused by the engine)", self.writes.clone());
+        registry.register(
+            "controller_runtime_reconcile",
+            "Reconciles, by controller and result",
+            self.reconciles.clone(),
+        );
+        registry.register(
+            "api_writes",
+            "Writes to the API server, by verb, kind and HTTP code (0: no answer or refused by the engine)",
+            self.writes.clone(),
+        );
         registry.register("workqueue_depth", "Objects that wait to be reconciled", self.depth.clone());
         registry.register("workqueue_running", "Objects whose Outcome is being carried out", self.running.clone());
         Arc::new(registry)

@@ -29,7 +29,9 @@ pub async fn serve(address: SocketAddr, readiness: Readiness, registry: Arc<Regi
             async move { Ok::<_, Infallible>(response) }
         });
         tokio::spawn(async move {
-            if let Err(error) = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await {
+            if let Err(error) =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await
+            {
                 tracing::debug!(%error, "a connection to the probes broke");
             }
         });

@@ -10,8 +10,8 @@ use kentroller_runtime::metrics::Metrics;
 use kentroller_runtime::operator::{Ended, Operator, Readiness};
 use kentroller_runtime::simulation::apiserver::{ApiServer, Fault, Matching, Served, Trouble, refusal_of_code};
 use kentroller_runtime::{
-    Access, AnyController, Clock, Controller, Creates, Declaration, Deletes, Failure, Kind, KindEntry, KindInfo, Meta, Mode,
-    ObjectKey, Outcome, Owner, Reads, Reconcile, Reply, Switches, Verb, Wake, World, reconciler,
+    Access, AnyController, Clock, Controller, Creates, Declaration, Deletes, Failure, Kind, KindEntry, KindInfo, Meta,
+    Mode, ObjectKey, Outcome, Owner, Reads, Reconcile, Reply, Switches, Verb, Wake, World, reconciler,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -184,8 +184,18 @@ async fn a_poisoned_object_stalls_only_itself() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_write_is_tried_again_with_a_growing_pause() {
     let server = server();
-    let creates = Matching { user: Some("one".into()), verb: Some("create".into()), resource: Some("configmaps".into()), ..Default::default() };
-    server.inject(Fault::Requests { matching: creates, after: 0, times: 5, trouble: Trouble::Refuse(refusal_of_code(500)) });
+    let creates = Matching {
+        user: Some("one".into()),
+        verb: Some("create".into()),
+        resource: Some("configmaps".into()),
+        ..Default::default()
+    };
+    server.inject(Fault::Requests {
+        matching: creates,
+        after: 0,
+        times: 5,
+        trouble: Trouble::Refuse(refusal_of_code(500)),
+    });
     server.create(config("a", "copy")).expect("created");
     let running = start(&server, "one");
     pass(10).await;
@@ -197,7 +207,12 @@ async fn a_refused_write_is_tried_again_with_a_growing_pause() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_was_lost_does_not_make_a_second_object() {
     let server = server();
-    let creates = Matching { user: Some("one".into()), verb: Some("create".into()), resource: Some("configmaps".into()), ..Default::default() };
+    let creates = Matching {
+        user: Some("one".into()),
+        verb: Some("create".into()),
+        resource: Some("configmaps".into()),
+        ..Default::default()
+    };
     server.inject(Fault::Requests { matching: creates, after: 0, times: 1, trouble: Trouble::LoseReply });
     server.create(config("a", "copy")).expect("created");
     let running = start(&server, "one");
@@ -227,7 +242,8 @@ async fn an_idle_operator_writes_nothing_but_its_lease() {
     pass(60).await;
     let since = server.revision();
     pass(3600).await;
-    let kinds: std::collections::BTreeSet<String> = server.writes(since).iter().map(|write| write.kind.to_string()).collect();
+    let kinds: std::collections::BTreeSet<String> =
+        server.writes(since).iter().map(|write| write.kind.to_string()).collect();
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["Lease"]);
     assert!(!running.ended.is_finished());
 }
@@ -240,7 +256,9 @@ async fn the_second_replica_acts_only_after_the_first_has_let_go() {
     let second = start(&server, "two");
     server.create(config("a", "copy")).expect("created");
     pass(30).await;
-    let by = |user: &str| server.writes(0).iter().filter(|write| &*write.user == user && &*write.kind == "ConfigMap").count();
+    let by = |user: &str| {
+        server.writes(0).iter().filter(|write| &*write.user == user && &*write.kind == "ConfigMap").count()
+    };
     assert_eq!((by("one"), by("two")), (1, 0));
 
     let _ = first.stop.send(true);
@@ -256,8 +274,18 @@ async fn a_leader_that_cannot_renew_ends_and_writes_nothing_past_its_deadline() 
     let server = server();
     let running = start(&server, "one");
     pass(5).await;
-    let leases = Matching { user: Some("one".into()), verb: Some("update".into()), resource: Some("leases".into()), ..Default::default() };
-    server.inject(Fault::Requests { matching: leases, after: 0, times: 1000, trouble: Trouble::Refuse(refusal_of_code(500)) });
+    let leases = Matching {
+        user: Some("one".into()),
+        verb: Some("update".into()),
+        resource: Some("leases".into()),
+        ..Default::default()
+    };
+    server.inject(Fault::Requests {
+        matching: leases,
+        after: 0,
+        times: 1000,
+        trouble: Trouble::Refuse(refusal_of_code(500)),
+    });
     pass(13).await;
     server.create(config("a", "copy")).expect("created");
     pass(30).await;

@@ -57,7 +57,8 @@ fn main() -> ExitCode {
 fn an_idle_hour() -> u128 {
     let paused = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     paused.expect("a runtime").block_on(async {
-        let operated = Operated::start(Drift { nodes: 1_000, seed: 1 }, Setup::default(), now()).expect("the cluster is built");
+        let operated =
+            Operated::start(Drift { nodes: 1_000, seed: 1 }, Setup::default(), now()).expect("the cluster is built");
         tokio::time::sleep(Duration::from_secs(60)).await;
         let since = operated.server.revision();
         tokio::time::sleep(Duration::from_secs(3_600)).await;
@@ -97,7 +98,10 @@ async fn list<K: Kind>(cut: &mut Cut, count: usize, object: impl Fn(usize) -> St
             let (from, to) = (number("continue"), (number("continue") + number("limit")).min(count));
             let more = if to < count { to.to_string() } else { String::new() };
             let items: Vec<String> = (from..to).map(object).collect();
-            let page = format!(r#"{{"metadata":{{"resourceVersion":"1","continue":"{more}"}},"items":[{}]}}"#, items.join(","));
+            let page = format!(
+                r#"{{"metadata":{{"resourceVersion":"1","continue":"{more}"}},"items":[{}]}}"#,
+                items.join(",")
+            );
             Ok::<_, Infallible>(Response::new(Body::from(page.into_bytes())))
         }
     });
@@ -140,9 +144,17 @@ fn a_plan() -> Duration {
     let start = now();
     let server = ApiServer::new(move || start, served());
     Drift { nodes: 100, seed: 1 }.build(&server, start).expect("the cluster is built");
-    let mut cut = Cut::empty(&[KindEntry::of::<ConfigMap>(), KindEntry::of::<PersistentVolume>(), KindEntry::of::<PersistentVolumeClaim>(),
-        KindEntry::of::<Pod>(), KindEntry::of::<Node>(), KindEntry::of::<NodeClaim>(), KindEntry::of::<NodePool>(),
-        KindEntry::of::<DaemonSet>(), KindEntry::of::<PodDisruptionBudget>()]);
+    let mut cut = Cut::empty(&[
+        KindEntry::of::<ConfigMap>(),
+        KindEntry::of::<PersistentVolume>(),
+        KindEntry::of::<PersistentVolumeClaim>(),
+        KindEntry::of::<Pod>(),
+        KindEntry::of::<Node>(),
+        KindEntry::of::<NodeClaim>(),
+        KindEntry::of::<NodePool>(),
+        KindEntry::of::<DaemonSet>(),
+        KindEntry::of::<PodDisruptionBudget>(),
+    ]);
     cut = with_all::<Pod>(cut, &server);
     cut = with_all::<Node>(cut, &server);
     cut = with_all::<NodeClaim>(cut, &server);
@@ -156,7 +168,12 @@ fn a_plan() -> Duration {
     let later = start + Duration::from_secs(3_600);
     each(1, |_| {
         let planned = plans.fill(&ask, &cut, later, &Cancelled::default()).expect("a plan");
-        println!("the plan removes {} nodes, adds {} and saves {} %", planned.removed.len(), planned.spec.node_claims_to_add.len(), planned.savings_percent);
+        println!(
+            "the plan removes {} nodes, adds {} and saves {} %",
+            planned.removed.len(),
+            planned.spec.node_claims_to_add.len(),
+            planned.savings_percent
+        );
         assert!(planned.removed.len() > 10, "a plan worth measuring");
     })
 }
@@ -214,7 +231,8 @@ fn template(number: usize) -> Value {
         "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3});
     let mounts = json!([{"name": "config", "mountPath": "/etc/config"}, {"name": "kube-api-access", "readOnly": true,
         "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]);
-    let requests = json!({"cpu": format!("{}m", 50 + number % 40 * 25), "memory": format!("{}Mi", 64 + number % 60 * 32)});
+    let requests =
+        json!({"cpu": format!("{}m", 50 + number % 40 * 25), "memory": format!("{}Mi", 64 + number % 60 * 32)});
     let container = |name: &str| {
         json!({"name": name, "image": format!("registry.example.com/{app}/{name}:v1.{number}.0"), "env": variables,
             "resources": {"requests": requests, "limits": {"memory": requests["memory"]}},
@@ -223,14 +241,18 @@ fn template(number: usize) -> Value {
             "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
             "securityContext": {"allowPrivilegeEscalation": false, "runAsNonRoot": true, "capabilities": {"drop": ["ALL"]}}})
     };
-    let fields: serde_json::Map<String, Value> =
-        (0..30).map(|one| (format!("k:{{\"name\":\"SETTING_{one:02}\"}}"), json!({".": {}, "f:name": {}, "f:value": {}}))).collect();
+    let fields: serde_json::Map<String, Value> = (0..30)
+        .map(|one| (format!("k:{{\"name\":\"SETTING_{one:02}\"}}"), json!({".": {}, "f:name": {}, "f:value": {}})))
+        .collect();
     let status = |name: &str| {
         json!({"name": name, "ready": true, "started": true, "restartCount": 0, "image": format!("registry.example.com/{app}/{name}:v1.{number}.0"),
             "imageID": format!("registry.example.com/{app}/{name}@sha256:{number:064x}"), "containerID": format!("containerd://{number:064x}"),
             "state": {"running": {"startedAt": NOW}}, "lastState": {}})
     };
-    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": NOW});
+    let condition =
+        |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": NOW});
+    let conditions =
+        ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"].map(condition);
     json!({
         "metadata": {
             "name": "@NAME@", "generateName": format!("{app}-7c9d5f6b8-"), "namespace": format!("team-{}", number % 40), "uid": "@UID@",
@@ -256,7 +278,7 @@ fn template(number: usize) -> Value {
         },
         "status": {
             "phase": "Running", "podIP": "@IP@", "podIPs": [{"ip": "@IP@"}], "hostIP": "10.0.1.7", "startTime": NOW, "qosClass": "Burstable",
-            "conditions": ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"].map(condition),
+            "conditions": conditions,
             "containerStatuses": [status("app"), status("proxy")],
         },
     })
@@ -270,8 +292,11 @@ fn node(number: usize) -> String {
         .map(|one| json!({"names": [format!("registry.example.com/image-{one}@sha256:{one:064x}")], "sizeBytes": 123_456_789 + one}))
         .collect();
     let resources = json!({"cpu": "3920m", "memory": "14900Mi", "ephemeral-storage": "18Gi", "pods": "58"});
-    let condition = |kind: &str| json!({"type": kind, "status": if kind == "Ready" { "True" } else { "False" }, "reason": "Kubelet",
-        "message": "as it should be", "lastHeartbeatTime": NOW, "lastTransitionTime": NOW});
+    let condition = |kind: &str| {
+        json!({"type": kind, "status": if kind == "Ready" { "True" } else { "False" }, "reason": "Kubelet",
+        "message": "as it should be", "lastHeartbeatTime": NOW, "lastTransitionTime": NOW})
+    };
+    let conditions = ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"].map(condition);
     json!({
         "metadata": {
             "name": name, "uid": format!("5e0d1c2b-0000-4000-8000-{number:012x}"), "resourceVersion": "1", "creationTimestamp": NOW,
@@ -284,7 +309,7 @@ fn node(number: usize) -> String {
         },
         "spec": {"providerID": format!("aws:///us-east-1{zone}/i-{number:017x}")},
         "status": {"capacity": resources, "allocatable": resources, "images": images,
-            "conditions": ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"].map(condition),
+            "conditions": conditions,
             "addresses": [{"type": "InternalIP", "address": "10.0.1.7"}, {"type": "Hostname", "address": name}],
             "nodeInfo": {"architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": "v1.35.8", "osImage": "Amazon Linux 2023"}},
     })

@@ -81,7 +81,7 @@ async fn live(seed: u64) -> String {
             stage.operated.restart().await;
         }
     }
-    stage.until(Duration::from_secs(1800), |stage| stage.is_over("now")).await;
+    stage.until(Duration::from_secs(300), |stage| stage.is_over("now")).await;
     let lines = lines.lock().expect("one thread");
     lines.iter().map(|line| format!("{line}\n")).collect()
 }

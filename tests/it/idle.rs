@@ -13,7 +13,8 @@ async fn an_idle_hour_on_two_hundred_nodes_brings_lease_renewals_only() {
     let since = stage.operated.server.revision();
     stage.pass(3600).await;
     let writes = stage.operated.server.writes(since);
-    let kinds: BTreeSet<(String, String)> = writes.iter().map(|write| (write.user.to_string(), write.kind.to_string())).collect();
+    let kinds: BTreeSet<(String, String)> =
+        writes.iter().map(|write| (write.user.to_string(), write.kind.to_string())).collect();
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), [("kentroller".to_owned(), "Lease".to_owned())]);
     assert!(stage.operated.is_running());
     assert_eq!(stage.list("Node").len(), 200);

@@ -14,7 +14,11 @@ async fn a_claim_by_hand_runs_once_and_the_cluster_costs_less() {
     let before = stage.operated.world.price_per_hour();
     stage.pass(5).await;
     stage.claim("now", json!({}));
-    assert!(stage.until(LONG, |stage| stage.is_over("now")).await, "{}", stage.condition("RebalancePlan", "now", "Ready"));
+    assert!(
+        stage.until(LONG, |stage| stage.is_over("now")).await,
+        "{}",
+        stage.condition("RebalancePlan", "now", "Ready")
+    );
     stage.pass(60).await;
     assert_eq!(stage.state("RebalancePlanClaim", "now"), "Completed");
     assert!(stage.is_done("now"), "{}", stage.state("RebalancePlan", "now"));
@@ -62,8 +66,14 @@ async fn pods_leave_by_eviction_only() {
     let stage = Stage::drifted(12, 1);
     stage.claim("now", json!({}));
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
-    let ours = stage.operated.server.requests().into_iter().filter(|request| &*request.user == "kentroller" && request.resource == "pods");
-    let verbs: Vec<(String, String)> = ours.map(|request| (request.verb.to_string(), request.subresource.clone())).collect();
+    let ours = stage
+        .operated
+        .server
+        .requests()
+        .into_iter()
+        .filter(|request| &*request.user == "kentroller" && request.resource == "pods");
+    let verbs: Vec<(String, String)> =
+        ours.map(|request| (request.verb.to_string(), request.subresource.clone())).collect();
     assert!(verbs.contains(&("create".to_owned(), "eviction".to_owned())));
     assert!(verbs.iter().all(|(verb, _)| verb != "delete" && verb != "patch"), "{verbs:?}");
 }
@@ -146,7 +156,9 @@ async fn without_auto_execute_the_plan_waits_runs_when_told_and_stops_when_told(
     stage.pass(300).await;
     assert_eq!(stage.names("Node"), nodes);
     stage.edit("RebalancePlan", "asked", |plan| plan["spec"]["execute"] = json!(true));
-    assert!(stage.until(Duration::from_secs(300), |stage| stage.state("RebalancePlanClaim", "asked") == "Executing").await);
+    assert!(
+        stage.until(Duration::from_secs(300), |stage| stage.state("RebalancePlanClaim", "asked") == "Executing").await
+    );
     stage.edit("RebalancePlan", "asked", |plan| plan["spec"]["execute"] = json!(false));
     assert!(stage.until(Duration::from_secs(600), |stage| stage.is_over("asked")).await);
     stage.pass(120).await;
@@ -258,7 +270,9 @@ async fn a_new_node_that_cannot_be_had_is_tried_with_its_next_offering() {
         zone: value("topology.kubernetes.io/zone"),
         capacity_type: value("karpenter.sh/capacity-type"),
     };
-    stage.operated.world.set_faults(|faults| { faults.exhausted.insert(exhausted); });
+    stage.operated.world.set_faults(|faults| {
+        faults.exhausted.insert(exhausted);
+    });
     stage.edit("RebalancePlan", "asked", |plan| plan["spec"]["execute"] = json!(true));
     assert!(stage.until(LONG, |stage| stage.is_over("asked")).await);
     let plan = stage.get("RebalancePlan", "asked").expect("the plan");

@@ -19,9 +19,8 @@ use serde_json::json;
 const LONG: Duration = Duration::from_secs(2 * 3600);
 
 /// Granted, and asked by no story of this file; each with its reason.
-const UNUSED: &[(&str, &str)] = &[
-    ("get", "a guard may read any kind that its controller reads, one object at a time; only those of removals do"),
-];
+const UNUSED: &[(&str, &str)] =
+    &[("get", "a guard may read any kind that its controller reads, one object at a time; only those of removals do")];
 
 #[tokio::test(start_paused = true)]
 async fn what_the_roles_grant_is_what_the_operator_asks() {
@@ -42,7 +41,10 @@ async fn what_the_roles_grant_is_what_the_operator_asks() {
     let unexcused: Vec<_> = unused.iter().filter(|one| !excused(one)).collect();
     assert_eq!(unexcused, Vec::<&&String>::new(), "granted, and nothing asks for it");
     for (words, reason) in UNUSED {
-        assert!(unused.iter().any(|one| one.starts_with(words)), "{words:?} ({reason}) is asked for now, or not granted");
+        assert!(
+            unused.iter().any(|one| one.starts_with(words)),
+            "{words:?} ({reason}) is asked for now, or not granted"
+        );
     }
 }
 
@@ -56,10 +58,12 @@ async fn a_shadow_asks_for_nothing_but_reads() {
     stage.schedule("often", "*/5 * * * *", json!({}));
     stage.pass(1200).await;
     let requests = stage.operated.server.requests();
-    let verbs: BTreeSet<&str> = requests.iter().filter(|request| &*request.user == "shadow").map(|request| request.verb).collect();
+    let verbs: BTreeSet<&str> =
+        requests.iter().filter(|request| &*request.user == "shadow").map(|request| request.verb).collect();
     assert_eq!(verbs.into_iter().collect::<Vec<_>>(), ["list", "watch"]);
     assert_eq!(requests.iter().filter(|request| &*request.user == USER).count(), 0);
-    let writers: BTreeSet<String> = stage.operated.server.writes(before).iter().map(|write| write.user.to_string()).collect();
+    let writers: BTreeSet<String> =
+        stage.operated.server.writes(before).iter().map(|write| write.user.to_string()).collect();
     assert!(!writers.contains("shadow"), "{writers:?}");
 }
 
@@ -110,7 +114,8 @@ fn rules(rights: &Rights) -> Vec<Rule> {
 fn granted(rights: &Rights) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for rule in rules(rights) {
-        for (group, resource) in rule.groups.iter().flat_map(|group| rule.resources.iter().map(move |one| (group, one))) {
+        for (group, resource) in rule.groups.iter().flat_map(|group| rule.resources.iter().map(move |one| (group, one)))
+        {
             all.extend(rule.verbs.iter().map(|verb| words(verb, resource, group)));
         }
     }

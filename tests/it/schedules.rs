@@ -19,7 +19,11 @@ async fn a_schedule_makes_a_claim_at_its_time_and_follows_it_to_its_end() {
     assert_eq!(stage.condition("RebalancePlanSchedule", "nightly", "Scheduled"), "Scheduled=True");
 
     let claim = format!("nightly-{TWO}");
-    assert!(stage.until(Duration::from_secs(3600), |stage| stage.is_over(&claim)).await, "{}", stage.state("RebalancePlanClaim", &claim));
+    assert!(
+        stage.until(Duration::from_secs(3600), |stage| stage.is_over(&claim)).await,
+        "{}",
+        stage.state("RebalancePlanClaim", &claim)
+    );
     stage.pass(10).await;
     let schedule = stage.get("RebalancePlanSchedule", "nightly").expect("the schedule");
     assert_eq!(stage.state("RebalancePlanClaim", &claim), "Completed");
@@ -65,7 +69,8 @@ async fn while_a_claim_is_active_the_next_time_is_skipped() {
     stage.schedule("often", "* * * * *", json!({}));
     stage.pass(300).await;
     assert!(stage.events("often").contains(&"ScheduleSkipped".to_owned()), "{:?}", stage.events("often"));
-    let active = stage.list("RebalancePlanClaim").iter().filter(|claim| claim["status"]["completionTime"].is_null()).count();
+    let active =
+        stage.list("RebalancePlanClaim").iter().filter(|claim| claim["status"]["completionTime"].is_null()).count();
     assert!(active <= 1);
 }
 
@@ -104,7 +109,11 @@ async fn a_deleted_schedule_takes_its_claims_along_unless_history_is_preserved()
     for (preserve, left) in [(false, 0), (true, 1)] {
         let stage = Stage::drifted(4, 1);
         let template = json!({"metadata": {}, "spec": {"autoExecute": false}});
-        stage.schedule("nightly", "0 2 * * *", json!({"preserveHistory": preserve, "rebalancePlanClaimTemplate": template}));
+        stage.schedule(
+            "nightly",
+            "0 2 * * *",
+            json!({"preserveHistory": preserve, "rebalancePlanClaimTemplate": template}),
+        );
         stage.pass(200).await;
         assert_eq!(stage.names("RebalancePlanClaim").len(), 1);
         stage.delete("RebalancePlanSchedule", "nightly");

@@ -113,7 +113,8 @@ impl Stage {
 
     /// Whether the claim came to an end, and its plan took back every mark.
     pub fn is_over(&self, claim: &str) -> bool {
-        let ended = ["Completed", "Failed", "Skipped", "Canceled"].contains(&self.state("RebalancePlanClaim", claim).as_str());
+        let ended =
+            ["Completed", "Failed", "Skipped", "Canceled"].contains(&self.state("RebalancePlanClaim", claim).as_str());
         ended && self.get("RebalancePlan", claim).is_none_or(|plan| plan["metadata"]["finalizers"].is_null())
     }
 
@@ -127,7 +128,9 @@ impl Stage {
         let ours = |object: &Value| {
             let metadata = object["metadata"].to_string();
             let marked = metadata.contains("rebalancing.cast.ai/plan") || metadata.contains("cordoned-by");
-            marked || object["spec"]["taints"].to_string().contains("rebalancing.cast.ai") || metadata.contains("do-not-disrupt")
+            marked
+                || object["spec"]["taints"].to_string().contains("rebalancing.cast.ai")
+                || metadata.contains("do-not-disrupt")
         };
         let all = self.list("Node").into_iter().chain(self.list("NodeClaim"));
         all.filter(|object| ours(object)).map(|object| text(&object["metadata"]["name"])).collect()

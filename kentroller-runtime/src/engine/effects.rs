@@ -135,9 +135,7 @@ fn request(effect: &Effect) -> Request<Vec<u8>> {
         with_body(Method::PATCH, path, "application/merge-patch+json", &body)
     };
     match &effect.act {
-        Act::Create(body) => {
-            with_body(Method::POST, &kind.path(&object.namespace, None), "application/json", body)
-        }
+        Act::Create(body) => with_body(Method::POST, &kind.path(&object.namespace, None), "application/json", body),
         Act::Patch(patch) => merge(patch, &one),
         Act::Status(patch) => merge(&json!({ "status": patch }), &format!("{one}/status")),
         Act::Delete => {

@@ -51,7 +51,14 @@ impl From<&Decided> for Regarding {
 }
 
 /// The event object. Events about cluster-scoped objects go to namespace `default`, where `kubectl describe` looks.
-pub fn event(regarding: &Regarding, note: &Note, controller: &str, instance: &str, count: u64, now: Timestamp) -> Value {
+pub fn event(
+    regarding: &Regarding,
+    note: &Note,
+    controller: &str,
+    instance: &str,
+    count: u64,
+    now: Timestamp,
+) -> Value {
     let namespace = if regarding.object.namespace.is_empty() { "default" } else { &regarding.object.namespace };
     let mut text = note.note.clone();
     if text.len() > NOTE_LIMIT {

@@ -112,9 +112,8 @@ impl Flight {
     fn still_wanted(&self) -> bool {
         let latest = self.latest.load();
         let stored = latest.cut.any_shelf(self.decided.kind).and_then(|shelf| shelf.object(&self.decided.object));
-        let same = stored.is_some_and(|object| {
-            object.uid() == self.decided.uid && object.generation() == self.decided.generation
-        });
+        let same = stored
+            .is_some_and(|object| object.uid() == self.decided.uid && object.generation() == self.decided.generation);
         let age = self.age(self.hands.clock.now());
         same && latest.settings == self.settings && age < MAX_AGE
     }

@@ -119,8 +119,12 @@ impl<S: Switches + Serialize> Engine<S> {
             let again = Arc::new(Notify::new());
             relist.insert(kind.info, Arc::clone(&again));
             let namespace = parts.own_namespace.get(&kind.info).cloned().unwrap_or_default();
-            let context =
-                crate::store::watch::Context { client: parts.hands.client.clone(), to: to.clone(), relist: again, namespace };
+            let context = crate::store::watch::Context {
+                client: parts.hands.client.clone(),
+                to: to.clone(),
+                relist: again,
+                namespace,
+            };
             tokio::spawn(start(context));
         }
         let cut = Cut::empty(&kinds);
@@ -155,7 +159,10 @@ impl<S: Switches + Serialize> Engine<S> {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let cluster = Cluster { metadata: crate::kind::Meta { name: Cluster::NAME.into(), ..Default::default() } };
         let body = Body::Listed(vec![cluster], "0".to_owned());
-        self.hear(Heard::Step(crate::store::watch::Step { of: std::any::TypeId::of::<Cluster>(), body: Box::new(body) }));
+        self.hear(Heard::Step(crate::store::watch::Step {
+            of: std::any::TypeId::of::<Cluster>(),
+            body: Box::new(body),
+        }));
         while !*stop.borrow() {
             self.start_ready();
             let next = self.next_due();
@@ -187,7 +194,11 @@ impl<S: Switches + Serialize> Engine<S> {
         let now = self.now();
         self.queue.tick(now);
         for kind in self.expectations.overdue(now) {
-            tracing::warn!(kind = kind.kind, "an own write is not visible after {:?}: listing afresh", expect::PATIENCE);
+            tracing::warn!(
+                kind = kind.kind,
+                "an own write is not visible after {:?}: listing afresh",
+                expect::PATIENCE
+            );
             if let Some(relist) = self.relist.get(&kind) {
                 relist.notify_one();
             }

@@ -59,15 +59,17 @@ impl Record {
         let mut objects: Vec<(String, Vec<Value>)> = kinds
             .filter_map(|kind| cut.any_shelf(*kind))
             .map(|shelf| {
-                let all = shelf.keys().iter().filter_map(|key| shelf.object(key)).map(|object| object.to_json()).collect();
+                let all =
+                    shelf.keys().iter().filter_map(|key| shelf.object(key)).map(|object| object.to_json()).collect();
                 (format!("{:?}", shelf.kind()), all)
             })
             .collect();
         objects.sort_by(|a, b| a.0.cmp(&b.0));
         objects.dedup_by(|a, b| a.0 == b.0);
-        let answers = read.answers.iter().filter_map(|(port, key)| {
-            Some(((*port).to_owned(), key.clone(), cut.answer_json(port, key)?))
-        });
+        let answers = read
+            .answers
+            .iter()
+            .filter_map(|(port, key)| Some(((*port).to_owned(), key.clone(), cut.answer_json(port, key)?)));
         Self {
             controller: declaration.name.to_owned(),
             object: object.clone(),

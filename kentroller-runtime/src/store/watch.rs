@@ -15,8 +15,8 @@ use futures::{FutureExt, StreamExt};
 use http::Request;
 use kube::core::WatchEvent;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc};
 
 use super::share::Pool;
@@ -202,7 +202,9 @@ impl<K: Kind> Watch<K> {
                 Ok(None) | Err(_) => return Ok(End::Again(version)),
             };
             let body = match event {
-                WatchEvent::Added(object) | WatchEvent::Modified(object) => self.object(object, &mut version).map(Body::Applied),
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    self.object(object, &mut version).map(Body::Applied)
+                }
                 WatchEvent::Deleted(object) => self.object(object, &mut version).map(Body::Deleted),
                 WatchEvent::Bookmark(mark) => {
                     version = mark.metadata.resource_version;

@@ -297,6 +297,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             let spreads = template
                 .owned
                 .iter()
+                .filter(|term| key.1.iter().all(|(pinned, _)| pinned != *term))
                 .filter_map(|term| {
                     broken_terms.get(term).map(|number| (*number, i64::from(template.selected.contains(term))))
                 })
@@ -741,6 +742,7 @@ impl<'a> Wide<'a> {
     ) -> (Vec<(usize, Option<&'a str>)>, Option<Rule>) {
         let mut pins = Vec::new();
         let mut rule = None;
+        let mut loose = Vec::new();
         let Some(node) = node else { return (pins, rule) };
         let owned = template.owned.iter().map(|term| (*term, true));
         let selected = template.selected.iter().map(|term| (*term, false));
@@ -760,13 +762,6 @@ impl<'a> Wide<'a> {
                 }
                 continue;
             };
-            if broken.contains_key(&term) && template.owned.contains(&term) {
-                // Where it may go changes with every move: see `BrokenSpread`.
-                if !self.counts[&term].contains_key(value) || template.tied {
-                    rule = Some(Rule::SpreadBroken);
-                }
-                continue;
-            }
             pins.push((term, Some(value)));
             let counts = &self.counts[&term];
             let (here, owners) = counts.get(value).copied().unwrap_or_default();
@@ -790,13 +785,18 @@ impl<'a> Wide<'a> {
                     let known = i64::try_from(counts.len()).unwrap_or(i64::MAX);
                     let others = counts.iter().filter(|(domain, _)| **domain != value).map(|(_, (n, _))| *n).min();
                     let least = if known < min_domains { 0 } else { others.unwrap_or(i64::MAX).min(here - itself) };
-                    if !counts.contains_key(value) || here - least > max_skew {
+                    let too_many = here - least > max_skew;
+                    if !counts.contains_key(value) || (too_many && (template.tied || !broken.contains_key(&term))) {
                         rule = Some(Rule::SpreadBroken);
+                    } else if too_many {
+                        // It may not come back, and where it may go changes with every move: see `BrokenSpread`.
+                        loose.push(term);
                     }
                 }
                 Demand::Spread { .. } => {}
             }
         }
+        pins.retain(|(term, _)| !loose.contains(term));
         pins.sort();
         pins.dedup();
         (pins, rule)

@@ -34,10 +34,9 @@ impl Ord for Offer {
     }
 }
 
-/// Packs all pods of removable nodes anew (but of those with a broken spread, unless `with_spreads`); `None` when some pod finds no place, or the budget ends.
+/// Packs all pods of removable nodes anew; `None` when some pod finds no place, or the budget ends.
 pub(crate) fn construct<'m>(
     start: &State<'m>,
-    with_spreads: bool,
     market: &Market,
     budget: &mut dyn Budget,
     steps: &mut u64,
@@ -46,7 +45,7 @@ pub(crate) fn construct<'m>(
     let mut pool = Counts::new();
     let mut left = vec![0i64; state.model.classes.len()];
     for bin in 0..start.bins.len() {
-        if state.may_close(bin) && (with_spreads || !state.is_ordered(bin)) {
+        if state.may_close(bin) {
             pool.clear();
             state.close(bin, &mut pool);
             for (class, count) in &pool {

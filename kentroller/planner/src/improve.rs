@@ -27,18 +27,28 @@ pub(crate) fn free<'m>(
     until: u32,
     budget: &mut dyn Budget,
     steps: &mut u64,
-) -> State<'m> {
+) -> Vec<State<'m>> {
     if options.mode != Mode::Full {
-        return shrink(start.clone(), options, None, budget, steps);
+        return vec![shrink(start.clone(), options, None, budget, steps)];
     }
-    // Broken spreads can make packing everything anew impossible: their nodes then stay to begin with.
-    let fresh = construct(start, true, market, budget, steps)
-        .or_else(|| if start.model.broken.is_empty() { None } else { construct(start, false, market, budget, steps) });
-    let state = match fresh {
+    // What moves under a broken spread moves in an order, which the search does not see: a solution in which those nodes
+    // stay comes first, and one that starts from there second. Whoever makes waves of both sees which is cheaper.
+    let broken = !start.model.broken.is_empty() && !options.roll;
+    let mut first = start.clone();
+    first.frozen = broken;
+    let first = match construct(&first, market, budget, steps) {
         Some(fresh) if options.roll || fresh.cost < start.cost => fresh,
-        _ => shrink(start.clone(), options, None, budget, steps),
+        _ => shrink(first, options, None, budget, steps),
     };
-    improve(state, market, bound, options, Limits { moves: None, until }, budget, steps)
+    let half = if broken { until / 2 } else { until };
+    let first = improve(first, market, bound, options, Limits { moves: None, until: half }, budget, steps);
+    if !broken {
+        return vec![first];
+    }
+    let mut second = first.clone();
+    second.frozen = false;
+    let second = improve(second, market, bound, options, Limits { moves: None, until }, budget, steps);
+    vec![first, second]
 }
 
 /// Searches near a solution, within a limit of moves.

@@ -41,7 +41,7 @@ pub fn plan(
         MoveLimit::Share(share) => i64::try_from(share.of_count(model.workload_pods)).unwrap_or(i64::MAX),
     });
     let mut found = match limit {
-        Some(moves) => improve::near(
+        Some(moves) => vec![improve::near(
             start.clone(),
             &market,
             &bound,
@@ -49,13 +49,13 @@ pub fn plan(
             Limits { moves: Some(moves), until: 1000 },
             budget,
             &mut steps,
-        ),
+        )],
         None => improve::free(&start, &market, &bound, options, 1000, budget, &mut steps),
     };
-    if let Some(last) = last.filter(|last| limit.is_none() && last.cost < found.cost && !options.roll) {
-        found = last;
-    }
-    let mut waves = waves::waves(&found, before, options.roll);
+    found.extend(last.filter(|_| limit.is_none() && !options.roll));
+    let made = found.iter().map(|state| waves::waves(state, before, options.roll));
+    let cheapest = made.min_by_key(|waves| waves.last().map_or(before, |wave| wave.hourly_after));
+    let mut waves = cheapest.unwrap_or_default();
     let mut held_back = None;
     let prices: BTreeMap<&str, Money> =
         model.nodes.iter().filter_map(|node| node.price.map(|price| (node.name.as_str(), price))).collect();

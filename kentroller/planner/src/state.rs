@@ -50,6 +50,10 @@ pub(crate) struct State<'m> {
     pub spreads: Vec<BrokenSpread>,
     /// By spread and domain: pods that were given there.
     pub landed: Vec<Vec<i64>>,
+    /// Nodes whose pods have a broken spread: they move in an order.
+    ordered: std::sync::Arc<Vec<bool>>,
+    /// Whether those nodes stay.
+    pub frozen: bool,
     reserve: crate::Percent,
     spare: Vec<usize>,
 }
@@ -68,6 +72,8 @@ impl<'m> State<'m> {
                 counts
             })
             .collect();
+        let is_ordered = |own: &Counts| own.iter().any(|(class, _)| !model.classes[*class].spreads.is_empty());
+        let ordered = own.iter().map(is_ordered).collect();
         let mut state = Self {
             model,
             bins: Vec::with_capacity(model.nodes.len() * 2),
@@ -78,6 +84,8 @@ impl<'m> State<'m> {
             bought: vec![(0, 0, 0); model.limits.len()],
             spreads: model.broken.clone(),
             landed: model.broken.iter().map(|spread| vec![0; spread.counts.len()]).collect(),
+            ordered: std::sync::Arc::new(ordered),
+            frozen: false,
             reserve,
             spare: Vec::new(),
         };
@@ -161,7 +169,7 @@ impl<'m> State<'m> {
         let of = &self.bins[bin];
         of.open
             && match of.what {
-                What::Node(node) => self.model.nodes[node].held.is_none(),
+                What::Node(node) => self.model.nodes[node].held.is_none() && !(self.frozen && self.ordered[node]),
                 What::New(_) => true,
             }
     }
@@ -300,9 +308,7 @@ impl<'m> State<'m> {
 
     /// Whether a node has pods whose spread does not hold: they move in an order.
     pub(crate) fn is_ordered(&self, node: usize) -> bool {
-        self.own
-            .get(node)
-            .is_some_and(|own| own.iter().any(|(class, _)| !self.model.classes[*class].spreads.is_empty()))
+        self.ordered[node]
     }
 
     /// Whether every pod that was given is where the spreads let it be, all moves done.

@@ -109,7 +109,8 @@ impl Port for Plans {
             }
         };
         let made = made.map_err(|error| Failure::waiting("InputInvalid", error))?;
-        let spec = translate::to_spec(&made, &snapshot, &ask.plan).map_err(|why| Failure::transient("PlanInvalid", why))?;
+        let spec =
+            translate::to_spec(&made, &snapshot, &ask.plan).map_err(|why| Failure::transient("PlanInvalid", why))?;
         let costs = savings(&made, &snapshot, &catalog);
         let text = serde_json::to_string(&spec).unwrap_or_default();
         let digest = Sha256::digest(text.as_bytes());
@@ -119,7 +120,11 @@ impl Port for Plans {
             savings_percent: costs.saved.percent_of(costs.blue),
             savings: costs.savings,
             removed: made.removed().map(str::to_owned).collect(),
-            warnings: made.warnings.iter().map(|warning| format!("{} {}", warning.object, warning.message).trim().to_owned()).collect(),
+            warnings: made
+                .warnings
+                .iter()
+                .map(|warning| format!("{} {}", warning.object, warning.message).trim().to_owned())
+                .collect(),
             kept: made.kept.iter().map(skipped).collect(),
             nothing: made.nothing.map(nothing),
         })
@@ -168,11 +173,14 @@ impl Embedded {
             Prices::Fixed(catalog) => return Ok(Arc::clone(catalog)),
             Prices::ConfigMap(key) => key,
         };
-        let missing = || Failure::waiting("PricesMissing", format!("ConfigMap {key} has no key catalog.csv with prices; write one"));
+        let missing = || {
+            Failure::waiting("PricesMissing", format!("ConfigMap {key} has no key catalog.csv with prices; write one"))
+        };
         let stored = cut.shelf::<ConfigMap>().and_then(|shelf| shelf.lookup(key).present()).ok_or_else(missing)?;
         let text = stored.data.get("catalog.csv").ok_or_else(missing)?;
         let as_of = stored.metadata.created.to_string();
         let read = Catalog::from_csv(text, &format!("ConfigMap {key}"), &as_of);
-        read.map(Arc::new).map_err(|error| Failure::waiting("PricesInvalid", format!("ConfigMap {key}, catalog.csv: {error}")))
+        read.map(Arc::new)
+            .map_err(|error| Failure::waiting("PricesInvalid", format!("ConfigMap {key}, catalog.csv: {error}")))
     }
 }

@@ -5,6 +5,6 @@ mod savings;
 mod snapshot;
 mod translate;
 
-pub use self::embedded::{Embedded, Effort, Judged, JudgeAsk, Judgements, PlanAsk, Planned, Plans, Prices};
+pub use self::embedded::{Effort, Embedded, JudgeAsk, Judged, Judgements, PlanAsk, Planned, Plans, Prices};
 pub use self::snapshot::snapshot;
 pub(crate) use self::translate::to_spec;

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::savings;
 use crate::api::{
-    Alternative, MigrationPolicy, NodeClaimMetadata, NodeClaimResources, NodeClaimSpec, NodeClaimToAdd, NodeClaimToDelete,
-    NodeClassRef, NodeRequirement, NodeTaint, PodToMigrate, RebalancePlanSpec,
+    Alternative, MigrationPolicy, NodeClaimMetadata, NodeClaimResources, NodeClaimSpec, NodeClaimToAdd,
+    NodeClaimToDelete, NodeClassRef, NodeRequirement, NodeTaint, PodToMigrate, RebalancePlanSpec,
 };
 
 const TYPE: &str = "node.kubernetes.io/instance-type";
@@ -84,10 +84,18 @@ fn add(node: &NewNode, pool: &manifest::NodePool, name: &str, wave: u32) -> Node
     let class = &template.spec.node_class_ref;
     NodeClaimToAdd {
         alternatives,
-        metadata: NodeClaimMetadata { annotations: template.metadata.annotations.clone(), labels, name: name.to_owned() },
+        metadata: NodeClaimMetadata {
+            annotations: template.metadata.annotations.clone(),
+            labels,
+            name: name.to_owned(),
+        },
         spec: NodeClaimSpec {
             expire_after: template.spec.expire_after.clone().unwrap_or_else(|| "720h".to_owned()),
-            node_class_ref: NodeClassRef { group: class.group.clone(), kind: class.kind.clone(), name: class.name.clone() },
+            node_class_ref: NodeClassRef {
+                group: class.group.clone(),
+                kind: class.kind.clone(),
+                name: class.name.clone(),
+            },
             requirements: wanted,
             resources: Some(NodeClaimResources { requests: node.requests.clone() }),
             startup_taints: template.spec.startup_taints.iter().map(taint).collect(),
@@ -193,7 +201,8 @@ pub(super) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: 
     let mut hourly = before;
     for wave in &mut waves {
         let going = snapshot.nodes.iter().filter(|node| wave.remove.contains(&node.metadata.name));
-        hourly = hourly - savings::sum(going, catalog) + wave.add.iter().fold(Money::ZERO, |sum, node| sum + node.price);
+        hourly =
+            hourly - savings::sum(going, catalog) + wave.add.iter().fold(Money::ZERO, |sum, node| sum + node.price);
         wave.hourly_after = hourly;
     }
     Ok(Plan { region, cost_before: before, cost_after: hourly, waves, ..Plan::default() })

@@ -43,7 +43,14 @@ impl Demo {
             .map_err(|refusal| anyhow::anyhow!("the simulated API server refused the cluster: {}", refusal.message))?;
         let before = operated.world.price_per_hour();
         let drifted = operated.drifted;
-        writeln!(out, "A drifted cluster: {} nodes, {} pods of {} services, {} USD an hour. A schedule says 0 2 * * *.", drifted.nodes, drifted.pods, drifted.services, before.hourly())?;
+        writeln!(
+            out,
+            "A drifted cluster: {} nodes, {} pods of {} services, {} USD an hour. A schedule says 0 2 * * *.",
+            drifted.nodes,
+            drifted.pods,
+            drifted.services,
+            before.hourly()
+        )?;
         writeln!(out)?;
         operated.server.create(schedule()).map_err(|refusal| anyhow::anyhow!("{}", refusal.message))?;
         let mut story = Story { told: BTreeSet::new(), last: String::new() };
@@ -60,10 +67,22 @@ impl Demo {
         let after = operated.world.price_per_hour();
         let waiting = operated.world.pods_not_running();
         writeln!(out)?;
-        writeln!(out, "Before {} USD an hour, after {}: saved {} ({} %), {} USD a month, measured on the cluster's own machines.",
-            before.hourly(), after.hourly(), (before - after).hourly(), (before - after).percent_of(before), (before - after).monthly())?;
-        writeln!(out, "Pods that do not run: {}.", if waiting.is_empty() { "none".to_owned() } else { waiting.join(", ") })?;
-        let good = finished && waiting.is_empty() && after <= before && operated.is_running() && operated.world.is_turning();
+        writeln!(
+            out,
+            "Before {} USD an hour, after {}: saved {} ({} %), {} USD a month, measured on the cluster's own machines.",
+            before.hourly(),
+            after.hourly(),
+            (before - after).hourly(),
+            (before - after).percent_of(before),
+            (before - after).monthly()
+        )?;
+        writeln!(
+            out,
+            "Pods that do not run: {}.",
+            if waiting.is_empty() { "none".to_owned() } else { waiting.join(", ") }
+        )?;
+        let good =
+            finished && waiting.is_empty() && after <= before && operated.is_running() && operated.world.is_turning();
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -32,7 +32,8 @@ pub(super) struct Run {
     /// Waits for a lease before it acts, so that several replicas may run.
     #[arg(long)]
     leader_elect: bool,
-    /// A CSV file of prices; or CATALOG_CONFIG_MAP_NAME names a ConfigMap that holds one.
+    /// A CSV file of prices. Without it CATALOG_CONFIG_MAP_NAME names a ConfigMap that holds one; without either the
+    /// embedded catalogue counts.
     #[arg(long, value_name = "FILE")]
     catalog: Option<PathBuf>,
     /// Writes a file for every reconcile that acted into this folder; `kentroller replay` repeats it.
@@ -105,14 +106,16 @@ impl Run {
         if let Some(name) = &settings.catalog_config_map_name {
             return Ok(Prices::ConfigMap(ObjectKey::namespaced(self.pod_namespace.as_str(), name.as_str())));
         }
-        anyhow::bail!("no prices: name a CSV file with --catalog, or a ConfigMap with CATALOG_CONFIG_MAP_NAME")
+        Ok(Prices::Fixed(Arc::new(Catalog::embedded().clone())))
     }
 
     fn serve(&self, metrics: &Metrics, readiness: &Readiness) -> anyhow::Result<()> {
         let text = &self.health_probe_bind_address;
         // `:8081`, as flags of controllers are written, means every interface.
         let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
-        let address: SocketAddr = whole.parse().with_context(|| format!("--health-probe-bind-address {text:?} is not an address such as :8081"))?;
+        let address: SocketAddr = whole
+            .parse()
+            .with_context(|| format!("--health-probe-bind-address {text:?} is not an address such as :8081"))?;
         let (readiness, registry) = (readiness.clone(), metrics.register());
         tokio::spawn(async move {
             if let Err(error) = serve::serve(address, readiness, registry).await {

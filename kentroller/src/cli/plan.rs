@@ -99,11 +99,11 @@ impl PlanArguments {
 
     fn run(self, started: Instant) -> Result<(), Trouble> {
         let options = self.ask.options().map_err(Trouble::Usage)?;
-        self.tell("reading");
+        tell("reading");
         let catalog = self.prices()?;
         let dump = self.read()?;
         let read = started.elapsed();
-        self.tell(&format!("planning for {} nodes and {} pods", dump.snapshot.nodes.len(), dump.snapshot.pods.len()));
+        tell(&format!("planning for {} nodes and {} pods", dump.snapshot.nodes.len(), dump.snapshot.pods.len()));
         let plan = self.search(started, &dump, &catalog, &options)?;
         let planned = started.elapsed().saturating_sub(read);
         if let Err(violations) = kentroller_planner::check::check(&dump.snapshot, &catalog, &options, &plan) {
@@ -126,12 +126,6 @@ impl PlanArguments {
         };
         let report = Report::of(&plan, &dump.snapshot, &catalog, dump.digest.clone(), dump.warnings.clone(), timing);
         self.print(&report, &plan, &dump)
-    }
-
-    fn tell(&self, what: &str) {
-        if std::io::stderr().is_terminal() {
-            eprintln!("kentroller: {what} …");
-        }
     }
 
     fn prices(&self) -> Result<Catalog, Trouble> {
@@ -221,4 +215,11 @@ fn peak_memory() -> u64 {
     line.and_then(|text| text.trim().strip_suffix("kB"))
         .and_then(|text| text.trim().parse::<u64>().ok())
         .map_or(0, |kib| kib * 1024)
+}
+
+/// Progress is for people: on a terminal only.
+fn tell(what: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("kentroller: {what} …");
+    }
 }

@@ -49,7 +49,8 @@ impl Reconcile for Claims {
     type Of = RebalancePlanClaim;
 
     fn reconcile(claim: &RebalancePlanClaim, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
-        let mut step = Step { claim, world, out: world.outcome(claim), status: claim.status().cloned().unwrap_or_default() };
+        let mut step =
+            Step { claim, world, out: world.outcome(claim), status: claim.status().cloned().unwrap_or_default() };
         let state = step.status.state.clone().unwrap_or(ClaimState::Pending);
         if claim.deleting().is_some() || state.is_final() {
             return Ok(step.out);
@@ -76,7 +77,8 @@ fn waiting_claims(change: &Change<'_, RebalancePlan>, cut: &Cut) -> Vec<ObjectKe
         return Vec::new();
     }
     let all = cut.shelf::<RebalancePlanClaim>().into_iter().flat_map(|shelf| shelf.all());
-    let open = all.filter(|claim| claim.status().and_then(|status| status.state.as_ref()).is_none_or(|state| !state.is_final()));
+    let open = all
+        .filter(|claim| claim.status().and_then(|status| status.state.as_ref()).is_none_or(|state| !state.is_final()));
     open.map(Kind::key).collect()
 }
 
@@ -141,7 +143,10 @@ impl Step<'_> {
 
     fn generating(&mut self, message: &str) {
         let since = self.since("PlanReady", "Generating");
-        let limit = duration(self.claim.spec.timeouts.as_ref().and_then(|all| all.plan_generation_timeout.as_deref()), GENERATION_TIMEOUT);
+        let limit = duration(
+            self.claim.spec.timeouts.as_ref().and_then(|all| all.plan_generation_timeout.as_deref()),
+            GENERATION_TIMEOUT,
+        );
         let end = since.saturating_add(limit).unwrap_or(Timestamp::MAX);
         if self.world.now() >= end {
             let text = format!("no plan within {} (planGenerationTimeout); waited for: {message}", seconds(limit));
@@ -179,7 +184,9 @@ impl Step<'_> {
                 self.out.condition(ClaimCondition::Executing, false, "WaitsForTurn", message.clone());
                 self.out.reconciling("WaitsForTurn", message);
             }
-            _ if stale => self.out.reconciling("PlannedAgain", "The plan is older than five minutes; it is computed anew."),
+            _ if stale => {
+                self.out.reconciling("PlannedAgain", "The plan is older than five minutes; it is computed anew.")
+            }
             _ => {
                 let plan = self.plan(planned, executes);
                 self.status.rebalance_name = Some(plan.name().to_owned());
@@ -200,7 +207,8 @@ impl Step<'_> {
             let ready = claim.status().is_some_and(|status| status.state == Some(ClaimState::Ready));
             ready && claim.spec.auto_execute && claim.uid() != self.claim.uid() && claim.deleting().is_none()
         };
-        let older = self.world.all::<RebalancePlanClaim>().filter(waits).filter(|claim| place(claim) < place(self.claim));
+        let older =
+            self.world.all::<RebalancePlanClaim>().filter(waits).filter(|claim| place(claim) < place(self.claim));
         older.map(|claim| format!("claim {}", claim.name())).next()
     }
 
@@ -226,7 +234,10 @@ impl Step<'_> {
             drain_timeout: forced.and_then(|config| config.drain_timeout.clone()),
             ignore_zero_node_pool_disruption_budgets: config.ignore_zero_node_pool_disruption_budgets,
         });
-        let limit = duration(spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref()), EXECUTION_TIMEOUT);
+        let limit = duration(
+            spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref()),
+            EXECUTION_TIMEOUT,
+        );
         plan.spec.timeouts = Some(PlanTimeouts { rebalance_execution_timeout: Some(seconds(limit)) });
         plan.metadata.owner_references = Some(vec![OwnerReference {
             api_version: RebalancePlanClaim::INFO.api_version(),
@@ -262,7 +273,8 @@ impl Step<'_> {
                 self.status.warnings.extend(status.warnings);
                 self.end(ClaimState::Completed);
                 let saved = status.achieved_outcome.and_then(|outcome| outcome.diff?.price_hourly);
-                let text = saved.map_or("The plan was executed.".to_owned(), |saved| format!("Saves {saved} USD an hour."));
+                let text =
+                    saved.map_or("The plan was executed.".to_owned(), |saved| format!("Saves {saved} USD an hour."));
                 self.out.ready(true, "Completed", text.clone());
                 self.out.condition(ClaimCondition::Complete, true, "Completed", text.clone());
                 self.out.event(ClaimCompleted, text);

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_runtime::settings::parse_duration;
-use kentroller_runtime::{Answer, Change, Cut, Failure, HasStatus, Kind, ObjectKey, Outcome, Reconcile, World, controller};
+use kentroller_runtime::{
+    Answer, Change, Cut, Failure, HasStatus, Kind, ObjectKey, Outcome, Reconcile, World, controller,
+};
 use serde_json::json;
 
 use super::claim;
@@ -21,8 +23,8 @@ use crate::api::foreign::{
     ConfigMap, DaemonSet, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 use crate::api::{
-    FailurePhase, FailureReason, PlanCondition, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim, SkippedReason,
-    Warning,
+    FailurePhase, FailureReason, PlanCondition, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
+    SkippedReason, Warning,
 };
 use crate::backend::{JudgeAsk, Judgements};
 
@@ -215,8 +217,11 @@ impl Step<'_> {
     fn ahead(&self) -> Option<String> {
         let place = |plan: &RebalancePlan| (!is_marked(plan), plan.created(), plan.name().to_owned());
         let mine = place(self.plan);
-        let others = self.world.all::<RebalancePlan>().filter(|plan| plan.uid() != self.plan.uid() && holds_the_turn(plan));
-        let judged = others.filter(|plan| is_marked(plan) || plan.status().is_some_and(|status| status.state == Some(PlanState::Created)));
+        let others =
+            self.world.all::<RebalancePlan>().filter(|plan| plan.uid() != self.plan.uid() && holds_the_turn(plan));
+        let judged = others.filter(|plan| {
+            is_marked(plan) || plan.status().is_some_and(|status| status.state == Some(PlanState::Created))
+        });
         judged.filter(|plan| place(plan) < mine).map(|plan| plan.name().to_owned()).next()
     }
 

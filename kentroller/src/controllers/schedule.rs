@@ -9,7 +9,8 @@ use kentroller_runtime::{Failure, HasStatus, Kind, Outcome, Reconcile, World, co
 use serde_json::json;
 
 use crate::api::{
-    ActiveClaim, ClaimState, LastExecution, RebalancePlanClaim, RebalancePlanSchedule, ScheduleCondition, ScheduleStatus,
+    ActiveClaim, ClaimState, LastExecution, RebalancePlanClaim, RebalancePlanSchedule, ScheduleCondition,
+    ScheduleStatus,
 };
 use crate::cron::Cron;
 
@@ -41,8 +42,10 @@ impl Reconcile for Schedules {
 
     fn reconcile(schedule: &RebalancePlanSchedule, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut out = world.outcome(schedule);
-        let claims: Vec<&RebalancePlanClaim> =
-            world.all::<RebalancePlanClaim>().filter(|claim| claim.label(SCHEDULE_LABEL) == Some(schedule.uid())).collect();
+        let claims: Vec<&RebalancePlanClaim> = world
+            .all::<RebalancePlanClaim>()
+            .filter(|claim| claim.label(SCHEDULE_LABEL) == Some(schedule.uid()))
+            .collect();
         if schedule.deleting().is_some() {
             return Ok(out);
         }
@@ -65,7 +68,8 @@ impl Reconcile for Schedules {
             }
             Ok(cron) => {
                 let active = claims.iter().copied().find(|claim| is_active(claim));
-                let deadline = schedule.spec.starting_deadline_seconds.map(seconds).or(world.settings().starting_deadline);
+                let deadline =
+                    schedule.spec.starting_deadline_seconds.map(seconds).or(world.settings().starting_deadline);
                 let due = due(&cron, since(schedule, &status), deadline, active.map(Kind::name), world.now());
                 if paused == Some(Pause::Disabled) {
                     // The time with the feature off counts as suspended: it is not caught up.
@@ -139,7 +143,10 @@ fn act_on(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, status
         }
         Due::TooLate(at) => {
             status.last_schedule_time = Some(at);
-            out.event(ScheduleMissed, format!("{at} was missed by more than the starting deadline, and is not caught up"));
+            out.event(
+                ScheduleMissed,
+                format!("{at} was missed by more than the starting deadline, and is not caught up"),
+            );
         }
         Due::StillActive(at, claim) => {
             status.last_schedule_time = Some(at);
@@ -179,13 +186,14 @@ fn owner(schedule: &RebalancePlanSchedule) -> OwnerReference {
 
 /// Deletes finished claims beyond the history limits, oldest first.
 fn keep_history(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, claims: &[&RebalancePlanClaim]) {
-    let limits = [
-        (true, schedule.spec.successful_jobs_history_limit),
-        (false, schedule.spec.failed_jobs_history_limit),
-    ];
+    let limits =
+        [(true, schedule.spec.successful_jobs_history_limit), (false, schedule.spec.failed_jobs_history_limit)];
     for (good, limit) in limits {
-        let mut finished: Vec<&RebalancePlanClaim> =
-            claims.iter().copied().filter(|claim| claim.deleting().is_none() && succeeded(claim) == Some(good)).collect();
+        let mut finished: Vec<&RebalancePlanClaim> = claims
+            .iter()
+            .copied()
+            .filter(|claim| claim.deleting().is_none() && succeeded(claim) == Some(good))
+            .collect();
         finished.sort_by_key(|claim| Reverse(scheduled_for(claim)));
         for old in finished.into_iter().skip(usize::try_from(limit).unwrap_or(0)).rev() {
             let note = format!("claim {} beyond the history limit of {limit}", old.name());
@@ -220,7 +228,8 @@ fn observe(schedule: &RebalancePlanSchedule, claims: &[&RebalancePlanClaim], now
     if let Some(at) = newest.and_then(scheduled_for) {
         status.last_schedule_time = status.last_schedule_time.max(Some(at));
     }
-    let active: Vec<ActiveClaim> = claims.iter().filter(|claim| is_active(claim)).map(|claim| reference(claim)).collect();
+    let active: Vec<ActiveClaim> =
+        claims.iter().filter(|claim| is_active(claim)).map(|claim| reference(claim)).collect();
     status.active_count = Some(i64::try_from(active.len()).unwrap_or(i64::MAX));
     status.active = active;
     let completed = claims.iter().filter(|claim| succeeded(claim) == Some(true));
@@ -257,11 +266,7 @@ fn announce(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, enab
         (false, true) => out.event(ScheduleResumed, "the times of the pause are not caught up"),
         _ => {}
     }
-    if schedule.spec.suspend {
-        Some(Pause::Suspended)
-    } else {
-        (!enabled).then_some(Pause::Disabled)
-    }
+    if schedule.spec.suspend { Some(Pause::Suspended) } else { (!enabled).then_some(Pause::Disabled) }
 }
 
 fn scheduled_for(claim: &RebalancePlanClaim) -> Option<Timestamp> {

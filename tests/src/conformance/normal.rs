@@ -23,12 +23,12 @@ impl Normal {
     }
 
     fn learn(&mut self, value: &Value) {
-        if let (Some(uid), Some(name)) = (value["metadata"]["uid"].as_str(), value["metadata"]["name"].as_str()) {
-            if !self.names.contains_key(uid) {
-                let count = self.counts.entry(name.to_owned()).or_default();
-                *count += 1;
-                self.names.insert(uid.to_owned(), format!("<uid {count} of {name}>"));
-            }
+        if let (Some(uid), Some(name)) = (value["metadata"]["uid"].as_str(), value["metadata"]["name"].as_str())
+            && !self.names.contains_key(uid)
+        {
+            let count = self.counts.entry(name.to_owned()).or_default();
+            *count += 1;
+            self.names.insert(uid.to_owned(), format!("<uid {count} of {name}>"));
         }
         match value {
             Value::Array(items) => items.iter().for_each(|item| self.learn(item)),

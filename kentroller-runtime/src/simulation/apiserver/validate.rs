@@ -139,7 +139,9 @@ fn mistake(place: &str, value: &Value, kind: &ValidationErrorKind) -> FieldMista
                 message: format!("Unsupported value: {value}: supported values: {}", choices.join(", ")),
             }
         }
-        ValidationErrorKind::Minimum { limit } => invalid(format!("should be greater than or equal to {}", whole(limit))),
+        ValidationErrorKind::Minimum { limit } => {
+            invalid(format!("should be greater than or equal to {}", whole(limit)))
+        }
         ValidationErrorKind::Maximum { limit } => invalid(format!("should be less than or equal to {}", whole(limit))),
         ValidationErrorKind::ExclusiveMinimum { limit } => invalid(format!("should be greater than {}", whole(limit))),
         ValidationErrorKind::ExclusiveMaximum { limit } => invalid(format!("should be less than {}", whole(limit))),

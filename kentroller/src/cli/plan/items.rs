@@ -20,6 +20,9 @@ pub(super) struct Items {
 /// One object larger than this is no Kubernetes object.
 const LARGEST: usize = 64 << 20;
 
+/// Gets each object with its number; an error ends the reading.
+pub(super) type Found<'a> = &'a mut dyn FnMut(usize, &[u8]) -> Result<(), String>;
+
 impl Items {
     /// Objects found so far.
     pub(super) const fn count(&self) -> usize {
@@ -33,7 +36,7 @@ impl Items {
     pub(super) fn feed(
         &mut self,
         piece: &[u8],
-        found: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>,
+        found: Found<'_>,
     ) -> Result<(), String> {
         for byte in piece {
             let byte = *byte;

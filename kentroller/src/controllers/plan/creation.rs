@@ -30,7 +30,8 @@ pub(super) enum Progress {
 impl Step<'_> {
     /// Looks at each new node of the wave, and starts what is to be started.
     pub(super) fn create_nodes(&mut self, wave: u32) -> Progress {
-        let wanted: Vec<&NodeClaimToAdd> = self.plan.spec.node_claims_to_add.iter().filter(|one| one.wave == wave).collect();
+        let wanted: Vec<&NodeClaimToAdd> =
+            self.plan.spec.node_claims_to_add.iter().filter(|one| one.wave == wave).collect();
         let mut launching = wanted.iter().filter(|add| self.is_launching(add)).count();
         let mut waits = Vec::new();
         for add in wanted {
@@ -55,7 +56,9 @@ impl Step<'_> {
 
     fn is_launching(&self, add: &NodeClaimToAdd) -> bool {
         let last = self.last_attempt(add).filter(|last| last.status == AttemptStatus::InProgress);
-        last.is_some_and(|last| self.world.named::<NodeClaim>(&last.node_claim_name).is_none_or(|claim| !claim.is_launched()))
+        last.is_some_and(|last| {
+            self.world.named::<NodeClaim>(&last.node_claim_name).is_none_or(|claim| !claim.is_launched())
+        })
     }
 
     fn create_node(&mut self, add: &NodeClaimToAdd, launching: &mut usize) -> Progress {
@@ -75,10 +78,15 @@ impl Step<'_> {
                 let node = self.world.named::<Node>(&claim.status.node_name);
                 if claim.deleting().is_some() {
                     // Karpenter gives a claim up that nothing can be launched for.
-                    let why = if claim.is_launched() { "it is being deleted by somebody else" } else { "InsufficientCapacityError" };
+                    let why = if claim.is_launched() {
+                        "it is being deleted by somebody else"
+                    } else {
+                        "InsufficientCapacityError"
+                    };
                     self.note(name, AttemptStatus::Failed, why);
                 } else if let Some(node) = node.filter(|node| claim.is_initialized() && node.is_ready()) {
-                    let (instance_type, zone) = (label(node, "node.kubernetes.io/instance-type"), label(node, "topology.kubernetes.io/zone"));
+                    let (instance_type, zone) =
+                        (label(node, "node.kubernetes.io/instance-type"), label(node, "topology.kubernetes.io/zone"));
                     self.out.event(NodeReady, format!("{} is there: {instance_type} in {zone}", claim.name()));
                     self.note(name, AttemptStatus::Success, "initialized");
                     self.describe(name, &instance_type, zone, label(node, "karpenter.sh/capacity-type"));
@@ -91,7 +99,11 @@ impl Step<'_> {
                 }
             }
             Lookup::Gone(gone) => {
-                let why = if gone.last.is_launched() { "it disappeared before it was initialized" } else { "InsufficientCapacityError" };
+                let why = if gone.last.is_launched() {
+                    "it disappeared before it was initialized"
+                } else {
+                    "InsufficientCapacityError"
+                };
                 self.note(name, AttemptStatus::Failed, why);
             }
             // Not made so far, or made before this process began and not listed yet.
@@ -141,7 +153,10 @@ impl Step<'_> {
         let manifest = manifest(add, name, index, pool, self.plan);
         let refused = format!("NodeClaim {name}");
         let key = ObjectKey::cluster(name);
-        self.out.create_manifest::<NodeClaim>(key, manifest).says(NodeRequested, format!("asked for {name}")).or_says(NodeRequestFailed, refused);
+        self.out
+            .create_manifest::<NodeClaim>(key, manifest)
+            .says(NodeRequested, format!("asked for {name}"))
+            .or_says(NodeRequestFailed, refused);
     }
 
     fn note(&mut self, name: &str, status: AttemptStatus, why: &str) {
@@ -171,7 +186,13 @@ fn label(node: &Node, key: &str) -> String {
 }
 
 /// The NodeClaim as Karpenter accepts and keeps it.
-fn manifest(add: &NodeClaimToAdd, name: &str, index: usize, pool: &NodePool, plan: &crate::api::RebalancePlan) -> Value {
+fn manifest(
+    add: &NodeClaimToAdd,
+    name: &str,
+    index: usize,
+    pool: &NodePool,
+    plan: &crate::api::RebalancePlan,
+) -> Value {
     let mut labels = add.metadata.labels.clone();
     labels.insert(PLAN_LABEL.to_owned(), plan.uid().to_owned());
     let mut annotations = add.metadata.annotations.clone();

@@ -32,7 +32,8 @@ impl<'a> Step<'a> {
         self.note_gone();
         let plan = self.plan;
         let of_wave = plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
-        let claims: Vec<&NodeClaim> = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name)).collect();
+        let claims: Vec<&NodeClaim> =
+            of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name)).collect();
         let mut room = Room::of(self.world, &self.leaving(), self.receiver().as_deref());
         let mut counts = self.count_pools();
         let (mut waits, mut leavers) = (Vec::new(), Vec::new());
@@ -213,7 +214,8 @@ impl<'a> Step<'a> {
 
     /// How many nodes of a pool may be disrupted at once; none of a pool that is gone.
     fn allowed(&self, pool: &str, total: usize) -> usize {
-        let ignore_zero = self.plan.spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_zero_node_pool_disruption_budgets);
+        let ignore_zero =
+            self.plan.spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_zero_node_pool_disruption_budgets);
         let Some(pool) = self.world.named::<NodePool>(pool) else { return 0 };
         let pace = slots::pace(|key| pool.annotation(key).map(str::to_owned));
         slots::allowed(&pool.spec, pace.as_deref(), ignore_zero, total)

@@ -36,7 +36,8 @@ pub(super) fn label(plan: &str) -> Value {
 
 /// `taints` is one list without merging: it is written whole, on the version that was read.
 pub(super) fn shun(node: &Node, plan: &str) -> Value {
-    let later = manifest::Taint { key: LATER.to_owned(), value: String::new(), effect: manifest::Effect::PreferNoSchedule };
+    let later =
+        manifest::Taint { key: LATER.to_owned(), value: String::new(), effect: manifest::Effect::PreferNoSchedule };
     let taints: Vec<Value> = node.spec.taints.iter().chain([&later]).map(taint).collect();
     json!({"metadata": {"labels": {PLAN_LABEL: plan}}, "spec": {"taints": taints}})
 }
@@ -113,7 +114,8 @@ impl Step<'_> {
             }
         }
         if clean {
-            let rest: Vec<&String> = self.plan.metadata.finalizers.iter().flatten().filter(|name| *name != FINALIZER).collect();
+            let rest: Vec<&String> =
+                self.plan.metadata.finalizers.iter().flatten().filter(|name| *name != FINALIZER).collect();
             self.out.patch(self.plan, json!({"metadata": {"finalizers": rest}}));
         } else {
             self.out.look_in(std::time::Duration::from_secs(5));

@@ -33,18 +33,25 @@ impl<'a> Neighbours<'a> {
     /// Everything about the pods around it that decides where the pod may go, looked up once for all nodes.
     pub(super) fn demands(&self, pod: &Pod) -> Demands<'a> {
         let affinity = &pod.spec.shape.affinity;
-        let mut demands = Demands { forbidden: BTreeSet::new(), allowed: Vec::new(), spreads: Vec::new(), never: false };
+        let mut demands =
+            Demands { forbidden: BTreeSet::new(), allowed: Vec::new(), spreads: Vec::new(), never: false };
         for (other, place) in self.others(pod) {
-            let own = affinity.pod_anti_affinity.required.iter().filter(|term| matches(term, pod, other) != Some(false));
+            let own =
+                affinity.pod_anti_affinity.required.iter().filter(|term| matches(term, pod, other) != Some(false));
             let theirs = other.spec.shape.affinity.pod_anti_affinity.required.iter();
             let theirs = theirs.filter(|term| matches(term, other, pod) != Some(false));
             for term in own.chain(theirs) {
-                demands.forbidden.extend(self.domain(place, &term.topology_key).map(|value| (term.topology_key.clone(), value)));
+                demands
+                    .forbidden
+                    .extend(self.domain(place, &term.topology_key).map(|value| (term.topology_key.clone(), value)));
             }
         }
         for term in &affinity.pod_affinity.required {
-            let beside: Vec<&str> =
-                self.others(pod).filter(|(other, _)| matches(term, pod, other) == Some(true)).map(|(_, place)| place).collect();
+            let beside: Vec<&str> = self
+                .others(pod)
+                .filter(|(other, _)| matches(term, pod, other) == Some(true))
+                .map(|(_, place)| place)
+                .collect();
             if beside.is_empty() {
                 // The first of its kind goes anywhere, if it is of the kind that it asks for.
                 demands.never |= matches(term, pod, pod) != Some(true);
@@ -53,7 +60,9 @@ impl<'a> Neighbours<'a> {
                 demands.allowed.push((term.topology_key.clone(), domains));
             }
         }
-        for spread in pod.spec.shape.topology_spread_constraints.iter().filter(|one| one.when_unsatisfiable != "ScheduleAnyway") {
+        for spread in
+            pod.spec.shape.topology_spread_constraints.iter().filter(|one| one.when_unsatisfiable != "ScheduleAnyway")
+        {
             match self.open_domains(pod, spread) {
                 Some(domains) => demands.spreads.push((spread.topology_key.clone(), domains)),
                 None => demands.never = true,
@@ -73,7 +82,8 @@ impl<'a> Neighbours<'a> {
         }
         for (other, place) in self.others(pod) {
             let same_revision = spread.match_label_keys.iter().all(|key| pod.label(key) == other.label(key));
-            let counted = other.metadata.namespace == pod.metadata.namespace && other.deleting().is_none() && same_revision;
+            let counted =
+                other.metadata.namespace == pod.metadata.namespace && other.deleting().is_none() && same_revision;
             if counted
                 && selector.matches(&other.metadata.labels) != Some(false)
                 && let Some(count) = self.domain(place, key).and_then(|value| counts.get_mut(value))
@@ -83,7 +93,13 @@ impl<'a> Neighbours<'a> {
         }
         let few = spread.min_domains.is_some_and(|least| counts.len() < usize::try_from(least).unwrap_or(0));
         let least = if few { 0 } else { counts.values().copied().min().unwrap_or(0) };
-        Some(counts.into_iter().filter(|(_, count)| count + 1 - least <= spread.max_skew).map(|(value, _)| value).collect())
+        Some(
+            counts
+                .into_iter()
+                .filter(|(_, count)| count + 1 - least <= spread.max_skew)
+                .map(|(value, _)| value)
+                .collect(),
+        )
     }
 
     fn others<'b>(&'b self, pod: &'b Pod) -> impl Iterator<Item = (&'a Pod, &'a str)> + 'b {
@@ -109,7 +125,8 @@ pub(super) struct Demands<'a> {
 impl Demands<'_> {
     /// Whether the node is one of them.
     pub(super) fn admit(&self, pod: &Pod, node: &Node) -> bool {
-        let within = |(key, domains): &(String, BTreeSet<&str>)| node.label(key).is_some_and(|value| domains.contains(value));
+        let within =
+            |(key, domains): &(String, BTreeSet<&str>)| node.label(key).is_some_and(|value| domains.contains(value));
         !self.never
             && !self.forbidden.iter().any(|(key, value)| node.label(key) == Some(*value))
             && self.allowed.iter().all(within)
@@ -132,7 +149,9 @@ fn matches(term: &PodAffinityTerm, pod: &Pod, other: &Pod) -> Option<bool> {
     if !term.match_label_keys.iter().all(agree) || term.mismatch_label_keys.iter().any(agree) {
         return Some(false);
     }
-    selector.matches(&other.metadata.labels).filter(|matched| !matched || in_scope || term.namespace_selector.as_ref().is_some_and(|all| all.is_empty()))
+    selector
+        .matches(&other.metadata.labels)
+        .filter(|matched| !matched || in_scope || term.namespace_selector.as_ref().is_some_and(|all| all.is_empty()))
 }
 
 fn admits(node: &Node, pod: &Pod) -> bool {
@@ -146,5 +165,7 @@ fn labels_admit(node: &Node, pod: &Pod) -> bool {
     let (shape, labels): (_, &Labels) = (&pod.spec.shape, &node.metadata.labels);
     let required = shape.affinity.node_affinity.required.as_ref();
     shape.node_selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-        && required.is_none_or(|terms| terms.node_selector_terms.iter().any(|term| term.matches(node.name(), labels) == Some(true)))
+        && required.is_none_or(|terms| {
+            terms.node_selector_terms.iter().any(|term| term.matches(node.name(), labels) == Some(true))
+        })
 }

@@ -3,8 +3,8 @@
 use kentroller_planner::Money;
 
 use crate::api::{
-    AchievedOutcome, AttemptStatus, DeletionStatus, FailedAttempt, FailedNode, NodeCost, OutcomeDiff, PlanStatus, RebalancePlan,
-    Totals,
+    AchievedOutcome, AttemptStatus, DeletionStatus, FailedAttempt, FailedNode, NodeCost, OutcomeDiff, PlanStatus,
+    RebalancePlan, Totals,
 };
 
 /// The outcome of an ended plan; `None` for a plan that only deletes.
@@ -27,7 +27,8 @@ pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<Achi
         }
         let price = price(plan, name, creation.attempts.len() - 1);
         green += price.unwrap_or(Money::ZERO);
-        let planned = savings.green_nodes.iter().find(|node| node.instance_type.as_deref() == Some(last.instance_type.as_str()));
+        let planned =
+            savings.green_nodes.iter().find(|node| node.instance_type.as_deref() == Some(last.instance_type.as_str()));
         outcome.nodes.push(NodeCost {
             instance_type: Some(last.instance_type.clone()),
             is_spot: last.capacity_type.as_deref() == Some("spot"),

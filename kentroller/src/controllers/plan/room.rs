@@ -105,7 +105,8 @@ impl<'a> Room<'a> {
 
     /// Whether the scheduler could put the pod on the node.
     pub(super) fn takes(&self, pod: &Pod, name: &str) -> bool {
-        self.has_room(pod, name) && self.nodes.get(name).is_some_and(|node| self.neighbours.demands(pod).admit(pod, node))
+        self.has_room(pod, name)
+            && self.nodes.get(name).is_some_and(|node| self.neighbours.demands(pod).admit(pod, node))
     }
 
     /// The fullest node that could take the pod.

@@ -22,7 +22,8 @@ fn schedule(spec: Value, status: Value) -> RebalancePlanSchedule {
     }
     if !status.is_null() {
         object["status"] = status;
-        object["status"]["observedGeneration"] = object["status"].get("observedGeneration").cloned().unwrap_or(json!(1));
+        object["status"]["observedGeneration"] =
+            object["status"].get("observedGeneration").cloned().unwrap_or(json!(1));
         if object["status"].get("conditions").is_none() {
             object["status"]["conditions"] = json!([]);
         }
@@ -51,7 +52,12 @@ fn settings(env: &[(&str, &str)]) -> Arc<Settings> {
 }
 
 /// The decision, without conditions, in the words of the engine's log; then the status fields that are named.
-fn decide(schedule: &RebalancePlanSchedule, claims: &[RebalancePlanClaim], now: &str, env: &[(&str, &str)]) -> (String, Value) {
+fn decide(
+    schedule: &RebalancePlanSchedule,
+    claims: &[RebalancePlanClaim],
+    now: &str,
+    env: &[(&str, &str)],
+) -> (String, Value) {
     let mut cut = Cut::empty(&[KindEntry::of::<RebalancePlanSchedule>(), KindEntry::of::<RebalancePlanClaim>()]);
     cut = cut.with(schedule.clone());
     for claim in claims {
@@ -77,9 +83,14 @@ fn known() -> Value {
 
 #[test]
 fn a_time_that_came_makes_one_claim_named_after_it() {
-    check(&schedule(json!({}), known()), &[], "2026-11-22T02:00:00Z", "
+    check(
+        &schedule(json!({}), known()),
+        &[],
+        "2026-11-22T02:00:00Z",
+        "
         create RebalancePlanClaim nightly-1795312800
-        look   2026-11-23T02:00:00Z");
+        look   2026-11-23T02:00:00Z",
+    );
 }
 
 #[test]
@@ -89,16 +100,26 @@ fn before_its_time_nothing_is_made() {
 
 #[test]
 fn a_new_schedule_is_told_and_counts_from_its_creation() {
-    check(&schedule(json!({}), Value::Null), &[], "2026-11-20T00:00:01Z", "
+    check(
+        &schedule(json!({}), Value::Null),
+        &[],
+        "2026-11-20T00:00:01Z",
+        "
         event  Normal ScheduleCreated: schedule \"0 2 * * *\"
-        look   2026-11-20T02:00:00Z");
+        look   2026-11-20T02:00:00Z",
+    );
 }
 
 #[test]
 fn after_an_outage_only_the_newest_time_is_caught_up() {
-    check(&schedule(json!({"schedule": "* * * * *"}), known()), &[], "2026-11-28T05:00:30Z", "
+    check(
+        &schedule(json!({"schedule": "* * * * *"}), known()),
+        &[],
+        "2026-11-28T05:00:30Z",
+        "
         create RebalancePlanClaim nightly-1795842000
-        look   2026-11-28T05:01:00Z");
+        look   2026-11-28T05:01:00Z",
+    );
 }
 
 #[test]
@@ -118,22 +139,36 @@ fn a_setting_gives_the_deadline_of_schedules_that_name_none() {
 #[test]
 fn the_next_time_is_skipped_while_a_claim_is_active() {
     let active = claim("2026-11-21T02:00:00Z", "Executing");
-    check(&schedule(json!({}), known()), &[active], "2026-11-22T02:00:00Z", "
+    check(
+        &schedule(json!({}), known()),
+        &[active],
+        "2026-11-22T02:00:00Z",
+        "
         event  Normal ScheduleSkipped: 2026-11-22T02:00:00Z was skipped: claim nightly-1795226400 is still active
-        look   2026-11-23T02:00:00Z");
+        look   2026-11-23T02:00:00Z",
+    );
 }
 
 #[test]
 fn a_claim_in_a_state_of_another_version_counts_as_active() {
-    let (decided, _) = decide(&schedule(json!({}), known()), &[claim("2026-11-21T02:00:00Z", "Dreaming")], "2026-11-22T02:00:00Z", &[]);
+    let (decided, _) = decide(
+        &schedule(json!({}), known()),
+        &[claim("2026-11-21T02:00:00Z", "Dreaming")],
+        "2026-11-22T02:00:00Z",
+        &[],
+    );
     assert!(decided.contains("ScheduleSkipped"), "{decided}");
 }
 
 #[test]
 fn a_suspended_schedule_makes_nothing_and_says_so_once() {
     let suspended = json!({"suspend": true});
-    check(&schedule(suspended.clone(), known()), &[], "2026-11-22T02:00:00Z",
-        "event  Normal ScheduleSuspended: no claims are made while spec.suspend is true");
+    check(
+        &schedule(suspended.clone(), known()),
+        &[],
+        "2026-11-22T02:00:00Z",
+        "event  Normal ScheduleSuspended: no claims are made while spec.suspend is true",
+    );
     let mut told = known();
     told["conditions"] = json!([{"type": "Scheduled", "status": "False", "reason": "Suspended", "message": "", "lastTransitionTime": CREATED}]);
     check(&schedule(suspended, told.clone()), &[], "2026-11-22T02:00:00Z", "");
@@ -154,13 +189,19 @@ fn an_edit_of_the_spec_forgets_the_times_before_it() {
 fn a_cron_expression_that_cannot_be_read_is_told_and_nothing_is_made() {
     let (decided, _) = decide(&schedule(json!({"schedule": "0 25 * * *"}), known()), &[], "2026-11-22T02:00:00Z", &[]);
     assert!(decided.starts_with("event  Warning ScheduleInvalid: "), "{decided}");
-    let (decided, _) = decide(&schedule(json!({"timeZone": "Mars/Olympus"}), known()), &[], "2026-11-22T02:00:00Z", &[]);
+    let (decided, _) =
+        decide(&schedule(json!({"timeZone": "Mars/Olympus"}), known()), &[], "2026-11-22T02:00:00Z", &[]);
     assert!(decided.contains("Mars/Olympus"), "{decided}");
 }
 
 #[test]
 fn a_time_zone_moves_the_times() {
-    check(&schedule(json!({"timeZone": "Europe/Vilnius"}), known()), &[], "2026-11-21T23:00:00Z", "look   2026-11-22T00:00:00Z");
+    check(
+        &schedule(json!({"timeZone": "Europe/Vilnius"}), known()),
+        &[],
+        "2026-11-21T23:00:00Z",
+        "look   2026-11-22T00:00:00Z",
+    );
 }
 
 #[test]
@@ -174,20 +215,34 @@ fn the_time_with_the_feature_off_is_not_caught_up() {
 #[test]
 fn finished_claims_beyond_the_limits_go_oldest_first() {
     let day = |day: u32, state: &str| claim(&format!("2026-11-{day:02}T02:00:00Z"), state);
-    let claims = [day(11, "Completed"), day(12, "Failed"), day(13, "Completed"), day(14, "Skipped"), day(15, "Completed")];
+    let claims =
+        [day(11, "Completed"), day(12, "Failed"), day(13, "Completed"), day(14, "Skipped"), day(15, "Completed")];
     let spec = json!({"successfulJobsHistoryLimit": 1, "failedJobsHistoryLimit": 0});
-    check(&schedule(spec, known()), &claims, "2026-11-21T10:00:00Z", "
+    check(
+        &schedule(spec, known()),
+        &claims,
+        "2026-11-21T10:00:00Z",
+        "
         delete RebalancePlanClaim nightly-1794362400
         delete RebalancePlanClaim nightly-1794535200
         delete RebalancePlanClaim nightly-1794448800
         delete RebalancePlanClaim nightly-1794621600
-        look   2026-11-22T02:00:00Z");
+        look   2026-11-22T02:00:00Z",
+    );
 }
 
 #[test]
 fn owner_references_follow_preserve_history_as_it_stands_now() {
-    let (decided, _) = decide(&schedule(json!({"preserveHistory": true}), known()), &[claim("2026-11-21T02:00:00Z", "Completed")], "2026-11-21T10:00:00Z", &[]);
-    assert!(decided.starts_with("patch  RebalancePlanClaim nightly-1795226400 {\"metadata\":{\"ownerReferences\":[]}}"), "{decided}");
+    let (decided, _) = decide(
+        &schedule(json!({"preserveHistory": true}), known()),
+        &[claim("2026-11-21T02:00:00Z", "Completed")],
+        "2026-11-21T10:00:00Z",
+        &[],
+    );
+    assert!(
+        decided.starts_with("patch  RebalancePlanClaim nightly-1795226400 {\"metadata\":{\"ownerReferences\":[]}}"),
+        "{decided}"
+    );
 }
 
 #[test]
