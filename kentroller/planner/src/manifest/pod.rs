@@ -366,14 +366,19 @@ pub struct ContainerState {
 }
 
 fn only_ready<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<super::Condition>, D::Error> {
-    or_default::<D, Vec<super::Condition>>(from).map(|conditions| {
-        conditions.into_iter().filter(|c| c.kind == "Ready" || c.kind.starts_with("PodResize")).collect()
+    or_default::<D, Vec<super::Condition>>(from).map(|mut conditions| {
+        conditions.retain(|c| c.kind == "Ready" || c.kind.starts_with("PodResize"));
+        // Room for eight would stay with every pod for the one that is kept.
+        conditions.shrink_to_fit();
+        conditions
     })
 }
 
 fn with_resources<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ContainerState>, D::Error> {
-    or_default::<D, Vec<ContainerState>>(from).map(|states| {
-        states.into_iter().filter(|s| !s.allocated_resources.is_empty() || !s.resources.requests.is_empty()).collect()
+    or_default::<D, Vec<ContainerState>>(from).map(|mut states| {
+        states.retain(|s| !s.allocated_resources.is_empty() || !s.resources.requests.is_empty());
+        states.shrink_to_fit();
+        states
     })
 }
 

@@ -33,11 +33,7 @@ impl Items {
     ///
     /// # Errors
     /// What `found` says, or text that is no JSON.
-    pub(super) fn feed(
-        &mut self,
-        piece: &[u8],
-        found: Found<'_>,
-    ) -> Result<(), String> {
+    pub(super) fn feed(&mut self, piece: &[u8], found: Found<'_>) -> Result<(), String> {
         for byte in piece {
             let byte = *byte;
             let gathers = self.depth >= if self.in_items { 3 } else { 1 };
