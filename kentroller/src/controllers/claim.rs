@@ -24,6 +24,8 @@ use crate::backend::{PlanAsk, Planned, Plans};
 
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 const EXECUTION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// A question that failed is asked again after this long, in seconds.
+const AGAIN: i64 = 30;
 /// An older plan is not executed: the cluster has moved on.
 const FRESH: i64 = 5 * 60;
 
@@ -111,9 +113,11 @@ impl Step<'_> {
                     self.ask(&format!("{key}+"), PlanAsk { plan: name, options });
                 }
             }
-            Some(Answer::Failed { failure, .. }) => {
+            Some(Answer::Failed { at, failure }) => {
                 self.generating(&failure.message);
-                self.ask(&format!("{key}+"), PlanAsk { plan: name, options });
+                if self.world.now().duration_since(at).as_secs() >= AGAIN {
+                    self.ask(&format!("{key}+"), PlanAsk { plan: name, options });
+                }
                 self.out.look_in(Duration::from_secs(30));
             }
             Some(Answer::Asked { .. }) => self.generating("The plan is being computed."),
