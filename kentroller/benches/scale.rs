@@ -30,6 +30,7 @@ use kentroller_runtime::{Cancelled, Cut, Kind, KindEntry, Port};
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 
 const PODS: usize = 75_000;
 const NODES: usize = 5_000;
@@ -76,16 +77,23 @@ async fn stores() -> (Cut, u128, usize) {
     let before = resident();
     let mut cut = Cut::empty(&[KindEntry::of::<Pod>(), KindEntry::of::<Node>()]);
     let pages = Arc::clone(&templates);
-    list::<Pod>(&mut cut, PODS, move |number| pod(&pages, number)).await;
-    list::<Node>(&mut cut, NODES, node).await;
+    // What the watches remember of values seen so far is held as long as they run.
+    let pods = list::<Pod>(&mut cut, PODS, move |number| pod(&pages, number)).await;
+    let nodes = list::<Node>(&mut cut, NODES, node).await;
     let bytes = resident().saturating_sub(before);
+    pods.abort();
+    nodes.abort();
     assert_eq!(cut.shelf::<Pod>().map(|shelf| shelf.len()), Some(PODS));
     assert_eq!(cut.shelf::<Node>().map(|shelf| shelf.len()), Some(NODES));
     (cut, bytes, wire)
 }
 
 /// Runs the watch of a kind against a server that makes its objects page by page, until the list is in the store.
-async fn list<K: Kind>(cut: &mut Cut, count: usize, object: impl Fn(usize) -> String + Clone + Send + Sync + 'static) {
+async fn list<K: Kind>(
+    cut: &mut Cut,
+    count: usize,
+    object: impl Fn(usize) -> String + Clone + Send + Sync + 'static,
+) -> JoinHandle<()> {
     let service = tower::service_fn(move |request: Request<Body>| {
         let object = object.clone();
         async move {
@@ -113,8 +121,7 @@ async fn list<K: Kind>(cut: &mut Cut, count: usize, object: impl Fn(usize) -> St
         Some(Heard::Step(step)) => drop(cut.apply(step, now())),
         other => panic!("the list does not arrive: {other:?}"),
     }
-    watch.abort();
-    let _ = watch.await;
+    watch
 }
 
 fn a_cut(cut: &Cut) -> Duration {
@@ -169,10 +176,10 @@ fn a_plan() -> Duration {
     each(1, |_| {
         let planned = plans.fill(&ask, &cut, later, &Cancelled::default()).expect("a plan");
         println!(
-            "the plan removes {} nodes, adds {} and saves {} %",
+            "the plan removes {} nodes, adds {} and saves {} USD an hour",
             planned.removed.len(),
             planned.spec.node_claims_to_add.len(),
-            planned.savings_percent
+            planned.savings.projected_savings_cost_hourly.clone().unwrap_or_default()
         );
         assert!(planned.removed.len() > 10, "a plan worth measuring");
     })
@@ -247,7 +254,8 @@ fn template(number: usize) -> Value {
     let status = |name: &str| {
         json!({"name": name, "ready": true, "started": true, "restartCount": 0, "image": format!("registry.example.com/{app}/{name}:v1.{number}.0"),
             "imageID": format!("registry.example.com/{app}/{name}@sha256:{number:064x}"), "containerID": format!("containerd://{number:064x}"),
-            "state": {"running": {"startedAt": NOW}}, "lastState": {}})
+            "state": {"running": {"startedAt": NOW}}, "lastState": {}, "allocatedResources": requests,
+            "resources": {"requests": requests, "limits": {"memory": requests["memory"]}}})
     };
     let condition =
         |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": NOW});

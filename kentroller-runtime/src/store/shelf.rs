@@ -121,11 +121,16 @@ impl<K: Kind> Shelf<K> {
     fn insert(&mut self, object: K) -> Changed {
         let (key, new) = (object.key(), Arc::new(object));
         let old = self.objects.insert(key.clone(), Arc::clone(&new));
-        if let Some(old) = &old {
-            self.unlink(&key, old);
+        // Most changes concern none of the indexes, and each costs as much as the change itself while a cut is held.
+        if !old.as_ref().is_some_and(|old| is_found_alike(&**old, &new)) {
+            if let Some(old) = &old {
+                self.unlink(&key, old);
+            }
+            self.link(&key, &new);
         }
-        self.link(&key, &new);
-        self.gone.remove(&key);
+        if self.gone.contains_key(&key) {
+            self.gone.remove(&key);
+        }
         Changed { kind: K::INFO, key, old: old.map(|old| old as _), new: Some(new as _) }
     }
 
@@ -186,6 +191,12 @@ impl<K: Kind> Shelf<K> {
         self.synced = true;
         changes
     }
+}
+
+/// Whether both are found under the same uid, owners and index.
+fn is_found_alike<K: Kind>(old: &K, new: &K) -> bool {
+    let owners = |object: &K| object.meta().owners().into_iter().map(|owner| owner.uid).collect::<Vec<_>>();
+    old.uid() == new.uid() && old.index_key() == new.index_key() && owners(old) == owners(new)
 }
 
 /// A resourceVersion as a number. They are ordered since Kubernetes 1.35 says so, and were in every server before.
@@ -260,6 +271,58 @@ impl<K: Kind> AnyShelf for Shelf<K> {
                 Some(gone) if gone.last.uid() == uid => Sighting::Gone,
                 _ => Sighting::NeverSeen,
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::kind::{Meta, Owner};
+
+    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+    struct Pod {
+        metadata: Meta,
+        node: String,
+    }
+
+    impl Kind for Pod {
+        const INFO: KindInfo =
+            KindInfo { group: "", version: "v1", kind: "Pod", plural: "pods", namespaced: true, crd: None };
+        type Meta = Meta;
+
+        fn meta(&self) -> &Meta {
+            &self.metadata
+        }
+        fn index_key(&self) -> Option<&str> {
+            Some(self.node.as_str()).filter(|node| !node.is_empty())
+        }
+    }
+
+    fn pod(uid: &str, node: &str, owner: &str) -> Pod {
+        let owner = Owner { uid: owner.to_owned(), controller: true, ..Owner::default() };
+        let metadata = Meta { name: "a".into(), uid: uid.into(), owners: Arc::new(vec![owner]), ..Meta::default() };
+        Pod { metadata, node: node.to_owned() }
+    }
+
+    #[test]
+    fn an_object_is_found_where_it_is_now_and_nowhere_else() {
+        for after in [("u", "n1", "o1"), ("v", "n1", "o1"), ("u", "n2", "o1"), ("u", "", "o1"), ("u", "n1", "o2")] {
+            let mut shelf = Shelf::<Pod>::default();
+            shelf.insert(pod("u", "n1", "o1"));
+            let held = shelf.clone();
+            shelf.insert(pod(after.0, after.1, after.2));
+            for (uid, node, owner) in [("u", "n1", "o1"), ("v", "n2", "o2")] {
+                assert_eq!(shelf.by_uid(uid).is_some(), after.0 == uid, "{after:?}");
+                assert_eq!(shelf.indexed_under(node).count(), usize::from(after.1 == node), "{after:?}");
+                assert_eq!(shelf.owned_by(owner).count(), usize::from(after.2 == owner), "{after:?}");
+            }
+            assert_eq!(
+                (held.by_uid("u").is_some(), held.indexed_under("n1").count(), held.owned_by("o1").count()),
+                (true, 1, 1)
+            );
         }
     }
 }

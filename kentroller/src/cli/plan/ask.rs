@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn an_eviction_config_is_read_and_the_most_restrictive_setting_of_an_entry_counts() {
         let read = rules(
-            "evictionConfig:\n- podSelector: {namespace: a, kind: Job, replicasMin: 2, labelSelector: {matchLabels: {x: y}}}\n  settings: {disposable: {enabled: true}, aggressive: {enabled: true}}\n\
+            "evictionConfig:\n- podSelector: {namespace: a, kind: Job, replicasMin: 2, labelSelector: {matchLabels: {tier: web}}}\n  settings: {disposable: {enabled: true}, aggressive: {enabled: true}}\n\
              - nodeSelectorTerm: {matchExpressions: [{key: k, operator: Exists}]}\n  settings: {removalDisabled: {enabled: true}}\n",
         )
         .expect("reads");

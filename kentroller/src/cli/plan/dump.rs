@@ -259,7 +259,7 @@ mod tests {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         io::Write::write_all(&mut packed, json).expect("packs");
         let packed = packed.finish().expect("packs");
-        let yaml = b"kind: Node\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: p, namespace: n}\nspec: {nodeName: a}\n";
+        let yaml = b"kind: Node\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: p, namespace: apps}\nspec: {nodeName: a}\n";
         for bytes in [json.as_slice(), packed.as_slice(), yaml.as_slice()] {
             let dump = read(bytes).expect("reads");
             assert_eq!((dump.snapshot.nodes.len(), dump.snapshot.pods.len()), (1, 1));
