@@ -109,6 +109,8 @@ type WakeMap = dyn Fn(Option<&dyn AnyObject>, Option<&dyn AnyObject>, &Cut) -> V
 #[derive(Clone)]
 pub struct Wake {
     pub kind: KindEntry,
+    /// Whether the reconciled kind owns the objects.
+    pub owned: bool,
     pub map: Arc<WakeMap>,
 }
 
@@ -128,7 +130,7 @@ impl Wake {
             };
             map(&typed, cut)
         };
-        Self { kind: KindEntry::of::<K>(), map: Arc::new(map) }
+        Self { kind: KindEntry::of::<K>(), owned: false, map: Arc::new(map) }
     }
 
     /// `owns(K)`: the owner of kind `O` that the object names as its controller.
@@ -142,7 +144,7 @@ impl Wake {
             keys.dedup();
             keys
         };
-        Self { kind: KindEntry::of::<K>(), map: Arc::new(map) }
+        Self { kind: KindEntry::of::<K>(), owned: true, map: Arc::new(map) }
     }
 }
 

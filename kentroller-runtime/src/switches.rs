@@ -1,6 +1,11 @@
 //! What the engine itself must know of the operator's settings.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+
+use crate::kind::KindInfo;
+use crate::store::Cut;
 
 /// How far the operator goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,4 +27,15 @@ pub trait Switches: std::fmt::Debug + Send + Sync + 'static {
     fn enabled(&self, feature: &str) -> bool;
     /// How many objects of one controller are worked on at once.
     fn workers(&self) -> usize;
+
+    /// The kinds whose objects hold settings. No controller decides anything before they were listed.
+    fn kept_in() -> &'static [KindInfo] {
+        &[]
+    }
+
+    /// The settings in force: what the process was started with, overlaid by what objects say. `last` is what was in force
+    /// so far; `None` at the start.
+    fn in_force(given: &Arc<Self>, _last: Option<&Arc<Self>>, _cut: &Cut) -> Arc<Self> {
+        Arc::clone(given)
+    }
 }

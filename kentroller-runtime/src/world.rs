@@ -47,7 +47,6 @@ pub struct World<C: Controller> {
     now: Timestamp,
     settings: Arc<C::Settings>,
     replies: Replies,
-    enabled: bool,
     read: RefCell<ReadSet>,
     controller: PhantomData<fn() -> C>,
 }
@@ -62,8 +61,7 @@ pub struct ReadSet {
 
 impl<C: Controller> World<C> {
     pub fn new(cut: Cut, now: Timestamp, settings: Arc<C::Settings>, replies: Replies) -> Self {
-        let enabled = C::declaration().feature.is_none_or(|feature| settings.enabled(feature));
-        Self { cut, now, settings, replies, enabled, read: RefCell::default(), controller: PhantomData }
+        Self { cut, now, settings, replies, read: RefCell::default(), controller: PhantomData }
     }
 
     pub(crate) fn into_read(self) -> ReadSet {
@@ -73,7 +71,7 @@ impl<C: Controller> World<C> {
     /// Whether the feature that the controller declared is on. Off, a controller starts nothing; what runs is brought
     /// to its end, and what is done is cleaned up.
     pub fn enabled(&self) -> bool {
-        self.enabled
+        C::declaration().feature.is_none_or(|feature| self.settings.enabled(feature))
     }
 
     /// The time of this reconcile.

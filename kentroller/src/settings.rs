@@ -1,9 +1,16 @@
 //! The operator's settings: environment first, overlaid by the dynamic ConfigMap.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use kentroller_runtime::{Mode, Switches};
+use kentroller_runtime::settings::{SettingMistake, Settings as _};
+use kentroller_runtime::{Cut, Kind, KindInfo, Mode, Switches};
 use serde::{Deserialize, Serialize};
+
+use crate::api::foreign::ConfigMap;
+
+/// The key of the dynamic ConfigMap that holds settings.
+pub const DOCUMENT: &str = "config.yaml";
 
 /// Everything that can be set. The reference page and the JSON schema are made from here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, kentroller_runtime::Settings)]
@@ -47,7 +54,47 @@ pub enum OperatorMode {
     Observe,
 }
 
+impl Settings {
+    /// The text of settings in this ConfigMap, if it is the one that holds them.
+    pub fn document<'a>(&self, map: &'a ConfigMap) -> Option<&'a str> {
+        let named = self.dynamic_config_map_name.as_deref() == Some(map.name());
+        named.then(|| map.data.get(DOCUMENT).map(String::as_str)).flatten()
+    }
+
+    /// These settings overlaid by a text.
+    ///
+    /// # Errors
+    /// Every mistake of the text; then nothing of it counts.
+    pub fn overlaid(&self, text: &str) -> Result<Self, Vec<SettingMistake>> {
+        let config = serde_saphyr::from_str(text).map_err(|error| {
+            let expected = format!("it must be YAML: {error}");
+            vec![SettingMistake { name: DOCUMENT.to_owned(), value: "unreadable".to_owned(), expected }]
+        })?;
+        let mut settings = self.clone();
+        settings.apply_config(&config)?;
+        Ok(settings)
+    }
+}
+
 impl Switches for Settings {
+    fn kept_in() -> &'static [KindInfo] {
+        &[ConfigMap::INFO]
+    }
+
+    /// The environment, overlaid by the dynamic ConfigMap. A text with a mistake leaves what was in force; at the start, when
+    /// nothing was, nobody knows how far the operator may go: then it observes.
+    fn in_force(given: &Arc<Self>, last: Option<&Arc<Self>>, cut: &Cut) -> Arc<Self> {
+        let maps = cut.shelf::<ConfigMap>();
+        let text = maps.into_iter().flat_map(|shelf| shelf.all()).find_map(|map| given.document(map));
+        let settings = match (text.map(|text| given.overlaid(text)), last) {
+            (None, _) => Arc::clone(given),
+            (Some(Ok(settings)), _) => Arc::new(settings),
+            (Some(Err(_)), Some(last)) => Arc::clone(last),
+            (Some(Err(_)), None) => Arc::new(Self { mode: OperatorMode::Observe, ..Self::clone(given) }),
+        };
+        last.filter(|last| **last == settings).map_or(settings, Arc::clone)
+    }
+
     fn mode(&self) -> Mode {
         match self.mode {
             OperatorMode::Act => Mode::Act,

@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::wait::{SHORT, until};
 
 pub const NAMESPACE: &str = "castai-agent";
-/// Has exactly the generated rights.
+/// Has exactly the generated rights, whose manifests make it.
 pub const OPERATOR: &str = "castai-kentroller";
 /// Has of the generated rights those to read.
 pub const READER: &str = "castai-kentroller-reader";
@@ -26,10 +26,8 @@ pub async fn everything(admin: &Api) {
     assert!(used.is_none(), "namespace {NAMESPACE} is there already: the suite needs a fresh cluster");
     crds(admin).await;
     admin.create("/api/v1/namespaces", &json!({"metadata": {"name": NAMESPACE}})).await;
-    for name in [OPERATOR, READER] {
-        let accounts = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts");
-        admin.create(&accounts, &json!({"metadata": {"name": name}})).await;
-    }
+    let accounts = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts");
+    admin.create(&accounts, &json!({"metadata": {"name": READER}})).await;
     rights(admin).await;
     assert_eq!(admin.warnings(), [""; 0], "the API server warns of what we install");
 }
@@ -59,29 +57,29 @@ async fn crds(admin: &Api) {
     }
 }
 
-/// Creates the generated roles, bound to the operator; and one with their reading verbs, bound to the reader.
+/// Creates the generated rights as they are; and of each role one with its reading verbs, bound to the reader.
 async fn rights(admin: &Api) {
     let text = fs::read_to_string(file("charts/castai-kentroller/templates/rbac.generated.yaml")).expect("the rights");
     for document in text.split("\n---\n") {
-        let mut role: Value = serde_saphyr::from_str(document).expect("YAML");
-        let kind = role["kind"].as_str().expect("a kind").to_owned();
-        let base = if kind == "Role" { format!("{RBAC}/namespaces/{NAMESPACE}") } else { RBAC.to_owned() };
-        let plural = format!("{}s", kind.to_lowercase());
-        let bindings = format!("{base}/{}", plural.replace("roles", "rolebindings"));
-        let name = role["metadata"]["name"].as_str().expect("a name").to_owned();
-        admin.create(&format!("{base}/{plural}"), &role).await;
-        admin.create(&bindings, &binding(&kind, &name, OPERATOR)).await;
-        let name = format!("{name}-reader");
-        role["metadata"]["name"] = json!(name);
-        for rule in role["rules"].as_array_mut().expect("rules") {
-            rule["verbs"]
-                .as_array_mut()
-                .expect("verbs")
-                .retain(|verb| matches!(verb.as_str(), Some("get" | "list" | "watch")));
+        let mut object: Value = serde_saphyr::from_str(document).expect("YAML");
+        let kind = object["kind"].as_str().expect("a kind").to_owned();
+        let place = object["metadata"]["namespace"].as_str().map(|name| format!("/namespaces/{name}"));
+        let core = if kind == "ServiceAccount" { "/api/v1" } else { RBAC };
+        let base = format!("{core}{}", place.unwrap_or_default());
+        admin.create(&format!("{base}/{}s", kind.to_lowercase()), &object).await;
+        if !kind.ends_with("Role") {
+            continue;
         }
-        role["rules"].as_array_mut().expect("rules").retain(|rule| rule["verbs"] != json!([]));
-        admin.create(&format!("{base}/{plural}"), &role).await;
-        admin.create(&bindings, &binding(&kind, &name, READER)).await;
+        let name = format!("{}-reader", object["metadata"]["name"].as_str().expect("a name"));
+        object["metadata"]["name"] = json!(name);
+        let rules = object["rules"].as_array_mut().expect("rules");
+        for rule in rules.iter_mut() {
+            let verbs = rule["verbs"].as_array_mut().expect("verbs");
+            verbs.retain(|verb| matches!(verb.as_str(), Some("get" | "list" | "watch")));
+        }
+        rules.retain(|rule| rule["verbs"] != json!([]));
+        admin.create(&format!("{base}/{}s", kind.to_lowercase()), &object).await;
+        admin.create(&format!("{base}/{}bindings", kind.to_lowercase()), &binding(&kind, &name, READER)).await;
     }
 }
 

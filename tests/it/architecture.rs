@@ -20,7 +20,7 @@ const CRATES: [(&str, &[&str]); 4] = [
 const MODULES: [(&str, &[&str]); 9] = [
     ("api", &[]),
     ("cron", &[]),
-    ("settings", &[]),
+    ("settings", &["api"]),
     ("report", &[]),
     ("backend", &["api"]),
     ("controllers", &["api", "backend", "cron", "settings"]),

@@ -1,6 +1,7 @@
 //! One binary for all integration tests.
 
 mod architecture;
+mod configuration;
 mod conformance;
 mod crashes;
 mod determinism;

@@ -19,14 +19,17 @@ use serde_json::json;
 const LONG: Duration = Duration::from_secs(2 * 3600);
 
 /// Granted, and asked by no story of this file; each with its reason.
-const UNUSED: &[(&str, &str)] =
-    &[("get", "a guard may read any kind that its controller reads, one object at a time; only those of removals do")];
+const UNUSED: &[(&str, &str)] = &[
+    ("get", "a guard may read any kind that its controller reads, one object at a time; only those of removals do"),
+    ("update rebalanceplan", "an admission plug-in asks for it on behalf of owners that block their own deletion"),
+];
 
 #[tokio::test(start_paused = true)]
 async fn what_the_roles_grant_is_what_the_operator_asks() {
     let mut stage = Stage::drifted(6, 1);
     let rights = rights();
     stage.operated.server.allow(USER, Some(rules(&rights)));
+    stage.operated.set(|settings| settings.dynamic_config_map_name = Some("config".to_owned()));
     let (refused, client) = listening(&stage.operated.server);
     stage.operated.replace(client, false).await;
     everything(&stage).await;
@@ -84,6 +87,11 @@ async fn everything(stage: &Stage) {
     let spec = json!({"execute": true, "nodeClaimsToDelete": [{"nodeClaimName": "nobody"}], "nodeClaimsToAdd": [], "podsToMigrate": []});
     stage.create("RebalancePlan", "made-up", spec).expect("the API server takes it");
     assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "made-up") == "Failed").await);
+    // Settings that are rejected.
+    let metadata = json!({"name": "config", "namespace": NAMESPACE});
+    let map =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config.yaml": "mode: none"}});
+    stage.operated.server.create(map).expect("the ConfigMap");
     // An ended claim, and a schedule that cannot be read.
     stage.claim("none", json!({"scope": {"nodeNames": []}}));
     stage.schedule("broken", "every day", json!({}));

@@ -85,6 +85,8 @@ pub struct Engine<S> {
     answers: FuturesUnordered<BoxFuture<'static, (Item, Arc<str>, Put)>>,
     tellings: FuturesUnordered<BoxFuture<'static, ()>>,
     latest: Arc<ArcSwap<Latest>>,
+    in_force: Arc<S>,
+    /// How often the settings changed; 0 until they were read from the objects that hold them.
     settings_version: u64,
 }
 
@@ -128,16 +130,13 @@ impl<S: Switches + Serialize> Engine<S> {
             tokio::spawn(start(context));
         }
         let cut = Cut::empty(&kinds);
-        let (mode, workers) = {
-            let settings = parts.settings.borrow();
-            (settings.mode(), settings.workers())
-        };
-        let latest = Latest { cut: cut.clone(), settings: 0, mode };
+        let in_force = Arc::clone(&parts.settings.borrow());
+        let latest = Latest { cut: cut.clone(), settings: 0, mode: in_force.mode() };
         Self {
             parts,
             declarations,
             cut,
-            queue: Queue::new(workers),
+            queue: Queue::new(in_force.workers()),
             expectations: expect::Expectations::default(),
             waiting: BTreeSet::new(),
             replies: BTreeMap::new(),
@@ -151,6 +150,7 @@ impl<S: Switches + Serialize> Engine<S> {
             answers: FuturesUnordered::new(),
             tellings: FuturesUnordered::new(),
             latest: Arc::new(ArcSwap::from_pointee(latest)),
+            in_force,
             settings_version: 0,
         }
     }
@@ -163,13 +163,14 @@ impl<S: Switches + Serialize> Engine<S> {
             of: std::any::TypeId::of::<Cluster>(),
             body: Box::new(body),
         }));
+        self.follow_settings();
         while !*stop.borrow() {
             self.start_ready();
             let next = self.next_due();
             tokio::select! {
                 biased;
                 _ = stop.changed() => break,
-                Ok(()) = self.parts.settings.changed() => self.new_settings(),
+                Ok(()) = self.parts.settings.changed() => self.follow_settings(),
                 Some(landed) = self.flights.next() => self.land(landed),
                 Some((item, key, put)) = self.answers.next() => self.answer(item, key, put),
                 Some(()) = self.tellings.next() => {}
@@ -215,7 +216,21 @@ impl<S: Switches + Serialize> Engine<S> {
         }
     }
 
-    fn new_settings(&mut self) {
+    /// Reads the settings again from the objects that hold them.
+    fn follow_settings(&mut self) {
+        if !S::kept_in().iter().all(|kind| self.listed(*kind)) {
+            return;
+        }
+        let given = Arc::clone(&self.parts.settings.borrow());
+        let last = (self.settings_version > 0).then_some(&self.in_force);
+        let settings = S::in_force(&given, last, &self.cut);
+        if last.is_some_and(|last| Arc::ptr_eq(last, &settings)) {
+            return;
+        }
+        if self.settings_version > 0 {
+            tracing::info!(mode = ?settings.mode(), "the settings changed");
+        }
+        self.in_force = settings;
         self.settings_version += 1;
         for shelf in self.cut.shelves().map(|shelf| (shelf.kind(), shelf.keys())).collect::<Vec<_>>() {
             self.wake_kind(shelf.0, &shelf.1);
@@ -234,15 +249,19 @@ impl<S: Switches + Serialize> Engine<S> {
     }
 
     fn publish(&self) {
-        let mode = self.parts.settings.borrow().mode();
+        let mode = self.in_force.mode();
         self.latest.store(Arc::new(Latest { cut: self.cut.clone(), settings: self.settings_version, mode }));
     }
 
     fn hear_all(&mut self, first: Heard) {
-        self.hear(first);
+        let mut settings = self.settings_version == 0;
+        settings |= self.hear(first);
         for _ in 1..BATCH {
             let Ok(heard) = self.heard.try_recv() else { break };
-            self.hear(heard);
+            settings |= self.hear(heard);
+        }
+        if settings {
+            self.follow_settings();
         }
         self.publish();
         let waiting: Vec<Item> = self.waiting.iter().cloned().collect();
@@ -254,11 +273,14 @@ impl<S: Switches + Serialize> Engine<S> {
         }
     }
 
-    fn hear(&mut self, heard: Heard) {
+    /// Takes one piece of news in; says whether an object that may hold settings changed.
+    fn hear(&mut self, heard: Heard) -> bool {
+        let mut settings = false;
         match heard {
             Heard::Step(step) => {
                 let now = self.now();
                 for change in self.cut.apply(step, now) {
+                    settings |= S::kept_in().contains(&change.kind);
                     self.troubled.remove(&change.kind);
                     self.wake(&change);
                 }
@@ -270,6 +292,7 @@ impl<S: Switches + Serialize> Engine<S> {
                 }
             }
         }
+        settings
     }
 
     fn wake(&mut self, change: &Changed) {
@@ -300,6 +323,9 @@ impl<S: Switches + Serialize> Engine<S> {
     }
 
     fn start_ready(&mut self) {
+        if self.settings_version == 0 {
+            return;
+        }
         let ready: Vec<bool> = self.declarations.iter().map(|declaration| self.synced(declaration)).collect();
         while let Some(item) = self.queue.pop(|item| ready[item.controller]) {
             if self.expectations.met(&item, &self.cut) {
@@ -314,16 +340,19 @@ impl<S: Switches + Serialize> Engine<S> {
 
     /// A controller decides nothing before everything that it reads was listed once.
     fn synced(&self, declaration: &Declaration) -> bool {
-        let listed = |kind: KindInfo| self.cut.any_shelf(kind).is_none_or(crate::store::AnyShelf::synced);
-        listed(declaration.of.info)
-            && declaration.access.iter().all(|access| listed(access.kind.info))
-            && declaration.wakes.iter().all(|wake| listed(wake.kind.info))
+        self.listed(declaration.of.info)
+            && declaration.access.iter().all(|access| self.listed(access.kind.info))
+            && declaration.wakes.iter().all(|wake| self.listed(wake.kind.info))
+    }
+
+    fn listed(&self, kind: KindInfo) -> bool {
+        self.cut.any_shelf(kind).is_none_or(crate::store::AnyShelf::synced)
     }
 
     fn start(&mut self, item: Item) {
         let now = self.now();
         let name = self.declarations[item.controller].name;
-        let settings = Arc::clone(&self.parts.settings.borrow());
+        let settings = Arc::clone(&self.in_force);
         let replies = self.replies.get(&item).cloned().unwrap_or_default();
         let decided =
             self.parts.controllers[item.controller].decide(&item.key, &self.cut, now, &settings, replies.clone());

@@ -58,7 +58,7 @@ impl Ports {
 
 /// A question without its type.
 pub(crate) trait Asked: Send + Sync {
-    /// Notes that the question was asked, unless it was before.
+    /// Notes that the question was asked, unless it waits for its answer already.
     fn note(&self, key: &Arc<str>, cut: &mut Cut, now: Timestamp) -> bool;
     /// Runs the port; what comes out puts the answer into a cut.
     fn run(&self, key: Arc<str>, ports: &Ports, cut: Cut, clock: &Clock) -> futures::future::BoxFuture<'static, Put>;
@@ -69,7 +69,7 @@ pub(crate) struct Typed<P: Port>(pub(crate) P::Ask);
 
 impl<P: Port> Asked for Typed<P> {
     fn note(&self, key: &Arc<str>, cut: &mut Cut, now: Timestamp) -> bool {
-        if cut.answer::<P>(key).is_some() {
+        if matches!(cut.answer::<P>(key), Some(Answer::Asked { .. })) {
             return false;
         }
         cut.set_answer::<P>(Arc::clone(key), Answer::Asked { since: now });

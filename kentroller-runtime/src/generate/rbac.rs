@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::declaration::{Declaration, Verb};
@@ -45,37 +46,71 @@ impl Rights {
                     grant(grants, kind.group, &format!("{}{suffix}", kind.plural), verbs);
                 }
             }
-            // A namespaced object keeps its events beside it, in whatever namespace that is.
-            let events = if declaration.of.info.namespaced { &mut observe } else { &mut default };
-            if !declaration.events.is_empty() && declaration.of.info != Cluster::INFO {
+            let of = declaration.of.info;
+            // An owner that must outlive what it owns may be named only by somebody who could hold it back himself, on
+            // clusters that enforce this (admission plug-in OwnerReferencesPermissionEnforcement).
+            if declaration.wakes.iter().any(|wake| wake.owned) {
+                grant(&mut observe, of.group, &format!("{}/finalizers", of.plural), &["update"]);
+            }
+            // A namespaced object keeps its events beside it.
+            let events = match of.namespaced {
+                true if own_namespace.contains(&of) => &mut own,
+                true => &mut observe,
+                false => &mut default,
+            };
+            if !declaration.events.is_empty() && of != Cluster::INFO {
                 grant(events, "events.k8s.io", "events", &["create"]);
             }
         }
         Self { observe: rules(observe), act: rules(act), own_namespace: rules(own), default_namespace: rules(default) }
     }
 
-    /// The roles as manifests, to be applied in the operator's namespace: `NAME-observe` and `NAME-act` are bound for the
-    /// whole cluster, `NAME-own-namespace` there, and `NAME-events` by a RoleBinding in namespace `default`.
+    /// The rights as manifests: a ServiceAccount in a namespace, the roles, and their bindings to it. Without the binding
+    /// `NAME-act` the operator can observe and nothing else.
     ///
     /// # Errors
     /// When they cannot be written as YAML.
-    pub fn manifests(&self, name: &str) -> Result<String, serde_saphyr::SerializeError> {
-        let metadata = |suffix: &str| ObjectMeta {
-            name: Some(format!("{name}-{suffix}")),
-            labels: Some(BTreeMap::from([("app".to_owned(), name.to_owned())])),
+    pub fn manifests(&self, name: &str, namespace: &str) -> Result<String, serde_saphyr::SerializeError> {
+        let app = name;
+        let metadata = |name: &str, namespace: Option<&str>| ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: namespace.map(str::to_owned),
+            labels: Some(BTreeMap::from([("app".to_owned(), app.to_owned())])),
             ..ObjectMeta::default()
         };
-        let cluster = |suffix: &str, rules: &[PolicyRule]| {
-            let role = ClusterRole { metadata: metadata(suffix), rules: Some(rules.to_vec()), aggregation_rule: None };
-            serde_saphyr::to_string(&role)
-        };
-        let own = Role { metadata: metadata("own-namespace"), rules: Some(self.own_namespace.clone()) };
-        let documents = [
-            cluster("observe", &self.observe)?,
-            cluster("act", &self.act)?,
-            serde_saphyr::to_string(&own)?,
-            cluster("events", &self.default_namespace)?,
+        let account = ServiceAccount { metadata: metadata(name, Some(namespace)), ..ServiceAccount::default() };
+        let subjects = Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: name.to_owned(),
+            namespace: Some(namespace.to_owned()),
+            api_group: None,
+        }]);
+        let mut documents = vec![serde_saphyr::to_string(&account)?];
+        let roles = [
+            ("observe", &self.observe, None),
+            ("act", &self.act, None),
+            ("own-namespace", &self.own_namespace, Some(namespace)),
+            ("events", &self.default_namespace, Some("default")),
         ];
+        for (suffix, rules, place) in roles {
+            let (metadata, rules) = (metadata(&format!("{name}-{suffix}"), place), Some(rules.clone()));
+            let role_ref = |kind: &str| RoleRef {
+                api_group: "rbac.authorization.k8s.io".to_owned(),
+                kind: kind.to_owned(),
+                name: format!("{name}-{suffix}"),
+            };
+            let subjects = subjects.clone();
+            if place.is_some() {
+                documents.push(serde_saphyr::to_string(&Role { metadata: metadata.clone(), rules })?);
+                let binding = RoleBinding { metadata, role_ref: role_ref("Role"), subjects };
+                documents.push(serde_saphyr::to_string(&binding)?);
+            } else {
+                let role = ClusterRole { metadata: metadata.clone(), rules, aggregation_rule: None };
+                documents.push(serde_saphyr::to_string(&role)?);
+                let binding = ClusterRoleBinding { metadata, role_ref: role_ref("ClusterRole"), subjects };
+                documents.push(serde_saphyr::to_string(&binding)?);
+            }
+        }
         Ok(documents.join("---\n"))
     }
 }
@@ -119,7 +154,7 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::*;
-    use crate::declaration::{Access, EventInfo, KindEntry};
+    use crate::declaration::{Access, EventInfo, KindEntry, Wake};
     use crate::kind::{Kind, Meta};
 
     /// A kind of ours, one of others, and one that is read in our own namespace only.
@@ -155,7 +190,7 @@ mod tests {
             feature: None,
             of: KindEntry::of::<Plan>(),
             access,
-            wakes: Vec::new(),
+            wakes: vec![Wake::owner::<Plan, Node>()],
             events: EVENTS,
             ports: &[],
         }
@@ -188,6 +223,7 @@ mod tests {
                 " nodes,pods: get,list,watch",
                 "plans.example plans: get,list,patch,watch",
                 "plans.example plans/status: patch",
+                "plans.example plans/finalizers: update",
             ]
         );
         assert_eq!(show(&rights.act), [" pods/eviction: create", " nodes: patch"]);
@@ -201,8 +237,11 @@ mod tests {
     #[test]
     fn the_manifests_hold_no_wildcard() {
         let rights = Rights::of(&[declaration(vec![Access::to::<Pod>(&[Verb::Read, Verb::Evict])])], &[]);
-        let manifests = rights.manifests("op").expect("YAML");
+        let manifests = rights.manifests("op", "ours").expect("YAML");
         assert!(!manifests.contains('*'), "{manifests}");
-        assert_eq!(manifests.matches("\nkind: ").count(), 4, "{manifests}");
+        let kinds: Vec<&str> = manifests.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
+        let (wide, narrow) = (["ClusterRole", "ClusterRoleBinding"], ["Role", "RoleBinding"]);
+        assert_eq!(kinds, [&["ServiceAccount"][..], &wide, &wide, &narrow, &narrow].concat(), "{manifests}");
+        assert_eq!(manifests.matches("namespace: default").count(), 2, "{manifests}");
     }
 }

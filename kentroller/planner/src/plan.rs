@@ -29,6 +29,9 @@ pub struct Plan {
     pub daemon_pods: usize,
     /// Why there is nothing to do, when there is not.
     pub nothing: Option<Nothing>,
+    /// The net saving of the best plan found relative to the nodes that it removes, if that is less than
+    /// [`Options::min_savings`](crate::Options::min_savings); this plan is empty then.
+    pub held_back: Option<Percent>,
     /// Steps of the search.
     pub steps: u64,
 }

@@ -93,6 +93,7 @@ pub fn plan(
         workload_pods: model.workload_pods,
         daemon_pods: model.daemon_pods,
         nothing,
+        held_back: held_back.filter(|_| too_small).map(|saved| saved.percent_of(removed)),
         steps,
     })
 }

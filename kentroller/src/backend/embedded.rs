@@ -64,6 +64,9 @@ pub struct Planned {
     pub savings: Savings,
     /// The saving relative to the nodes that go.
     pub savings_percent: Percent,
+    /// The net saving of the best plan relative to the nodes that would go, if it is less than what was asked for; the
+    /// plan is empty then.
+    pub held_back: Option<Percent>,
     /// Nodes that go, by name.
     pub removed: Vec<String>,
     /// Nodes that stay, each with its reason.
@@ -119,6 +122,7 @@ impl Port for Plans {
             spec,
             savings_percent: costs.saved.percent_of(costs.blue),
             savings: costs.savings,
+            held_back: made.held_back,
             removed: made.removed().map(str::to_owned).collect(),
             warnings: made
                 .warnings

@@ -80,7 +80,7 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     ensure!(files.len() == kinds.len(), "two kinds have one plural");
     let declarations: Vec<Declaration> = controllers::all().iter().map(|controller| controller.declaration()).collect();
     let own_namespace = [ConfigMap::INFO];
-    let rights = Rights::of(&declarations, &own_namespace).manifests("castai-kentroller")?;
+    let rights = Rights::of(&declarations, &own_namespace).manifests("castai-kentroller", "castai-agent")?;
     files.insert("charts/castai-kentroller/templates/rbac.generated.yaml".into(), in_yaml(&rights));
     for (page, text) in [
         ("additions", reference::additions(&contracts)),

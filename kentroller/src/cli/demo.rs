@@ -1,7 +1,7 @@
 //! `kentroller demo`: a schedule fires on a simulated cluster, and everything that follows is told as it happens.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use kentroller_planner::Money;
 use serde_json::{Value, json};
 
-use crate::simulation::{Drift, Operated, Setup};
+use crate::simulation::{Drift, Operated, Oracle, Setup, USER};
 
 /// Arguments of `kentroller demo`.
 #[derive(Args, Debug)]
@@ -29,18 +29,35 @@ const SCHEDULE: &str = "nightly";
 /// After this much virtual time the story is over, finished or not.
 const LONGEST: Duration = Duration::from_secs(4 * 3600);
 const LOOK: Duration = Duration::from_secs(5);
+/// How long a line that is rewritten in place stands, in real time.
+const FRAME: Duration = Duration::from_millis(25);
+/// Terminal codes: to the start of an emptied line; cut longer lines off; fold them again.
+const CLEAR: &str = "\r\x1b[2K";
+const NO_WRAP: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
 
 impl Demo {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
-        runtime.block_on(self.tell(&mut std::io::stdout()))
+        let mut out = std::io::stdout();
+        let live = out.is_terminal();
+        if live {
+            // A line that is rewritten must not be longer than the terminal is wide.
+            write!(out, "{NO_WRAP}")?;
+        }
+        let told = runtime.block_on(self.tell(&mut out, live));
+        if live {
+            write!(out, "{WRAP}")?;
+        }
+        told
     }
 
-    async fn tell(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    async fn tell(self, out: &mut impl Write, live: bool) -> anyhow::Result<ExitCode> {
         let start: Timestamp = START.parse().context("the start of the demo")?;
         let drift = Drift { nodes: usize::from(self.nodes), seed: self.seed };
         let operated = Operated::start(drift, Setup { seed: self.seed, ..Setup::default() }, start)
             .map_err(|refusal| anyhow::anyhow!("the simulated API server refused the cluster: {}", refusal.message))?;
+        let oracle = Oracle::watch(&operated.server, &operated.clock, USER);
         let before = operated.world.price_per_hour();
         let drifted = operated.drifted;
         writeln!(
@@ -53,7 +70,7 @@ impl Demo {
         )?;
         writeln!(out)?;
         operated.server.create(schedule()).map_err(|refusal| anyhow::anyhow!("{}", refusal.message))?;
-        let mut story = Story { told: BTreeSet::new(), last: String::new() };
+        let mut story = Story { live, before, told: BTreeSet::new(), last: String::new(), revision: 0, moved: 0 };
         let finished = loop {
             tokio::time::sleep(LOOK).await;
             story.look(&operated, out)?;
@@ -66,7 +83,8 @@ impl Demo {
         tokio::time::sleep(Duration::from_secs(60)).await;
         let after = operated.world.price_per_hour();
         let waiting = operated.world.pods_not_running();
-        writeln!(out)?;
+        let broken = oracle.violations();
+        writeln!(out, "{}", if live { "\n" } else { "" })?;
         writeln!(
             out,
             "Before {} USD an hour, after {}: saved {} ({} %), {} USD a month, measured on the cluster's own machines.",
@@ -78,11 +96,16 @@ impl Demo {
         )?;
         writeln!(
             out,
-            "Pods that do not run: {}.",
-            if waiting.is_empty() { "none".to_owned() } else { waiting.join(", ") }
+            "Pods that moved: {}; that do not run: {}. Broken invariants: {}.",
+            story.moved,
+            if waiting.is_empty() { "none".to_owned() } else { waiting.join(", ") },
+            broken.len()
         )?;
-        let good =
-            finished && waiting.is_empty() && after <= before && operated.is_running() && operated.world.is_turning();
+        for violation in &broken {
+            writeln!(out, "  {violation}")?;
+        }
+        let sound = waiting.is_empty() && broken.is_empty() && operated.is_running() && operated.world.is_turning();
+        let good = finished && after <= before && sound;
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
@@ -107,13 +130,21 @@ fn is_over(operated: &Operated) -> bool {
 
 /// What was told so far.
 struct Story {
+    /// Whether the last line says how the cluster stands and is rewritten in place; else that is told when it changes.
+    live: bool,
+    before: Money,
     told: BTreeSet<String>,
     last: String,
+    /// Writes up to here were counted.
+    revision: u64,
+    /// Pods that the operator evicted.
+    moved: usize,
 }
 
 impl Story {
     /// Tells the events that are new, and how the cluster stands if that changed.
     fn look(&mut self, operated: &Operated, out: &mut impl Write) -> anyhow::Result<()> {
+        let mut lines = Vec::new();
         let mut events = operated.server.list("Event");
         events.sort_by_key(|event| event["eventTime"].as_str().map(str::to_owned));
         for event in events {
@@ -124,32 +155,59 @@ impl Story {
             }
             let time = event["eventTime"].as_str().and_then(|time| time.get(11..19)).unwrap_or_default();
             let word = |field: &Value| field.as_str().unwrap_or_default().to_owned();
-            writeln!(out, "{time}  {:<17} {}", word(&event["reason"]), word(&event["note"]))?;
+            lines.push(format!("{time}  {:<17} {}", word(&event["reason"]), word(&event["note"])));
+        }
+        let writes = operated.server.writes(self.revision);
+        self.revision = writes.last().map_or(self.revision, |write| write.revision);
+        self.moved += writes.iter().filter(|write| &*write.user == USER && write.subresource == "eviction").count();
+        let stands = self.stands(operated);
+        let news = stands != self.last;
+        let now = operated.clock.now().strftime("%H:%M:%S");
+        if self.live {
+            write!(out, "{CLEAR}")?;
+            for line in lines {
+                writeln!(out, "{line}")?;
+            }
+            write!(out, "{now}  {}  {stands}", bar(operated.world.price_per_hour(), self.before))?;
+            out.flush()?;
+            if news {
+                // Virtual time costs nothing: slow enough to be read.
+                std::thread::sleep(FRAME);
+            }
+        } else {
+            for line in lines {
+                writeln!(out, "{line}")?;
+            }
+            if news {
+                writeln!(out, "{now}  {stands}")?;
+            }
+        }
+        self.last = stands;
+        Ok(())
+    }
+
+    fn stands(&self, operated: &Operated) -> String {
+        let (nodes, price) = (operated.server.list("Node").len(), operated.world.price_per_hour());
+        let mut text = format!("{nodes} nodes, {} USD/h, {} pods moved", price.hourly(), self.moved);
+        let starting = operated.world.pods_not_running().len();
+        if starting > 0 {
+            text.push_str(&format!(", {starting} starting"));
         }
         let waits = operated.server.list("RebalancePlan").iter().find_map(|plan| {
             let conditions = plan["status"]["conditions"].as_array()?;
             let reconciling = conditions.iter().find(|one| one["type"] == "Reconciling")?;
-            Some(reconciling["message"].as_str()?.to_owned())
+            Some(reconciling["message"].as_str()?.chars().take(140).collect::<String>())
         });
-        let (nodes, price) = (operated.server.list("Node").len(), operated.world.price_per_hour());
-        let stands = stands(nodes, price, operated.world.pods_not_running().len(), waits.as_deref());
-        if stands != self.last {
-            let now = operated.clock.now().strftime("%H:%M:%S").to_string();
-            writeln!(out, "{now}  {stands}")?;
-            self.last = stands;
+        if let Some(waits) = waits {
+            text.push_str(&format!(". {waits}"));
         }
-        Ok(())
+        text
     }
 }
 
-fn stands(nodes: usize, price: Money, starting: usize, waits: Option<&str>) -> String {
-    let mut text = format!("{nodes} nodes, {} USD/h", price.hourly());
-    if starting > 0 {
-        text.push_str(&format!(", {starting} pods starting"));
-    }
-    if let Some(waits) = waits {
-        let short: String = waits.chars().take(140).collect();
-        text.push_str(&format!(". {short}"));
-    }
-    text
+/// The price of the cluster as a share of what it was.
+fn bar(price: Money, before: Money) -> String {
+    let tenths = price.as_micros().saturating_mul(10) / before.as_micros().max(1);
+    let full = usize::try_from(tenths).unwrap_or(0).min(10);
+    format!("{}{}", "█".repeat(full), "░".repeat(10 - full))
 }

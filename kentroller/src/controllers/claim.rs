@@ -103,22 +103,23 @@ impl Step<'_> {
             return Ok(());
         }
         let name = self.claim.name().to_owned();
-        let (key, answer) = self.latest_answer();
-        match answer {
+        let key = self.claim.uid().to_owned();
+        let again = |at: Timestamp, after: i64| self.world.now().duration_since(at).as_secs() >= after;
+        match self.world.answer::<Plans>(&key).cloned() {
             Some(Answer::Given { at, answer }) => {
-                let age = self.world.now().duration_since(at).as_secs();
                 let waits_for = self.waits_for();
-                self.take(&answer, waits_for.as_deref(), age > FRESH)?;
-                if waits_for.is_none() && age > FRESH && self.status.state == Some(ClaimState::Ready) {
-                    self.ask(&format!("{key}+"), PlanAsk { plan: name, options });
+                let stale = again(at, FRESH);
+                self.take(&answer, waits_for.as_deref(), stale)?;
+                if waits_for.is_none() && stale && self.status.state == Some(ClaimState::Ready) {
+                    self.ask(&key, PlanAsk { plan: name, options });
                 }
             }
             Some(Answer::Failed { at, failure }) => {
                 self.generating(&failure.message);
-                if self.world.now().duration_since(at).as_secs() >= AGAIN {
-                    self.ask(&format!("{key}+"), PlanAsk { plan: name, options });
+                if again(at, AGAIN) {
+                    self.ask(&key, PlanAsk { plan: name, options });
                 }
-                self.out.look_in(Duration::from_secs(30));
+                self.out.look_in(Duration::from_secs(AGAIN.unsigned_abs()));
             }
             Some(Answer::Asked { .. }) => self.generating("The plan is being computed."),
             None => {
@@ -127,17 +128,6 @@ impl Step<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The newest question of this claim with its answer, if it is remembered. Each new question has a `+` more.
-    fn latest_answer(&self) -> (String, Option<Answer<Plans>>) {
-        let mut key = self.claim.uid().to_owned();
-        let mut answer = self.world.answer::<Plans>(&key).cloned();
-        while let Some(next) = self.world.answer::<Plans>(&format!("{key}+")).cloned() {
-            key.push('+');
-            answer = Some(next);
-        }
-        (key, answer)
     }
 
     fn ask(&mut self, key: &str, ask: PlanAsk) {
@@ -166,15 +156,14 @@ impl Step<'_> {
     /// What a computed plan comes to.
     fn take(&mut self, planned: &Planned, waits_for: Option<&str>, stale: bool) -> Result<(), Failure> {
         self.describe(planned);
-        if let Some((reason, message)) = &planned.nothing {
-            self.skip(reason.clone(), message);
+        if let Some(saved) = planned.held_back {
+            let wanted = self.claim.spec.min_savings_percentage.unwrap_or(0);
+            let text = format!("the best plan saves {saved} % net and minSavingsPercentage is {wanted}");
+            self.fail(FailureReason::BelowMinSavings, &text);
             return Ok(());
         }
-        let wanted = self.claim.spec.min_savings_percentage.unwrap_or(0);
-        let least = kentroller_planner::Percent::whole(i64::from(wanted));
-        if wanted > 0 && planned.savings_percent < least {
-            let text = format!("the plan saves {} % and minSavingsPercentage is {wanted}", planned.savings_percent);
-            self.fail(FailureReason::BelowMinSavings, &text);
+        if let Some((reason, message)) = &planned.nothing {
+            self.skip(reason.clone(), message);
             return Ok(());
         }
         self.status.state = Some(ClaimState::Ready);

@@ -1,6 +1,7 @@
 //! The controllers: one line each.
 
 mod claim;
+mod configuration;
 mod plan;
 mod schedule;
 
@@ -10,5 +11,10 @@ use crate::settings::Settings;
 
 /// All controllers of the operator.
 pub fn all() -> Vec<Box<dyn AnyController<Settings>>> {
-    vec![reconciler::<schedule::Schedules>(), reconciler::<claim::Claims>(), reconciler::<plan::RebalancePlans>()]
+    vec![
+        reconciler::<schedule::Schedules>(),
+        reconciler::<claim::Claims>(),
+        reconciler::<plan::RebalancePlans>(),
+        reconciler::<configuration::Configuration>(),
+    ]
 }

@@ -34,6 +34,8 @@ const FINALIZER: &str = "rebalancing.cast.ai/plan";
 const EXECUTION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// A plan that nobody executes expires after this long, in seconds.
 const APPROVAL: i64 = 60 * 60;
+/// A question that failed is asked again after this long, in seconds.
+const AGAIN: i64 = 30;
 /// How often a running plan is looked at without a wake-up.
 const PULSE: Duration = Duration::from_secs(30);
 
@@ -161,9 +163,11 @@ impl Step<'_> {
                     self.fail(FailureReason::PlanInvalid, None, &text);
                 }
             }
-            Some(Answer::Failed { failure, .. }) => return Err(failure),
+            Some(Answer::Failed { at, failure }) if self.world.now().duration_since(at).as_secs() < AGAIN => {
+                return Err(failure);
+            }
             Some(Answer::Asked { .. }) => self.out.reconciling("Checking", "The plan is being checked."),
-            None => {
+            Some(Answer::Failed { .. }) | None => {
                 let owner = self.plan.metadata.owner_references.iter().flatten().next();
                 let claim = owner.and_then(|owner| self.world.named::<RebalancePlanClaim>(&owner.name));
                 let options = claim.map(|claim| claim::options(&claim.spec)).transpose()?.unwrap_or_default();

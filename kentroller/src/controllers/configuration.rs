@@ -1,0 +1,24 @@
+//! The dynamic ConfigMap: its settings are in force as soon as they are read (`settings.rs`); here is told when they are
+//! not.
+
+use kentroller_runtime::{Failure, Outcome, Reconcile, World, controller};
+
+use crate::api::foreign::ConfigMap;
+
+/// Tells on the dynamic ConfigMap why its settings do not count.
+#[controller(events(warning(
+    ConfigRejected = "The settings in this ConfigMap hold a mistake; none of them counts, the last good ones stay."
+)))]
+impl Reconcile for Configuration {
+    type Of = ConfigMap;
+
+    fn reconcile(map: &ConfigMap, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        let mut out = world.outcome(map);
+        let settings = world.settings();
+        if let Some(Err(mistakes)) = settings.document(map).map(|text| settings.overlaid(text)) {
+            let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            out.event(ConfigRejected, all.join("; "));
+        }
+        Ok(out)
+    }
+}
