@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Class {
     /// It may pass by itself: tried again with a growing delay.
     Transient,
-    /// Something outside has to happen first: looked at again every 30 s and on every wake-up.
+    /// Something outside has to happen first: `Stalled` is set, and it is looked at again every 30 s and on every wake-up.
     Waiting,
     /// Only an edit of the object helps: `Stalled` is set, and nothing is tried until the object changes.
     Terminal,

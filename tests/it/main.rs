@@ -10,5 +10,7 @@ mod idle;
 mod outlines;
 mod pages;
 mod rebalancing;
+mod records;
 mod rights;
 mod schedules;
+mod wrong_input;

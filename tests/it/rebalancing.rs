@@ -142,7 +142,12 @@ async fn a_saving_below_the_minimum_fails_with_both_numbers() {
     stage.claim("greedy", json!({"minSavingsPercentage": 100}));
     assert!(stage.until(LONG, |stage| stage.is_over("greedy")).await);
     let claim = stage.get("RebalancePlanClaim", "greedy").expect("the claim");
-    assert!(["Failed", "Skipped"].contains(&text(&claim["status"]["state"]).as_str()));
+    assert_eq!(
+        (&claim["status"]["state"], &claim["status"]["failureReason"]),
+        (&json!("Failed"), &json!("FailureReasonBelowMinSavings"))
+    );
+    let said = text(&claim["status"]["errorMessage"]);
+    assert!(said.starts_with("the best plan saves ") && said.ends_with("minSavingsPercentage is 100"), "{said}");
     assert_eq!(stage.names("Node"), before, "nothing was touched");
 }
 

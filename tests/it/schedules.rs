@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kentroller::simulation::USER;
+use kentroller_runtime::simulation::apiserver::{Fault, Matching, Trouble, refusal_of_code};
 use kentroller_tests::{Stage, text};
 use serde_json::json;
 
@@ -30,6 +32,7 @@ async fn a_schedule_makes_a_claim_at_its_time_and_follows_it_to_its_end() {
     assert_eq!(schedule["status"]["lastScheduleTime"], "2026-11-22T02:00:00Z");
     assert_eq!(schedule["status"]["activeCount"], 0);
     assert_eq!(schedule["status"]["lastExecution"]["status"], "Completed");
+    assert_eq!(text(&schedule["status"]["lastExecution"]["planId"]).len(), 12);
     assert!(schedule["status"]["lastSuccessfulTime"].is_string());
     assert_eq!(schedule["status"]["observedGeneration"], 1);
     assert_eq!(stage.events("nightly"), ["ScheduleCreated", "ClaimCreated"]);
@@ -161,4 +164,71 @@ async fn a_time_zone_and_a_prefix_move_the_times() {
         let schedule = stage.get("RebalancePlanSchedule", name).expect("the schedule");
         assert_eq!(text(&schedule["status"]["nextScheduleTime"]), "2026-11-23T00:00:00Z", "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_and_macros_mean_what_a_cron_job_means_by_them() {
+    let stage = Stage::drifted(4, 1);
+    // The start is 01:58 on a Sunday.
+    let cases = [
+        ("half-hours", "*/30 * * * *", "2026-11-22T02:00:00Z"),
+        ("saturday", "0 0 * * 6", "2026-11-28T00:00:00Z"),
+        ("named", "0 0 * * SAT", "2026-11-28T00:00:00Z"),
+        ("daily", "@daily", "2026-11-23T00:00:00Z"),
+        ("yearly", "@yearly", "2027-01-01T00:00:00Z"),
+        ("either", "0 3 1 * MON", "2026-11-23T03:00:00Z"),
+        ("steps", "5/20 * * * *", "2026-11-22T02:05:00Z"),
+    ];
+    for (name, cron, _) in cases {
+        stage.schedule(name, cron, json!({}));
+    }
+    stage.pass(30).await;
+    for (name, cron, next) in cases {
+        let schedule = stage.get("RebalancePlanSchedule", name).expect("the schedule");
+        assert_eq!(text(&schedule["status"]["nextScheduleTime"]), next, "{cron}");
+    }
+    stage.pass(120).await;
+    assert_eq!(stage.names("RebalancePlanClaim"), [format!("half-hours-{TWO}")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_api_server_refuses_is_told_and_done_later() {
+    let stage = Stage::drifted(4, 1);
+    stage.schedule("often", "*/5 * * * *", json!({"failedJobsHistoryLimit": 0, "successfulJobsHistoryLimit": 0}));
+    for verb in ["create", "delete"] {
+        let resource = Some("rebalanceplanclaims".to_owned());
+        let matching =
+            Matching { user: Some(USER.to_owned()), verb: Some(verb.to_owned()), resource, ..Matching::default() };
+        let trouble = Trouble::Refuse(refusal_of_code(500));
+        stage.operated.server.inject(Fault::Requests { matching, after: 0, times: 2, trouble });
+    }
+    assert!(
+        stage
+            .until(Duration::from_secs(3600), |stage| stage.events("often").contains(&"HistoryCleanup".to_owned()))
+            .await
+    );
+    let events = stage.events("often");
+    let place = |reason: &str| {
+        events.iter().position(|event| event == reason).unwrap_or_else(|| panic!("{reason}: {events:?}"))
+    };
+    assert!(place("ClaimCreationFailed") < place("ClaimCreated"));
+    assert!(place("HistoryCleanupFailed") < place("HistoryCleanup"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_deleted_in_the_middle_of_a_run_stops_it_at_a_safe_point() {
+    let stage = Stage::drifted(12, 1);
+    let template = json!({"metadata": {}, "spec": {"autoExecute": true, "minSavingsPercentage": 0, "nodeConstraints": {"maxNodes": 4}}});
+    stage.schedule("nightly", "0 2 * * *", json!({"rebalancePlanClaimTemplate": template}));
+    let claim = format!("nightly-{TWO}");
+    let evicted = |stage: &Stage| stage.operated.server.writes(0).iter().any(|write| write.subresource == "eviction");
+    assert!(stage.until(Duration::from_secs(3600), evicted).await, "{}", stage.state("RebalancePlan", &claim));
+    stage.delete("RebalancePlanSchedule", "nightly");
+    let gone = |stage: &Stage| stage.names("RebalancePlanClaim").is_empty() && stage.names("RebalancePlan").is_empty();
+    assert!(stage.until(Duration::from_secs(3600), gone).await);
+    stage.pass(120).await;
+    assert_eq!(stage.marks(), [""; 0]);
+    assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
+    let cordoned = stage.list("Node").into_iter().filter(|node| node["spec"]["unschedulable"] == true);
+    assert_eq!(cordoned.count(), 0);
 }

@@ -232,18 +232,15 @@ impl<S: Switches + Serialize> Engine<S> {
         }
         self.in_force = settings;
         self.settings_version += 1;
-        for shelf in self.cut.shelves().map(|shelf| (shelf.kind(), shelf.keys())).collect::<Vec<_>>() {
-            self.wake_kind(shelf.0, &shelf.1);
-        }
+        self.wake_all();
         self.publish();
     }
 
-    fn wake_kind(&mut self, kind: KindInfo, keys: &[crate::kind::ObjectKey]) {
+    fn wake_all(&mut self) {
         for (controller, declaration) in self.declarations.iter().enumerate() {
-            if declaration.of.info == kind {
-                for key in keys {
-                    self.queue.add(Item { controller, key: key.clone() }, Priority::Start);
-                }
+            let shelf = self.cut.any_shelf(declaration.of.info);
+            for key in shelf.into_iter().flat_map(crate::store::AnyShelf::keys) {
+                self.queue.add(Item { controller, key }, Priority::Start);
             }
         }
     }
@@ -279,16 +276,20 @@ impl<S: Switches + Serialize> Engine<S> {
         match heard {
             Heard::Step(step) => {
                 let now = self.now();
+                let kind = self.cut.kind(step.of);
                 for change in self.cut.apply(step, now) {
                     settings |= S::kept_in().contains(&change.kind);
-                    self.troubled.remove(&change.kind);
                     self.wake(&change);
+                }
+                if kind.is_some_and(|kind| self.troubled.remove(&kind).is_some()) {
+                    self.wake_all();
                 }
             }
             Heard::Trouble(kind, said) => {
                 let known = self.troubled.insert(kind, said.clone());
                 if known.as_ref() != Some(&said) {
                     tracing::error!(kind = kind.kind, "{said}");
+                    self.wake_all();
                 }
             }
         }
@@ -323,12 +324,15 @@ impl<S: Switches + Serialize> Engine<S> {
     }
 
     fn start_ready(&mut self) {
-        if self.settings_version == 0 {
-            return;
-        }
-        let ready: Vec<bool> = self.declarations.iter().map(|declaration| self.synced(declaration)).collect();
-        while let Some(item) = self.queue.pop(|item| ready[item.controller]) {
-            if self.expectations.met(&item, &self.cut) {
+        let missing: Vec<Option<KindInfo>> = self.declarations.iter().map(|one| self.missing(one)).collect();
+        let told = |kind: &KindInfo| self.troubled.get(kind).cloned();
+        let blocked: Vec<Option<String>> = missing.iter().map(|kind| kind.as_ref().and_then(told)).collect();
+        while let Some(item) =
+            self.queue.pop(|item| missing[item.controller].is_none() || blocked[item.controller].is_some())
+        {
+            if let Some(said) = &blocked[item.controller] {
+                self.block(item, said);
+            } else if self.expectations.met(&item, &self.cut) {
                 self.start(item);
             } else {
                 self.queue.done(&item);
@@ -338,11 +342,24 @@ impl<S: Switches + Serialize> Engine<S> {
         self.parts.metrics.queue(self.queue.depth(), self.queue.running());
     }
 
-    /// A controller decides nothing before everything that it reads was listed once.
-    fn synced(&self, declaration: &Declaration) -> bool {
-        self.listed(declaration.of.info)
-            && declaration.access.iter().all(|access| self.listed(access.kind.info))
-            && declaration.wakes.iter().all(|wake| self.listed(wake.kind.info))
+    /// A kind that was not listed yet: before, the controller decides nothing.
+    fn missing(&self, declaration: &Declaration) -> Option<KindInfo> {
+        let access = declaration.access.iter().map(|access| access.kind.info);
+        let wakes = declaration.wakes.iter().map(|wake| wake.kind.info);
+        let all = S::kept_in().iter().copied().chain([declaration.of.info]).chain(access).chain(wakes);
+        let mut missing = all.filter(|kind| !self.listed(*kind));
+        let first = missing.next()?;
+        // One of which is known why it cannot be listed, if there is one.
+        Some(std::iter::once(first).chain(missing).find(|kind| self.troubled.contains_key(kind)).unwrap_or(first))
+    }
+
+    /// Tells on the object why its controller cannot decide anything.
+    fn block(&mut self, item: Item, said: &str) {
+        let name = self.declarations[item.controller].name;
+        match self.failed(&item, name, &Failure::waiting("NotReadable", said)) {
+            Some(decided) => self.carry_out(item, decided),
+            None => self.queue.done(&item),
+        }
     }
 
     fn listed(&self, kind: KindInfo) -> bool {
@@ -381,6 +398,11 @@ impl<S: Switches + Serialize> Engine<S> {
             },
         };
         self.ask(&item, &decided, now);
+        self.carry_out(item, decided);
+    }
+
+    /// Sends what was decided on its way, if there is anything to write.
+    fn carry_out(&mut self, item: Item, decided: Decided) {
         let object = self.cut.any_shelf(decided.kind).and_then(|shelf| shelf.object(&decided.object));
         let status = object.and_then(|object| status::patch(&object.to_json(), &decided));
         let nothing = status.is_none() && decided.effects().next().is_none();
@@ -417,7 +439,7 @@ impl<S: Switches + Serialize> Engine<S> {
                 message: failure.message.clone(),
             };
             decided.marks.push(mark("Ready", false));
-            decided.marks.push(mark("Stalled", failure.class == Class::Terminal));
+            decided.marks.push(mark("Stalled", failure.class != Class::Transient));
         }
         let delay = self.queue.failed(item);
         decided.look_at = match failure.class {

@@ -80,12 +80,12 @@ impl Cut {
         self.0.answers.get(&(P::NAME, Arc::from(key)))?.as_any().downcast_ref()
     }
 
-    pub(crate) fn any_shelf(&self, kind: KindInfo) -> Option<&dyn AnyShelf> {
-        self.0.shelves.iter().find(|shelf| shelf.kind() == kind).map(Arc::as_ref)
+    pub(crate) fn kind(&self, of: TypeId) -> Option<KindInfo> {
+        self.0.slots.get(&of).map(|slot| self.0.shelves[*slot].kind())
     }
 
-    pub(crate) fn shelves(&self) -> impl Iterator<Item = &dyn AnyShelf> {
-        self.0.shelves.iter().map(Arc::as_ref)
+    pub(crate) fn any_shelf(&self, kind: KindInfo) -> Option<&dyn AnyShelf> {
+        self.0.shelves.iter().find(|shelf| shelf.kind() == kind).map(Arc::as_ref)
     }
 
     pub(crate) fn set_answer<P: Port>(&mut self, key: Arc<str>, answer: Answer<P>) {

@@ -1,5 +1,6 @@
 //! A simulated cluster with our operator in it: what the demo shows and the tests drive.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,10 @@ pub struct Operated {
     pub clock: Clock,
     pub world: World,
     pub drifted: Drifted,
+    /// Where the next operator has its prices from; see [`Operated::restart`].
+    pub prices: Prices,
+    /// Where the next operator writes the records of what it decided.
+    pub records: Option<PathBuf>,
     settings: watch::Sender<Arc<Settings>>,
     stop: watch::Sender<bool>,
     operator: JoinHandle<Ended>,
@@ -67,8 +72,10 @@ impl Operated {
             Settings::from_env(&|_| None).unwrap_or_else(|_| unreachable!("every default is valid, as a test shows"));
         let (settings, current) = watch::channel(Arc::new(defaults));
         let (stop, stopped) = watch::channel(false);
-        let operator = tokio::spawn(operator(current).run(server.client(USER), clock.clone(), stopped));
-        Ok(Self { server, clock, world, drifted, settings, stop, operator })
+        let prices = prices();
+        let operator = operator(current, prices.clone(), None);
+        let operator = tokio::spawn(operator.run(server.client(USER), clock.clone(), stopped));
+        Ok(Self { server, clock, world, drifted, prices, records: None, settings, stop, operator })
     }
 
     /// Changes the operator's settings, as a new text in its ConfigMap would.
@@ -100,7 +107,8 @@ impl Operated {
     }
 
     fn begin(&mut self, client: kube::Client, shadow: bool) {
-        let operator = Operator { shadow, ..operator(self.settings.subscribe()) };
+        let operator = operator(self.settings.subscribe(), self.prices.clone(), self.records.clone());
+        let operator = Operator { shadow, ..operator };
         self.operator = tokio::spawn(operator.run(client, self.clock.clone(), self.stop.subscribe()));
     }
 
@@ -110,10 +118,13 @@ impl Operated {
     }
 }
 
-fn operator(settings: watch::Receiver<Arc<Settings>>) -> Operator<Settings> {
+/// What the simulated cloud asks for.
+fn prices() -> Prices {
     let catalog = Catalog::from_csv(CSV, "the simulated cloud", "").map(Arc::new);
-    let prices =
-        Prices::Fixed(catalog.unwrap_or_else(|_| unreachable!("the shipped catalogue reads, as a test shows")));
+    Prices::Fixed(catalog.unwrap_or_else(|_| unreachable!("the shipped catalogue reads, as a test shows")))
+}
+
+fn operator(settings: watch::Receiver<Arc<Settings>>, prices: Prices, records: Option<PathBuf>) -> Operator<Settings> {
     let embedded = Embedded { prices, effort: Effort::Steps(STEPS) };
     Operator {
         controllers: controllers::all(),
@@ -126,6 +137,6 @@ fn operator(settings: watch::Receiver<Arc<Settings>>) -> Operator<Settings> {
         shadow: false,
         elect: true,
         readiness: Readiness::default(),
-        records: None,
+        records,
     }
 }
