@@ -10,7 +10,7 @@ use crate::{
         ATTACHMENTS, BrokenSpread, CPU, Class, DIMS, EBS_DEFAULT, KeyDomains, MEMORY, Matrix, Model, NodeBin, Numbers,
         PODS, PodUnit, PoolLimit, Tie, Vector, add, vector,
     },
-    eligibility::{Kind, PodRules, claims_of, eviction_cost, kind_of, node_reason},
+    eligibility::{Kind, PodRules, claims_of, eviction_cost, kind_of, node_reason, receives},
     kinds::{self, Source, host_ports},
     manifest::{
         Expression, Labels, NodeClaim, NodeSelectorTerm, ObjectName, Operator, PersistentVolume, Pod,
@@ -324,11 +324,8 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
                 }
             }
             Kind::Daemon => {
-                let held = one.pod.metadata.deletion_timestamp.is_none()
-                    && one.pod.metadata.annotations.contains_key("karpenter.sh/do-not-disrupt")
-                    && rules.holds(one.pod) == Some(Rule::DoNotDisrupt);
-                if let (Some(node), true) = (one.node, held) {
-                    nodes[node].blockers.push(Blocker { pod: one.pod.metadata.key(), rule: Rule::DoNotDisrupt });
+                if let (Some(node), Some(rule)) = (one.node, rules.holds_resident(one.pod)) {
+                    nodes[node].blockers.push(Blocker { pod: one.pod.metadata.key(), rule });
                 }
             }
             Kind::Terminating => {
@@ -396,8 +393,6 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         let bin = &mut nodes[index];
         let claim = claims.of_node(node);
         let node_pool = bin.pool.map(|pool| &snapshot.node_pools[pool]);
-        let deleting = node.metadata.deletion_timestamp.is_some()
-            || claim.is_some_and(|c| c.metadata.deletion_timestamp.is_some());
         bin.held = node_reason(node, claim, node_pool, snapshot.now, options, bin.pods.is_empty());
         let over = (0..dims.len()).find(|dim| bin.used[*dim] > bin.allocatable[*dim]);
         if let (None, Some(dim)) = (&bin.held, over) {
@@ -418,21 +413,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             };
             bin.held = Some((KeptReason::BlockedByPods, detail));
         }
-        let drifted = claim.is_some_and(|claim| claim.status.is("Drifted"));
-        let ours = claim.is_some() && node_pool.is_some();
-        let initialized = claim.is_some_and(|claim| claim.status.is("Initialized"))
-            || node.metadata.labels.get("karpenter.sh/initialized").is_some_and(|value| value == "true");
-        bin.receives = !deleting
-            && !node.spec.unschedulable
-            && node.status.is_ready()
-            && !options.reserved_nodes.contains(&bin.name)
-            && over.is_none()
-            && if ours {
-                initialized && !drifted && !expires_soon(claim, snapshot) && !settling(claim, node_pool)
-            } else {
-                // A node of another autoscaler may vanish on that one's terms.
-                !is_autoscaled_elsewhere(&node.metadata.labels)
-            };
+        bin.receives = over.is_none() && receives(node, claim, node_pool, snapshot.now, options);
         bin.utilization = [CPU, MEMORY]
             .map(|dim| if bin.allocatable[dim] > 0 { bin.used[dim] * 1000 / bin.allocatable[dim] } else { 1000 })
             .into_iter()
@@ -591,39 +572,6 @@ impl<'a> Claims<'a> {
             })
             .copied()
     }
-}
-
-/// Within 48 hours of its expiry: pods moved there would move again soon.
-fn expires_soon(claim: Option<&NodeClaim>, snapshot: &Snapshot) -> bool {
-    claim.is_some_and(|claim| {
-        let span = match claim.spec.expire_after.as_deref() {
-            None | Some("Never" | "") => return false,
-            Some(text) => crate::moment::parse_span(text),
-        };
-        match (span, claim.metadata.creation_timestamp) {
-            (Some(span), Some(created)) => created.0 + span - snapshot.now.0 < 48 * 3600,
-            _ => false,
-        }
-    })
-}
-
-/// Inside its consolidateAfter window: Karpenter refuses such a destination, unless the pool never consolidates.
-fn settling(claim: Option<&NodeClaim>, node_pool: Option<&crate::manifest::NodePool>) -> bool {
-    let (Some(claim), Some(node_pool)) = (claim, node_pool) else { return false };
-    let after = node_pool.spec.disruption.consolidate_after.as_str();
-    let waits = crate::moment::parse_span(after).is_some_and(|span| span > 0);
-    waits && node_pool.spec.replicas.is_none() && !claim.status.is("Consolidatable")
-}
-
-fn is_autoscaled_elsewhere(labels: &Labels) -> bool {
-    [
-        "eks.amazonaws.com/nodegroup",
-        "alpha.eksctl.io/nodegroup-name",
-        "provisioner.cast.ai/managed-by",
-        "cloud.google.com/gke-nodepool",
-    ]
-    .iter()
-    .any(|key| labels.contains_key(*key))
 }
 
 /// A term that says "the domains where the pod is now".

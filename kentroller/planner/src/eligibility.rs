@@ -6,14 +6,15 @@ use crate::{
     manifest::{Node, NodeClaim, NodePool, ObjectName, Pod, PodDisruptionBudget},
     moment::parse_span,
     rules::pool,
+    schedule,
 };
 
 const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 const REMOVAL_DISABLED: &str = "autoscaling.cast.ai/removal-disabled";
 const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 const MIRROR: &str = "kubernetes.io/config.mirror";
-/// A pool that carries this is ours to consolidate, whatever its own settings say to Karpenter.
-pub(crate) const HANDED_OVER: &str = "kentroller.cast.ai/consolidation";
+/// A pool with `include` is ours to consolidate, whatever its own settings say to Karpenter; one with `exclude` is not.
+const CONSOLIDATION: &str = "kentroller.cast.ai/consolidation";
 
 /// What kind of pod it is, for the question whether it must find a new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,21 @@ impl<'a> PodRules<'a> {
             }
             _ => Some(rule),
         }
+    }
+
+    /// The rule by which a DaemonSet's or static pod holds its node, if one does.
+    ///
+    /// Karpenter evicts such pods when it drains: what forbids that forbids to remove the node.
+    pub(crate) fn holds_resident(&self, pod: &Pod) -> Option<Rule> {
+        if pod.metadata.deletion_timestamp.is_some() {
+            return None;
+        }
+        if pod.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| self.do_not_disrupt(pod, value)) {
+            return Some(Rule::DoNotDisrupt);
+        }
+        let is_static = pod.metadata.annotations.contains_key(MIRROR)
+            || pod.metadata.controller().is_some_and(|owner| owner.kind == "Node");
+        if is_static { None } else { self.pdb(pod) }
     }
 
     fn rule(&self, pod: &Pod, lifted: &Aggressive) -> Option<Rule> {
@@ -239,9 +255,11 @@ pub(crate) fn node_reason(
     if !matches!(label("kubernetes.io/os"), None | Some("linux")) {
         return told(KeptReason::NotLinux, "only Linux nodes are planned");
     }
-    let initialized = claim.status.is("Initialized") || label("karpenter.sh/initialized") == Some("true");
-    if !initialized {
+    if !is_initialized(node, Some(claim)) {
         return told(KeptReason::NotInitialized, "Karpenter has not finished starting it");
+    }
+    if let Some(why) = leaving(node, Some(claim)) {
+        return Some((KeptReason::InUse, why));
     }
     match label(pool::CAPACITY_TYPE).map(CapacityType::of) {
         Some(CapacityType::OnDemand | CapacityType::Spot) => {}
@@ -267,10 +285,22 @@ pub(crate) fn node_reason(
     if options.reserved_nodes.contains(&node.metadata.name) {
         return told(KeptReason::InUse, "another plan or controller works on it");
     }
-    let handed_over = pool.metadata.mark(HANDED_OVER) == Some("include");
+    let who = pool.metadata.annotations.get(CONSOLIDATION).map(String::as_str);
+    if who == Some("exclude") {
+        return told(
+            KeptReason::ConsolidationOff,
+            "its NodePool is annotated kentroller.cast.ai/consolidation: exclude",
+        );
+    }
+    let handed_over = who == Some("include");
     let disruption = &pool.spec.disruption;
+    if !lifted.ignore_zero_node_pool_disruption_budgets
+        && let Some(why) = zero_budget(pool, handed_over, is_empty, now)
+    {
+        return Some((KeptReason::BudgetZero, why));
+    }
     if !handed_over {
-        if disruption.consolidate_after == "Never" && !lifted.ignore_consolidatable {
+        if disruption.consolidate_after == "Never" {
             return told(KeptReason::ConsolidationOff, "its NodePool says consolidateAfter: Never");
         }
         if disruption.consolidation_policy == "WhenEmpty" && !is_empty {
@@ -281,9 +311,6 @@ pub(crate) fn node_reason(
             "" | "WhenEmpty" | "WhenEmptyOrUnderutilized" | "Balanced"
         ) {
             return told(KeptReason::ConsolidationOff, "its NodePool has a consolidationPolicy that is not known");
-        }
-        if !lifted.ignore_zero_node_pool_disruption_budgets && budget_is_zero(pool, is_empty) {
-            return told(KeptReason::BudgetZero, "its NodePool has a disruption budget of 0");
         }
         if !claim.status.is("Consolidatable") && !lifted.ignore_consolidatable {
             return told(KeptReason::NotConsolidatable, "Karpenter has not marked its NodeClaim Consolidatable");
@@ -314,13 +341,107 @@ pub(crate) fn node_reason(
     None
 }
 
-/// Whether a budget that always holds allows no disruption. Budgets with a schedule are judged when a node is to go.
-fn budget_is_zero(pool: &NodePool, is_empty: bool) -> bool {
+/// Which budget of the pool lets no node go now, if one does; one that cannot be read lets none go.
+fn zero_budget(pool: &NodePool, handed_over: bool, is_empty: bool, now: Moment) -> Option<String> {
+    let is_zero = |nodes: &str| nodes.trim_end_matches('%').parse::<u32>().ok().is_none_or(|nodes| nodes == 0);
+    let own = pool.metadata.annotations.get("kentroller.cast.ai/budget").filter(|_| handed_over);
+    if let Some(own) = own.filter(|own| is_zero(own)) {
+        return Some(format!("its NodePool is annotated kentroller.cast.ai/budget: {own}"));
+    }
     let reason = if is_empty { "Empty" } else { "Underutilized" };
-    pool.spec.disruption.budgets.iter().flatten().any(|budget| {
-        let applies = budget.reasons.as_ref().is_none_or(|reasons| reasons.iter().any(|r| r == reason));
-        budget.schedule.is_none() && applies && matches!(budget.nodes.trim(), "0" | "0%")
+    pool.spec.disruption.budgets.iter().flatten().find_map(|budget| {
+        let covers =
+            |reason: &str| budget.reasons.as_ref().is_none_or(|reasons| reasons.iter().any(|one| one == reason));
+        // A pool that was handed over is shut to Karpenter by such a budget, not to us.
+        if !covers(reason) || (handed_over && covers("Underutilized")) {
+            return None;
+        }
+        match schedule::is_open(budget.schedule.as_deref(), budget.duration.as_deref(), now) {
+            None => {
+                Some("a disruption budget of its NodePool has a schedule or duration that cannot be read".to_owned())
+            }
+            Some(true) if is_zero(&budget.nodes) => {
+                Some(format!("its NodePool has a disruption budget of {} now", budget.nodes))
+            }
+            Some(_) => None,
+        }
     })
+}
+
+/// Whether Karpenter has finished starting a node.
+fn is_initialized(node: &Node, claim: Option<&NodeClaim>) -> bool {
+    claim.is_some_and(|claim| claim.status.is("Initialized"))
+        || node.metadata.labels.get("karpenter.sh/initialized").is_some_and(|value| value == "true")
+}
+
+/// Who is about to take a node away, if somebody is.
+fn leaving(node: &Node, claim: Option<&NodeClaim>) -> Option<String> {
+    let marks = ["karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler"];
+    if let Some(taint) = node.spec.taints.iter().find(|taint| marks.contains(&taint.key.as_str())) {
+        return Some(format!("its taint {} says that somebody is removing it", taint.key));
+    }
+    let disrupted = claim.is_some_and(|claim| claim.status.is("DisruptionReason"));
+    disrupted.then(|| "Karpenter is about to disrupt it".to_owned())
+}
+
+/// Whether a node may be given pods, whatever they are: it stays, it works, and nobody is about to take it away.
+pub(crate) fn receives(
+    node: &Node,
+    claim: Option<&NodeClaim>,
+    pool: Option<&NodePool>,
+    now: Moment,
+    options: &Options,
+) -> bool {
+    let is_deleting = node.metadata.deletion_timestamp.is_some()
+        || claim.is_some_and(|claim| claim.metadata.deletion_timestamp.is_some());
+    let at_risk = ["autoscaling.cast.ai/draining", "autoscaling.cast.ai/predicted-interruption"]
+        .iter()
+        .any(|mark| node.metadata.mark(mark).is_some_and(|word| word != "false"));
+    let of_karpenter = claim.is_some() || node.metadata.labels.contains_key(pool::NODE_POOL);
+    let stays = if of_karpenter {
+        let drifted = claim.is_some_and(|claim| claim.status.is("Drifted"));
+        is_initialized(node, claim) && !drifted && !expires_soon(claim, now) && !settling(claim, pool)
+    } else {
+        // A node of another autoscaler may vanish on that one's terms.
+        !is_autoscaled_elsewhere(node)
+    };
+    stays
+        && !is_deleting
+        && !at_risk
+        && !node.spec.unschedulable
+        && node.status.is_ready()
+        && matches!(node.metadata.labels.get("kubernetes.io/os").map(String::as_str), None | Some("linux"))
+        && leaving(node, claim).is_none()
+        && !options.reserved_nodes.contains(&node.metadata.name)
+}
+
+/// Within 48 hours of its expiry: pods moved there would move again soon.
+fn expires_soon(claim: Option<&NodeClaim>, now: Moment) -> bool {
+    claim.is_some_and(|claim| {
+        let span = claim.spec.expire_after.as_deref().and_then(parse_span);
+        match (span, claim.metadata.creation_timestamp) {
+            (Some(span), Some(created)) => created.0.saturating_add(span).saturating_sub(now.0) < 48 * 3600,
+            _ => false,
+        }
+    })
+}
+
+/// Inside its consolidateAfter window: Karpenter refuses such a destination, unless the pool never consolidates.
+fn settling(claim: Option<&NodeClaim>, pool: Option<&NodePool>) -> bool {
+    let (Some(claim), Some(pool)) = (claim, pool) else { return false };
+    let waits = parse_span(&pool.spec.disruption.consolidate_after).is_some_and(|span| span > 0);
+    waits && pool.spec.replicas.is_none() && !claim.status.is("Consolidatable")
+}
+
+fn is_autoscaled_elsewhere(node: &Node) -> bool {
+    let groups = [
+        "eks.amazonaws.com/nodegroup",
+        "alpha.eksctl.io/nodegroup-name",
+        "provisioner.cast.ai/managed-by",
+        "cloud.google.com/gke-nodepool",
+    ];
+    groups.iter().any(|key| node.metadata.labels.contains_key(*key))
+        || node.metadata.annotations.keys().any(|key| key.starts_with("cluster-autoscaler.kubernetes.io/"))
 }
 
 /// The pod's share of the eviction cost, in thousandths.

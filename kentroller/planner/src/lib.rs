@@ -28,6 +28,7 @@ mod planner;
 mod quantity;
 pub mod requests;
 mod rules;
+mod schedule;
 mod snapshot;
 mod state;
 mod waiting;
