@@ -18,6 +18,7 @@ use crate::{
     },
     requests,
     rules::{
+        overlay::Overlays,
         placement::{Needs, Place},
         pool,
         terms::{self, Demand, HOSTNAME, Term},
@@ -187,6 +188,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let claims = Claims::of(snapshot);
     let pools: BTreeMap<&str, usize> =
         snapshot.node_pools.iter().enumerate().map(|(index, pool)| (pool.metadata.name.as_str(), index)).collect();
+    let overlays = Overlays::of(snapshot);
     let mut nodes: Vec<NodeBin> = Vec::with_capacity(snapshot.nodes.len());
     for node in &snapshot.nodes {
         let label = |key: &str| node.metadata.labels.get(key).map(String::as_str);
@@ -197,7 +199,9 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         let price = label(pool::CAPACITY_TYPE).map(CapacityType::of).and_then(|capacity_type| match capacity_type {
             // Paid for already, whether it runs or not.
             CapacityType::Reserved => Some(crate::Money::ZERO),
-            other => catalog.price(&region, instance_type, zone, &other),
+            other => catalog
+                .price(&region, instance_type, zone, &other)
+                .and_then(|listed| overlays.price(listed, &|one| one.admits(label(&one.key)))),
         });
         nodes.push(NodeBin {
             name: node.metadata.name.clone(),
@@ -228,6 +232,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             labels: node.metadata.labels.as_ref().clone(),
             taints: node.spec.taints.clone(),
             unschedulable: node.spec.unschedulable,
+            is_new: false,
         })
         .collect();
     let needs_values: Vec<Needs> = needs
@@ -425,6 +430,9 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let mut keys: BTreeSet<String> =
         needs.iter().flat_map(|needs| needs.keys().map(str::to_owned).collect::<Vec<_>>()).collect();
     keys.insert("kubernetes.io/os".to_owned());
+    let domain_keys: BTreeSet<String> =
+        all_terms.iter().filter(|term| term.key != HOSTNAME).map(|term| term.key.clone()).collect();
+    keys.extend(domain_keys.iter().cloned());
     let zones: BTreeSet<String> =
         nodes.iter().filter(|node| !node.zone.is_empty()).map(|node| node.zone.clone()).collect();
     let mut learned: BTreeMap<String, Vector> = BTreeMap::new();
@@ -436,9 +444,19 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             *least = if told { (*least).min(node.allocatable[dim]) } else { 0 };
         }
     }
-    let source =
-        Source { snapshot, catalog, region: &region, dims: &dims, keys: &keys, zones: &zones, learned: &learned };
-    let mut kinds = source.kinds(&mut warnings);
+    let source = Source {
+        snapshot,
+        catalog,
+        region: &region,
+        dims: &dims,
+        keys: &keys,
+        zones: &zones,
+        learned: &learned,
+        overlays: &overlays,
+        ignore_instance_criteria: options.aggressive.ignore_instance_criteria,
+    };
+    let (mut kinds, mut shelf) = source.kinds(&mut warnings);
+    let limits = limits_of(snapshot, &mut kinds, &dims);
     kinds.retain(|kind| !wide.brings_a_domain(kind, &needs_values, &all_terms));
 
     for (name, values, domains) in &mut keys_of {
@@ -465,6 +483,9 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     for kind in &mut kinds {
         kind.signature = signature(kind.place.clone());
     }
+    for group in &mut shelf.groups {
+        group.signature = signature(group.place.clone());
+    }
     let signatures = signatures.into_values();
     let mut admits = Matrix::new(needs.len(), signatures.len());
     for (row, needs) in needs.iter().enumerate() {
@@ -478,6 +499,9 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         // Ports that no pod asks for cannot collide.
         kind.daemon_ports.retain(|port| port_numbers.contains_key(port));
     }
+    for group in &mut shelf.groups {
+        group.daemon_ports.retain(|port| port_numbers.contains_key(port));
+    }
     let kind_ports: Vec<Vec<Tie>> = kinds
         .iter()
         .map(|kind| {
@@ -488,7 +512,6 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     for (kind, ties) in kinds.iter_mut().zip(kind_ports) {
         kind.ties = ties;
     }
-    let limits = limits_of(snapshot);
     warnings.sort();
     warnings.dedup();
     let workload_pods = pods.iter().filter(|pod| pod.node.is_some()).count();
@@ -506,6 +529,8 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         keys: key_domains,
         broken,
         limits,
+        shelf,
+        domain_keys,
     })
 }
 
@@ -875,29 +900,53 @@ impl<'a> Volumes<'a> {
     }
 }
 
-fn limits_of(snapshot: &Snapshot) -> Vec<PoolLimit> {
-    let mut used: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
+/// What each pool's limits leave: of what its nodes amount to, or what it says itself if that is more (nodes under way).
+///
+/// A limit on anything but cpu, memory and nodes becomes one on nodes: kinds that go beyond it by themselves are left out, and
+/// there may be as many nodes as of the largest of the others.
+fn limits_of(snapshot: &Snapshot, kinds: &mut Vec<kinds::NewKind>, dims: &[String]) -> Vec<PoolLimit> {
+    let mut used: BTreeMap<&str, BTreeMap<&str, i128>> = BTreeMap::new();
     for node in snapshot.nodes.iter().filter(|node| node.metadata.deletion_timestamp.is_none()) {
-        if let Some(pool) = node.metadata.labels.get(pool::NODE_POOL) {
-            let of = used.entry(pool).or_default();
-            let capacity =
-                if node.status.capacity.is_empty() { &node.status.allocatable } else { &node.status.capacity };
-            of.0 += capacity.get("cpu").map_or(0, |q| q.milli());
-            of.1 += capacity.get("memory").map_or(0, |q| q.units());
-            of.2 += 1;
+        let Some(pool) = node.metadata.labels.get(pool::NODE_POOL) else { continue };
+        let of = used.entry(pool).or_default();
+        let capacity = if node.status.capacity.is_empty() { &node.status.allocatable } else { &node.status.capacity };
+        for (name, quantity) in capacity {
+            *of.entry(name).or_default() += amount(name, *quantity);
         }
+        *of.entry("nodes").or_default() += 1;
     }
-    snapshot
-        .node_pools
-        .iter()
-        .map(|pool| {
-            let (milli_cpu, bytes, nodes) = used.get(pool.metadata.name.as_str()).copied().unwrap_or_default();
-            let limit = |name: &str| pool.spec.limits.get(name);
-            PoolLimit {
-                milli_cpu: limit("cpu").map(|limit| limit.milli() - milli_cpu),
-                bytes: limit("memory").map(|limit| limit.units() - bytes),
-                nodes: limit("nodes").map(|limit| limit.units() - nodes),
+    let pools = snapshot.node_pools.iter().enumerate();
+    pools
+        .map(|(index, pool)| {
+            let seen = used.get(pool.metadata.name.as_str());
+            let told = &pool.status.resources;
+            let left = |name: &str| {
+                let limit = amount(name, *pool.spec.limits.get(name)?);
+                let seen = seen.and_then(|of| of.get(name)).copied().unwrap_or(0);
+                let used = told.get(name).map_or(seen, |told| seen.max(amount(name, *told)));
+                Some(i64::try_from(limit - used).unwrap_or(if limit > used { i64::MAX } else { i64::MIN }))
+            };
+            let mut nodes = left("nodes");
+            for name in pool.spec.limits.keys().filter(|name| !matches!(name.as_str(), "cpu" | "memory" | "nodes")) {
+                let of_kind = |kind: &kinds::NewKind| match dims.iter().position(|dim| dim == name) {
+                    _ if name == "nvidia.com/gpu" => kind.gpus,
+                    Some(dim) => kind.allocatable[dim],
+                    // Nobody asks for it; how much of it a node has is not known.
+                    None => i64::MAX,
+                };
+                let left = left(name).unwrap_or(0);
+                kinds.retain(|kind| kind.pool != index || of_kind(kind) <= left);
+                let most = kinds.iter().filter(|kind| kind.pool == index).map(of_kind).max().unwrap_or(0);
+                if most > 0 {
+                    nodes = Some(nodes.unwrap_or(i64::MAX).min(left / most));
+                }
             }
+            PoolLimit { milli_cpu: left("cpu"), bytes: left("memory"), nodes }
         })
         .collect()
+}
+
+/// Thousandths of cpu, whole units of anything else.
+fn amount(name: &str, quantity: crate::Quantity) -> i128 {
+    i128::from(if name == "cpu" { quantity.milli() } else { quantity.units() })
 }

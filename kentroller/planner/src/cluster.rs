@@ -1,10 +1,11 @@
 //! The model of a cluster: integers, pods grouped into classes, nodes as bins.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Blocker, KeptReason, Money, Warning,
     kinds::NewKind,
     manifest::{ObjectName, Resources},
+    shelf::Shelf,
 };
 
 /// Dimensions of a bin. Cpu, memory and pods always; the rest are the resources that pods ask for, in order of name.
@@ -41,6 +42,10 @@ pub(crate) struct Model {
     pub broken: Vec<BrokenSpread>,
     /// How much of each pool's limits is left, by pool.
     pub limits: Vec<PoolLimit>,
+    /// All that could be bought, [`Model::kinds`] and what they beat.
+    pub shelf: Shelf,
+    /// The keys of all wide terms.
+    pub domain_keys: BTreeSet<String>,
 }
 
 /// A pod of the workload, running or waiting.

@@ -1,8 +1,9 @@
 //! What may move: which rules hold a pod where it is, and which hold a node whatever its pods say.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
-    Aggressive, CapacityType, EvictionTarget, KeptReason, Mode, Moment, Options, Rule, Scope, Snapshot, Strictness,
+    Aggressive, CapacityType, EvictionRule, EvictionTarget, KeptReason, Mode, Moment, Options, Rule, Scope, Snapshot,
+    Strictness,
     manifest::{Node, NodeClaim, NodePool, ObjectName, Pod, PodDisruptionBudget},
     moment::parse_span,
     rules::pool,
@@ -52,7 +53,8 @@ pub(crate) struct PodRules<'a> {
     options: &'a Options,
     pdbs: BTreeMap<&'a str, Vec<&'a PodDisruptionBudget>>,
     replicas: BTreeMap<(&'a str, &'a str, &'a str), u32>,
-    removal_disabled_nodes: BTreeSet<&'a str>,
+    /// By node: what the entries that name nodes say of all its pods.
+    nodes: BTreeMap<&'a str, Strictness>,
     known_replicas: &'a BTreeMap<(String, String, String), u32>,
 }
 
@@ -68,13 +70,10 @@ impl<'a> PodRules<'a> {
                 *replicas.entry((&pod.metadata.namespace, &owner.kind, &owner.name)).or_default() += 1;
             }
         }
-        let removal_disabled_nodes = snapshot
-            .nodes
-            .iter()
-            .filter(|node| node_strictness(node, options) == Some(Strictness::RemovalDisabled))
-            .map(|node| node.metadata.name.as_str())
-            .collect();
-        Self { now: snapshot.now, options, pdbs, replicas, removal_disabled_nodes, known_replicas: &snapshot.replicas }
+        let nodes = snapshot.nodes.iter();
+        let nodes =
+            nodes.filter_map(|node| Some((node.metadata.name.as_str(), node_strictness(node, options)?))).collect();
+        Self { now: snapshot.now, options, pdbs, replicas, nodes, known_replicas: &snapshot.replicas }
     }
 
     /// The rule that holds a running pod, if one does. Rules of topology and volumes are judged elsewhere.
@@ -117,9 +116,7 @@ impl<'a> PodRules<'a> {
 
     fn rule(&self, pod: &Pod, lifted: &Aggressive) -> Option<Rule> {
         let owner = pod.metadata.controller();
-        if self.strictness(pod) == Some(Strictness::RemovalDisabled)
-            || self.removal_disabled_nodes.contains(pod.spec.node_name.as_str())
-        {
+        if self.strictness(pod) == Some(Strictness::RemovalDisabled) {
             return Some(Rule::RemovalDisabled);
         }
         if pod.metadata.mark(REMOVAL_DISABLED) == Some("true") && !lifted.ignore_problem_removal_disabled_pods {
@@ -145,7 +142,7 @@ impl<'a> PodRules<'a> {
         if let Some(rule) = self.pdb(pod) {
             return Some(rule);
         }
-        if self.options.continuous && self.replicas_of(pod) == Some(1) {
+        if self.options.continuous && self.replicas_of(pod).is_none_or(|replicas| replicas < 2) {
             return Some(Rule::SingleReplica);
         }
         None
@@ -182,46 +179,64 @@ impl<'a> PodRules<'a> {
                 (status.disruptions_allowed <= 0 && !free && !lifted).then_some(Rule::PdbAllowsNone)
             }
             // The eviction API refuses a pod of two budgets, whatever they allow.
-            _ => (!lifted).then_some(Rule::SeveralPdbs),
+            _ => Some(Rule::SeveralPdbs),
         }
     }
 
     /// Replicas of the pod's controller: as told, else those that are seen.
     fn replicas_of(&self, pod: &Pod) -> Option<u32> {
         let owner = pod.metadata.controller()?;
-        let told = (pod.metadata.namespace.clone(), owner.kind.clone(), owner.name.clone());
         let seen = (pod.metadata.namespace.as_str(), owner.kind.as_str(), owner.name.as_str());
-        self.known_replicas.get(&told).or_else(|| self.replicas.get(&seen)).copied()
+        self.known_replicas_of(pod).or_else(|| self.replicas.get(&seen).copied())
+    }
+
+    fn known_replicas_of(&self, pod: &Pod) -> Option<u32> {
+        let owner = pod.metadata.controller()?;
+        let told = (pod.metadata.namespace.clone(), owner.kind.clone(), owner.name.clone());
+        self.known_replicas.get(&told).copied()
     }
 
     fn strictness(&self, pod: &Pod) -> Option<Strictness> {
-        let matching = self.options.eviction.iter().filter(|rule| match &rule.selects {
+        let matching = binding(self.options).filter(|rule| match &rule.selects {
             EvictionTarget::Nodes(_) => false,
             EvictionTarget::Pods { namespaces, labels, kind, min_replicas, max_replicas } => {
-                let replicas = self.replicas_of(pod);
-                // A count that is not known matches what protects, and nothing else.
+                let replicas = self.known_replicas_of(pod);
+                // What is not known matches what protects, and nothing else.
                 let protects = rule.strictness == Strictness::RemovalDisabled;
                 let bounded = |bound: Option<u32>, holds: fn(u32, u32) -> bool| {
                     bound.is_none_or(|bound| replicas.map_or(protects, |count| holds(count, bound)))
                 };
                 (namespaces.is_empty() || namespaces.contains(&pod.metadata.namespace))
                     && labels.matches(&pod.metadata.labels).unwrap_or(protects)
-                    && (kind.is_empty() || pod.metadata.owner_references.iter().any(|owner| is_of(kind, &owner.kind)))
+                    && (kind.is_empty() || is_of(kind, pod).unwrap_or(protects))
                     && bounded(min_replicas.filter(|least| *least > 0), |count, bound| count >= bound)
                     && bounded(*max_replicas, |count, bound| count <= bound)
             }
         });
-        matching.map(|rule| rule.strictness).max()
+        let of_node = self.nodes.get(pod.spec.node_name.as_str()).copied();
+        matching.map(|rule| rule.strictness).chain(of_node).max()
     }
 }
 
-/// Whether a kind is a controller up the chain of an owner's kind.
-fn is_of(kind: &str, owner: &str) -> bool {
-    kind == owner || matches!((kind, owner), ("Deployment", "ReplicaSet") | ("CronJob", "Job"))
+/// The entries of `evictionConfig` that bind: what protects binds everybody, what lifts a rule continuous rebalancing only.
+fn binding(options: &Options) -> impl Iterator<Item = &EvictionRule> {
+    options.eviction.iter().filter(|rule| options.continuous || rule.strictness == Strictness::RemovalDisabled)
+}
+
+/// Whether a kind is the pod's controller or that one's own; `None` where that cannot be told from the pod.
+fn is_of(kind: &str, pod: &Pod) -> Option<bool> {
+    let owner = pod.metadata.controller().map_or("", |owner| owner.kind.as_str());
+    match (owner, kind) {
+        (owner, kind) if owner == kind => Some(true),
+        // A Deployment marks its pods; any other ReplicaSet may have an owner of any kind.
+        ("ReplicaSet", "Deployment") => pod.metadata.labels.contains_key("pod-template-hash").then_some(true),
+        ("" | "StatefulSet" | "DaemonSet" | "ReplicationController", _) => Some(false),
+        _ => None,
+    }
 }
 
 fn node_strictness(node: &Node, options: &Options) -> Option<Strictness> {
-    let matching = options.eviction.iter().filter(|rule| match &rule.selects {
+    let matching = binding(options).filter(|rule| match &rule.selects {
         EvictionTarget::Nodes(terms) => terms.iter().any(|term| {
             term.matches(&node.metadata.name, &node.metadata.labels)
                 .unwrap_or(rule.strictness == Strictness::RemovalDisabled)

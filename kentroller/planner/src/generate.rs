@@ -77,7 +77,9 @@ pub fn generate(recipe: Recipe, catalog: &Catalog) -> Snapshot {
         .collect();
     let requirements: BTreeMap<&str, pool::Requirements> = pools
         .iter()
-        .filter_map(|pool| pool::Requirements::of(pool).map(|requirements| (pool.metadata.name.as_str(), requirements)))
+        .filter_map(|pool| {
+            pool::Requirements::of(pool, false).map(|requirements| (pool.metadata.name.as_str(), requirements))
+        })
         .collect();
     let offered: BTreeMap<(&str, bool), Vec<(&crate::Priced, Money)>> = pools
         .iter()

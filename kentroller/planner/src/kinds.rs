@@ -2,15 +2,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    CapacityType, Catalog, Money, Snapshot, Warning,
+    CapacityType, Catalog, InstanceType, Money, Snapshot, Warning,
+    catalog::Priced,
     cluster::{ATTACHMENTS, CPU, EBS_DEFAULT, MEMORY, PODS, Vector, add, vector},
-    manifest::{DaemonSet, Labels, NodePool, PodShape, RequiredNodeTerms, Taint, Toleration},
+    manifest::{DaemonSet, Expression, Labels, NodePool, PodShape, RequiredNodeTerms, Taint, Toleration},
     requests,
     rules::{
+        overlay::Overlays,
         placement::{Needs, Place},
         pool,
     },
+    shelf::{Shelf, Shelved},
 };
+
+/// A pool that carries this with `allow` lets claims leave its instance criteria aside.
+const IGNORE_CRITERIA: &str = "kentroller.cast.ai/ignore-instance-criteria";
 
 /// An offering as a bin.
 #[derive(Clone, Debug)]
@@ -32,6 +38,7 @@ pub(crate) struct NewKind {
     pub signature: usize,
     /// What it takes of its pool's limits: milli-cpu and bytes as bought.
     pub capacity: (i64, i64),
+    pub gpus: i64,
 }
 
 /// A DaemonSet as far as its pods take room.
@@ -114,19 +121,23 @@ pub(crate) struct Source<'a> {
     pub zones: &'a BTreeSet<String>,
     /// The least allocatable of existing nodes of a pool in dimensions that the catalogue does not tell.
     pub learned: &'a BTreeMap<String, Vector>,
+    pub overlays: &'a Overlays<'a>,
+    pub ignore_instance_criteria: bool,
 }
 
 impl Source<'_> {
-    /// All offerings that may be bought, dominated ones left out.
-    pub(crate) fn kinds(&self, warnings: &mut Vec<Warning>) -> Vec<NewKind> {
+    /// All offerings that may be bought: as kinds those that no other beats, and all on a shelf.
+    pub(crate) fn kinds(&self, warnings: &mut Vec<Warning>) -> (Vec<NewKind>, Shelf) {
         let daemons = daemons(self.snapshot);
-        let types: Vec<(&crate::catalog::Priced, Labels)> = self
+        let learned = Learned::of(self.snapshot);
+        let types: Vec<(&Priced, Labels)> = self
             .catalog
             .types(self.region)
             .filter(|priced| priced.offers.iter().any(|offer| offer.available))
-            .map(|priced| (priced, pool::type_labels(&priced.instance_type, self.region)))
+            .map(|priced| (priced, learned.type_labels(&priced.instance_type, self.region)))
             .collect();
         let mut kinds = Vec::new();
+        let mut shelf = Shelf::default();
         for (index, node_pool) in self.snapshot.node_pools.iter().enumerate() {
             let mut warn = |message: &str| {
                 let object = format!("NodePool {}", node_pool.metadata.name);
@@ -139,136 +150,251 @@ impl Source<'_> {
                 warn("is not Ready; nothing is bought in it");
                 continue;
             }
-            let Some(requirements) = pool::Requirements::of(node_pool) else {
+            let allowed = node_pool.metadata.annotations.get(IGNORE_CRITERIA).is_some_and(|word| word == "allow");
+            if self.ignore_instance_criteria && !allowed {
+                warn(
+                    "WouldDrift: Karpenter would replace nodes that its requirements do not admit; they stand (annotate it kentroller.cast.ai/ignore-instance-criteria: allow)",
+                );
+            }
+            let relaxed = self.ignore_instance_criteria && allowed;
+            let Some(requirements) = pool::Requirements::of(node_pool, relaxed) else {
                 warn("has a requirement with an operator or bound that is not known; nothing is bought in it");
                 continue;
             };
             let before = kinds.len();
-            self.of_pool(index, node_pool, &requirements, &types, &daemons, &mut kinds);
-            if kinds.len() == before {
+            let pool = Pool { index, node_pool, requirements: &requirements };
+            let (offered, left) = self.of_pool(&pool, &types, &daemons, &learned, &mut shelf, &mut kinds);
+            if offered == 0 {
                 warn("no offering of the catalogue satisfies its requirements; nothing is bought in it");
+            } else if left == 0 {
+                warn(
+                    "no offering leaves as many others to choose from as its minValues ask for; nothing is bought in it",
+                );
+            } else if kinds.len() == before {
+                warn("no offering has room for more than its DaemonSets; nothing is bought in it");
             }
         }
-        kinds
+        (kinds, shelf)
     }
 
+    /// Adds a pool's offerings; how many it has, and how many of them its `minValues` leave.
     fn of_pool(
         &self,
-        index: usize,
-        node_pool: &NodePool,
-        requirements: &pool::Requirements,
-        types: &[(&crate::catalog::Priced, Labels)],
+        pool: &Pool<'_>,
+        types: &[(&Priced, Labels)],
         daemons: &[Daemon],
+        learned: &Learned<'_>,
+        shelf: &mut Shelf,
         kinds: &mut Vec<NewKind>,
-    ) {
+    ) -> (usize, usize) {
+        let Pool { index, node_pool, requirements } = *pool;
         let base = pool::pool_labels(node_pool);
-        let named: BTreeSet<&str> = requirements.named_zones().collect();
         let seen = self.zones.iter().map(String::as_str);
         // A zone that no node is in could bring a new domain of a spread, or have no subnet.
         let mut zones: Vec<&str> = seen.filter(|zone| requirements.admit_zone(zone)).collect();
         if zones.is_empty() {
-            zones = named.into_iter().collect();
+            let named: BTreeSet<&str> = requirements.named_zones().collect();
+            zones = named.into_iter().filter(|zone| requirements.admit_zone(zone)).collect();
         }
         if zones.is_empty() && requirements.admit_zone("") {
             zones.push("");
         }
         // Startup taints are gone before a node counts as initialized; DaemonSets are charged in spite of them.
         let taints: Vec<Taint> = node_pool.spec.template.spec.taints.clone();
-        let learned = self.learned.get(&node_pool.metadata.name).copied().unwrap_or_default();
+        let least_of_pool = self.learned.get(&node_pool.metadata.name).copied().unwrap_or_default();
         // Labels that nobody asks for tell no two offerings apart; they are added to those that are left.
         let mut asked: BTreeSet<&str> = self.keys.iter().map(String::as_str).collect();
         asked.extend(daemons.iter().flat_map(|daemon| daemon.needs.keys()));
-        let of_zone = |labels: &mut Labels, zone: &str, capacity_type: &CapacityType| {
-            labels.insert(pool::CAPACITY_TYPE.to_owned(), capacity_type.as_str().to_owned());
-            if !zone.is_empty() {
-                labels.insert(pool::ZONE.to_owned(), zone.to_owned());
-            }
-        };
-        let mut found: BTreeMap<Labels, Vec<NewKind>> = BTreeMap::new();
+        let scarce: Vec<(&str, usize)> = node_pool
+            .spec
+            .template
+            .spec
+            .requirements
+            .iter()
+            .filter_map(|one| Some((one.key.as_str(), one.min_values? as usize)))
+            .collect();
+        let mut groups: BTreeMap<Labels, usize> = BTreeMap::new();
+        // With the offering as the shelf has it.
+        let mut found: Vec<(Shelved, NewKind)> = Vec::new();
+        let mut offered = 0;
         for (priced, type_labels) in types {
-            if !requirements.admit_type(&|key| type_labels.get(key).or_else(|| base.get(key)).map(String::as_str)) {
+            let of_type = |key: &str| type_labels.get(key).or_else(|| base.get(key)).map(String::as_str);
+            if !requirements.admit_type(&of_type) {
                 continue;
             }
             let it = &priced.instance_type;
-            let mut allocatable = learned;
-            allocatable[CPU] = it.allocatable_milli_cpu();
-            allocatable[MEMORY] = it.allocatable_bytes();
-            allocatable[PODS] = it.max_pods;
-            for (dim, name) in self.dims.iter().enumerate().skip(PODS + 1) {
-                if name == "nvidia.com/gpu" {
-                    allocatable[dim] = it.gpu_count;
-                } else if name == ATTACHMENTS {
-                    allocatable[dim] = EBS_DEFAULT;
-                }
-            }
-            let mut some: Labels = asked
+            let allocatable = self.allocatable(it, least_of_pool);
+            for (capacity_type, zone) in [CapacityType::OnDemand, CapacityType::Spot]
                 .iter()
-                .filter_map(|key| {
-                    type_labels.get(*key).or_else(|| base.get(*key)).map(|value| ((*key).to_owned(), value.clone()))
-                })
-                .collect();
-            for capacity_type in [CapacityType::OnDemand, CapacityType::Spot] {
-                if !requirements.admit_capacity_type(&capacity_type) {
-                    continue;
-                }
-                for zone in &zones {
-                    let Some(offer) = priced.offer(zone, &capacity_type).filter(|offer| offer.available) else {
-                        continue;
-                    };
-                    of_zone(&mut some, zone, &capacity_type);
+                .flat_map(|one| zones.iter().map(move |zone| (one, *zone)))
+            {
+                let offer = priced.offer(zone, capacity_type).filter(|offer| offer.available);
+                let Some(offer) = offer.filter(|_| requirements.admit_capacity_type(capacity_type)) else { continue };
+                let of_place = learned.place_labels(zone, capacity_type);
+                let label = |key: &str| of_place.get(key).map(String::as_str).or_else(|| of_type(key));
+                // What an overlay makes of a price may not be known; and nothing is to be had for nothing.
+                let price = self.overlays.price(offer.price, &|one: &Expression| {
+                    let value = label(&one.key);
+                    if value.is_none() && pool::is_untold(&one.key) { None } else { one.admits(value) }
+                });
+                let Some(price) = price.filter(|price| *price > Money::ZERO) else { continue };
+                offered += 1;
+                let some: Labels = asked
+                    .iter()
+                    .chain([&pool::ZONE, &pool::CAPACITY_TYPE])
+                    .filter_map(|key| label(key).map(|value| ((*key).to_owned(), value.to_owned())))
+                    .collect();
+                let group = *groups.entry(some).or_insert_with_key(|labels| {
+                    let labels = labels.clone();
                     let place = Place {
                         name: String::new(),
-                        labels: some.clone(),
+                        labels,
                         taints: taints.clone(),
                         unschedulable: false,
+                        is_new: true,
                     };
-                    let mut overhead = [0; crate::cluster::DIMS];
-                    let mut daemon_ports = Vec::new();
-                    for daemon in daemons {
-                        if daemon.needs.admits(&place) != Some(false) {
-                            add(&mut overhead, &vector(&daemon.request, self.dims).0, 1);
-                            overhead[PODS] += 1;
-                            daemon_ports.extend(daemon.ports.iter().cloned());
-                        }
-                    }
-                    let mut room = allocatable;
-                    add(&mut room, &overhead, -1);
-                    if room[CPU] <= 0 || room[MEMORY] <= 0 || room[PODS] <= 0 {
-                        continue;
-                    }
-                    let mut group = place.labels.clone();
-                    if !self.keys.contains(pool::CAPACITY_TYPE) {
-                        group.remove(pool::CAPACITY_TYPE);
-                    }
-                    found.entry(group).or_default().push(NewKind {
-                        pool: index,
-                        pool_name: node_pool.metadata.name.clone(),
-                        instance_type: it.name.clone(),
-                        zone: (*zone).to_owned(),
-                        capacity_type: capacity_type.clone(),
-                        price: offer.price,
-                        allocatable,
-                        daemons: overhead,
-                        daemon_ports,
-                        ties: Vec::new(),
-                        place,
-                        signature: 0,
-                        capacity: (it.vcpu * 1000, it.memory_mib << 20),
-                    });
+                    let (overhead, ports) = self.overhead(daemons, &place);
+                    shelf.open(place, overhead, ports)
+                });
+                let of_group = &shelf.groups[group];
+                let mut room = allocatable;
+                add(&mut room, &of_group.daemons, -1);
+                if room[CPU] <= 0 || room[MEMORY] <= 0 || room[PODS] <= 0 {
+                    continue;
                 }
+                let kind = NewKind {
+                    pool: index,
+                    pool_name: node_pool.metadata.name.clone(),
+                    instance_type: it.name.clone(),
+                    zone: zone.to_owned(),
+                    capacity_type: capacity_type.clone(),
+                    price,
+                    allocatable,
+                    daemons: of_group.daemons,
+                    daemon_ports: of_group.daemon_ports.clone(),
+                    ties: Vec::new(),
+                    place: of_group.place.clone(),
+                    signature: 0,
+                    capacity: (it.vcpu * 1000, it.memory_mib << 20),
+                    gpus: it.gpu_count,
+                };
+                let values = scarce.iter().map(|(key, _)| label(key).map(str::to_owned)).collect();
+                let shelved = Shelved {
+                    instance_type: it.name.clone(),
+                    price,
+                    allocatable,
+                    capacity: kind.capacity,
+                    gpus: it.gpu_count,
+                    group,
+                    values,
+                };
+                shelf.put(index, zone, capacity_type, shelved.clone());
+                found.push((shelved, kind));
             }
+        }
+        shelf.close(index, scarce.iter().map(|(_, least)| *least).collect());
+        found.retain(|(shelved, kind)| shelf.leaves_a_choice(index, &kind.zone, &kind.capacity_type, shelved));
+        let left = found.len();
+        let mut rivals: BTreeMap<Labels, Vec<NewKind>> = BTreeMap::new();
+        for (_, kind) in found {
+            let mut labels = kind.place.labels.clone();
+            if !self.keys.contains(pool::CAPACITY_TYPE) {
+                labels.remove(pool::CAPACITY_TYPE);
+            }
+            rivals.entry(labels).or_default().push(kind);
         }
         let labels_of: BTreeMap<&str, &Labels> =
             types.iter().map(|(priced, labels)| (priced.instance_type.name.as_str(), labels)).collect();
-        for mut kind in found.into_values().flat_map(undominated) {
+        for mut kind in rivals.into_values().flat_map(undominated) {
             let mut labels = base.clone();
             if let Some(of_type) = labels_of.get(kind.instance_type.as_str()) {
                 labels.extend(of_type.iter().map(|(key, value)| (key.clone(), value.clone())));
             }
-            of_zone(&mut labels, &kind.zone, &kind.capacity_type);
+            labels.extend(learned.place_labels(&kind.zone, &kind.capacity_type));
             kind.place.labels = labels;
             kinds.push(kind);
         }
+        (offered, left)
+    }
+
+    fn allocatable(&self, it: &InstanceType, least_of_pool: Vector) -> Vector {
+        let mut allocatable = least_of_pool;
+        allocatable[CPU] = it.allocatable_milli_cpu();
+        allocatable[MEMORY] = it.allocatable_bytes();
+        allocatable[PODS] = it.max_pods;
+        for (dim, name) in self.dims.iter().enumerate().skip(PODS + 1) {
+            if name == "nvidia.com/gpu" {
+                allocatable[dim] = it.gpu_count;
+            } else if name == ATTACHMENTS {
+                allocatable[dim] = EBS_DEFAULT;
+            }
+        }
+        allocatable
+    }
+
+    /// What the DaemonSets of a place ask for, and their host ports.
+    fn overhead(&self, daemons: &[Daemon], place: &Place) -> (Vector, Vec<(String, i32)>) {
+        let mut overhead = [0; crate::cluster::DIMS];
+        let mut ports = Vec::new();
+        for daemon in daemons.iter().filter(|daemon| daemon.needs.admits(place) != Some(false)) {
+            add(&mut overhead, &vector(&daemon.request, self.dims).0, 1);
+            overhead[PODS] += 1;
+            ports.extend(daemon.ports.iter().cloned());
+        }
+        (overhead, ports)
+    }
+}
+
+/// A pool that may launch nodes.
+#[derive(Clone, Copy)]
+struct Pool<'a> {
+    index: usize,
+    node_pool: &'a NodePool,
+    requirements: &'a pool::Requirements,
+}
+
+/// What existing nodes tell of types and zones that the catalogue does not.
+struct Learned<'a> {
+    by_type: BTreeMap<&'a str, Vec<(&'a String, &'a String)>>,
+    zone_ids: BTreeMap<&'a str, &'a String>,
+}
+
+impl<'a> Learned<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let mut learned = Self { by_type: BTreeMap::new(), zone_ids: BTreeMap::new() };
+        for labels in snapshot.nodes.iter().map(|node| &node.metadata.labels) {
+            if let Some(of) = labels.get(pool::INSTANCE_TYPE) {
+                let told = labels.iter().filter(|(key, _)| {
+                    ["karpenter.k8s.aws/instance-", "karpenter.kwok.sh/instance-"].iter().any(|of| key.starts_with(of))
+                });
+                learned.by_type.entry(of).or_insert_with(|| told.collect());
+            }
+            if let (Some(zone), Some(id)) = (labels.get(pool::ZONE), labels.get("topology.k8s.aws/zone-id")) {
+                learned.zone_ids.insert(zone, id);
+            }
+        }
+        learned
+    }
+
+    fn type_labels(&self, it: &InstanceType, region: &str) -> Labels {
+        let mut labels = pool::type_labels(it, region);
+        for (key, value) in self.by_type.get(it.name.as_str()).into_iter().flatten() {
+            labels.entry((*key).clone()).or_insert_with(|| (*value).clone());
+        }
+        labels
+    }
+
+    fn place_labels(&self, zone: &str, capacity_type: &CapacityType) -> Labels {
+        let mut labels = Labels::from([(pool::CAPACITY_TYPE.to_owned(), capacity_type.as_str().to_owned())]);
+        if !zone.is_empty() {
+            for key in [pool::ZONE, "failure-domain.beta.kubernetes.io/zone", "topology.ebs.csi.aws.com/zone"] {
+                labels.insert(key.to_owned(), zone.to_owned());
+            }
+            if let Some(id) = self.zone_ids.get(zone) {
+                labels.insert("topology.k8s.aws/zone-id".to_owned(), (*id).clone());
+            }
+        }
+        labels
     }
 }
 

@@ -29,6 +29,7 @@ mod quantity;
 pub mod requests;
 mod rules;
 mod schedule;
+mod shelf;
 mod snapshot;
 mod state;
 mod waiting;

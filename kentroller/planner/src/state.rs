@@ -54,7 +54,7 @@ pub(crate) struct State<'m> {
     ordered: std::sync::Arc<Vec<bool>>,
     /// Whether those nodes stay.
     pub frozen: bool,
-    reserve: crate::Percent,
+    pub reserve: crate::Percent,
     spare: Vec<usize>,
 }
 

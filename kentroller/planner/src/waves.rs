@@ -5,9 +5,9 @@ use std::{
 };
 
 use crate::{
-    Money, Move, NewNode, Offering, Wave,
-    cluster::{BrokenSpread, add, fits, resources},
-    state::{Counts, State, What},
+    Money, Move, NewNode, Wave,
+    cluster::{BrokenSpread, add, resources},
+    state::{State, What},
 };
 
 /// A wave by indices: bins to open, nodes to close, and (pod, bin).
@@ -500,47 +500,9 @@ fn new_node(state: &State<'_>, bin: usize, kind: usize, name: String) -> NewNode
         zone: of.zone.clone(),
         capacity_type: of.capacity_type.clone(),
         price: of.price,
-        alternatives: alternatives(state, kind, &state.bins[bin].given),
+        alternatives: model.shelf.alternatives(model, kind, &state.bins[bin].given, state.reserve),
         requests: resources(&requests, &model.dims),
         labels: of.place.labels.clone(),
         taints: of.place.taints.clone(),
     }
-}
-
-/// At most this many offerings are listed besides the planned one.
-const ALTERNATIVES: usize = 8;
-
-/// Other offerings of the pool and zone that hold the same pods, not dearer than 1.2 times the planned one.
-fn alternatives(state: &State<'_>, kind: usize, given: &Counts) -> Vec<Offering> {
-    let model = state.model;
-    let mut wanted = [0; crate::cluster::DIMS];
-    for (class, count) in given {
-        add(&mut wanted, &model.classes[*class].request, *count);
-    }
-    let of = &model.kinds[kind];
-    let limit = of.price.as_micros() * 12 / 10;
-    let mut found: Vec<Offering> = model
-        .kinds
-        .iter()
-        .enumerate()
-        .filter(|(index, other)| {
-            other.pool == of.pool
-                && other.zone == of.zone
-                && other.capacity_type == of.capacity_type
-                && other.instance_type != of.instance_type
-                && other.price.as_micros() <= limit
-                && given.iter().all(|(class, _)| model.admits.get(model.classes[*class].needs, other.signature))
-                && other.daemon_ports == of.daemon_ports
-                && fits(&wanted, &state.room_of_kind(*index))
-        })
-        .map(|(_, other)| Offering {
-            instance_type: other.instance_type.clone(),
-            zone: other.zone.clone(),
-            capacity_type: other.capacity_type.clone(),
-            price: other.price,
-        })
-        .collect();
-    found.sort_by(|a, b| (a.price, a).cmp(&(b.price, b)));
-    found.truncate(ALTERNATIVES);
-    found
 }

@@ -1,4 +1,5 @@
 //! The scheduler's and Karpenter's rules, one file a family.
+pub(crate) mod overlay;
 pub(crate) mod placement;
 pub(crate) mod pool;
 pub(crate) mod terms;

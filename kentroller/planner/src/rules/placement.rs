@@ -1,4 +1,5 @@
 //! Which nodes a pod may run on by what the node *is*: taints, selectors, node affinity, volumes, operating system.
+use super::pool::is_untold;
 use crate::manifest::{Effect, Labels, PodShape, RequiredNodeTerms, Taint, Toleration};
 
 /// What a pod asks of a node's labels and taints.
@@ -19,6 +20,8 @@ pub(crate) struct Place {
     pub taints: Vec<Taint>,
     /// A cordoned node takes nothing but DaemonSet pods.
     pub unschedulable: bool,
+    /// A node that is not there yet may carry labels that nobody can tell.
+    pub is_new: bool,
 }
 
 impl Needs {
@@ -44,6 +47,9 @@ impl Needs {
     pub(crate) fn selects(&self, place: &Place) -> Option<bool> {
         if !self.node_selector.iter().all(|(key, value)| place.labels.get(key) == Some(value)) {
             return Some(false);
+        }
+        if place.is_new && self.keys().any(|key| !place.labels.contains_key(key) && is_untold(key)) {
+            return None;
         }
         let os = place.labels.get("kubernetes.io/os").map_or("linux", String::as_str);
         if !self.os.is_empty() && self.os != os {
@@ -102,6 +108,7 @@ mod tests {
             labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             taints: serde_json::from_value(taints.clone()).expect("taints"),
             unschedulable: false,
+            is_new: false,
         };
         assert_eq!(Needs::of(&pod.spec.shape, Vec::new()).admits(&place), admitted, "{spec} {labels:?} {taints}");
     }

@@ -33,10 +33,12 @@ pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels 
     let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
     let generation = &after[..digits];
     let traits = &after[digits..];
-    let manufacturer = match () {
-        () if instance_type.arch == "arm64" => "aws",
-        () if traits.starts_with('a') => "amd",
-        () => "intel",
+    let manufacturer = match category {
+        _ if instance_type.arch == "arm64" => "aws",
+        _ if traits.starts_with('a') => "amd",
+        "c" | "d" | "h" | "i" | "m" | "r" | "t" | "x" | "z" => "intel",
+        // Accelerated families mix makers under one letter.
+        _ => "",
     };
     let mut labels = Labels::new();
     let mut set = |key: &str, value: &str| {
@@ -75,13 +77,38 @@ pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels 
     labels
 }
 
-/// Families of the Xen hypervisor that are still sold.
-const OLD_XEN: [&str; 16] =
-    ["c1", "c3", "c4", "d2", "g3", "g3s", "h1", "i2", "i3", "m1", "m2", "m3", "m4", "r3", "r4", "t2"];
+/// Families of the Xen hypervisor. Source: "Instances built on Xen" in the EC2 user guide.
+const OLD_XEN: [&str; 23] = [
+    "c1", "c3", "c4", "d2", "f1", "g2", "g3", "g3s", "h1", "i2", "i3", "m1", "m2", "m3", "m4", "p2", "p3", "r3", "r4",
+    "t1", "t2", "x1", "x1e",
+];
 
-/// The labels of a pool's nodes before the offering is chosen: its template's, and those that its requirements fix.
+/// Whether a label that a new node is not known to carry may be there all the same: the catalogue does not tell.
+pub(crate) fn is_untold(key: &str) -> bool {
+    if key == "topology.k8s.aws/zone-id" {
+        return true;
+    }
+    let Some(name) = key.strip_prefix("karpenter.k8s.aws/") else { return false };
+    let untold = [
+        "instance-accelerator-",
+        "instance-cpu-manufacturer",
+        "instance-cpu-sustained-clock-speed-mhz",
+        "instance-ebs-bandwidth",
+        "instance-encryption-in-transit-supported",
+        "instance-gpu-memory",
+        "instance-hypervisor",
+        "instance-local-nvme",
+        "instance-network-bandwidth",
+        "instance-tenancy",
+        "nitro-sandbox",
+        "placement-group-",
+    ];
+    untold.iter().any(|start| name.starts_with(start))
+}
+
+/// The labels of a pool's nodes before the offering is chosen: its template's, and those that its requirements make.
 ///
-/// A requirement on a label of the user's own gives nodes that label; of several values the first is taken.
+/// A requirement on a label of the user's own gives nodes that label: the first value that all requirements on it admit.
 pub(crate) fn pool_labels(pool: &NodePool) -> Labels {
     let mut labels = pool.spec.template.metadata.labels.clone();
     labels.insert(NODE_POOL.to_owned(), pool.metadata.name.clone());
@@ -89,16 +116,38 @@ pub(crate) fn pool_labels(pool: &NodePool) -> Labels {
     if !class.kind.is_empty() {
         labels.insert(format!("{}/{}", class.group, class.kind.to_lowercase()), class.name.clone());
     }
-    for requirement in &pool.spec.template.spec.requirements {
-        let first = requirement.values.first().filter(|_| requirement.operator == Operator::In);
-        if let Some(value) = first.filter(|_| !is_fact(&requirement.key)) {
-            labels.entry(requirement.key.clone()).or_insert_with(|| value.clone());
+    let requirements = &pool.spec.template.spec.requirements;
+    for requirement in requirements.iter().filter(|requirement| !is_fact(&requirement.key)) {
+        let of_key: Vec<Expression> =
+            requirements.iter().filter(|one| one.key == requirement.key).map(|one| one.expression()).collect();
+        let all = |value: Option<&str>| of_key.iter().all(|expression| expression.admits(value) == Some(true));
+        if !labels.contains_key(&requirement.key)
+            && let Some(value) = of_key.iter().flat_map(values_of).find(|value| all(Some(value)))
+        {
+            labels.insert(requirement.key.clone(), value);
         }
     }
     labels
 }
 
-fn is_fact(key: &str) -> bool {
+/// Values that a comparison by itself would admit.
+fn values_of(expression: &Expression) -> Vec<String> {
+    let beside = |by: i64| {
+        let bound = expression.values.first().and_then(|text| text.parse::<i64>().ok());
+        bound.and_then(|bound| bound.checked_add(by)).map(|value| value.to_string()).into_iter().collect()
+    };
+    match expression.operator {
+        Operator::In => expression.values.clone(),
+        Operator::Exists | Operator::NotIn => vec!["any".to_owned()],
+        Operator::Gt => beside(1),
+        Operator::Lt => beside(-1),
+        Operator::Gte | Operator::Lte => beside(0),
+        Operator::DoesNotExist | Operator::Unknown(_) => Vec::new(),
+    }
+}
+
+/// Whether a label's value is the cloud's to say, not the user's.
+pub(crate) fn is_fact(key: &str) -> bool {
     matches!(
         key,
         "kubernetes.io/arch" | "kubernetes.io/os" | INSTANCE_TYPE | OLD_INSTANCE_TYPE | "kubernetes.io/hostname"
@@ -109,10 +158,12 @@ fn is_fact(key: &str) -> bool {
 pub(crate) struct Requirements(BTreeMap<String, Vec<Expression>>);
 
 impl Requirements {
-    /// `None` when an operator is not known.
-    pub(crate) fn of(pool: &NodePool) -> Option<Self> {
+    /// `None` when an operator is not known. `relaxed`: what is asked of instances themselves is left out.
+    pub(crate) fn of(pool: &NodePool, relaxed: bool) -> Option<Self> {
         let mut by_key: BTreeMap<String, Vec<Expression>> = BTreeMap::new();
-        for requirement in &pool.spec.template.spec.requirements {
+        let of_instance = |key: &str| key.rsplit('/').next().is_some_and(|name| name.starts_with("instance-"));
+        let requirements = &pool.spec.template.spec.requirements;
+        for requirement in requirements.iter().filter(|one| !(relaxed && of_instance(&one.key))) {
             let expression = requirement.expression();
             expression.admits(Some("0"))?;
             by_key.entry(expression.key.clone()).or_default().push(expression);
@@ -129,10 +180,10 @@ impl Requirements {
 
     /// Whether the labels of an instance type (and of the pool itself) satisfy all but zone and capacity type.
     pub(crate) fn admit_type<'v>(&self, label: &dyn Fn(&str) -> Option<&'v str>) -> bool {
-        self.0
-            .iter()
-            .filter(|(key, _)| !matches!(key.as_str(), ZONE | CAPACITY_TYPE))
-            .all(|(key, expressions)| Self::all(expressions, label(key)))
+        self.0.iter().filter(|(key, _)| !matches!(key.as_str(), ZONE | CAPACITY_TYPE)).all(|(key, expressions)| {
+            let value = label(key);
+            (value.is_some() || !is_untold(key)) && Self::all(expressions, value)
+        })
     }
 
     /// Whether a zone is admitted; the empty zone stands for a cluster that names none.
@@ -182,14 +233,19 @@ mod tests {
             ("c6a.xlarge", "amd64", "c6a", "c", "6", "amd"),
             ("im4gn.xlarge", "arm64", "im4gn", "im", "4", "aws"),
             ("c7i-flex.xlarge", "amd64", "c7i-flex", "c", "7", "intel"),
-            ("u-6tb1.112xlarge", "amd64", "u-6tb1", "u", "1", "intel"),
+            ("u-6tb1.112xlarge", "amd64", "u-6tb1", "u", "1", ""),
             ("m5.metal", "amd64", "m5", "m", "5", "intel"),
         ] {
             let labels = type_labels(&instance(name, arch), "us-east-1");
             let label = |key: &str| labels.get(&format!("karpenter.k8s.aws/instance-{key}")).map(String::as_str);
             assert_eq!(
-                (label("family"), label("category"), label("generation"), label("cpu-manufacturer")),
-                (Some(family), Some(category), Some(generation), Some(maker)),
+                (
+                    label("family"),
+                    label("category"),
+                    label("generation"),
+                    label("cpu-manufacturer").unwrap_or_default()
+                ),
+                (Some(family), Some(category), Some(generation), maker),
                 "{name}"
             );
         }
@@ -213,7 +269,23 @@ mod tests {
                 serde_json::json!([{"key": "karpenter.k8s.aws/instance-network-bandwidth", "operator": "Gt", "values": ["1"]}]),
                 false,
             ),
+            (serde_json::json!([{"key": "karpenter.k8s.aws/instance-local-nvme", "operator": "DoesNotExist"}]), false),
+            (serde_json::json!([{"key": "karpenter.k8s.aws/instance-gpu-count", "operator": "DoesNotExist"}]), true),
             (serde_json::json!([{"key": "team", "operator": "In", "values": ["blue"]}]), true),
+            (serde_json::json!([{"key": "team", "operator": "Exists"}]), true),
+            (
+                serde_json::json!([{"key": "tier", "operator": "Gt", "values": ["4"]}, {"key": "tier", "operator": "Lt", "values": ["6"]}]),
+                true,
+            ),
+            (
+                serde_json::json!([{"key": "tier", "operator": "Gt", "values": ["4"]}, {"key": "tier", "operator": "Lt", "values": ["5"]}]),
+                false,
+            ),
+            (
+                serde_json::json!([{"key": "team", "operator": "In", "values": ["a", "b"]}, {"key": "team", "operator": "NotIn", "values": ["a"]}]),
+                true,
+            ),
+            (serde_json::json!([{"key": "team", "operator": "DoesNotExist"}]), true),
             (serde_json::json!([{"key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"]}]), false),
             (
                 serde_json::json!([{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]},
@@ -224,7 +296,7 @@ mod tests {
             let pool = pool(requirements.clone());
             let mut labels = pool_labels(&pool);
             labels.extend(type_labels(&instance("m5.xlarge", "amd64"), "us-east-1"));
-            let requirements_read = Requirements::of(&pool).expect("known operators");
+            let requirements_read = Requirements::of(&pool, false).expect("known operators");
             assert_eq!(
                 requirements_read.admit_type(&|key| labels.get(key).map(String::as_str)),
                 admitted,
