@@ -394,11 +394,12 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let needs = needs.into_values();
 
     // What holds each node.
+    let zoned = nodes.iter().any(|node| !node.zone.is_empty());
     for (index, node) in snapshot.nodes.iter().enumerate() {
         let bin = &mut nodes[index];
         let claim = claims.of_node(node);
         let node_pool = bin.pool.map(|pool| &snapshot.node_pools[pool]);
-        bin.held = node_reason(node, claim, node_pool, snapshot.now, options, bin.pods.is_empty());
+        bin.held = node_reason(node, claim, node_pool, snapshot.now, options, bin.pods.is_empty(), zoned);
         let over = (0..dims.len()).find(|dim| bin.used[*dim] > bin.allocatable[*dim]);
         if let (None, Some(dim)) = (&bin.held, over) {
             let detail =

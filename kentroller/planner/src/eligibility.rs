@@ -246,7 +246,7 @@ fn node_strictness(node: &Node, options: &Options) -> Option<Strictness> {
     matching.map(|rule| rule.strictness).max()
 }
 
-/// Why a node may not be removed, whatever its pods say; `None` when it may.
+/// Why a node may not be removed, whatever its pods say; `None` when it may. `zoned`: nodes of this cluster name their zones.
 pub(crate) fn node_reason(
     node: &Node,
     claim: Option<&NodeClaim>,
@@ -254,6 +254,7 @@ pub(crate) fn node_reason(
     now: Moment,
     options: &Options,
     is_empty: bool,
+    zoned: bool,
 ) -> Option<(KeptReason, String)> {
     let lifted = &options.aggressive;
     let told = |reason: KeptReason, detail: &str| Some((reason, detail.to_owned()));
@@ -284,6 +285,9 @@ pub(crate) fn node_reason(
         None => {
             return told(KeptReason::PriceUnknown, "no label karpenter.sh/capacity-type, so its price is not known");
         }
+    }
+    if zoned && label(pool::ZONE).is_none() {
+        return told(KeptReason::PriceUnknown, "no label topology.kubernetes.io/zone, so its price is not known");
     }
     if pool.spec.replicas.is_some() {
         return told(KeptReason::StaticPool, "its NodePool is static");

@@ -17,6 +17,7 @@ pub mod generate;
 mod improve;
 #[cfg(any(test, feature = "generate"))]
 pub mod karpenter;
+mod keep;
 mod kinds;
 pub mod manifest;
 mod market;

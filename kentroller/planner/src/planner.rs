@@ -8,6 +8,7 @@ use crate::{
     build::build,
     cluster::{CPU, Model},
     improve::{self, Limits},
+    keep::keep_rather_than_buy,
     market::Market,
     state::State,
     waiting, waves,
@@ -53,6 +54,9 @@ pub fn plan(
         None => improve::free(&start, &market, &bound, options, 1000, budget, &mut steps),
     };
     found.extend(last.filter(|_| limit.is_none() && !options.roll));
+    if !options.roll {
+        found.iter_mut().for_each(keep_rather_than_buy);
+    }
     let made = found.iter().map(|state| waves::waves(state, before, options.roll));
     let cheapest = made.min_by_key(|waves| waves.last().map_or(before, |wave| wave.hourly_after));
     let mut waves = cheapest.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Kubernetes and Karpenter objects as they come over the wire, reduced to the fields that planning reads.
 //!
 //! Lenient about fields that are unknown or null, strict about quantities and times.
+mod buffer;
 mod karpenter;
 mod node;
 mod pod;
@@ -12,6 +13,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use buffer::{CapacityBuffer, CapacityBufferSpec, CapacityBufferStatus, NamedPodTemplate, TemplateRef};
 pub use karpenter::{
     Budget as DisruptionBudget, Disruption, NodeClaim, NodeClaimSpec, NodeClaimStatus, NodeClassRef, NodeOverlay,
     NodeOverlaySpec, NodePool, NodePoolSpec, NodePoolStatus, PoolTemplate, PoolTemplateSpec, Requirement, TemplateMeta,

@@ -1,0 +1,3 @@
+//! What a plan does in small clusters: the behaviours of Karpenter that a rival owes its users, and the scheduler's rules.
+mod karpenter;
+mod scene;
