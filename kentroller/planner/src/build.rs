@@ -7,8 +7,8 @@ use std::{
 use crate::{
     Blocker, CapacityType, Catalog, InputError, KeptReason, Options, Rule, Snapshot, Warning,
     cluster::{
-        ATTACHMENTS, BrokenSpread, CPU, Class, DIMS, EBS_DEFAULT, KeyDomains, MEMORY, Matrix, Model, NodeBin, Numbers,
-        PODS, PodUnit, PoolLimit, Tie, Vector, add, vector,
+        ATTACHMENTS, BrokenSpread, CPU, Class, DIMS, EBS_DEFAULT, KeptFree, KeyDomains, MEMORY, Matrix, Model, NodeBin,
+        Numbers, PODS, PodUnit, PoolLimit, Tie, Vector, add, vector,
     },
     eligibility::{Kind, PodRules, claims_of, eviction_cost, kind_of, node_reason, receives},
     kinds::{self, Source, host_ports},
@@ -24,9 +24,6 @@ use crate::{
         terms::{self, Demand, HOSTNAME, Term},
     },
 };
-
-/// The namespace of pods that stand for room to be kept; no real namespace has such a name.
-pub(crate) const HEADROOM: &str = "(headroom)";
 
 /// A term of a node's own domain, or a host port, which works like one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,8 +49,13 @@ struct Template {
 /// Shape and labels by address, namespace, and what its volumes ask for.
 type TemplateKey<'a> = (usize, &'a str, usize, Vec<RequiredNodeTerms>, Option<Rule>);
 
-/// Terms with the domain that a pod keeps for them; `None`: it has no value of the key.
-type Pins<'a> = Vec<(usize, Option<&'a str>)>;
+/// Where wide terms let a pod be, beside what it asks of a node itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Tether {
+    expressions: Vec<Expression>,
+    /// Broken spreads that it does not settle: see [`BrokenSpread`].
+    loose: Vec<usize>,
+}
 
 /// A label with its values and where they are.
 type Key<'a> = (&'a str, Vec<&'a str>, KeyDomains);
@@ -147,7 +149,9 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         } else {
             let own_needs = needs.number(Needs::of(shape, key.3.clone()));
             let mut rule = volume_rule;
-            let number = u32::try_from(own_needs).unwrap_or(u32::MAX);
+            // Where volumes are is no part of what the pod itself says: every domain of a spread counts for it.
+            let said = if key.3.is_empty() { own_needs } else { needs.number(Needs::of(shape, Vec::new())) };
+            let number = u32::try_from(said).unwrap_or(u32::MAX);
             let owned = terms::of_pod(shape, key.1, &pod.metadata.labels, number, namespaces.as_ref());
             let owned = owned.unwrap_or_else(|_| {
                 rule = Some(Rule::UnknownConstraint);
@@ -215,6 +219,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             held: None,
             blockers: Vec::new(),
             receives: false,
+            is_open: false,
             pods: Vec::new(),
             ties: Vec::new(),
             eviction_cost: 0,
@@ -249,7 +254,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let mut locals: Numbers<Local> = Numbers::new();
     let mut classes: Numbers<Class> = Numbers::new();
     let mut pods: Vec<PodUnit> = Vec::new();
-    let mut class_cache: BTreeMap<(usize, Pins<'_>, Vector), usize> = BTreeMap::new();
+    let mut class_cache: BTreeMap<(usize, Tether, Vector), usize> = BTreeMap::new();
     let mut daemon_pods = 0;
     for one in &seen {
         let template = &templates[one.template];
@@ -259,7 +264,10 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         if let Some(node) = one.node {
             add(&mut nodes[node].used, &one.request, 1);
         }
-        let (pins, topology_rule) = wide.pins(one.node, template, &all_terms, &broken_terms);
+        let (tether, topology_rule) = match one.node {
+            Some(node) => wide.keeps(node, template, &all_terms, &broken_terms),
+            None => (wide.may_join(template, &all_terms), None),
+        };
         let mut local = |template: &Template| {
             let mut owned = Vec::new();
             let mut selected = Vec::new();
@@ -287,26 +295,21 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             caps.sort_unstable();
             (owned, selected, caps)
         };
-        let key = (one.template, pins, one.request);
+        let key = (one.template, tether, one.request);
         let class = if let Some(class) = class_cache.get(&key) {
             *class
         } else {
             let (apart, selected, caps) = local(template);
-            let needs_number = if key.1.is_empty() {
+            let needs_number = if key.1.expressions.is_empty() {
                 template.needs
             } else {
-                let mut pinned = needs_values[template.needs].clone();
-                pinned.terms.push(RequiredNodeTerms { node_selector_terms: vec![pin(&key.1, &all_terms)] });
-                needs.number(pinned)
+                let mut tied = needs_values[template.needs].clone();
+                let term = NodeSelectorTerm { match_expressions: key.1.expressions.clone(), match_fields: Vec::new() };
+                tied.terms.push(RequiredNodeTerms { node_selector_terms: vec![term] });
+                needs.number(tied)
             };
-            let spreads = template
-                .owned
-                .iter()
-                .filter(|term| key.1.iter().all(|(pinned, _)| pinned != *term))
-                .filter_map(|term| {
-                    broken_terms.get(term).map(|number| (*number, i64::from(template.selected.contains(term))))
-                })
-                .collect();
+            let itself = |term: &usize| i64::from(template.selected.contains(term));
+            let spreads = key.1.loose.iter().map(|term| (broken_terms[term], itself(term))).collect();
             let class =
                 classes.number(Class { request: one.request, needs: needs_number, apart, selected, caps, spreads });
             class_cache.insert(key, class);
@@ -342,33 +345,19 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             Kind::Finished => {}
         }
     }
-    for (pool_name, wanted) in &options.headroom {
-        // Room to be kept is held by pods that are not there: a core each, bound to the pool, without a slot.
-        let anywhere = Toleration { operator: "Exists".to_owned(), ..Toleration::default() };
-        let of_pool = Needs {
-            tolerations: vec![anywhere],
-            node_selector: Labels::from([(pool::NODE_POOL.to_owned(), pool_name.clone())]),
+    let headroom = options.headroom.iter().map(|(pool, wanted)| KeptFree {
+        // Room to be kept is held by pods that are not there: bound to the pool, at home on any of its nodes.
+        needs: needs.number(Needs {
+            tolerations: vec![Toleration { operator: "Exists".to_owned(), ..Toleration::default() }],
+            node_selector: Labels::from([(pool::NODE_POOL.to_owned(), pool.clone())]),
             terms: Vec::new(),
             os: String::new(),
-        };
-        let parts = (wanted.milli_cpu / 1000).max(wanted.bytes >> 32).clamp(1, 500);
-        let mut request = [0; DIMS];
-        request[CPU] = (wanted.milli_cpu.max(0) + parts - 1) / parts;
-        request[MEMORY] = (wanted.bytes.max(0) + parts - 1) / parts;
-        let needs = needs.number(of_pool);
-        let class = classes.number(Class {
-            request,
-            needs,
-            apart: Vec::new(),
-            selected: Vec::new(),
-            caps: Vec::new(),
-            spreads: Vec::new(),
-        });
-        for part in 1..=parts {
-            let name = ObjectName { namespace: HEADROOM.to_owned(), name: format!("{pool_name}-{part}") };
-            pods.push(PodUnit { name, class, node: None, ghost: true });
-        }
-    }
+        }),
+        pool: pool.clone(),
+        milli_cpu: wanted.milli_cpu.max(0),
+        bytes: wanted.bytes.max(0),
+    });
+    let headroom: Vec<KeptFree> = headroom.collect();
     let port_numbers: BTreeMap<(String, i32), usize> = locals
         .values()
         .filter_map(|(local, number)| match local {
@@ -419,6 +408,9 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             };
             bin.held = Some((KeptReason::BlockedByPods, detail));
         }
+        bin.is_open = !node.spec.unschedulable
+            && node.metadata.deletion_timestamp.is_none()
+            && claim.is_none_or(|claim| claim.metadata.deletion_timestamp.is_none());
         bin.receives = over.is_none() && receives(node, claim, node_pool, snapshot.now, options);
         bin.utilization = [CPU, MEMORY]
             .map(|dim| if bin.allocatable[dim] > 0 { bin.used[dim] * 1000 / bin.allocatable[dim] } else { 1000 })
@@ -532,6 +524,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         limits,
         shelf,
         domain_keys,
+        headroom,
     })
 }
 
@@ -600,21 +593,6 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// A term that says "the domains where the pod is now".
-fn pin(pins: &[(usize, Option<&str>)], all_terms: &[Term]) -> NodeSelectorTerm {
-    let mut expressions: Vec<Expression> = pins
-        .iter()
-        .map(|(term, value)| Expression {
-            key: all_terms[*term].key.clone(),
-            operator: if value.is_some() { Operator::In } else { Operator::DoesNotExist },
-            values: value.iter().map(|value| (*value).to_owned()).collect(),
-        })
-        .collect();
-    expressions.sort();
-    expressions.dedup();
-    NodeSelectorTerm { match_expressions: expressions, match_fields: Vec::new() }
-}
-
 /// Finds for each template the terms that select it.
 fn select(templates: &mut [Template], sources: &[(&str, &Labels)], all_terms: &[Term]) {
     // Most selectors name a label and its value; only those whose first pair the pod has are tried.
@@ -640,6 +618,8 @@ struct Wide<'a> {
     counts: BTreeMap<usize, BTreeMap<&'a str, (i64, i64)>>,
     /// By term: the value of its key on each node, where the node counts.
     values: BTreeMap<&'a str, Vec<Option<&'a str>>>,
+    /// Terms of pods that wait for a node: where those may go must not change under them.
+    awaited: BTreeSet<usize>,
 }
 
 impl<'a> Wide<'a> {
@@ -672,9 +652,13 @@ impl<'a> Wide<'a> {
                 }
             }
         }
+        let mut awaited = BTreeSet::new();
         for one in seen {
-            let Some(node) = one.node else { continue };
             let template = &templates[one.template];
+            let Some(node) = one.node else {
+                awaited.extend(&template.owned);
+                continue;
+            };
             for term in template.selected.iter().filter(|term| all_terms[**term].key != HOSTNAME) {
                 let spread = matches!(all_terms[*term].demand, Demand::Spread { .. });
                 let Some(value) = values[all_terms[*term].key.as_str()][node] else { continue };
@@ -701,23 +685,22 @@ impl<'a> Wide<'a> {
                 }
             }
         }
-        Self { counts, values }
+        Self { counts, values, awaited }
     }
 
     /// The domains that a pod keeps when it moves, or the rule that holds it.
     ///
     /// Whoever owns or is selected by a wide term stays in its domain: no count changes, so that nothing that holds breaks.
-    fn pins(
+    fn keeps(
         &self,
-        node: Option<usize>,
+        node: usize,
         template: &Template,
         all_terms: &[Term],
         broken: &BTreeMap<usize, usize>,
-    ) -> (Vec<(usize, Option<&'a str>)>, Option<Rule>) {
-        let mut pins = Vec::new();
+    ) -> (Tether, Option<Rule>) {
+        let mut pins: Vec<(usize, Option<&str>)> = Vec::new();
         let mut rule = None;
         let mut loose = Vec::new();
-        let Some(node) = node else { return (pins, rule) };
         let owned = template.owned.iter().map(|term| (*term, true));
         let selected = template.selected.iter().map(|term| (*term, false));
         for (term, owns) in owned.chain(selected) {
@@ -760,7 +743,8 @@ impl<'a> Wide<'a> {
                     let others = counts.iter().filter(|(domain, _)| **domain != value).map(|(_, (n, _))| *n).min();
                     let least = if known < min_domains { 0 } else { others.unwrap_or(i64::MAX).min(here - itself) };
                     let too_many = here - least > max_skew;
-                    if !counts.contains_key(value) || (too_many && (template.tied || !broken.contains_key(&term))) {
+                    let fixed = template.tied || self.awaited.contains(&term) || !broken.contains_key(&term);
+                    if !counts.contains_key(value) || (too_many && fixed) {
                         rule = Some(Rule::SpreadBroken);
                     } else if too_many {
                         // It may not come back, and where it may go changes with every move: see `BrokenSpread`.
@@ -770,10 +754,45 @@ impl<'a> Wide<'a> {
                 Demand::Spread { .. } => {}
             }
         }
-        pins.retain(|(term, _)| !loose.contains(term));
-        pins.sort();
-        pins.dedup();
-        (pins, rule)
+        loose.sort_unstable();
+        let pins = pins.iter().filter(|(term, _)| !loose.contains(term));
+        let expressions = pins.map(|(term, value)| {
+            let operator = if value.is_some() { Operator::In } else { Operator::DoesNotExist };
+            of_domains(&all_terms[*term], operator, *value)
+        });
+        (Tether::new(expressions.collect(), loose), rule)
+    }
+
+    /// The domains that a pod which runs nowhere may be given a place in.
+    fn may_join(&self, template: &Template, all_terms: &[Term]) -> Tether {
+        let mut expressions = Vec::new();
+        let owned = template.owned.iter().map(|term| (*term, true));
+        let selected = template.selected.iter().map(|term| (*term, false));
+        for (term, owns) in owned.chain(selected).filter(|(term, _)| all_terms[*term].key != HOSTNAME) {
+            let of = &all_terms[term];
+            let counts = &self.counts[&term];
+            let itself = i64::from(template.selected.contains(&term));
+            let values = |is_in: &dyn Fn(i64, i64) -> bool| {
+                let list = counts.iter().filter(|(_, (selected, owners))| is_in(*selected, *owners));
+                list.map(|(value, _)| *value).collect::<Vec<_>>()
+            };
+            let none_yet = counts.values().all(|(selected, _)| *selected == 0);
+            expressions.push(match of.demand {
+                Demand::Apart if owns => of_domains(of, Operator::NotIn, values(&|selected, _| selected > 0)),
+                Demand::Apart => of_domains(of, Operator::NotIn, values(&|_, owners| owners > 0)),
+                Demand::Together if owns && none_yet && itself == 1 => of_domains(of, Operator::Exists, None),
+                Demand::Together if owns => of_domains(of, Operator::In, values(&|selected, _| selected > 0)),
+                Demand::Spread { max_skew, min_domains, .. } if owns => {
+                    let known = i64::try_from(counts.len()).unwrap_or(i64::MAX);
+                    let least = counts.values().map(|(selected, _)| *selected).min().unwrap_or(0);
+                    let least = if known < min_domains { 0 } else { least };
+                    of_domains(of, Operator::In, values(&|selected, _| selected + itself - least <= max_skew))
+                }
+                Demand::Together | Demand::Spread { .. } => continue,
+            });
+        }
+        expressions.retain(|of| of.operator != Operator::NotIn || !of.values.is_empty());
+        Tether::new(expressions, Vec::new())
     }
 
     /// Hard spreads that do not hold now: their numbers by term, the values of their keys, and their counts.
@@ -823,6 +842,19 @@ impl<'a> Wide<'a> {
                 .or_insert_with(|| counts_for(needs.get(owner as usize), honor_affinity, honor_taints, &kind.place))
         })
     }
+}
+
+impl Tether {
+    fn new(mut expressions: Vec<Expression>, loose: Vec<usize>) -> Self {
+        expressions.sort();
+        expressions.dedup();
+        Self { expressions, loose }
+    }
+}
+
+fn of_domains<'a>(term: &Term, operator: Operator, values: impl IntoIterator<Item = &'a str>) -> Expression {
+    let values = values.into_iter().map(str::to_owned).collect();
+    Expression { key: term.key.clone(), operator, values }
 }
 
 /// Whether a node is in a domain of a spread, by the policies of the constraint.

@@ -46,6 +46,7 @@ pub(crate) struct Model {
     pub shelf: Shelf,
     /// The keys of all wide terms.
     pub domain_keys: BTreeSet<String>,
+    pub headroom: Vec<KeptFree>,
 }
 
 /// A pod of the workload, running or waiting.
@@ -60,7 +61,7 @@ pub(crate) struct PodUnit {
 }
 
 /// Pods that no rule can tell apart.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class {
     pub request: Vector,
     pub needs: usize,
@@ -144,12 +145,24 @@ pub(crate) struct NodeBin {
     pub blockers: Vec<Blocker>,
     /// Whether it may be given pods.
     pub receives: bool,
+    /// Whether kube-scheduler may put pods on it: not on its way out, and not cordoned.
+    pub is_open: bool,
     /// Workload pods that run on it, as indices of [`Model::pods`].
     pub pods: Vec<usize>,
     pub ties: Vec<Tie>,
     pub eviction_cost: i64,
     pub utilization: i64,
     pub created: i64,
+}
+
+/// Room that a pool keeps free.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptFree {
+    pub pool: String,
+    /// Of a pod that runs on the pool's nodes only.
+    pub needs: usize,
+    pub milli_cpu: i64,
+    pub bytes: i64,
 }
 
 /// What a NodePool's limits leave.

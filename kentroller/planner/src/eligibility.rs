@@ -65,7 +65,8 @@ impl<'a> PodRules<'a> {
             pdbs.entry(&pdb.metadata.namespace).or_default().push(pdb);
         }
         let mut replicas: BTreeMap<(&str, &str, &str), u32> = BTreeMap::new();
-        for pod in snapshot.pods.iter().filter(|pod| matches!(kind_of(pod), Kind::Workload | Kind::Pending)) {
+        // One that waits for a node serves nobody.
+        for pod in snapshot.pods.iter().filter(|pod| kind_of(pod) == Kind::Workload) {
             if let Some(owner) = pod.metadata.controller() {
                 *replicas.entry((&pod.metadata.namespace, &owner.kind, &owner.name)).or_default() += 1;
             }
@@ -183,7 +184,7 @@ impl<'a> PodRules<'a> {
         }
     }
 
-    /// Replicas of the pod's controller: as told, else those that are seen.
+    /// Replicas of the pod's controller: as told, else those that run.
     fn replicas_of(&self, pod: &Pod) -> Option<u32> {
         let owner = pod.metadata.controller()?;
         let seen = (pod.metadata.namespace.as_str(), owner.kind.as_str(), owner.name.as_str());

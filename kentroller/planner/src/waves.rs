@@ -48,36 +48,38 @@ fn draft(state: &State<'_>, roll: bool) -> Vec<Draft> {
         drafts.push(current);
     }
     let mut settled = settle(state, drafts, roll);
-    for round in 0..=ROUNDS {
-        let doubts = if roll { Vec::new() } else { doubts(state, &settled) };
-        if doubts.is_empty() {
-            break;
+    for round in 0.. {
+        let (mut stay, later) = if roll { Default::default() } else { doubtful(state, &settled, round) };
+        if stay.is_empty() && later.is_empty() {
+            stay = disallowed(state, &settled);
         }
-        let mut stay = BTreeSet::new();
-        let mut later = BTreeSet::new();
-        for doubt in doubts {
-            let price = |node: usize| state.bins[node].price;
-            let alike: i64 = doubt.alike.iter().map(|node| price(*node)).sum();
-            let ordered = doubt.alike.iter().any(|node| state.is_ordered(*node));
-            if doubt.alike.is_empty() || price(doubt.source) <= doubt.price || round == ROUNDS {
-                stay.insert(doubt.source);
-            } else if settled[doubt.draft].delta + alike <= 0 && !ordered {
-                later.extend(doubt.alike);
-            } else if alike < price(doubt.source) - doubt.price {
-                stay.extend(doubt.alike);
-            } else {
-                stay.insert(doubt.source);
-            }
+        if stay.is_empty() && later.is_empty() {
+            break;
         }
         settled = settle(state, without(state, settled, &stay, &later), roll);
     }
-    loop {
-        let stay = disallowed(state, &settled);
-        if stay.is_empty() {
-            return settled;
+    settled
+}
+
+/// Nodes that stay, and nodes that go in waves of their own, so that no purchase only repeats what it replaces.
+fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<usize>, BTreeSet<usize>) {
+    let mut stay = BTreeSet::new();
+    let mut later = BTreeSet::new();
+    for doubt in doubts(state, drafts) {
+        let price = |node: usize| state.bins[node].price;
+        let alike: i64 = doubt.alike.iter().map(|node| price(*node)).sum();
+        let ordered = doubt.alike.iter().any(|node| state.is_ordered(*node));
+        if doubt.alike.is_empty() || price(doubt.source) <= doubt.price || round >= ROUNDS {
+            stay.insert(doubt.source);
+        } else if drafts[doubt.draft].delta + alike <= 0 && !ordered {
+            later.extend(doubt.alike);
+        } else if alike < price(doubt.source) - doubt.price {
+            stay.extend(doubt.alike);
+        } else {
+            stay.insert(doubt.source);
         }
-        settled = settle(state, without(state, settled, &stay, &BTreeSet::new()), roll);
     }
+    (stay, later)
 }
 
 /// Nodes that go although a broken spread would not let one of their pods land when its turn comes: they stay after all.
@@ -160,21 +162,25 @@ fn without(state: &State<'_>, drafts: Vec<Draft>, stay: &BTreeSet<usize>, later:
 fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     let model = state.model;
     let mut found = Vec::new();
-    let mut sources: BTreeMap<usize, (Option<usize>, bool)> = BTreeMap::new();
+    // By bin: a node that its pods come from, one of those that run if there is any, and whether they come from one.
+    let mut sources: BTreeMap<usize, (Option<usize>, bool, bool)> = BTreeMap::new();
     for draft in drafts {
         let mut home: BTreeMap<usize, usize> = BTreeMap::new();
         for node in &draft.close {
             home.extend(model.nodes[*node].pods.iter().map(|pod| (*pod, *node)));
         }
         for (pod, bin) in &draft.moves {
-            let node = home.get(pod).copied();
-            let of = sources.entry(*bin).or_insert((node, true));
-            of.1 &= of.0 == node;
+            let (node, runs) = (home.get(pod).copied(), !model.pods[*pod].ghost);
+            let of = sources.entry(*bin).or_insert((node, true, runs));
+            if runs && !of.2 {
+                *of = (node, true, true);
+            }
+            of.1 &= of.0 == node || !runs;
         }
     }
     for (number, draft) in drafts.iter().enumerate() {
         for bin in &draft.open {
-            let (Some((Some(source), true)), What::New(kind)) = (sources.get(bin).copied(), state.bins[*bin].what)
+            let (Some((Some(source), true, _)), What::New(kind)) = (sources.get(bin).copied(), state.bins[*bin].what)
             else {
                 continue;
             };
