@@ -189,7 +189,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     select(&mut templates, &sources, &all_terms);
 
     // Nodes.
-    let claims = Claims::of(snapshot);
+    let claims = claims_by_node(snapshot);
     let pools: BTreeMap<&str, usize> =
         snapshot.node_pools.iter().enumerate().map(|(index, pool)| (pool.metadata.name.as_str(), index)).collect();
     let overlays = Overlays::of(snapshot);
@@ -386,7 +386,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let zoned = nodes.iter().any(|node| !node.zone.is_empty());
     for (index, node) in snapshot.nodes.iter().enumerate() {
         let bin = &mut nodes[index];
-        let claim = claims.of_node(node);
+        let claim = claims.get(node.metadata.name.as_str()).copied();
         let node_pool = bin.pool.map(|pool| &snapshot.node_pools[pool]);
         bin.held = node_reason(node, claim, node_pool, snapshot.now, options, bin.pods.is_empty(), zoned);
         let over = (0..dims.len()).find(|dim| bin.used[*dim] > bin.allocatable[*dim]);
@@ -561,36 +561,10 @@ fn region_of(snapshot: &Snapshot, catalog: &Catalog) -> String {
     }
 }
 
-/// NodeClaims by what ties them to nodes.
-struct Claims<'a> {
-    by_node: BTreeMap<&'a str, &'a NodeClaim>,
-    by_provider: BTreeMap<&'a str, &'a NodeClaim>,
-}
-
-impl<'a> Claims<'a> {
-    fn of(snapshot: &'a Snapshot) -> Self {
-        let claims = snapshot.node_claims.iter();
-        Self {
-            by_node: claims
-                .clone()
-                .map(|claim| (claim.status.node_name.as_str(), claim))
-                .filter(|(n, _)| !n.is_empty())
-                .collect(),
-            by_provider: claims
-                .map(|claim| (claim.status.provider_id.as_str(), claim))
-                .filter(|(n, _)| !n.is_empty())
-                .collect(),
-        }
-    }
-
-    fn of_node(&self, node: &crate::manifest::Node) -> Option<&'a NodeClaim> {
-        self.by_node
-            .get(node.metadata.name.as_str())
-            .or_else(|| {
-                self.by_provider.get(node.spec.provider_id.as_str()).filter(|_| !node.spec.provider_id.is_empty())
-            })
-            .copied()
-    }
+/// NodeClaims by the node that their status names: a claim that names another one, or none yet, is not this node's.
+fn claims_by_node(snapshot: &Snapshot) -> BTreeMap<&str, &NodeClaim> {
+    let named = snapshot.node_claims.iter().filter(|claim| !claim.status.node_name.is_empty());
+    named.map(|claim| (claim.status.node_name.as_str(), claim)).collect()
 }
 
 /// Finds for each template the terms that select it.
