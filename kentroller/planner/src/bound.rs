@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Budget, Money,
+    Money,
+    budget::Pace,
     cluster::{DIMS, Vector, add},
     state::State,
 };
@@ -51,9 +52,9 @@ struct Relaxed {
 const FRACTION: u32 = 40;
 
 /// Bounds what any plan must cost, and prices the classes.
-pub(crate) fn bound(start: &State<'_>, budget: &mut dyn Budget) -> Bound {
+pub(crate) fn bound(start: &State<'_>, pace: &mut Pace<'_>) -> Bound {
     let relaxed = relax(start);
-    let shares = ascend(&relaxed, budget);
+    let shares = ascend(&relaxed, pace);
     let (hourly, worth) = exact(&relaxed, &shares);
     let worth = relaxed.of_class.iter().map(|demand| demand.map_or(0.0, |demand| worth[demand])).collect();
     Bound { hourly: Money::micros(hourly), worth }
@@ -178,9 +179,9 @@ struct Shares {
 /// Rounds of one climb when nothing else ends it.
 const ROUNDS: usize = 500;
 
-fn ascend(relaxed: &Relaxed, budget: &mut dyn Budget) -> Shares {
+fn ascend(relaxed: &Relaxed, pace: &mut Pace<'_>) -> Shares {
     let mut ascent = Ascent::of(relaxed);
-    ascent.climb(ROUNDS, 0.0, true, budget);
+    ascent.climb(ROUNDS, 0.0, true, pace);
     if ascent.tune() {
         // With limited room priced, the shares settle once more around it.
         for _ in 0..2 {
@@ -188,7 +189,7 @@ fn ascend(relaxed: &Relaxed, budget: &mut dyn Budget) -> Shares {
                 *scale = best.max(*scale / 100.0);
             }
             ascent.start.share.clone_from(&ascent.best.share);
-            ascent.climb(ROUNDS / 2, 0.4, true, budget);
+            ascent.climb(ROUNDS / 2, 0.4, true, pace);
             ascent.tune();
         }
     }
@@ -250,13 +251,13 @@ impl<'a> Ascent<'a> {
     }
 
     /// Entropic ascent on the dual, smoothed less and less.
-    fn climb(&mut self, rounds: usize, from: f64, scales: bool, budget: &mut dyn Budget) {
+    fn climb(&mut self, rounds: usize, from: f64, scales: bool, pace: &mut Pace<'_>) {
         let (relaxed, dims, groups) = (self.relaxed, self.relaxed.dims, &self.relaxed.groups);
         let mut shares = if scales { self.start.clone() } else { self.best.clone() };
         let mut load = vec![[0.0f64; DIMS]; groups.len()];
         let mut cost: Vec<f64> = Vec::new();
         for round in 0..rounds {
-            if round % 16 == 0 && budget.used(0) >= 350 {
+            if round % 16 == 0 && pace.used() >= 350 {
                 break;
             }
             let progress = from + (1.0 - from) * round as f64 / rounds as f64;
@@ -484,7 +485,7 @@ mod tests {
             let start = State::of(&model, crate::Percent::whole(1));
             let relaxed = relax(&start);
             let began = std::time::Instant::now();
-            let found = bound(&start, &mut crate::Steps(1000)).hourly.as_micros() as f64 / 1e6;
+            let found = bound(&start, &mut Pace::of(&mut crate::Steps(1000))).hourly.as_micros() as f64 / 1e6;
             let took = began.elapsed();
             let lp = solved(&relaxed);
             eprintln!(

@@ -24,3 +24,26 @@ impl<F: FnMut(u64) -> u32> Budget for F {
         self(steps)
     }
 }
+
+/// A budget with the steps taken so far.
+pub(crate) struct Pace<'b> {
+    budget: &'b mut dyn Budget,
+    pub(crate) steps: u64,
+}
+
+impl<'b> Pace<'b> {
+    pub(crate) fn of(budget: &'b mut dyn Budget) -> Self {
+        Self { budget, steps: 0 }
+    }
+
+    /// The share of the budget that is used, in thousandths.
+    pub(crate) fn used(&mut self) -> u32 {
+        self.budget.used(self.steps)
+    }
+
+    /// Counts a step; every so many of them, whether more than a share of the budget is used.
+    pub(crate) fn is_past(&mut self, share: u32, every: u64) -> bool {
+        self.steps += 1;
+        self.steps.is_multiple_of(every) && self.used() >= share
+    }
+}

@@ -2,7 +2,7 @@
 use std::collections::BinaryHeap;
 
 use crate::{
-    Budget,
+    budget::Pace,
     cluster::times,
     fill::{Candidate, fill},
     market::{Market, cheapest_holder},
@@ -34,23 +34,21 @@ impl Ord for Offer {
     }
 }
 
-/// Packs all pods of removable nodes anew; `None` when some pod finds no place, or the budget ends.
+/// Packs the pods of some removable nodes anew; `None` when one finds no place, or the budget ends.
 pub(crate) fn construct<'m>(
     start: &State<'m>,
+    removed: &[usize],
     market: &Market,
-    budget: &mut dyn Budget,
-    steps: &mut u64,
+    pace: &mut Pace<'_>,
 ) -> Option<State<'m>> {
     let mut state = start.clone();
     let mut pool = Counts::new();
     let mut left = vec![0i64; state.model.classes.len()];
-    for bin in 0..start.bins.len() {
-        if state.may_close(bin) {
-            pool.clear();
-            state.close(bin, &mut pool);
-            for (class, count) in &pool {
-                left[*class] += count;
-            }
+    for bin in removed {
+        pool.clear();
+        state.close(*bin, &mut pool);
+        for (class, count) in &pool {
+            left[*class] += count;
         }
     }
     let mut total: i64 = left.iter().sum();
@@ -78,8 +76,7 @@ pub(crate) fn construct<'m>(
     let mut idle: Vec<Offer> = Vec::new();
     let mut progress = true;
     while total > 0 {
-        *steps += 1;
-        if steps.is_multiple_of(64) && budget.used(*steps) >= 900 {
+        if pace.is_past(900, 64) {
             return None;
         }
         // What a spread forbade may be allowed by now.

@@ -1,91 +1,25 @@
 //! Large-neighbourhood search: a few bins are emptied and their pods packed anew; what is not dearer stays.
 use crate::{
-    Budget, Mode, Options,
-    bound::Bound,
-    construct::construct,
+    budget::Pace,
     dice::Dice,
     fill::{Candidate, fill},
     market::{Market, cheapest_holder},
+    search::{Given, Limits},
+    shrink::place,
     state::{Bin, Counts, State, What, give},
 };
 
-/// What bounds a search besides its budget.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Running pods on removed nodes.
-    pub moves: Option<i64>,
-    /// The share of the budget, in thousandths, at which this search ends.
-    pub until: u32,
-}
-
-/// Searches among all solutions: everything that may move may move.
-pub(crate) fn free<'m>(
-    start: &State<'m>,
-    market: &Market,
-    bound: &Bound,
-    options: &Options,
-    until: u32,
-    budget: &mut dyn Budget,
-    steps: &mut u64,
-) -> Vec<State<'m>> {
-    if options.mode != Mode::Full {
-        return vec![shrink(start.clone(), options, None, budget, steps)];
-    }
-    // What moves under a broken spread moves in an order, which the search does not see: a solution in which those nodes
-    // stay comes first, and one that starts from there second. Whoever makes waves of both sees which is cheaper.
-    let broken = !start.model.broken.is_empty() && !options.roll;
-    let mut first = start.clone();
-    first.frozen = broken;
-    let first = match construct(&first, market, budget, steps) {
-        Some(fresh) if options.roll || fresh.cost < start.cost => fresh,
-        _ => shrink(first, options, None, budget, steps),
-    };
-    let half = if broken { until / 2 } else { until };
-    let first = improve(first, market, bound, options, Limits { moves: None, until: half }, budget, steps);
-    if !broken {
-        return vec![first];
-    }
-    let mut second = first.clone();
-    second.frozen = false;
-    let second = improve(second, market, bound, options, Limits { moves: None, until }, budget, steps);
-    vec![first, second]
-}
-
-/// Searches near a solution, within a limit of moves.
-pub(crate) fn near<'m>(
-    start: State<'m>,
-    market: &Market,
-    bound: &Bound,
-    options: &Options,
-    limits: Limits,
-    budget: &mut dyn Budget,
-    steps: &mut u64,
-) -> State<'m> {
-    let state = shrink(start, options, limits.moves, budget, steps);
-    if options.mode != Mode::Full {
-        return state;
-    }
-    improve(state, market, bound, options, limits, budget, steps)
-}
-
-fn improve<'m>(
-    state: State<'m>,
-    market: &Market,
-    bound: &Bound,
-    options: &Options,
-    limits: Limits,
-    budget: &mut dyn Budget,
-    steps: &mut u64,
-) -> State<'m> {
+/// Improves a solution until its share of the budget is used, or nothing more is gained.
+pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pace: &mut Pace<'_>) -> State<'m> {
     let mut search = Search {
-        market,
-        dice: Dice::new(options.seed ^ 0x5EED),
-        churn: options.churn_price.as_micros(),
+        market: given.market,
+        dice: Dice::new(given.options.seed ^ 0x5EED),
+        churn: given.options.churn_price.as_micros(),
         moves: limits.moves.unwrap_or(i64::MAX),
-        roll: options.roll,
+        roll: given.options.roll,
         state,
     };
-    search.run(bound.hourly.as_micros(), limits.until, budget, steps);
+    search.run(given.bound.hourly.as_micros(), limits.until, pace);
     search.state
 }
 
@@ -102,16 +36,16 @@ struct Search<'a, 'm> {
 }
 
 impl Search<'_, '_> {
-    fn run(&mut self, bound: i64, until: u32, budget: &mut dyn Budget, steps: &mut u64) {
+    fn run(&mut self, bound: i64, until: u32, pace: &mut Pace<'_>) {
         let mut bins: Vec<usize> = Vec::new();
-        let began = budget.used(*steps);
+        let began = pace.used();
         let patience = until.saturating_sub(began) / 5;
         let mut last_gain = began;
         let mut round = 0u64;
         let mut best = self.objective();
         loop {
             if round.is_multiple_of(16) {
-                let used = budget.used(*steps);
+                let used = pace.used();
                 let now = self.objective();
                 // What a twentieth of a percent brings is a gain.
                 if now < best - best / 2000 {
@@ -127,13 +61,13 @@ impl Search<'_, '_> {
                 bins = (0..self.state.bins.len()).filter(|bin| self.state.bins[*bin].open).collect();
             }
             round += 1;
-            *steps += 1;
+            pace.steps += 1;
             self.step(&bins);
         }
     }
 
     fn objective(&self) -> i64 {
-        self.state.cost + self.churn * self.state.moved
+        self.state.objective(self.churn)
     }
 
     /// What a bin costs beyond what its content is worth.
@@ -387,102 +321,4 @@ impl Search<'_, '_> {
 enum Pattern {
     Reopen(usize),
     Buy(usize, Counts),
-}
-
-/// Removes nodes one by one whose pods fit on others or, in full mode, on one cheaper new node.
-fn shrink<'m>(
-    mut state: State<'m>,
-    options: &Options,
-    moves: Option<i64>,
-    budget: &mut dyn Budget,
-    steps: &mut u64,
-) -> State<'m> {
-    let mut order: Vec<usize> = (0..state.model.nodes.len()).filter(|bin| state.may_close(*bin)).collect();
-    order.sort_by_key(|bin| {
-        let pods = state.own_moves(*bin);
-        (std::cmp::Reverse(state.bins[*bin].price / (1 + pods)), *bin)
-    });
-    for bin in order {
-        *steps += 1;
-        if steps.is_multiple_of(16) && budget.used(*steps) >= 500 {
-            break;
-        }
-        if moves.is_some_and(|most| state.moved + state.own_moves(bin) > most) {
-            continue;
-        }
-        let cost = state.cost;
-        let spreads = (state.spreads.clone(), state.landed.clone());
-        let mut undo = vec![(bin, state.bins[bin].clone())];
-        let mut pool = Counts::new();
-        state.close(bin, &mut pool);
-        let mut bought = None;
-        let mut fits = place(&mut state, &mut pool, &mut undo);
-        if !fits && options.mode == Mode::Full {
-            bought = replace(&mut state, &mut pool);
-            fits = bought.is_some();
-        }
-        if !fits || (state.cost >= cost && !options.roll) || !state.spreads_hold() {
-            if let Some(bin) = bought {
-                state.close(bin, &mut Counts::new());
-            }
-            for (bin, was) in undo.into_iter().rev() {
-                state.restore(bin, was);
-            }
-            (state.spreads, state.landed) = spreads;
-        }
-    }
-    state
-}
-
-/// Gives pods to open bins, the fullest that takes them first; whether all found a place.
-fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) -> bool {
-    pool.sort_by_key(|(class, _)| std::cmp::Reverse(state.model.classes[*class].request));
-    let mut left = Counts::new();
-    for (class, mut count) in std::mem::take(pool) {
-        while count > 0 {
-            let best = (0..state.bins.len())
-                .filter_map(|bin| {
-                    let room = state.room(bin, class);
-                    (room > 0).then(|| (state.bins[bin].free[0], bin, room))
-                })
-                .min();
-            let Some((_, bin, room)) = best else { break };
-            let taken = room.min(count);
-            undo.push((bin, state.bins[bin].clone()));
-            state.put(bin, class, taken);
-            count -= taken;
-        }
-        if count > 0 {
-            left.push((class, count));
-        }
-    }
-    *pool = left;
-    pool.is_empty()
-}
-
-/// Buys the cheapest kind that takes all that is left.
-fn replace(state: &mut State<'_>, pool: &mut Counts) -> Option<usize> {
-    let mut kinds: Vec<usize> = (0..state.model.kinds.len()).filter(|kind| state.may_buy(*kind)).collect();
-    kinds.sort_by_key(|kind| (state.model.kinds[*kind].price, *kind));
-    'kinds: for kind in kinds {
-        if pool.iter().any(|(class, _)| !state.kind_admits(kind, *class)) {
-            continue;
-        }
-        let mut free = state.room_of_kind(kind);
-        let mut ties = state.model.kinds[kind].ties.clone();
-        for (class, count) in pool.iter() {
-            if crate::state::room(state.model, *class, &free, &ties).min(state.spread_room(What::New(kind), *class))
-                < *count
-            {
-                continue 'kinds;
-            }
-            crate::state::put(state.model, *class, *count, &mut free, &mut ties);
-        }
-        let bin = state.buy(kind);
-        for (class, count) in pool.drain(..) {
-            state.put(bin, class, count);
-        }
-        return Some(bin);
-    }
-    None
 }

@@ -3,13 +3,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Budget, Catalog, CurvePoint, InputError, Kept, KeptReason, LowerBound, Money, MoveLimit, Nothing, Options, Percent,
-    Plan, Snapshot, SortBy, Wave,
-    bound::{self, Bound},
+    Plan, Snapshot, SortBy, Wave, bound,
+    budget::Pace,
     build::build,
     cluster::{CPU, Model},
-    improve::{self, Limits},
     keep::keep_rather_than_buy,
     market::Market,
+    search::{self, Given, Limits},
     state::State,
     waiting, waves,
 };
@@ -28,38 +28,39 @@ pub fn plan(
 ) -> Result<Plan, InputError> {
     let mut model = build(snapshot, catalog, options)?;
     waiting::seat(&mut model);
-    narrow(&mut model, options, budget);
+    let mut pace = Pace::of(budget);
+    narrow(&mut model, options, &mut pace);
     let start = State::of(&model, options.reserve);
     let before = Money::micros(start.cost);
-    let bound = bound::bound(&start, budget);
+    let bound = bound::bound(&start, &mut pace);
     let market = Market::of(&start, &bound);
     let movable = movable_pods(&model);
-    let mut steps = 0;
+    let given = Given { market: &market, bound: &bound, options };
     let curve_until = if options.curve.is_empty() { 0 } else { 500 };
-    let (curve, last) = curve(&start, &market, &bound, options, curve_until, budget, &mut steps);
+    let (curve, last) = curve(&start, given, curve_until, &mut pace);
     let limit = options.max_moves.map(|limit| match limit {
         MoveLimit::Pods(pods) => i64::try_from(pods).unwrap_or(i64::MAX),
         MoveLimit::Share(share) => i64::try_from(share.of_count(model.workload_pods)).unwrap_or(i64::MAX),
     });
-    let mut found = match limit {
-        Some(moves) => vec![improve::near(
-            start.clone(),
-            &market,
-            &bound,
-            options,
-            Limits { moves: Some(moves), until: 1000 },
-            budget,
-            &mut steps,
-        )],
-        None => improve::free(&start, &market, &bound, options, 1000, budget, &mut steps),
-    };
-    found.extend(last.filter(|_| limit.is_none() && !options.roll));
-    if !options.roll {
-        found.iter_mut().for_each(keep_rather_than_buy);
+    let cost = |waves: &[Wave]| waves.last().map_or(before, |wave| wave.hourly_after);
+    let broken = !model.broken.is_empty() && !options.roll;
+    let state = found(&start, given, limit, if broken { 800 } else { 1000 }, &mut pace);
+    let mut waves = waves::waves(&state, before, options.roll);
+    let mut others = Vec::new();
+    if broken && cost(&waves).as_micros() > state.cost + state.cost / 200 {
+        // What moves under a broken spread moves in an order, which the search does not see. Where that cost a lot, a plan
+        // in which those nodes stay may be cheaper.
+        let mut frozen = start.clone();
+        frozen.frozen = true;
+        others.push(found(&frozen, given, limit, 1000, &mut pace));
     }
-    let made = found.iter().map(|state| waves::waves(state, before, options.roll));
-    let cheapest = made.min_by_key(|waves| waves.last().map_or(before, |wave| wave.hourly_after));
-    let mut waves = cheapest.unwrap_or_default();
+    others.extend(last.filter(|_| limit.is_none() && !options.roll).map(last_touch));
+    for state in others {
+        let made = waves::waves(&state, before, options.roll);
+        if cost(&made) < cost(&waves) {
+            waves = made;
+        }
+    }
     let mut held_back = None;
     let prices: BTreeMap<&str, Money> =
         model.nodes.iter().filter_map(|node| node.price.map(|price| (node.name.as_str(), price))).collect();
@@ -98,14 +99,27 @@ pub fn plan(
         daemon_pods: model.daemon_pods,
         nothing,
         held_back: held_back.filter(|_| too_small).map(|saved| saved.percent_of(removed)),
-        steps,
+        steps: pace.steps,
     })
+}
+
+fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32, pace: &mut Pace<'_>) -> State<'m> {
+    let found = match limit {
+        Some(_) => search::near(start, start.clone(), given, Limits { moves: limit, until }, pace),
+        None => search::free(start, given, until, pace),
+    };
+    if given.options.roll { found } else { last_touch(found) }
+}
+
+fn last_touch(mut state: State<'_>) -> State<'_> {
+    keep_rather_than_buy(&mut state);
+    state
 }
 
 /// Leaves the first `max_nodes` nodes of an order; the others stay.
 ///
 /// Without an order those come first that cost most beyond what their pods are worth.
-fn narrow(model: &mut Model, options: &Options, budget: &mut dyn Budget) {
+fn narrow(model: &mut Model, options: &Options, pace: &mut Pace<'_>) {
     let Some(most) = options.max_nodes else { return };
     let mut order: Vec<usize> = (0..model.nodes.len()).filter(|node| model.nodes[*node].held.is_none()).collect();
     if order.len() <= most {
@@ -123,7 +137,7 @@ fn narrow(model: &mut Model, options: &Options, budget: &mut dyn Budget) {
         Some(SortBy::Age) => model.nodes.iter().map(|node| node.created).collect(),
         None => {
             let start = State::of(model, options.reserve);
-            let worth = bound::bound(&start, budget).worth;
+            let worth = bound::bound(&start, pace).worth;
             (0..model.nodes.len())
                 .map(|node| {
                     let own: f64 = start.own[node].iter().map(|(class, count)| worth[*class] * *count as f64).sum();
@@ -141,24 +155,23 @@ fn narrow(model: &mut Model, options: &Options, budget: &mut dyn Budget) {
 /// The best plan within each share of moved pods, and the last of them.
 fn curve<'m>(
     start: &State<'m>,
-    market: &Market,
-    bound: &Bound,
-    options: &Options,
+    given: Given<'_>,
     until: u32,
-    budget: &mut dyn Budget,
-    steps: &mut u64,
+    pace: &mut Pace<'_>,
 ) -> (Vec<CurvePoint>, Option<State<'m>>) {
-    let mut shares = options.curve.clone();
+    let mut shares = given.options.curve.clone();
     shares.sort();
+    let before = Money::micros(start.cost);
     let mut points = Vec::new();
     let mut state = start.clone();
     for (at, share) in shares.iter().enumerate() {
         let moves = i64::try_from(share.of_count(start.model.workload_pods)).unwrap_or(i64::MAX);
         let part = until / u32::try_from(shares.len()).unwrap_or(1);
         let until = part * u32::try_from(at + 1).unwrap_or(1);
-        state = improve::near(state, market, bound, options, Limits { moves: Some(moves), until }, budget, steps);
-        let waves = waves::waves(&state, Money::micros(start.cost), false).len();
-        points.push(CurvePoint { moved: *share, hourly: Money::micros(state.cost), waves });
+        state = search::near(start, state, given, Limits { moves: Some(moves), until }, pace);
+        let waves = waves::waves(&state, before, false);
+        let hourly = waves.last().map_or(before, |wave| wave.hourly_after);
+        points.push(CurvePoint { moved: *share, hourly, waves: waves.len() });
     }
     let last = (!points.is_empty()).then_some(state);
     (points, last)

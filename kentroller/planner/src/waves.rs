@@ -1,22 +1,21 @@
 //! From a solution to waves: named pods move, and every prefix is a place to stop.
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Money, Move, NewNode, Wave,
-    cluster::{BrokenSpread, add, resources},
+    Money, Wave,
+    naming::name,
     state::{State, What},
+    yard::{Close, Yard},
 };
 
 /// A wave by indices: bins to open, nodes to close, and (pod, bin).
 #[derive(Debug, Default)]
-struct Draft {
-    open: Vec<usize>,
-    close: Vec<usize>,
-    moves: Vec<(usize, usize)>,
-    delta: i64,
+pub(crate) struct Draft {
+    pub open: Vec<usize>,
+    pub close: Vec<usize>,
+    pub moves: Vec<(usize, usize)>,
+    /// What it adds to the bill, in millionths an hour.
+    pub delta: i64,
 }
 
 /// The waves of a solution, cheapest way first.
@@ -25,18 +24,50 @@ pub(crate) fn waves(state: &State<'_>, before: Money, roll: bool) -> Vec<Wave> {
     name(state, drafts, before)
 }
 
-/// Orders removals so that each wave pays for itself.
+/// Orders removals so that each wave pays for itself. What turns out to bring nothing, or to come in no order, stays.
+fn draft(state: &State<'_>, roll: bool) -> Vec<Draft> {
+    let mut stay = BTreeSet::new();
+    let mut settled = Vec::new();
+    for _ in 0..REDRAFTS {
+        settled = settle(state, ordered(state, &stay, roll), roll);
+        let more = unsound(state, &mut settled, roll);
+        if more.is_empty() {
+            return settled;
+        }
+        stay.extend(more);
+    }
+    // As a last resort waves are thinned out as they are, which may leave moves without those that led the way for them.
+    loop {
+        let more = unsound(state, &mut settled, roll);
+        if more.is_empty() {
+            return settled;
+        }
+        settled = settle(state, without(state, settled, &more, &BTreeSet::new()), roll);
+    }
+}
+
+/// How often waves are drafted anew around nodes that stay after all.
+const REDRAFTS: usize = 12;
+
+/// The removals but those that stay, one after another.
 ///
 /// Room on existing nodes is there from the start. New bins open one after another, each chosen for the closed node that
 /// lacks least; a wave ends as soon as what it removed outweighs what it bought.
-fn draft(state: &State<'_>, roll: bool) -> Vec<Draft> {
-    let mut yard = Yard::of(state);
+fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> {
+    let mut yard = Yard::of(state, stay);
     let mut drafts = Vec::new();
     let mut current = Draft::default();
     while let Some(node) = yard.next() {
         yard.open_for(node, &mut current);
-        if !yard.close(node, &mut current) {
-            // The solution holds every pod, so this cannot come to pass; the node then simply stays.
+        let closed = loop {
+            match yard.close(node, &mut current) {
+                Close::Done => break true,
+                Close::Wants(bin) => yard.open(bin, &mut current),
+                // Other moves may open the way; else the node stays.
+                Close::HeldUp => break false,
+            }
+        };
+        if !closed {
             continue;
         }
         // Rolling is not about money: a wave is as small as can be.
@@ -47,18 +78,22 @@ fn draft(state: &State<'_>, roll: bool) -> Vec<Draft> {
     if !current.close.is_empty() {
         drafts.push(current);
     }
-    let mut settled = settle(state, drafts, roll);
+    drafts
+}
+
+/// Nodes of waves that have to stay, after all that can go in waves of its own does.
+fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, roll: bool) -> BTreeSet<usize> {
     for round in 0.. {
-        let (mut stay, later) = if roll { Default::default() } else { doubtful(state, &settled, round) };
-        if stay.is_empty() && later.is_empty() {
-            stay = disallowed(state, &settled);
+        let (stay, later) = if roll { Default::default() } else { doubtful(state, drafts, round) };
+        if !stay.is_empty() {
+            return stay;
         }
-        if stay.is_empty() && later.is_empty() {
+        if later.is_empty() {
             break;
         }
-        settled = settle(state, without(state, settled, &stay, &later), roll);
+        *drafts = settle(state, without(state, std::mem::take(drafts), &stay, &later), roll);
     }
-    settled
+    disallowed(state, drafts)
 }
 
 /// Nodes that stay, and nodes that go in waves of their own, so that no purchase only repeats what it replaces.
@@ -237,278 +272,5 @@ impl Draft {
         self.close.extend(later.close);
         self.moves.extend(later.moves);
         self.delta += later.delta;
-    }
-}
-
-/// At most this many bins or nodes are compared for one choice.
-const COMPARED: usize = 64;
-
-/// Slots that are open, and nodes that wait to be closed.
-struct Yard<'a, 'm> {
-    state: &'a State<'m>,
-    /// By class: open slots, newest last.
-    slots: Vec<Vec<(usize, i64)>>,
-    /// By class: how many open slots there are.
-    free: Vec<i64>,
-    /// By class: new bins that hold it and are not open yet.
-    unopened: Vec<Vec<usize>>,
-    is_open: Vec<bool>,
-    /// By class: nodes that wait and own it.
-    owners: Vec<Vec<usize>>,
-    waits: Vec<bool>,
-    /// (missing pods, price negated, node), possibly stale.
-    queue: BinaryHeap<Reverse<(i64, i64, usize)>>,
-    /// Nodes that a broken spread holds up until other moves are made.
-    held_up: Vec<usize>,
-    /// Broken spreads as they stand after the moves so far.
-    spreads: Vec<BrokenSpread>,
-}
-
-impl<'a, 'm> Yard<'a, 'm> {
-    fn of(state: &'a State<'m>) -> Self {
-        let classes = state.model.classes.len();
-        let mut yard = Self {
-            state,
-            slots: vec![Vec::new(); classes],
-            free: vec![0; classes],
-            unopened: vec![Vec::new(); classes],
-            is_open: vec![false; state.bins.len()],
-            owners: vec![Vec::new(); classes],
-            waits: vec![false; state.model.nodes.len()],
-            queue: BinaryHeap::new(),
-            held_up: Vec::new(),
-            spreads: state.model.broken.clone(),
-        };
-        for (at, bin) in state.bins.iter().enumerate().filter(|(_, bin)| bin.open) {
-            for (class, count) in &bin.given {
-                match bin.what {
-                    What::Node(_) => {
-                        yard.slots[*class].push((at, *count));
-                        yard.free[*class] += count;
-                    }
-                    What::New(_) => yard.unopened[*class].push(at),
-                }
-            }
-        }
-        for node in (0..state.model.nodes.len()).filter(|node| !state.bins[*node].open) {
-            yard.waits[node] = true;
-            for (class, _) in &state.own[node] {
-                yard.owners[*class].push(node);
-            }
-        }
-        for node in (0..state.model.nodes.len()).filter(|node| yard.waits[*node]).collect::<Vec<_>>() {
-            yard.push(node);
-        }
-        yard
-    }
-
-    fn missing(&self, node: usize) -> i64 {
-        self.state.own[node].iter().map(|(class, count)| (count - self.free[*class]).max(0)).sum()
-    }
-
-    fn push(&mut self, node: usize) {
-        let missing = self.missing(node);
-        self.queue.push(Reverse((missing, -self.state.bins[node].price, node)));
-    }
-
-    /// The node that lacks least; of equals the dearest.
-    fn next(&mut self) -> Option<usize> {
-        while let Some(Reverse((told, _, node))) = self.queue.pop() {
-            if !self.waits[node] {
-                continue;
-            }
-            let missing = self.missing(node);
-            if missing > told {
-                self.push(node);
-                continue;
-            }
-            return Some(node);
-        }
-        None
-    }
-
-    /// Opens new bins until a node lacks nothing.
-    fn open_for(&mut self, node: usize, draft: &mut Draft) {
-        let own = &self.state.own;
-        for (class, count) in &own[node] {
-            while self.free[*class] < *count {
-                let is_open = &self.is_open;
-                self.unopened[*class].retain(|bin| !is_open[*bin]);
-                let compared = self.unopened[*class].iter().copied().take(COMPARED);
-                let chosen = compared.max_by_key(|bin| {
-                    let given = &self.state.bins[*bin].given;
-                    let useful: i64 = own[node]
-                        .iter()
-                        .filter_map(|(class, count)| {
-                            given.iter().find(|(of, _)| of == class).map(|(_, n)| *n.min(count))
-                        })
-                        .sum();
-                    (useful, Reverse(self.state.bins[*bin].price), Reverse(*bin))
-                });
-                let Some(bin) = chosen else { break };
-                self.is_open[bin] = true;
-                draft.open.push(bin);
-                draft.delta += self.state.bins[bin].price;
-                for (class, count) in &self.state.bins[bin].given {
-                    self.slots[*class].push((bin, *count));
-                    self.free[*class] += count;
-                }
-                // Whoever owns what came may lack less now; the rarest classes tell most.
-                let rarest =
-                    self.state.bins[bin].given.iter().min_by_key(|(class, _)| (self.owners[*class].len(), *class));
-                if let Some((class, _)) = rarest.copied() {
-                    let waits = &self.waits;
-                    self.owners[class].retain(|node| waits[*node]);
-                    for node in self.owners[class].iter().copied().take(COMPARED).collect::<Vec<_>>() {
-                        self.push(node);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Sends a node's pods to open slots; `false` when there are none that fit, or none that a spread allows yet.
-    fn close(&mut self, node: usize, draft: &mut Draft) -> bool {
-        if self.missing(node) > 0 {
-            self.waits[node] = false;
-            return false;
-        }
-        let spreads = self.spreads.clone();
-        let mut moves: Vec<(usize, usize, usize)> = Vec::new();
-        for pod in &self.state.model.nodes[node].pods {
-            let class = self.state.model.pods[*pod].class;
-            self.count(What::Node(node), class, -1);
-            let slot = self.slot(class);
-            let Some(slot) = slot else {
-                // Back to what it was; other moves may open the way.
-                self.spreads = spreads;
-                for (_, bin, class) in moves {
-                    self.free[class] += 1;
-                    self.slots[class].push((bin, 1));
-                }
-                self.held_up.push(node);
-                return false;
-            };
-            let bin = self.slots[class][slot].0;
-            self.count(self.state.bins[bin].what, class, 1);
-            moves.push((*pod, bin, class));
-            self.slots[class][slot].1 -= 1;
-            self.free[class] -= 1;
-            if self.slots[class][slot].1 == 0 {
-                self.slots[class].remove(slot);
-            }
-        }
-        self.waits[node] = false;
-        draft.close.push(node);
-        draft.delta -= self.state.bins[node].price;
-        draft.moves.extend(moves.iter().map(|(pod, bin, _)| (*pod, *bin)));
-        if moves.iter().any(|(_, _, class)| !self.state.model.classes[*class].spreads.is_empty()) {
-            for node in std::mem::take(&mut self.held_up) {
-                self.push(node);
-            }
-        }
-        true
-    }
-
-    /// An open slot for a pod of a class, the newest that the spreads allow.
-    fn slot(&self, class: usize) -> Option<usize> {
-        let spreads = &self.state.model.classes[class].spreads;
-        (0..self.slots[class].len()).rev().find(|slot| {
-            let what = self.state.bins[self.slots[class][*slot].0].what;
-            spreads.iter().all(|(spread, itself)| self.spreads[*spread].room(self.domain(*spread, what), *itself) > 0)
-        })
-    }
-
-    fn domain(&self, spread: usize, what: What) -> Option<usize> {
-        let key = &self.state.model.keys[self.spreads[spread].key];
-        match what {
-            What::Node(node) => key.of_node[node],
-            What::New(kind) => key.of_kind[kind],
-        }
-    }
-
-    fn count(&mut self, what: What, class: usize, count: i64) {
-        for (spread, itself) in &self.state.model.classes[class].spreads {
-            let domain = self.domain(*spread, what);
-            self.spreads[*spread].give(domain, count * itself);
-        }
-    }
-}
-
-fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<Wave> {
-    let model = state.model;
-    let mut names: BTreeMap<usize, String> = BTreeMap::new();
-    let mut hourly = before;
-    let mut waves = Vec::new();
-    for draft in drafts {
-        let mut wave = Wave::default();
-        for bin in &draft.open {
-            let name = format!("new-{}", names.len() + 1);
-            if let What::New(kind) = state.bins[*bin].what {
-                wave.add.push(new_node(state, *bin, kind, name.clone()));
-            }
-            names.insert(*bin, name);
-        }
-        wave.remove = draft.close.iter().map(|node| model.nodes[*node].name.clone()).collect();
-        // Receiver by receiver, the largest pods first.
-        let mut moves: Vec<(usize, usize)> = draft.moves;
-        moves.retain(|(pod, _)| model.pods[*pod].node.is_some() && !model.pods[*pod].ghost);
-        // Moves of pods with a broken spread come first, in the order in which each was allowed.
-        let in_order = |pod: usize| !model.classes[model.pods[pod].class].spreads.is_empty();
-        let count = moves.len();
-        let ranks: BTreeMap<usize, usize> = moves
-            .iter()
-            .enumerate()
-            .map(|(rank, (pod, _))| (*pod, if in_order(*pod) { rank } else { count }))
-            .collect();
-        moves.sort_by_key(|(pod, bin)| {
-            let request = &model.classes[model.pods[*pod].class].request;
-            (ranks[pod], *bin, Reverse((request[0], request[1])), *pod)
-        });
-        for (pod, bin) in moves {
-            let unit = &model.pods[pod];
-            let to = match state.bins[bin].what {
-                What::Node(node) => model.nodes[node].name.clone(),
-                What::New(_) => names.get(&bin).cloned().unwrap_or_default(),
-            };
-            let from = unit.node.map(|node| model.nodes[node].name.clone()).unwrap_or_default();
-            wave.moves.push(Move { pod: unit.name.clone(), from, to });
-        }
-        hourly += Money::micros(draft.delta);
-        wave.hourly_after = hourly;
-        wave.reason = reason(&wave, Money::micros(-draft.delta));
-        waves.push(wave);
-    }
-    waves
-}
-
-fn reason(wave: &Wave, saved: Money) -> String {
-    let nodes = |count: usize| if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") };
-    let what = match (wave.remove.len(), wave.add.len(), wave.moves.len()) {
-        (gone, 0, 0) => format!("{} without pods", nodes(gone)),
-        (gone, 0, moves) => format!("{moves} pods of {} fit on others", nodes(gone)),
-        (gone, new, moves) => format!("{} replaced by {new} new, {moves} pods move", nodes(gone)),
-    };
-    format!("{what}: saves {saved} USD/h")
-}
-
-fn new_node(state: &State<'_>, bin: usize, kind: usize, name: String) -> NewNode {
-    let model = state.model;
-    let of = &model.kinds[kind];
-    let mut requests = of.daemons;
-    for (class, count) in &state.bins[bin].given {
-        add(&mut requests, &model.classes[*class].request, *count);
-    }
-    NewNode {
-        name,
-        node_pool: of.pool_name.clone(),
-        instance_type: of.instance_type.clone(),
-        zone: of.zone.clone(),
-        capacity_type: of.capacity_type.clone(),
-        price: of.price,
-        alternatives: model.shelf.alternatives(model, kind, &state.bins[bin].given, state.reserve),
-        requests: resources(&requests, &model.dims),
-        labels: of.place.labels.clone(),
-        taints: of.place.taints.clone(),
     }
 }
