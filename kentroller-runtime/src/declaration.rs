@@ -179,6 +179,7 @@ pub struct Declaration {
 #[derive(Clone, Copy)]
 pub struct KindEntry {
     pub info: KindInfo,
+    pub conditions: Option<&'static [(&'static str, &'static str)]>,
     pub type_id: fn() -> TypeId,
     pub empty: fn() -> Arc<dyn AnyShelf>,
     pub watch: Option<crate::store::watch::Start>,
@@ -190,6 +191,7 @@ impl KindEntry {
     pub fn of<K: Kind>() -> Self {
         Self {
             info: K::INFO,
+            conditions: K::CONDITIONS,
             type_id: TypeId::of::<K>,
             empty: || Arc::new(Shelf::<K>::default()),
             restore: |cut, object| Ok(cut.with(serde_json::from_value::<K>(object)?)),

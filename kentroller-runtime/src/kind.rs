@@ -114,6 +114,8 @@ impl fmt::Debug for ObjectKey {
 /// A kind that the runtime can watch, store and write. Implemented by `#[resource]`.
 pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     const INFO: KindInfo;
+    /// The condition types of a kind of ours besides the summary, with their meanings; `None` without a status.
+    const CONDITIONS: Option<&'static [(&'static str, &'static str)]> = None;
     type Meta: Metadata;
 
     fn meta(&self) -> &Self::Meta;

@@ -44,7 +44,7 @@ async fn crds(admin: &Api) {
         let made = admin.create(CRDS, &crd).await;
         names.push(made["metadata"]["name"].as_str().expect("a name").to_owned());
     }
-    assert_eq!(names.len(), kentroller::api::kinds().len(), "{names:?}");
+    assert_eq!(names.len(), kentroller::controllers::kinds().len(), "{names:?}");
     for name in names {
         let path = format!("{CRDS}/{name}");
         until(SHORT, async || {

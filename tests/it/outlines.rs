@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use garde::Validate;
-use kentroller::api;
+use kentroller::{api, controllers};
 use kentroller_runtime::Kind;
 use kentroller_runtime::generate::crd;
 use kentroller_runtime::generate::outline::Outline;
@@ -20,8 +20,9 @@ fn read(path: &str) -> String {
 /// What is narrower and not accepted, over all kinds, in comparison to the outlines that `before` finds.
 fn unaccepted(before: impl Fn(&str) -> Outline) -> Vec<String> {
     let accepted = widening::accepted(&read("contract/accepted-changes.txt")).expect("every line has a reason");
-    let all =
-        api::kinds().into_iter().flat_map(|kind| narrowings(&before(kind.info.plural), &Outline::of(&kind.crd())));
+    let all = controllers::kinds()
+        .into_iter()
+        .flat_map(|kind| narrowings(&before(kind.info.plural), &Outline::of(&kind.crd())));
     all.map(|one| one.to_string()).filter(|one| !accepted.contains_key(one)).collect()
 }
 
@@ -37,7 +38,7 @@ fn every_crd_takes_what_the_public_one_takes_and_gives_what_it_gives() {
 #[test]
 fn the_contract_is_read_whole() {
     // What is not read cannot fail: every line below the header is a field or a column.
-    for kind in api::kinds() {
+    for kind in controllers::kinds() {
         let text = read(&format!("contract/{}.txt", kind.info.plural));
         let outline = contract(kind.info.plural);
         let elements = outline.fields.keys().filter(|path| path.ends_with("[]") || path.ends_with("{}")).count();
@@ -96,7 +97,7 @@ fn every_schema_is_structural() {
         }
     }
     let mut mistakes = Vec::new();
-    for kind in api::kinds() {
+    for kind in controllers::kinds() {
         let crd = serde_json::to_value(kind.crd()).expect("JSON");
         walk(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], kind.info.kind, &mut mistakes);
     }
@@ -191,7 +192,7 @@ fn variants(schema: &Value, at: &str, spec: &Value, found: &mut BTreeMap<String,
 
 /// How many boundary values were tried.
 fn check<S: DeserializeOwned + Validate<Context = ()>>(plural: &str) -> usize {
-    let kind = api::kinds().into_iter().find(|kind| kind.info.plural == plural).expect("one of ours");
+    let kind = controllers::kinds().into_iter().find(|kind| kind.info.plural == plural).expect("one of ours");
     let crd = serde_json::to_value(kind.crd()).expect("JSON");
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
     let validator = jsonschema::validator_for(schema).expect("a schema");
@@ -240,7 +241,7 @@ fn estrange(schema: &Value, value: &mut Value) -> usize {
 
 /// Reads an object with every field, and one with unknown words, and wants both back as they were.
 fn check_kept<K: Kind>() {
-    let kind = api::kinds().into_iter().find(|kind| kind.info == K::INFO).expect("one of ours");
+    let kind = controllers::kinds().into_iter().find(|kind| kind.info == K::INFO).expect("one of ours");
     let crd = serde_json::to_value(kind.crd()).expect("JSON");
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let mut object = example(schema);

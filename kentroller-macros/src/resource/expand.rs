@@ -97,6 +97,12 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
             ::core::option::Option::Some(|| #runtime::generate::crd::finished(<#ident as #kube::CustomResourceExt>::crd()))
         },
     );
+    let told = status.as_ref().map(|_| {
+        quote! {
+            const CONDITIONS: ::core::option::Option<&'static [(&'static str, &'static str)]> =
+                ::core::option::Option::Some(<<Self as #runtime::HasStatus>::Condition as #runtime::ConditionType>::ALL);
+        }
+    });
     let has_status = status.as_ref().map(|Status { type_, conditions }| {
         let conditions = conditions.as_ref().map_or_else(|| quote!(#runtime::SummaryOnly), ToTokens::to_token_stream);
         quote! {
@@ -113,6 +119,7 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
     quote! {
         impl #runtime::Kind for #ident {
             const INFO: #runtime::KindInfo = #runtime::KindInfo { #facts };
+            #told
             type Meta = #k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
             fn meta(&self) -> &Self::Meta {

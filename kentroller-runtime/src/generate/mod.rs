@@ -8,10 +8,9 @@ pub mod schema;
 pub mod widening;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt;
 
-use crate::condition::ConditionType;
-use crate::kind::{HasStatus, Kind, KindInfo};
+use crate::declaration::KindEntry;
+use crate::kind::{Kind, KindInfo};
 
 /// A kind of this project, as the generated files tell of it.
 #[derive(Clone, Copy, Debug)]
@@ -23,14 +22,14 @@ pub struct OwnKind {
 }
 
 impl OwnKind {
-    /// A kind whose status our controllers write.
-    pub fn of<K: HasStatus + CustomResourceExt>() -> Self {
-        Self { conditions: Some(K::Condition::ALL), ..Self::without_status::<K>() }
+    /// A kind of this project; `None` for one of others.
+    pub fn of<K: Kind>() -> Option<Self> {
+        Self::declared(&KindEntry::of::<K>())
     }
 
-    /// A kind that is only a record.
-    pub fn without_status<K: Kind + CustomResourceExt>() -> Self {
-        Self { info: K::INFO, crd: || crd::finished(K::crd()), conditions: None }
+    /// The kind that a controller reconciles; `None` for one of others.
+    pub fn declared(kind: &KindEntry) -> Option<Self> {
+        Some(Self { info: kind.info, crd: kind.info.crd?, conditions: kind.conditions })
     }
 
     /// The CRD, as it is applied.

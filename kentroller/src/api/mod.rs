@@ -48,16 +48,14 @@ pub use self::schedule::{
 pub use self::scope::{NodeSelector, NodeSelectorTerm, Scope, SelectorRequirement};
 pub use self::words::{FailureReason, SkippedReason};
 
-/// The six kinds of this project, in the order of the reference pages.
-pub fn kinds() -> [OwnKind; 6] {
-    [
-        OwnKind::of::<RebalancePlanSchedule>(),
-        OwnKind::of::<RebalancePlanClaim>(),
-        OwnKind::of::<RebalancePlan>(),
+/// The kinds that no controller reconciles; the others follow from the list of controllers.
+pub fn without_controller() -> impl Iterator<Item = OwnKind> {
+    let all = [
         OwnKind::of::<RebalanceMigrationPlan>(),
         OwnKind::of::<CommitmentBudget>(),
-        OwnKind::without_status::<UnavailableOffering>(),
-    ]
+        OwnKind::of::<UnavailableOffering>(),
+    ];
+    all.into_iter().flatten()
 }
 
 /// What the words of our kinds mean, for the reference pages.

@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn generate(root: &Path) -> anyhow::Result<Files> {
-    let kinds = api::kinds();
+    let kinds = controllers::kinds();
     let mut files = Files::new();
     let mut contracts = Vec::new();
     let accepted = read(root, "tests/contract/accepted-changes.txt")?;

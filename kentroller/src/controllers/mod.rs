@@ -5,8 +5,10 @@ mod configuration;
 mod plan;
 mod schedule;
 
+use kentroller_runtime::generate::OwnKind;
 use kentroller_runtime::{AnyController, reconciler};
 
+use crate::api;
 use crate::settings::Settings;
 
 /// All controllers of the operator.
@@ -17,4 +19,10 @@ pub fn all() -> Vec<Box<dyn AnyController<Settings>>> {
         reconciler::<plan::RebalancePlans>(),
         reconciler::<configuration::Configuration>(),
     ]
+}
+
+/// All kinds of this project: those that the controllers reconcile, and those that nobody does.
+pub fn kinds() -> Vec<OwnKind> {
+    let reconciled = all().into_iter().filter_map(|controller| OwnKind::declared(&controller.declaration().of));
+    reconciled.chain(api::without_controller()).collect()
 }

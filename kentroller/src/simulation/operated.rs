@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use super::{CSV, Drift, Drifted, Setup, World};
 use crate::api::foreign::ConfigMap;
 use crate::backend::{Effort, Embedded, Judgements, Plans, Prices};
+use crate::controllers;
 use crate::settings::Settings;
-use crate::{api, controllers};
 
 /// The namespace of the operator.
 pub const NAMESPACE: &str = "castai-agent";
@@ -50,7 +50,9 @@ pub fn served() -> Vec<Served> {
     kinds.push(Served::built_in("", "v1", "PersistentVolume", "persistentvolumes", false, true));
     kinds.push(Served::built_in("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true, true));
     kinds.push(Served::built_in("coordination.k8s.io", "v1", "Lease", "leases", true, false));
-    kinds.extend(api::kinds().iter().map(|kind| Served::custom(serde_json::to_value(kind.crd()).unwrap_or_default())));
+    kinds.extend(
+        controllers::kinds().iter().map(|kind| Served::custom(serde_json::to_value(kind.crd()).unwrap_or_default())),
+    );
     kinds
 }
 
