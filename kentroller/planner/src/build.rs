@@ -10,10 +10,11 @@ use crate::{
         ATTACHMENTS, BrokenSpread, CPU, Class, DIMS, EBS_DEFAULT, KeptFree, KeyDomains, MEMORY, Matrix, Model, NodeBin,
         Numbers, PODS, PodUnit, PoolLimit, Tie, Vector, add, vector,
     },
+    companions::{Companions, Company},
     eligibility::{Kind, PodRules, claims_of, eviction_cost, kind_of, node_reason, receives},
     kinds::{self, Source, host_ports},
     manifest::{
-        Expression, Labels, NodeClaim, NodeSelectorTerm, ObjectName, Operator, PersistentVolume, Pod,
+        Expression, Labels, NodeClaim, NodeSelectorTerm, ObjectName, Operator, PersistentVolume, Pod, PodShape,
         RequiredNodeTerms, Toleration,
     },
     requests,
@@ -46,8 +47,8 @@ struct Template {
     tied: bool,
 }
 
-/// Shape and labels by address, namespace, and what its volumes ask for.
-type TemplateKey<'a> = (usize, &'a str, usize, Vec<RequiredNodeTerms>, Option<Rule>);
+/// Shape and labels by address, namespace, what its volumes ask for, and whether it belongs to its node.
+type TemplateKey<'a> = (usize, &'a str, usize, Vec<RequiredNodeTerms>, Option<Rule>, bool);
 
 /// Where wide terms let a pod be, beside what it asks of a node itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +111,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let mut sources: Vec<(&str, &Labels)> = Vec::new();
     let mut seen: Vec<Seen<'_>> = Vec::with_capacity(snapshot.pods.len());
     let mut names: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let nowhere = Arc::new(PodShape::default());
     for pod in &snapshot.pods {
         let kind = kind_of(pod);
         if !names.insert((&pod.metadata.namespace, &pod.metadata.name)) {
@@ -119,7 +121,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
                 message: "there are two pods of this name; was the same dump given twice?".to_owned(),
             });
         }
-        if kind == Kind::Finished {
+        if matches!(kind, Kind::Finished | Kind::Gated) {
             continue;
         }
         let node = match pod.spec.node_name.as_str() {
@@ -143,11 +145,14 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             Arc::as_ptr(&pod.metadata.labels) as usize,
             volume_terms,
             volume_rule,
+            kind == Kind::Daemon,
         );
         let template = if let Some(template) = cache.get(&key) {
             *template
         } else {
-            let own_needs = needs.number(Needs::of(shape, key.3.clone()));
+            // Each pod of a DaemonSet names its node, and none of them looks for another.
+            let looked_for = if key.5 { &nowhere } else { shape };
+            let own_needs = needs.number(Needs::of(looked_for, key.3.clone()));
             let mut rule = volume_rule;
             // Where volumes are is no part of what the pod itself says: every domain of a spread counts for it.
             let said = if key.3.is_empty() { own_needs } else { needs.number(Needs::of(shape, Vec::new())) };
@@ -251,6 +256,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
 
     // Classes and pods.
     let rules = PodRules::of(snapshot, options);
+    let companions = companions(snapshot, options, &seen, &templates, &all_terms, &rules);
     let mut locals: Numbers<Local> = Numbers::new();
     let mut classes: Numbers<Class> = Numbers::new();
     let mut pods: Vec<PodUnit> = Vec::new();
@@ -264,10 +270,14 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         if let Some(node) = one.node {
             add(&mut nodes[node].used, &one.request, 1);
         }
-        let (tether, topology_rule) = match one.node {
+        let (tether, mut topology_rule) = match one.node {
             Some(node) => wide.keeps(node, template, &all_terms, &broken_terms),
             None => (wide.may_join(template, &all_terms), None),
         };
+        let company = template.company(&companions, &all_terms);
+        if company == Company::Nowhere {
+            topology_rule = Some(Rule::AffinityElsewhere);
+        }
         let mut local = |template: &Template| {
             let mut owned = Vec::new();
             let mut selected = Vec::new();
@@ -300,14 +310,15 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             *class
         } else {
             let (apart, selected, caps) = local(template);
-            let needs_number = if key.1.expressions.is_empty() {
-                template.needs
-            } else {
-                let mut tied = needs_values[template.needs].clone();
+            let mut tied = needs_values[template.needs].clone();
+            if !key.1.expressions.is_empty() {
                 let term = NodeSelectorTerm { match_expressions: key.1.expressions.clone(), match_fields: Vec::new() };
                 tied.terms.push(RequiredNodeTerms { node_selector_terms: vec![term] });
-                needs.number(tied)
-            };
+            }
+            if let Company::Beside(hosts) = company {
+                tied.terms.push(hosts);
+            }
+            let needs_number = needs.number(tied);
             let itself = |term: &usize| i64::from(template.selected.contains(term));
             let spreads = key.1.loose.iter().map(|term| (broken_terms[term], itself(term))).collect();
             let class =
@@ -342,7 +353,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
                     nodes[node].blockers.push(Blocker { pod: one.pod.metadata.key(), rule: Rule::Terminating });
                 }
             }
-            Kind::Finished => {}
+            Kind::Finished | Kind::Gated => {}
         }
     }
     let headroom = options.headroom.iter().map(|(pool, wanted)| KeptFree {
@@ -480,14 +491,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         group.signature = signature(group.place.clone());
     }
     let signatures = signatures.into_values();
-    let mut admits = Matrix::new(needs.len(), signatures.len());
-    for (row, needs) in needs.iter().enumerate() {
-        for (column, place) in signatures.iter().enumerate() {
-            if needs.admits(place) == Some(true) {
-                admits.set(row, column);
-            }
-        }
-    }
+    let admits = admitted(&needs, &signatures);
     for kind in &mut kinds {
         // Ports that no pod asks for cannot collide.
         kind.daemon_ports.retain(|port| port_numbers.contains_key(port));
@@ -526,6 +530,86 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         domain_keys,
         headroom,
     })
+}
+
+/// Counts the company that pods need on their node, and where it certainly stays.
+fn companions<'a>(
+    snapshot: &'a Snapshot,
+    options: &Options,
+    seen: &[Seen<'_>],
+    templates: &[Template],
+    all_terms: &[Term],
+    rules: &PodRules<'_>,
+) -> Companions<'a> {
+    let mut companions = Companions::default();
+    let is_company = |term: &usize| all_terms[*term].key == HOSTNAME && all_terms[*term].demand == Demand::Together;
+    if !(0..all_terms.len()).any(|term| is_company(&term)) {
+        return companions;
+    }
+    // What holds a pod holds its node; a node that may go for all its pods may still stay, but that is not certain.
+    let mut stays = vec![false; snapshot.nodes.len()];
+    for one in seen.iter().filter(|one| one.kind == Kind::Workload) {
+        if let Some(node) = one.node {
+            stays[node] |= rules.holds(one.pod).is_some();
+        }
+    }
+    let claims = claims_by_node(snapshot);
+    for (node, stays) in snapshot.nodes.iter().zip(&mut stays) {
+        let claim = claims.get(node.metadata.name.as_str()).copied();
+        let label = node.metadata.labels.get(pool::NODE_POOL);
+        let pool = snapshot.node_pools.iter().find(|pool| Some(&pool.metadata.name) == label);
+        let held = || {
+            [true, false]
+                .iter()
+                .all(|is_empty| node_reason(node, claim, pool, snapshot.now, options, *is_empty, false).is_some())
+        };
+        // It is found again by its label.
+        let named = node.metadata.labels.get(HOSTNAME).is_some_and(|name| *name == node.metadata.name);
+        *stays = named && receives(node, claim, pool, snapshot.now, options) && (*stays || held());
+    }
+    for one in seen {
+        let node = one.node.filter(|node| stays[*node] && matches!(one.kind, Kind::Workload | Kind::Daemon));
+        for term in templates[one.template].selected.iter().filter(|term| is_company(term)) {
+            companions.count(*term, node.map(|node| snapshot.nodes[node].metadata.name.as_str()));
+        }
+    }
+    companions
+}
+
+impl Template {
+    fn company(&self, companions: &Companions<'_>, all_terms: &[Term]) -> Company {
+        let together = || self.owned.iter().copied().filter(|term| all_terms[*term].demand == Demand::Together);
+        let of_node: Vec<usize> = together().filter(|term| all_terms[*term].key == HOSTNAME).collect();
+        companions.of(&of_node, together().count() > of_node.len(), &self.selected)
+    }
+}
+
+/// Which needs each place satisfies. Those that ask for no node by name are answered once for all nodes alike.
+fn admitted(needs: &[Needs], places: &[Place]) -> Matrix {
+    let mut alike: Numbers<Place> = Numbers::new();
+    let nameless: Vec<usize> = places
+        .iter()
+        .map(|place| {
+            let mut place = place.clone();
+            place.name.clear();
+            place.labels.remove(HOSTNAME);
+            alike.number(place)
+        })
+        .collect();
+    let alike = alike.into_values();
+    let mut admits = Matrix::new(needs.len(), places.len());
+    for (row, needs) in needs.iter().enumerate() {
+        let by_name = needs.asks_for_names() || needs.keys().any(|key| key == HOSTNAME);
+        let of_alike: Vec<bool> =
+            if by_name { Vec::new() } else { alike.iter().map(|place| needs.admits(place) == Some(true)).collect() };
+        for (column, place) in places.iter().enumerate() {
+            let admitted = if by_name { needs.admits(place) == Some(true) } else { of_alike[nameless[column]] };
+            if admitted {
+                admits.set(row, column);
+            }
+        }
+    }
+    admits
 }
 
 fn index_nodes(snapshot: &Snapshot) -> Result<BTreeMap<&str, usize>, InputError> {
@@ -680,9 +764,6 @@ impl<'a> Wide<'a> {
         for (term, owns) in owned.chain(selected) {
             let of = &all_terms[term];
             if of.key == HOSTNAME {
-                if owns && of.demand == Demand::Together {
-                    rule = Some(Rule::AffinityElsewhere);
-                }
                 continue;
             }
             let Some(value) = self.values[of.key.as_str()][node] else {
@@ -707,7 +788,10 @@ impl<'a> Wide<'a> {
                 Demand::Together if owns => {
                     let anywhere: i64 = counts.values().map(|(selected, _)| selected).sum();
                     let alone_and_first = itself == 1 && anywhere == 1;
-                    if here - itself < 1 && !alone_and_first {
+                    // Company is who satisfies all such terms of the pod; here each is counted by itself.
+                    let owned = template.owned.iter();
+                    let several = owned.filter(|term| all_terms[**term].demand == Demand::Together).count() > 1;
+                    if several || (here - itself < 1 && !alone_and_first) {
                         rule = Some(Rule::AffinityElsewhere);
                     }
                 }

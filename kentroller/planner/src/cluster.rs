@@ -220,14 +220,17 @@ pub(crate) fn times(request: &Vector, free: &Vector) -> i64 {
     most
 }
 
-/// Resource amounts as a vector; what has no dimension is returned by name.
+/// No node has more of anything, and no sum over the largest cluster of as much leaves 64 bits.
+const MOST: i64 = 1 << 45;
+
+/// Resource amounts as a vector, between nothing and 2^45; what has no dimension is returned by name.
 pub(crate) fn vector(resources: &Resources, dims: &[String]) -> (Vector, Vec<String>) {
     let mut vector = [0; DIMS];
     let mut rest = Vec::new();
     for (name, quantity) in resources {
         match dims.iter().position(|dim| dim == name) {
-            Some(CPU) => vector[CPU] = quantity.milli(),
-            Some(dim) => vector[dim] = quantity.units(),
+            Some(CPU) => vector[CPU] = quantity.milli().clamp(0, MOST),
+            Some(dim) => vector[dim] = quantity.units().clamp(0, MOST),
             None if quantity.units() > 0 => rest.push(name.clone()),
             None => {}
         }

@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Daemon,
     /// Waits for a node.
     Pending,
+    /// Has gates: nobody looks for a node for it yet.
+    Gated,
     /// Has ended, and takes nothing.
     Finished,
     /// Is going, yet takes its room until it is gone.
@@ -41,7 +43,7 @@ pub(crate) fn kind_of(pod: &Pod) -> Kind {
     } else if pod.metadata.deletion_timestamp.is_some() {
         Kind::Terminating
     } else if pod.spec.node_name.is_empty() {
-        Kind::Pending
+        if pod.spec.shape.gates > 0 { Kind::Gated } else { Kind::Pending }
     } else {
         Kind::Workload
     }

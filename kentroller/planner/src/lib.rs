@@ -8,6 +8,7 @@ mod build;
 mod catalog;
 pub mod check;
 mod cluster;
+mod companions;
 mod construct;
 mod dice;
 mod eligibility;

@@ -180,6 +180,11 @@ impl Scene {
         self
     }
 
+    pub fn change(mut self, change: fn(&mut Snapshot)) -> Self {
+        change(&mut self.snapshot);
+        self
+    }
+
     /// What a pod asks for instead.
     pub fn asking(self, pod: &str, requests: Value) -> Self {
         self.with("Pod", pod, json!({"spec": {"containers": [{"resources": {"requests": requests}}]}}))
@@ -274,6 +279,21 @@ impl Must {
         };
         (wanted != found).then(|| format!("{self:?}: found {found}"))
     }
+}
+
+/// Plans the scene of each row, and compares.
+pub fn shown(rows: Vec<(&str, Scene, &[Must])>) {
+    let mut wrong = Vec::new();
+    for (claim, scene, musts) in rows {
+        match scene.plan() {
+            Err(error) => wrong.push(format!("{claim}: {error}")),
+            Ok(plan) => {
+                wrong
+                    .extend(musts.iter().filter_map(|must| must.broken_by(&plan)).map(|why| format!("{claim}: {why}")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} rules do not hold:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 fn named<'a, T>(all: &'a mut [T], name_of: fn(&T) -> &String, name: &str) -> &'a mut T {
