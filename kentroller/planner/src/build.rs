@@ -11,7 +11,7 @@ use crate::{
         Numbers, PODS, PodUnit, PoolLimit, Tie, Vector, add, vector,
     },
     companions::{Companions, Company},
-    eligibility::{Kind, PodRules, claims_of, eviction_cost, kind_of, node_reason, receives},
+    eligibility::{Kind, PodRules, claims_of, eviction_cost, is_initialized, kind_of, node_reason, receives},
     kinds::{self, Source, host_ports},
     manifest::{
         Expression, Labels, NodeClaim, NodeSelectorTerm, ObjectName, Operator, PersistentVolume, Pod, PodShape,
@@ -73,7 +73,7 @@ struct Seen<'a> {
 pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Model, InputError> {
     let mut warnings = Vec::new();
     let mut warn = |object: String, message: String| warnings.push(Warning { object, message });
-    let node_index = index_nodes(snapshot)?;
+    let node_index = index_of(snapshot.nodes.iter().map(|node| &node.metadata.name), "Node")?;
     let region = region_of(snapshot, catalog);
     if snapshot.node_pools.is_empty() {
         warn(String::new(), "no NodePool is known: nothing can be bought and no node may go".to_owned());
@@ -195,8 +195,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
 
     // Nodes.
     let claims = claims_by_node(snapshot);
-    let pools: BTreeMap<&str, usize> =
-        snapshot.node_pools.iter().enumerate().map(|(index, pool)| (pool.metadata.name.as_str(), index)).collect();
+    let pools = index_of(snapshot.node_pools.iter().map(|pool| &pool.metadata.name), "NodePool")?;
     let overlays = Overlays::of(snapshot);
     let mut nodes: Vec<NodeBin> = Vec::with_capacity(snapshot.nodes.len());
     for node in &snapshot.nodes {
@@ -205,13 +204,21 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         allocatable[attachments] = volumes.limit(&node.metadata.name);
         let zone = label(pool::ZONE).unwrap_or_default();
         let instance_type = label(pool::INSTANCE_TYPE).unwrap_or_default();
-        let price = label(pool::CAPACITY_TYPE).map(CapacityType::of).and_then(|capacity_type| match capacity_type {
-            // Paid for already, whether it runs or not.
-            CapacityType::Reserved => Some(crate::Money::ZERO),
-            other => catalog
-                .price(&region, instance_type, zone, &other)
-                .and_then(|listed| overlays.price(listed, &|one| one.admits(label(&one.key)))),
-        });
+        let own_region = label(pool::REGION).unwrap_or(&region);
+        // Nodes of others say nothing of it; they are bought on demand.
+        let of_others = claims.get(node.metadata.name.as_str()).copied().is_none()
+            && label(pool::NODE_POOL).is_none_or(|pool| !pools.contains_key(pool));
+        let capacity_type = label(pool::CAPACITY_TYPE).map(CapacityType::of);
+        let price =
+            capacity_type.or(of_others.then_some(CapacityType::OnDemand)).and_then(
+                |capacity_type| match capacity_type {
+                    // Paid for already, whether it runs or not.
+                    CapacityType::Reserved => Some(crate::Money::ZERO),
+                    other => catalog
+                        .price(own_region, instance_type, zone, &other)
+                        .and_then(|listed| overlays.price(listed, &|one| one.admits(label(&one.key)))),
+                },
+            );
         nodes.push(NodeBin {
             name: node.metadata.name.clone(),
             signature: 0,
@@ -448,6 +455,19 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
             *least = if told { (*least).min(node.allocatable[dim]) } else { 0 };
         }
     }
+    let mut peers: BTreeMap<(usize, &str), Vector> = BTreeMap::new();
+    for (bin, node) in nodes.iter().zip(&snapshot.nodes) {
+        let Some(pool) = bin.pool.filter(|_| is_initialized(node, claims.get(node.metadata.name.as_str()).copied()))
+        else {
+            continue;
+        };
+        let Some(of) = node.metadata.labels.get(pool::INSTANCE_TYPE) else { continue };
+        let least = peers.entry((pool, of)).or_insert(bin.allocatable);
+        for (least, here) in least.iter_mut().zip(&bin.allocatable) {
+            *least = (*least).min(*here);
+        }
+    }
+    let least_attachments = nodes.iter().map(|node| node.allocatable[attachments]).min();
     let source = Source {
         snapshot,
         catalog,
@@ -456,6 +476,8 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         keys: &keys,
         zones: &zones,
         learned: &learned,
+        peers: &peers,
+        attachments: least_attachments.unwrap_or(EBS_DEFAULT).min(EBS_DEFAULT),
         overlays: &overlays,
         ignore_instance_criteria: options.aggressive.ignore_instance_criteria,
     };
@@ -612,14 +634,15 @@ fn admitted(needs: &[Needs], places: &[Place]) -> Matrix {
     admits
 }
 
-fn index_nodes(snapshot: &Snapshot) -> Result<BTreeMap<&str, usize>, InputError> {
+/// Names of one kind by their place in the list.
+fn index_of<'a>(names: impl Iterator<Item = &'a String>, kind: &str) -> Result<BTreeMap<&'a str, usize>, InputError> {
     let mut index = BTreeMap::new();
-    for (at, node) in snapshot.nodes.iter().enumerate() {
-        if index.insert(node.metadata.name.as_str(), at).is_some() {
+    for (at, name) in names.enumerate() {
+        if index.insert(name.as_str(), at).is_some() {
             return Err(InputError {
-                object: format!("Node {}", node.metadata.name),
+                object: format!("{kind} {name}"),
                 field: "metadata.name".to_owned(),
-                message: "there are two nodes of this name; was the same dump given twice?".to_owned(),
+                message: "another has the same name; was the same dump given twice?".to_owned(),
             });
         }
     }

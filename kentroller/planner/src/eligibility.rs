@@ -1,5 +1,5 @@
 //! What may move: which rules hold a pod where it is, and which hold a node whatever its pods say.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Aggressive, CapacityType, EvictionRule, EvictionTarget, KeptReason, Mode, Moment, Options, Rule, Scope, Snapshot,
@@ -54,7 +54,8 @@ pub(crate) struct PodRules<'a> {
     now: Moment,
     options: &'a Options,
     pdbs: BTreeMap<&'a str, Vec<&'a PodDisruptionBudget>>,
-    replicas: BTreeMap<(&'a str, &'a str, &'a str), u32>,
+    /// Running pods by the uid of their controller.
+    replicas: BTreeMap<&'a str, u32>,
     /// By node: what the entries that name nodes say of all its pods.
     nodes: BTreeMap<&'a str, Strictness>,
     known_replicas: &'a BTreeMap<(String, String, String), u32>,
@@ -66,11 +67,12 @@ impl<'a> PodRules<'a> {
         for pdb in &snapshot.pdbs {
             pdbs.entry(&pdb.metadata.namespace).or_default().push(pdb);
         }
-        let mut replicas: BTreeMap<(&str, &str, &str), u32> = BTreeMap::new();
-        // One that waits for a node serves nobody.
-        for pod in snapshot.pods.iter().filter(|pod| kind_of(pod) == Kind::Workload) {
+        let mut replicas: BTreeMap<&str, u32> = BTreeMap::new();
+        let there: BTreeSet<&str> = snapshot.nodes.iter().map(|node| node.metadata.name.as_str()).collect();
+        let runs = |pod: &&Pod| kind_of(pod) == Kind::Workload && there.contains(pod.spec.node_name.as_str());
+        for pod in snapshot.pods.iter().filter(runs) {
             if let Some(owner) = pod.metadata.controller() {
-                *replicas.entry((&pod.metadata.namespace, &owner.kind, &owner.name)).or_default() += 1;
+                *replicas.entry(&owner.uid).or_default() += 1;
             }
         }
         let nodes = snapshot.nodes.iter();
@@ -189,8 +191,7 @@ impl<'a> PodRules<'a> {
     /// Replicas of the pod's controller: as told, else those that run.
     fn replicas_of(&self, pod: &Pod) -> Option<u32> {
         let owner = pod.metadata.controller()?;
-        let seen = (pod.metadata.namespace.as_str(), owner.kind.as_str(), owner.name.as_str());
-        self.known_replicas_of(pod).or_else(|| self.replicas.get(&seen).copied())
+        self.known_replicas_of(pod).or_else(|| self.replicas.get(owner.uid.as_str()).copied())
     }
 
     fn known_replicas_of(&self, pod: &Pod) -> Option<u32> {
@@ -391,7 +392,7 @@ fn zero_budget(pool: &NodePool, handed_over: bool, is_empty: bool, now: Moment) 
 }
 
 /// Whether Karpenter has finished starting a node.
-fn is_initialized(node: &Node, claim: Option<&NodeClaim>) -> bool {
+pub(crate) fn is_initialized(node: &Node, claim: Option<&NodeClaim>) -> bool {
     claim.is_some_and(|claim| claim.status.is("Initialized"))
         || node.metadata.labels.get("karpenter.sh/initialized").is_some_and(|value| value == "true")
 }

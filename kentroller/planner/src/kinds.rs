@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     CapacityType, Catalog, InstanceType, Money, Snapshot, Warning,
     catalog::Priced,
-    cluster::{ATTACHMENTS, CPU, EBS_DEFAULT, MEMORY, PODS, Vector, add, vector},
+    cluster::{ATTACHMENTS, CPU, MEMORY, PODS, Vector, add, vector},
     manifest::{DaemonSet, Expression, Labels, NodePool, PodShape, RequiredNodeTerms, Taint, Toleration},
     requests,
     rules::{
@@ -66,6 +66,8 @@ pub(crate) fn daemons(snapshot: &Snapshot) -> Vec<Daemon> {
 
 fn daemon(shape: &PodShape, of_running_pod: bool) -> Daemon {
     let mut needs = Needs::of(shape, Vec::new());
+    // Room is kept for it even where its pods might not start.
+    needs.os.clear();
     if of_running_pod {
         // The controller ties each pod to its node by name; what is left are the set's own terms.
         for list in &mut needs.terms {
@@ -121,6 +123,10 @@ pub(crate) struct Source<'a> {
     pub zones: &'a BTreeSet<String>,
     /// The least allocatable of existing nodes of a pool in dimensions that the catalogue does not tell.
     pub learned: &'a BTreeMap<String, Vector>,
+    /// The least allocatable of existing nodes, by pool and type.
+    pub peers: &'a BTreeMap<(usize, &'a str), Vector>,
+    /// How many EBS volumes a new node attaches: the least of what existing nodes do.
+    pub attachments: i64,
     pub overlays: &'a Overlays<'a>,
     pub ignore_instance_criteria: bool,
 }
@@ -223,7 +229,7 @@ impl Source<'_> {
                 continue;
             }
             let it = &priced.instance_type;
-            let allocatable = self.allocatable(it, least_of_pool);
+            let allocatable = self.allocatable(index, it, least_of_pool);
             for (capacity_type, zone) in [CapacityType::OnDemand, CapacityType::Spot]
                 .iter()
                 .flat_map(|one| zones.iter().map(move |zone| (one, *zone)))
@@ -317,17 +323,26 @@ impl Source<'_> {
         (offered, left)
     }
 
-    fn allocatable(&self, it: &InstanceType, least_of_pool: Vector) -> Vector {
+    /// What a new node will have: what Karpenter reckons, and no more than nodes of the pool and type turned out to have.
+    fn allocatable(&self, pool: usize, it: &InstanceType, least_of_pool: Vector) -> Vector {
         let mut allocatable = least_of_pool;
         allocatable[CPU] = it.allocatable_milli_cpu();
         allocatable[MEMORY] = it.allocatable_bytes();
         allocatable[PODS] = it.max_pods;
-        for (dim, name) in self.dims.iter().enumerate().skip(PODS + 1) {
-            if name == "nvidia.com/gpu" {
-                allocatable[dim] = it.gpu_count;
-            } else if name == ATTACHMENTS {
-                allocatable[dim] = EBS_DEFAULT;
-            }
+        let peers = self.peers.get(&(pool, it.name.as_str()));
+        for (dim, name) in self.dims.iter().enumerate() {
+            let told = match name.as_str() {
+                "nvidia.com/gpu" => Some(it.gpu_count),
+                ATTACHMENTS => Some(self.attachments),
+                _ if dim <= PODS => Some(allocatable[dim]),
+                _ => None,
+            };
+            let seen = peers.map(|peers| peers[dim]);
+            allocatable[dim] = match (told, seen) {
+                (Some(told), Some(seen)) => told.min(seen),
+                (Some(one), None) | (None, Some(one)) => one,
+                (None, None) => allocatable[dim],
+            };
         }
         allocatable
     }

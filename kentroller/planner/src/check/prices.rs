@@ -75,7 +75,7 @@ impl<'a> Prices<'a> {
 
 fn adjusted(overlay: &NodeOverlay, base: Money) -> Option<Price> {
     if let Some(price) = &overlay.spec.price {
-        let amount = Money::parse(price)?;
+        let amount = Money::parse(price).filter(|price| *price >= Money::ZERO)?;
         return Some(Price { amount, rounded: false });
     }
     let text = overlay.spec.price_adjustment.as_deref()?;

@@ -67,13 +67,13 @@ pub struct LabelSelector {
 }
 
 impl LabelSelector {
-    /// Whether labels satisfy the selector; `None` when it holds an unknown operator.
+    /// Whether labels satisfy the selector; `None` when it holds an operator that is unknown, or none of label selectors.
     pub fn matches(&self, labels: &Labels) -> Option<bool> {
-        if !self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value)) {
-            return Some(false);
-        }
-        let mut all = true;
+        let mut all = self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value));
         for expression in &self.match_expressions {
+            if matches!(expression.operator, Operator::Gt | Operator::Lt | Operator::Gte | Operator::Lte) {
+                return None;
+            }
             all &= expression.admits(labels.get(&expression.key).map(String::as_str))?;
         }
         Some(all)
