@@ -3,6 +3,8 @@ mod ask;
 mod dump;
 mod items;
 mod live;
+#[cfg(test)]
+mod wrong;
 
 use std::{
     io::{IsTerminal, Write},

@@ -1,13 +1,13 @@
 //! Reads what `kubectl get -o json` (or yaml) prints, item by item, in bounded memory.
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, BufRead, BufReader, Read},
 };
 
 use kentroller_planner::{
     Moment, Snapshot,
-    manifest::{Interner, Meta, Pod},
+    manifest::{CapacityBuffer, Interner, Meta, NamedPodTemplate, ObjectName, Pod, PodTemplate},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
@@ -22,6 +22,10 @@ pub(super) struct Dump {
     /// The first twelve hex digits of the hash of all that was read.
     pub digest: String,
     seen: BTreeSet<String>,
+    nodes: BTreeSet<String>,
+    pods: BTreeSet<ObjectName>,
+    buffers: Vec<CapacityBuffer>,
+    templates: BTreeMap<ObjectName, PodTemplate>,
     interner: Interner,
     newest: i64,
     hash: Sha256,
@@ -43,7 +47,7 @@ impl Dump {
         self.take(name, BufReader::with_capacity(1 << 18, file))
     }
 
-    fn take(&mut self, name: &str, mut from: impl BufRead) -> Result<(), String> {
+    pub(super) fn take(&mut self, name: &str, mut from: impl BufRead) -> Result<(), String> {
         let head = from.fill_buf().map_err(|error| format!("{name}: {error}"))?;
         if head.starts_with(&[0x1f, 0x8b]) {
             let unpacked = BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(from));
@@ -159,6 +163,9 @@ impl Dump {
         match kind {
             "Pod" => {
                 let mut pod: Pod = decode(place, "Pod", item)?;
+                if !self.pods.insert(pod.metadata.key()) {
+                    return Err(twice(place, "Pod", &pod.metadata));
+                }
                 self.interner.share(&mut pod);
                 self.newest = self.newest.max(pod.status.start_time.map_or(0, |at| at.0));
                 self.newest = self.newest.max(age(&pod.metadata));
@@ -166,6 +173,9 @@ impl Dump {
             }
             "Node" => {
                 let node: kentroller_planner::manifest::Node = decode(place, "Node", item)?;
+                if !self.nodes.insert(node.metadata.name.clone()) {
+                    return Err(twice(place, "Node", &node.metadata));
+                }
                 let told = node.status.conditions.iter().filter_map(|condition| condition.last_transition_time);
                 self.newest = told.map(|at| at.0).fold(self.newest, i64::max).max(age(&node.metadata));
                 snapshot.nodes.push(node);
@@ -179,12 +189,33 @@ impl Dump {
             "PersistentVolumeClaim" => {
                 snapshot.persistent_volume_claims.push(decode(place, "PersistentVolumeClaim", item)?)
             }
+            "CapacityBuffer" => self.buffers.push(decode(place, "CapacityBuffer", item)?),
+            "PodTemplate" => {
+                let named: NamedPodTemplate = decode(place, "PodTemplate", item)?;
+                self.templates.insert(named.metadata.key(), named.template);
+            }
             "CSINode" => snapshot.csi_nodes.push(decode(place, "CSINode", item)?),
             "Namespace" => snapshot.namespaces.get_or_insert_default().push(decode(place, "Namespace", item)?),
             // Kinds that are not read, and lists that are empty.
             _ => {}
         }
         Ok(())
+    }
+
+    /// Room that a buffer keeps free is room that pods wait for.
+    fn fill_buffers(&mut self) {
+        for buffer in &self.buffers {
+            let Meta { name, namespace, .. } = &buffer.metadata;
+            let template = buffer.template().and_then(|template| {
+                self.templates.get(&ObjectName { namespace: namespace.clone(), name: template.to_owned() })
+            });
+            match template {
+                Some(template) => self.snapshot.pods.extend(buffer.pods(template)),
+                None => self.warnings.push(format!(
+                    "CapacityBuffer {namespace}/{name}: its PodTemplate is not in the input; its room is not kept free"
+                )),
+            }
+        }
     }
 
     /// Ends the reading: what is missing is told.
@@ -208,11 +239,20 @@ impl Dump {
                 self.warnings.push(format!("no {kind} in the input: {without}"));
             }
         }
+        self.fill_buffers();
         self.snapshot.now = Moment(self.newest);
         let hash = std::mem::take(&mut self.hash).finalize();
         self.digest = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         Ok(self)
     }
+}
+
+/// An object whose name another has.
+fn twice(place: &str, kind: &str, metadata: &Meta) -> String {
+    let object = metadata.key();
+    format!(
+        "{place}: {kind} {object}, field metadata.name: another {kind} has this name; was the same dump given twice?"
+    )
 }
 
 fn located(file: &str, error: &str) -> String {
@@ -226,12 +266,20 @@ fn age(meta: &Meta) -> i64 {
 /// Decodes an object; the message names the object and the field.
 fn decode<T: DeserializeOwned>(place: &str, kind: &str, item: &[u8]) -> Result<T, String> {
     serde_json::from_slice(item).map_err(|first| {
+        // The metadata itself may be what is wrong.
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct Names {
+            name: String,
+            namespace: String,
+        }
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Named {
-            metadata: Meta,
+            metadata: Names,
         }
-        let object = serde_json::from_slice::<Named>(item).unwrap_or_default().metadata.key();
+        let Names { name, namespace } = serde_json::from_slice::<Named>(item).unwrap_or_default().metadata;
+        let object = ObjectName { namespace, name };
         let mut reader = serde_json::Deserializer::from_slice(item);
         match serde_path_to_error::deserialize::<_, T>(&mut reader) {
             Err(error) => format!("{place}: {kind} {object}, field {}: {}", error.path(), error.inner()),
