@@ -52,7 +52,7 @@ impl Scene {
         )
     }
 
-    /// The same without anything that protects `b`, where a plan could leave `p`.
+    /// Node `a` with pod `p` (1 core); nothing cheaper is sold that holds it.
     pub fn alone() -> Self {
         Self::new().node("a", "m5.large").pod("p", "a", "1")
     }
