@@ -339,7 +339,13 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         match one.kind {
             Kind::Workload | Kind::Pending => {
                 let index = pods.len();
-                pods.push(PodUnit { name: one.pod.metadata.key(), class, node: one.node, ghost: one.node.is_none() });
+                pods.push(PodUnit {
+                    name: one.pod.metadata.key(),
+                    class,
+                    node: one.node,
+                    home: one.node,
+                    ghost: one.node.is_none(),
+                });
                 if let Some(node) = one.node {
                     nodes[node].pods.push(index);
                     nodes[node].eviction_cost += eviction_cost(one.pod).max(0);

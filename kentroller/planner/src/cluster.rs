@@ -54,8 +54,10 @@ pub(crate) struct Model {
 pub(crate) struct PodUnit {
     pub name: ObjectName,
     pub class: usize,
-    /// `None`: waits for a node.
+    /// Where it runs; `None`: it waits for a node.
     pub node: Option<usize>,
+    /// Where it runs or was given a seat.
+    pub home: Option<usize>,
     /// Does not run here: it waits for a node, or will once its own is gone.
     pub ghost: bool,
 }

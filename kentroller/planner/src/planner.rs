@@ -29,6 +29,8 @@ pub fn plan(
     let mut model = build(snapshot, catalog, options)?;
     waiting::seat(&mut model);
     let mut pace = Pace::of(budget);
+    // Making waves of a solution takes about a third of the time that making the model took.
+    let tail = (pace.used() / 3).min(250);
     narrow(&mut model, options, &mut pace);
     let start = State::of(&model, options.reserve);
     let before = Money::micros(start.cost);
@@ -36,7 +38,7 @@ pub fn plan(
     let market = Market::of(&start, &bound);
     let movable = movable_pods(&model);
     let given = Given { market: &market, bound: &bound, options };
-    let curve_until = if options.curve.is_empty() { 0 } else { 500 };
+    let curve_until = if options.curve.is_empty() { 0 } else { 500 - tail };
     let (curve, last) = curve(&start, given, curve_until, &mut pace);
     let limit = options.max_moves.map(|limit| match limit {
         MoveLimit::Pods(pods) => i64::try_from(pods).unwrap_or(i64::MAX),
@@ -44,19 +46,19 @@ pub fn plan(
     });
     let cost = |waves: &[Wave]| waves.last().map_or(before, |wave| wave.hourly_after);
     let broken = !model.broken.is_empty() && !options.roll;
-    let state = found(&start, given, limit, if broken { 800 } else { 1000 }, &mut pace);
-    let mut waves = waves::waves(&state, before, options.roll);
-    let mut others = Vec::new();
-    if broken && cost(&waves).as_micros() > state.cost + state.cost / 200 {
+    let state = found(&start, given, limit, if broken { 850 - 2 * tail } else { 1000 - tail }, &mut pace);
+    let mut waves = waves::waves(&state, before, options.roll, &mut pace);
+    let mut others: Vec<Vec<Wave>> = last.filter(|_| limit.is_none() && !options.roll).into_iter().collect();
+    let in_time = pace.used() + 3 * tail < 1000;
+    if broken && in_time && cost(&waves).as_micros() > state.cost + state.cost / 200 {
         // What moves under a broken spread moves in an order, which the search does not see. Where that cost a lot, a plan
         // in which those nodes stay may be cheaper.
         let mut frozen = start.clone();
         frozen.frozen = true;
-        others.push(found(&frozen, given, limit, 1000, &mut pace));
+        let state = found(&frozen, given, limit, 1000 - tail, &mut pace);
+        others.push(waves::waves(&state, before, false, &mut pace));
     }
-    others.extend(last.filter(|_| limit.is_none() && !options.roll).map(last_touch));
-    for state in others {
-        let made = waves::waves(&state, before, options.roll);
+    for made in others {
         if cost(&made) < cost(&waves) {
             waves = made;
         }
@@ -104,16 +106,14 @@ pub fn plan(
 }
 
 fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32, pace: &mut Pace<'_>) -> State<'m> {
-    let found = match limit {
+    let mut found = match limit {
         Some(_) => search::near(start, start.clone(), given, Limits { moves: limit, until }, pace),
         None => search::free(start, given, until, pace),
     };
-    if given.options.roll { found } else { last_touch(found) }
-}
-
-fn last_touch(mut state: State<'_>) -> State<'_> {
-    keep_rather_than_buy(&mut state);
-    state
+    if !given.options.roll {
+        keep_rather_than_buy(&mut found);
+    }
+    found
 }
 
 /// Leaves the first `max_nodes` nodes of an order; the others stay.
@@ -152,28 +152,25 @@ fn narrow(model: &mut Model, options: &Options, pace: &mut Pace<'_>) {
     }
 }
 
-/// The best plan within each share of moved pods, and the last of them.
-fn curve<'m>(
-    start: &State<'m>,
-    given: Given<'_>,
-    until: u32,
-    pace: &mut Pace<'_>,
-) -> (Vec<CurvePoint>, Option<State<'m>>) {
+/// The best plan within each share of moved pods, and the waves of the last of them.
+fn curve(start: &State<'_>, given: Given<'_>, until: u32, pace: &mut Pace<'_>) -> (Vec<CurvePoint>, Option<Vec<Wave>>) {
     let mut shares = given.options.curve.clone();
     shares.sort();
     let before = Money::micros(start.cost);
     let mut points = Vec::new();
     let mut state = start.clone();
+    let mut last = None;
+    let began = pace.used();
     for (at, share) in shares.iter().enumerate() {
         let moves = i64::try_from(share.of_count(start.model.workload_pods)).unwrap_or(i64::MAX);
-        let part = until / u32::try_from(shares.len()).unwrap_or(1);
-        let until = part * u32::try_from(at + 1).unwrap_or(1);
+        let part = until.saturating_sub(began) / u32::try_from(shares.len()).unwrap_or(1);
+        let until = began + part * u32::try_from(at + 1).unwrap_or(1);
         state = search::near(start, state, given, Limits { moves: Some(moves), until }, pace);
-        let waves = waves::waves(&state, before, false);
+        let waves = waves::waves(&state, before, false, pace);
         let hourly = waves.last().map_or(before, |wave| wave.hourly_after);
         points.push(CurvePoint { moved: *share, hourly, waves: waves.len() });
+        last = Some(waves);
     }
-    let last = (!points.is_empty()).then_some(state);
     (points, last)
 }
 

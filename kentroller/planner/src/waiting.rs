@@ -20,8 +20,13 @@ pub(crate) fn seat(model: &mut Model) {
         .collect();
     let mut seats: Vec<usize> = (0..model.pods.len()).filter(|pod| model.pods[*pod].node.is_none()).collect();
     for pod in leaving {
-        let successor =
-            PodUnit { name: model.pods[pod].name.clone(), class: model.pods[pod].class, node: None, ghost: true };
+        let successor = PodUnit {
+            name: model.pods[pod].name.clone(),
+            class: model.pods[pod].class,
+            node: None,
+            home: None,
+            ghost: true,
+        };
         model.pods.push(successor);
         seats.push(model.pods.len() - 1);
     }
@@ -86,7 +91,7 @@ fn class_of(model: &mut Model, kept: &KeptFree, request: Vector) -> usize {
 
 fn hold(model: &mut Model, kept: &KeptFree, class: usize, node: usize) {
     let name = ObjectName { namespace: "(headroom)".to_owned(), name: kept.pool.clone() };
-    model.pods.push(PodUnit { name, class, node: None, ghost: true });
+    model.pods.push(PodUnit { name, class, node: None, home: None, ghost: true });
     sit(model, model.pods.len() - 1, node);
 }
 
@@ -117,5 +122,6 @@ fn sit(model: &mut Model, pod: usize, node: usize) {
     let request = model.classes[class].request;
     add(&mut model.nodes[node].used, &request, 1);
     model.nodes[node].pods.push(pod);
+    model.pods[pod].home = Some(node);
     model.pods[pod].ghost = true;
 }

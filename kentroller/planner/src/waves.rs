@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Money, Wave,
+    budget::Pace,
     naming::name,
     state::{State, What},
     yard::{Close, Yard},
@@ -19,22 +20,27 @@ pub(crate) struct Draft {
 }
 
 /// The waves of a solution, cheapest way first.
-pub(crate) fn waves(state: &State<'_>, before: Money, roll: bool) -> Vec<Wave> {
-    let drafts = draft(state, roll);
+pub(crate) fn waves(state: &State<'_>, before: Money, roll: bool, pace: &mut Pace<'_>) -> Vec<Wave> {
+    let drafts = draft(state, roll, pace);
     name(state, drafts, before)
 }
 
 /// Orders removals so that each wave pays for itself. What turns out to bring nothing, or to come in no order, stays.
-fn draft(state: &State<'_>, roll: bool) -> Vec<Draft> {
+fn draft(state: &State<'_>, roll: bool, pace: &mut Pace<'_>) -> Vec<Draft> {
     let mut stay = BTreeSet::new();
     let mut settled = Vec::new();
     for _ in 0..REDRAFTS {
+        let began = pace.used();
         settled = settle(state, ordered(state, &stay, roll), roll);
         let more = unsound(state, &mut settled, roll);
         if more.is_empty() {
             return settled;
         }
         stay.extend(more);
+        let now = pace.used();
+        if now > began && now + (now - began) > 1000 {
+            break;
+        }
     }
     // As a last resort waves are thinned out as they are, which may leave moves without those that led the way for them.
     loop {
@@ -127,21 +133,29 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
     };
     let mut stay = BTreeSet::new();
     for draft in drafts {
-        let mut home: BTreeMap<usize, usize> = BTreeMap::new();
-        for node in draft.close.iter().filter(|node| state.is_ordered(**node)) {
-            home.extend(model.nodes[*node].pods.iter().map(|pod| (*pod, *node)));
-        }
         let mut landed: Vec<(usize, usize, Option<usize>)> = Vec::new();
-        for (pod, bin) in &draft.moves {
-            let Some(node) = home.get(pod).copied() else { continue };
-            for (spread, itself) in &model.classes[model.pods[*pod].class].spreads {
-                spreads[*spread].give(domain(*spread, What::Node(node)), -itself);
-                let to = domain(*spread, state.bins[*bin].what);
-                if spreads[*spread].room(to, *itself) <= 0 {
-                    stay.insert(node);
+        let from = |pod: usize| model.pods[pod].home;
+        for moves in draft.moves.chunk_by(|a, b| from(a.0) == from(b.0)) {
+            let Some(node) = moves.first().and_then(|(pod, _)| from(*pod)).filter(|node| state.is_ordered(*node))
+            else {
+                continue;
+            };
+            let (before, so_far) = (spreads.clone(), landed.len());
+            let mut allowed = true;
+            for (pod, bin) in moves {
+                for (spread, itself) in &model.classes[model.pods[*pod].class].spreads {
+                    spreads[*spread].give(domain(*spread, What::Node(node)), -itself);
+                    let to = domain(*spread, state.bins[*bin].what);
+                    allowed &= spreads[*spread].room(to, *itself) > 0;
+                    spreads[*spread].give(to, *itself);
+                    landed.push((node, *spread, to));
                 }
-                spreads[*spread].give(to, *itself);
-                landed.push((node, *spread, to));
+            }
+            if !allowed {
+                // What comes later is judged as it will be: with this node where it is.
+                stay.insert(node);
+                spreads = before;
+                landed.truncate(so_far);
             }
         }
         for (node, spread, to) in landed {
@@ -150,10 +164,6 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
             if here > of.least() + of.max_skew {
                 stay.insert(node);
             }
-        }
-        if !stay.is_empty() {
-            // What comes after depends on what stays: it is looked at again.
-            return stay;
         }
     }
     stay
@@ -200,12 +210,8 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     // By bin: a node that its pods come from, one of those that run if there is any, and whether they come from one.
     let mut sources: BTreeMap<usize, (Option<usize>, bool, bool)> = BTreeMap::new();
     for draft in drafts {
-        let mut home: BTreeMap<usize, usize> = BTreeMap::new();
-        for node in &draft.close {
-            home.extend(model.nodes[*node].pods.iter().map(|pod| (*pod, *node)));
-        }
         for (pod, bin) in &draft.moves {
-            let (node, runs) = (home.get(pod).copied(), !model.pods[*pod].ghost);
+            let (node, runs) = (model.pods[*pod].home, !model.pods[*pod].ghost);
             let of = sources.entry(*bin).or_insert((node, true, runs));
             if runs && !of.2 {
                 *of = (node, true, true);
