@@ -146,8 +146,13 @@ fn relax(start: &State<'_>) -> Relaxed {
             }
             continue;
         }
+        let mut reach = reach;
         for (class, count) in &start.own[index] {
             add(&mut room, &model.classes[*class].request, *count);
+            // Its own pods may stay whatever it says to others: cordoned, tainted, relabelled.
+            if let Some(demand) = of_class[*class] {
+                reach[demand] = true;
+            }
         }
         let price = start.bins[index].price;
         let beaten = groups[..bought].iter().any(|group| {

@@ -345,6 +345,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
                     node: one.node,
                     home: one.node,
                     ghost: one.node.is_none(),
+                    succeeds: false,
                 });
                 if let Some(node) = one.node {
                     nodes[node].pods.push(index);

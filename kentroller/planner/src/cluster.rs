@@ -60,6 +60,8 @@ pub(crate) struct PodUnit {
     pub home: Option<usize>,
     /// Does not run here: it waits for a node, or will once its own is gone.
     pub ghost: bool,
+    /// Takes the place of one whose node is going.
+    pub succeeds: bool,
 }
 
 /// Pods that no rule can tell apart.
@@ -256,7 +258,7 @@ pub(crate) fn resources(vector: &Vector, dims: &[String]) -> Resources {
 }
 
 /// Numbers values in the order in which they come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Numbers<T> {
     by_value: BTreeMap<T, usize>,
 }

@@ -20,13 +20,14 @@ pub(crate) fn seat(model: &mut Model) {
         .collect();
     let mut seats: Vec<usize> = (0..model.pods.len()).filter(|pod| model.pods[*pod].node.is_none()).collect();
     for pod in leaving {
-        let successor = PodUnit {
-            name: model.pods[pod].name.clone(),
-            class: model.pods[pod].class,
-            node: None,
-            home: None,
-            ghost: true,
-        };
+        // It is not counted anywhere yet, so that it never weighs in a spread.
+        let class = Class { spreads: Vec::new(), ..model.classes[model.pods[pod].class].clone() };
+        let class = model.classes.iter().position(|one| *one == class).unwrap_or_else(|| {
+            model.classes.push(class);
+            model.classes.len() - 1
+        });
+        let name = model.pods[pod].name.clone();
+        let successor = PodUnit { name, class, node: None, home: None, ghost: true, succeeds: true };
         model.pods.push(successor);
         seats.push(model.pods.len() - 1);
     }
@@ -91,7 +92,7 @@ fn class_of(model: &mut Model, kept: &KeptFree, request: Vector) -> usize {
 
 fn hold(model: &mut Model, kept: &KeptFree, class: usize, node: usize) {
     let name = ObjectName { namespace: "(headroom)".to_owned(), name: kept.pool.clone() };
-    model.pods.push(PodUnit { name, class, node: None, home: None, ghost: true });
+    model.pods.push(PodUnit { name, class, node: None, home: None, ghost: true, succeeds: false });
     sit(model, model.pods.len() - 1, node);
 }
 

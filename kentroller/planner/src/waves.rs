@@ -221,6 +221,15 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     }
     for (number, draft) in drafts.iter().enumerate() {
         for bin in &draft.open {
+            // Who succeeds a pod elsewhere does not come with this wave: for them alone nothing is bought.
+            let mut coming =
+                draft.moves.iter().filter(|(_, to)| to == bin).map(|(pod, _)| &model.pods[*pod]).peekable();
+            if let Some(source) = coming.peek().and_then(|pod| pod.home)
+                && coming.all(|pod| pod.succeeds)
+            {
+                found.push(Doubt { draft: number, source, price: i64::MAX, alike: Vec::new() });
+                continue;
+            }
             let (Some((Some(source), true, _)), What::New(kind)) = (sources.get(bin).copied(), state.bins[*bin].what)
             else {
                 continue;

@@ -1,9 +1,12 @@
 //! Plans of our own planner for generated clusters: the judge must find nothing.
+use std::{collections::BTreeMap, sync::Arc};
+
 use crate::{
-    Catalog, Headroom, Mode, MoveLimit, Options, Percent, Snapshot, Steps,
+    Catalog, Headroom, Mode, MoveLimit, Options, Percent, Quantity, Snapshot, Steps,
     check::check,
+    dice::Dice,
     generate::{Recipe, generate},
-    manifest::PodStatus,
+    manifest::{Condition, Effect, Labels, PodAffinityTerm, PodShape, PodStatus, Taint},
 };
 
 /// What is asked for, by turns.
@@ -53,7 +56,100 @@ fn cluster(seed: u64, catalog: &Catalog) -> Snapshot {
             pod.status = PodStatus::default();
         }
     }
+    if seed / 12 % 2 == 1 {
+        roughen(&mut snapshot, &mut Dice::new(seed));
+    }
     snapshot
+}
+
+/// What clusters are like on other days: nodes and pods on their way, pools that say no, affinity between pods.
+fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
+    let now = snapshot.now;
+    for (node, claim) in snapshot.nodes.iter_mut().zip(&mut snapshot.node_claims) {
+        let mark = |labels: &mut Arc<Labels>, key: &str, value: &str| {
+            Arc::make_mut(labels).insert(key.to_owned(), value.to_owned());
+        };
+        match dice.below(40) {
+            0 => node.spec.unschedulable = true,
+            1 => claim.metadata.deletion_timestamp = Some(now),
+            2 => node.metadata.deletion_timestamp = Some(now),
+            3 => claim.status.conditions.retain(|condition| condition.kind != "Consolidatable"),
+            4 => claim.status.conditions.retain(|condition| condition.kind != "Initialized"),
+            5 => {
+                let drifted = Condition { kind: "Drifted".into(), status: "True".into(), ..Condition::default() };
+                claim.status.conditions.push(drifted);
+            }
+            6 => claim.spec.expire_after = Some(["36h", "Never", "720h", "soon"][dice.below(4)].to_owned()),
+            7 => mark(
+                &mut node.metadata.labels,
+                "karpenter.sh/capacity-type",
+                ["reserved", "lent", "spot"][dice.below(3)],
+            ),
+            8 => drop(node.metadata.annotations.insert("karpenter.sh/do-not-disrupt".into(), "true".into())),
+            9 => node.status.conditions.clear(),
+            10 => mark(&mut node.metadata.labels, "autoscaling.cast.ai/removal-disabled", "true"),
+            11 => claim.status.node_name.clear(),
+            12 => (claim.status.node_name, claim.status.provider_id) = Default::default(),
+            13 => mark(&mut node.metadata.labels, "node.kubernetes.io/instance-type", "x9.huge"),
+            14 => {
+                let key = ["karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler", "dedicated"][dice.below(3)];
+                let effect = Effect::NoSchedule;
+                node.spec.taints.push(Taint { key: key.into(), value: "yes".into(), effect });
+            }
+            15 => node.metadata.creation_timestamp = None,
+            _ => {}
+        }
+    }
+    for pool in &mut snapshot.node_pools {
+        let disruption = &mut pool.spec.disruption;
+        match dice.below(16) {
+            0 => disruption.consolidate_after = ["Never", "5m", "later"][dice.below(3)].to_owned(),
+            1 => disruption.consolidation_policy = ["WhenEmpty", "Balanced", "Whenever"][dice.below(3)].to_owned(),
+            2 => {
+                let nodes = ["0", "0%", "1", "many"][dice.below(4)];
+                disruption.budgets = serde_json::from_value(serde_json::json!([{"nodes": nodes}])).unwrap();
+            }
+            3 => drop(pool.spec.limits.insert("cpu".into(), Quantity::whole(i64::try_from(dice.below(300)).unwrap()))),
+            4 => pool.spec.replicas = Some(2),
+            5 => pool.metadata.deletion_timestamp = Some(now),
+            6 | 7 => {
+                let word = ["include", "exclude", "maybe"][dice.below(3)].to_owned();
+                pool.metadata.annotations.insert("kentroller.cast.ai/consolidation".into(), word);
+            }
+            _ => {}
+        }
+    }
+    let apps: Vec<String> = snapshot.pods.iter().filter_map(|pod| pod.metadata.labels.get("app").cloned()).collect();
+    let mut shapes: BTreeMap<String, Arc<PodShape>> = BTreeMap::new();
+    for pod in snapshot.pods.iter_mut().filter(|pod| pod.metadata.namespace == "apps") {
+        match dice.below(120) {
+            0 => pod.metadata.deletion_timestamp = Some(now),
+            1 => pod.status.phase = ["Succeeded", "Failed"][dice.below(2)].to_owned(),
+            2 => drop(pod.metadata.annotations.insert("karpenter.sh/do-not-disrupt".into(), "1h".into())),
+            3 => pod.metadata.owner_references.clear(),
+            _ => {}
+        }
+        let Some(app) = pod.metadata.labels.get("app") else { continue };
+        let shape = shapes.entry(app.clone()).or_insert_with(|| {
+            let mut shape = pod.spec.shape.as_ref().clone();
+            let other = dice.chance(50).then(|| apps[dice.below(apps.len())].clone());
+            let key = ["topology.kubernetes.io/zone", "kubernetes.io/hostname", "karpenter.sh/nodepool"][dice.below(3)];
+            let mut term = PodAffinityTerm { topology_key: key.to_owned(), ..PodAffinityTerm::default() };
+            let selector = term.label_selector.get_or_insert_default();
+            selector.match_labels.insert("app".to_owned(), other.unwrap_or_else(|| app.clone()));
+            match dice.below(24) {
+                0 => shape.affinity.pod_affinity.required.push(term),
+                1 => shape.affinity.pod_anti_affinity.required.push(term),
+                2 => shape.priority = 1_000,
+                3 => shape.scheduler_name = "other".to_owned(),
+                _ => {}
+            }
+            Arc::new(shape)
+        });
+        if pod.spec.shape.volumes.is_empty() {
+            pod.spec.shape = Arc::clone(shape);
+        }
+    }
 }
 
 #[test]
