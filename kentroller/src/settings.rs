@@ -40,7 +40,8 @@ pub struct Settings {
     /// start, or the embedded catalogue, counts.
     #[setting(env = "CATALOG_CONFIG_MAP_NAME")]
     pub catalog_config_map_name: Option<String>,
-    /// The ConfigMap in our namespace whose key `config.yaml` overlays the environment, at any time.
+    /// The ConfigMap in our namespace whose key `config.yaml` overlays the environment, at any time. Its mistakes are told
+    /// in an event on it; while no text was right since the start, the operator observes.
     #[setting(env = "DYNAMIC_CONFIG_MAP_NAME")]
     pub dynamic_config_map_name: Option<String>,
 }
