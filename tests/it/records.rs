@@ -32,7 +32,7 @@ async fn whatever_was_decided_is_decided_again_from_its_record() {
         by.insert(record.controller.clone());
         decided.push(record.outcome.clone());
         // A replay decides anew: at another time something else may come out.
-        record.now = record.now + Duration::from_secs(3600);
+        record.now += Duration::from_secs(3600);
         others += usize::from(record.replay(&controllers::all(), &ports).expect("it replays") != record.outcome);
     }
     assert!(others > 0);
