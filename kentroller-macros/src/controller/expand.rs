@@ -29,13 +29,12 @@ fn declaration(checked: &Checked) -> TokenStream {
         Some(feature) => quote!(::core::option::Option::Some(#feature)),
         None => quote!(::core::option::Option::None),
     };
-    let own_status = checked.has_kind.then(|| own_status(checked));
     let accesses = accesses.iter().map(|access| {
         let Access { kind, verbs } = access;
         let verbs: Vec<_> = verbs.iter().map(|verb| verb.variant()).collect();
         let own = checked.has_kind && kind.to_token_stream().to_string() == of.to_token_stream().to_string();
         let granted = match own {
-            true => quote!(if HAS_STATUS { &[#(#runtime::Verb::#verbs,)* #runtime::Verb::Status] } else { &[#(#runtime::Verb::#verbs),*] }),
+            true => quote!(if <#of as #runtime::Kind>::CONDITIONS.is_some() { &[#(#runtime::Verb::#verbs,)* #runtime::Verb::Status] } else { &[#(#runtime::Verb::#verbs),*] }),
             false => quote!(&[#(#runtime::Verb::#verbs),*]),
         };
         quote!(#runtime::Access::to::<#kind>(#granted))
@@ -50,7 +49,6 @@ fn declaration(checked: &Checked) -> TokenStream {
             type Settings = #settings;
 
             fn declaration() -> #runtime::Declaration {
-                #own_status
                 #runtime::Declaration {
                     name: #name,
                     doc: #doc,
@@ -63,26 +61,6 @@ fn declaration(checked: &Checked) -> TokenStream {
                 }
             }
         }
-    }
-}
-
-/// Whether the reconciled kind has a status is known to the type only: its inherent constant, if there is one, hides the
-/// one that every type has.
-fn own_status(checked: &Checked) -> TokenStream {
-    let Checked { runtime, of, .. } = checked;
-    quote! {
-        #[allow(dead_code, reason = "of the two constants one is always hidden")]
-        const HAS_STATUS: bool = {
-            trait Without {
-                const HAS_STATUS: bool = false;
-            }
-            impl<K> Without for K {}
-            struct Probe<K>(::core::marker::PhantomData<K>);
-            impl<K: #runtime::HasStatus> Probe<K> {
-                const HAS_STATUS: bool = true;
-            }
-            Probe::<#of>::HAS_STATUS
-        };
     }
 }
 
