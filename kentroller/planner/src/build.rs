@@ -1,22 +1,30 @@
 //! From a snapshot to the model: who runs where, what holds whom, what could be bought.
+mod limits;
+mod templates;
+mod volumes;
+mod wide;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+use self::{
+    limits::limits_of,
+    templates::{Template, TemplateKey, select},
+    volumes::Volumes,
+    wide::{Tether, Wide},
+};
 use crate::{
     Blocker, CapacityType, Catalog, InputError, KeptReason, Options, Rule, Snapshot, Warning,
     cluster::{
-        ATTACHMENTS, BrokenSpread, CPU, Class, DIMS, EBS_DEFAULT, KeptFree, KeyDomains, MEMORY, Matrix, Model, NodeBin,
-        Numbers, PODS, PodUnit, PoolLimit, Tie, Vector, add, vector,
+        ATTACHMENTS, CPU, Class, DIMS, EBS_DEFAULT, KeptFree, KeyDomains, MEMORY, Matrix, Model, NodeBin, Numbers,
+        PODS, PodUnit, Tie, Vector, add, vector,
     },
     companions::{Companions, Company},
-    eligibility::{Kind, PodRules, claims_of, eviction_cost, is_initialized, kind_of, node_reason, receives},
+    eligibility::{Kind, PodRules, eviction_cost, is_initialized, kind_of, node_reason, receives},
     kinds::{self, Source, host_ports},
-    manifest::{
-        Expression, Labels, NodeClaim, NodeSelectorTerm, ObjectName, Operator, PersistentVolume, Pod, PodShape,
-        RequiredNodeTerms, Toleration,
-    },
+    manifest::{Labels, NodeSelectorTerm, Pod, PodShape, RequiredNodeTerms, Toleration},
     requests,
     rules::{
         overlay::Overlays,
@@ -32,34 +40,6 @@ enum Local {
     Term(Term),
     Port(String, i32),
 }
-
-/// What is the same for all pods of one shape, namespace, labels and volumes.
-struct Template {
-    needs: usize,
-    /// Terms that the pod owns, by number.
-    owned: Vec<usize>,
-    /// Terms that select the pod, by number.
-    selected: Vec<usize>,
-    ports: Vec<(String, i32)>,
-    request: Vector,
-    rule: Option<Rule>,
-    /// Whether volumes tie it to a place.
-    tied: bool,
-}
-
-/// Shape and labels by address, namespace, what its volumes ask for, and whether it belongs to its node.
-type TemplateKey<'a> = (usize, &'a str, usize, Vec<RequiredNodeTerms>, Option<Rule>, bool);
-
-/// Where wide terms let a pod be, beside what it asks of a node itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Tether {
-    expressions: Vec<Expression>,
-    /// Broken spreads that it does not settle: see [`BrokenSpread`].
-    loose: Vec<usize>,
-}
-
-/// A label with its values and where they are.
-type Key<'a> = (&'a str, Vec<&'a str>, KeyDomains);
 
 /// A pod with what was found out about it.
 struct Seen<'a> {
@@ -194,7 +174,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     select(&mut templates, &sources, &all_terms);
 
     // Nodes.
-    let claims = claims_by_node(snapshot);
+    let claims = snapshot.claims_by_node();
     let pools = index_of(snapshot.node_pools.iter().map(|pool| &pool.metadata.name), "NodePool")?;
     let overlays = Overlays::of(snapshot);
     let mut nodes: Vec<NodeBin> = Vec::with_capacity(snapshot.nodes.len());
@@ -582,7 +562,7 @@ fn companions<'a>(
             stays[node] |= rules.holds(one.pod).is_some();
         }
     }
-    let claims = claims_by_node(snapshot);
+    let claims = snapshot.claims_by_node();
     for (node, stays) in snapshot.nodes.iter().zip(&mut stays) {
         let claim = claims.get(node.metadata.name.as_str()).copied();
         let label = node.metadata.labels.get(pool::NODE_POOL);
@@ -603,14 +583,6 @@ fn companions<'a>(
         }
     }
     companions
-}
-
-impl Template {
-    fn company(&self, companions: &Companions<'_>, all_terms: &[Term]) -> Company {
-        let together = || self.owned.iter().copied().filter(|term| all_terms[*term].demand == Demand::Together);
-        let of_node: Vec<usize> = together().filter(|term| all_terms[*term].key == HOSTNAME).collect();
-        companions.of(&of_node, together().count() > of_node.len(), &self.selected)
-    }
 }
 
 /// Which needs each place satisfies. Those that ask for no node by name are answered once for all nodes alike.
@@ -673,401 +645,4 @@ fn region_of(snapshot: &Snapshot, catalog: &Catalog) -> String {
         (Some(only), None) => only.to_owned(),
         _ => String::new(),
     }
-}
-
-/// NodeClaims by the node that their status names: a claim that names another one, or none yet, is not this node's.
-fn claims_by_node(snapshot: &Snapshot) -> BTreeMap<&str, &NodeClaim> {
-    let named = snapshot.node_claims.iter().filter(|claim| !claim.status.node_name.is_empty());
-    named.map(|claim| (claim.status.node_name.as_str(), claim)).collect()
-}
-
-/// Finds for each template the terms that select it.
-fn select(templates: &mut [Template], sources: &[(&str, &Labels)], all_terms: &[Term]) {
-    // Most selectors name a label and its value; only those whose first pair the pod has are tried.
-    let mut by_pair: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
-    let mut others = Vec::new();
-    for (number, term) in all_terms.iter().enumerate() {
-        match term.selector.match_labels.iter().next() {
-            Some((key, value)) => by_pair.entry((key, value)).or_default().push(number),
-            None => others.push(number),
-        }
-    }
-    for (template, (namespace, labels)) in templates.iter_mut().zip(sources) {
-        let pairs = labels.iter().filter_map(|(key, value)| by_pair.get(&(key.as_str(), value.as_str())));
-        let tried = pairs.flatten().chain(&others);
-        template.selected = tried.copied().filter(|term| all_terms[*term].selects(namespace, labels)).collect();
-        template.selected.sort_unstable();
-    }
-}
-
-/// Terms over domains wider than a node: counts per domain.
-struct Wide<'a> {
-    /// By term: for each domain how many pods it selects and how many own it.
-    counts: BTreeMap<usize, BTreeMap<&'a str, (i64, i64)>>,
-    /// By term: the value of its key on each node, where the node counts.
-    values: BTreeMap<&'a str, Vec<Option<&'a str>>>,
-    /// Terms of pods that wait for a node: where those may go must not change under them.
-    awaited: BTreeSet<usize>,
-}
-
-impl<'a> Wide<'a> {
-    fn of(
-        seen: &[Seen<'_>],
-        templates: &[Template],
-        all_terms: &'a [Term],
-        places: &'a [Place],
-        needs: &[Needs],
-    ) -> Self {
-        let wide: Vec<usize> = (0..all_terms.len()).filter(|term| all_terms[*term].key != HOSTNAME).collect();
-        let mut values: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
-        let mut counts: BTreeMap<usize, BTreeMap<&str, (i64, i64)>> = BTreeMap::new();
-        let mut eligible: BTreeMap<(u32, bool, bool, &str), Vec<bool>> = BTreeMap::new();
-        for term in wide {
-            let key = all_terms[term].key.as_str();
-            let of_key = values
-                .entry(key)
-                .or_insert_with(|| places.iter().map(|place| place.labels.get(key).map(String::as_str)).collect());
-            let domains = counts.entry(term).or_default();
-            if let Demand::Spread { honor_affinity, honor_taints, needs: owner, .. } = all_terms[term].demand {
-                let counted = eligible.entry((owner, honor_affinity, honor_taints, key)).or_insert_with(|| {
-                    let owner = needs.get(owner as usize);
-                    places.iter().map(|place| counts_for(owner, honor_affinity, honor_taints, place)).collect()
-                });
-                for (value, counted) in of_key.iter().zip(counted.iter()) {
-                    if let (Some(value), true) = (value, *counted) {
-                        domains.entry(*value).or_default();
-                    }
-                }
-            }
-        }
-        let mut awaited = BTreeSet::new();
-        for one in seen {
-            let template = &templates[one.template];
-            let Some(node) = one.node else {
-                awaited.extend(&template.owned);
-                continue;
-            };
-            for term in template.selected.iter().filter(|term| all_terms[**term].key != HOSTNAME) {
-                let spread = matches!(all_terms[*term].demand, Demand::Spread { .. });
-                let Some(value) = values[all_terms[*term].key.as_str()][node] else { continue };
-                let Some(domains) = counts.get_mut(term) else { continue };
-                if !spread {
-                    domains.entry(value).or_default().0 += 1;
-                } else if one.kind != Kind::Terminating {
-                    // A pod outside the domains that count is not counted.
-                    if let Some(count) = domains.get_mut(value) {
-                        count.0 += 1;
-                    }
-                }
-            }
-            for term in template.owned.iter().filter(|term| all_terms[**term].key != HOSTNAME) {
-                let Some(value) = values[all_terms[*term].key.as_str()][node] else { continue };
-                if let Some(domains) = counts.get_mut(term) {
-                    if matches!(all_terms[*term].demand, Demand::Spread { .. }) {
-                        if let Some(count) = domains.get_mut(value) {
-                            count.1 += 1;
-                        }
-                    } else {
-                        domains.entry(value).or_default().1 += 1;
-                    }
-                }
-            }
-        }
-        Self { counts, values, awaited }
-    }
-
-    /// The domains that a pod keeps when it moves, or the rule that holds it.
-    ///
-    /// Whoever owns or is selected by a wide term stays in its domain: no count changes, so that nothing that holds breaks.
-    fn keeps(
-        &self,
-        node: usize,
-        template: &Template,
-        all_terms: &[Term],
-        broken: &BTreeMap<usize, usize>,
-    ) -> (Tether, Option<Rule>) {
-        let mut pins: Vec<(usize, Option<&str>)> = Vec::new();
-        let mut rule = None;
-        let mut loose = Vec::new();
-        let owned = template.owned.iter().map(|term| (*term, true));
-        let selected = template.selected.iter().map(|term| (*term, false));
-        for (term, owns) in owned.chain(selected) {
-            let of = &all_terms[term];
-            if of.key == HOSTNAME {
-                continue;
-            }
-            let Some(value) = self.values[of.key.as_str()][node] else {
-                match of.demand {
-                    Demand::Apart => pins.push((term, None)),
-                    _ if owns => rule = Some(Rule::AffinityElsewhere),
-                    _ => pins.push((term, None)),
-                }
-                continue;
-            };
-            pins.push((term, Some(value)));
-            let counts = &self.counts[&term];
-            let (here, owners) = counts.get(value).copied().unwrap_or_default();
-            let itself = i64::from(template.selected.contains(&term));
-            match of.demand {
-                Demand::Apart => {
-                    let own = i64::from(template.owned.contains(&term));
-                    if (owns && here - itself > 0) || (!owns && owners - own > 0) {
-                        rule = Some(Rule::AffinityElsewhere);
-                    }
-                }
-                Demand::Together if owns => {
-                    let anywhere: i64 = counts.values().map(|(selected, _)| selected).sum();
-                    let alone_and_first = itself == 1 && anywhere == 1;
-                    // Company is who satisfies all such terms of the pod; here each is counted by itself.
-                    let owned = template.owned.iter();
-                    let several = owned.filter(|term| all_terms[**term].demand == Demand::Together).count() > 1;
-                    if several || (here - itself < 1 && !alone_and_first) {
-                        rule = Some(Rule::AffinityElsewhere);
-                    }
-                }
-                Demand::Together => {}
-                Demand::Spread { max_skew, min_domains, .. } if owns => {
-                    let known = i64::try_from(counts.len()).unwrap_or(i64::MAX);
-                    let others = counts.iter().filter(|(domain, _)| **domain != value).map(|(_, (n, _))| *n).min();
-                    let least = if known < min_domains { 0 } else { others.unwrap_or(i64::MAX).min(here - itself) };
-                    let too_many = here - least > max_skew;
-                    let fixed = template.tied || self.awaited.contains(&term) || !broken.contains_key(&term);
-                    if !counts.contains_key(value) || (too_many && fixed) {
-                        rule = Some(Rule::SpreadBroken);
-                    } else if too_many {
-                        // It may not come back, and where it may go changes with every move: see `BrokenSpread`.
-                        loose.push(term);
-                    }
-                }
-                Demand::Spread { .. } => {}
-            }
-        }
-        loose.sort_unstable();
-        let pins = pins.iter().filter(|(term, _)| !loose.contains(term));
-        let expressions = pins.map(|(term, value)| {
-            let operator = if value.is_some() { Operator::In } else { Operator::DoesNotExist };
-            of_domains(&all_terms[*term], operator, *value)
-        });
-        (Tether::new(expressions.collect(), loose), rule)
-    }
-
-    /// The domains that a pod which runs nowhere may be given a place in.
-    fn may_join(&self, template: &Template, all_terms: &[Term]) -> Tether {
-        let mut expressions = Vec::new();
-        let owned = template.owned.iter().map(|term| (*term, true));
-        let selected = template.selected.iter().map(|term| (*term, false));
-        for (term, owns) in owned.chain(selected).filter(|(term, _)| all_terms[*term].key != HOSTNAME) {
-            let of = &all_terms[term];
-            let counts = &self.counts[&term];
-            let itself = i64::from(template.selected.contains(&term));
-            let values = |is_in: &dyn Fn(i64, i64) -> bool| {
-                let list = counts.iter().filter(|(_, (selected, owners))| is_in(*selected, *owners));
-                list.map(|(value, _)| *value).collect::<Vec<_>>()
-            };
-            let none_yet = counts.values().all(|(selected, _)| *selected == 0);
-            expressions.push(match of.demand {
-                Demand::Apart if owns => of_domains(of, Operator::NotIn, values(&|selected, _| selected > 0)),
-                Demand::Apart => of_domains(of, Operator::NotIn, values(&|_, owners| owners > 0)),
-                Demand::Together if owns && none_yet && itself == 1 => of_domains(of, Operator::Exists, None),
-                Demand::Together if owns => of_domains(of, Operator::In, values(&|selected, _| selected > 0)),
-                Demand::Spread { max_skew, min_domains, .. } if owns => {
-                    let known = i64::try_from(counts.len()).unwrap_or(i64::MAX);
-                    let least = counts.values().map(|(selected, _)| *selected).min().unwrap_or(0);
-                    let least = if known < min_domains { 0 } else { least };
-                    of_domains(of, Operator::In, values(&|selected, _| selected + itself - least <= max_skew))
-                }
-                Demand::Together | Demand::Spread { .. } => continue,
-            });
-        }
-        expressions.retain(|of| of.operator != Operator::NotIn || !of.values.is_empty());
-        Tether::new(expressions, Vec::new())
-    }
-
-    /// Hard spreads that do not hold now: their numbers by term, the values of their keys, and their counts.
-    fn broken(&self, all_terms: &[Term]) -> (BTreeMap<usize, usize>, Vec<Key<'a>>, Vec<BrokenSpread>) {
-        let mut numbers = BTreeMap::new();
-        let mut keys: Vec<Key<'a>> = Vec::new();
-        let mut broken = Vec::new();
-        for (term, domains) in &self.counts {
-            let Demand::Spread { max_skew, min_domains, .. } = all_terms[*term].demand else { continue };
-            let known = i64::try_from(domains.len()).unwrap_or(i64::MAX);
-            let least =
-                if known < min_domains { 0 } else { domains.values().map(|(count, _)| *count).min().unwrap_or(0) };
-            let most = domains.values().map(|(count, _)| *count).max().unwrap_or(0);
-            if most - least <= max_skew {
-                continue;
-            }
-            let name = self.values.keys().find(|key| **key == all_terms[*term].key).copied().unwrap_or_default();
-            let key = keys.iter().position(|(key, _, _)| *key == name).unwrap_or_else(|| {
-                let mut values: Vec<&str> = self.values[name].iter().flatten().copied().collect();
-                values.sort_unstable();
-                values.dedup();
-                let number = |value: &Option<&str>| value.and_then(|value| values.binary_search(&value).ok());
-                let of_node = self.values[name].iter().map(number).collect();
-                keys.push((name, values, KeyDomains { of_node, of_kind: Vec::new() }));
-                keys.len() - 1
-            });
-            numbers.insert(*term, broken.len());
-            let counts = keys[key].1.iter().map(|value| domains.get(value).map(|(count, _)| *count)).collect();
-            broken.push(BrokenSpread { key, max_skew, min_domains, counts });
-        }
-        (numbers, keys, broken)
-    }
-
-    /// Whether a new node would open a domain of a spread that has none of its pods: the least count would fall to nothing.
-    fn brings_a_domain(&self, kind: &kinds::NewKind, needs: &[Needs], all_terms: &[Term]) -> bool {
-        let mut told: BTreeMap<(u32, bool, bool), bool> = BTreeMap::new();
-        self.counts.iter().any(|(term, domains)| {
-            let Demand::Spread { honor_affinity, honor_taints, needs: owner, .. } = all_terms[*term].demand else {
-                return false;
-            };
-            let Some(value) = kind.place.labels.get(&all_terms[*term].key) else { return false };
-            if domains.contains_key(value.as_str()) || domains.values().all(|(selected, _)| *selected == 0) {
-                return false;
-            }
-            *told
-                .entry((owner, honor_affinity, honor_taints))
-                .or_insert_with(|| counts_for(needs.get(owner as usize), honor_affinity, honor_taints, &kind.place))
-        })
-    }
-}
-
-impl Tether {
-    fn new(mut expressions: Vec<Expression>, loose: Vec<usize>) -> Self {
-        expressions.sort();
-        expressions.dedup();
-        Self { expressions, loose }
-    }
-}
-
-fn of_domains<'a>(term: &Term, operator: Operator, values: impl IntoIterator<Item = &'a str>) -> Expression {
-    let values = values.into_iter().map(str::to_owned).collect();
-    Expression { key: term.key.clone(), operator, values }
-}
-
-/// Whether a node is in a domain of a spread, by the policies of the constraint.
-fn counts_for(owner: Option<&Needs>, honor_affinity: bool, honor_taints: bool, place: &Place) -> bool {
-    let Some(owner) = owner else { return true };
-    (!honor_affinity || owner.selects(place) != Some(false)) && (!honor_taints || owner.tolerates_all(place))
-}
-
-/// The driver whose volumes are counted against a node's attachments.
-const EBS: &str = "ebs.csi.aws.com";
-
-/// Persistent volumes, as far as they hold pods.
-struct Volumes<'a> {
-    claims: BTreeMap<ObjectName, &'a str>,
-    volumes: BTreeMap<&'a str, &'a PersistentVolume>,
-    /// What each node may attach, where its CSINode is known.
-    limits: BTreeMap<&'a str, i64>,
-}
-
-impl<'a> Volumes<'a> {
-    fn of(snapshot: &'a Snapshot) -> Self {
-        Self {
-            claims: snapshot
-                .persistent_volume_claims
-                .iter()
-                .map(|claim| (claim.metadata.key(), claim.spec.volume_name.as_str()))
-                .collect(),
-            volumes: snapshot.persistent_volumes.iter().map(|volume| (volume.metadata.name.as_str(), volume)).collect(),
-            limits: snapshot
-                .csi_nodes
-                .iter()
-                .map(|node| {
-                    let driver = node.spec.drivers.iter().find(|driver| driver.name == EBS);
-                    // A driver that tells no limit has none.
-                    let limit = driver.and_then(|driver| driver.allocatable.get("count")).copied();
-                    (node.metadata.name.as_str(), limit.unwrap_or(1 << 30))
-                })
-                .collect(),
-        }
-    }
-
-    /// EBS volumes that a pod attaches.
-    fn attached(&self, pod: &Pod) -> i64 {
-        let claims = claims_of(pod);
-        let volumes =
-            claims.iter().filter_map(|claim| self.claims.get(claim).and_then(|volume| self.volumes.get(volume)));
-        let ebs = volumes.filter(|volume| volume.spec.csi.as_ref().is_some_and(|csi| csi.driver == EBS));
-        i64::try_from(ebs.count()).unwrap_or(i64::MAX)
-    }
-
-    fn limit(&self, node: &str) -> i64 {
-        self.limits.get(node).copied().unwrap_or(EBS_DEFAULT)
-    }
-
-    fn of_pod(&self, pod: &Pod, options: &Options) -> (Vec<RequiredNodeTerms>, Option<Rule>) {
-        let mut terms = Vec::new();
-        let mut rule = None;
-        for claim in claims_of(pod) {
-            match self.claims.get(&claim).and_then(|volume| self.volumes.get(volume)) {
-                None => rule = Some(Rule::VolumeUnknown),
-                Some(volume) => {
-                    let of_a_node = volume.spec.local.is_some() || volume.spec.host_path.is_some();
-                    if of_a_node && options.aggressive.ignore_local_persistent_volumes {
-                        continue;
-                    }
-                    if of_a_node {
-                        rule = rule.or(Some(Rule::LocalVolume));
-                    }
-                    terms.extend(volume.spec.node_affinity.required.clone());
-                }
-            }
-        }
-        terms.sort();
-        terms.dedup();
-        (terms, rule)
-    }
-}
-
-/// What each pool's limits leave: of what its nodes amount to, or what it says itself if that is more (nodes under way).
-///
-/// A limit on anything but cpu, memory and nodes becomes one on nodes: kinds that go beyond it by themselves are left out, and
-/// there may be as many nodes as of the largest of the others.
-fn limits_of(snapshot: &Snapshot, kinds: &mut Vec<kinds::NewKind>, dims: &[String]) -> Vec<PoolLimit> {
-    let mut used: BTreeMap<&str, BTreeMap<&str, i128>> = BTreeMap::new();
-    for node in snapshot.nodes.iter().filter(|node| node.metadata.deletion_timestamp.is_none()) {
-        let Some(pool) = node.metadata.labels.get(pool::NODE_POOL) else { continue };
-        let of = used.entry(pool).or_default();
-        let capacity = if node.status.capacity.is_empty() { &node.status.allocatable } else { &node.status.capacity };
-        for (name, quantity) in capacity {
-            *of.entry(name).or_default() += amount(name, *quantity);
-        }
-        *of.entry("nodes").or_default() += 1;
-    }
-    let pools = snapshot.node_pools.iter().enumerate();
-    pools
-        .map(|(index, pool)| {
-            let seen = used.get(pool.metadata.name.as_str());
-            let told = &pool.status.resources;
-            let left = |name: &str| {
-                let limit = amount(name, *pool.spec.limits.get(name)?);
-                let seen = seen.and_then(|of| of.get(name)).copied().unwrap_or(0);
-                let used = told.get(name).map_or(seen, |told| seen.max(amount(name, *told)));
-                Some(i64::try_from(limit - used).unwrap_or(if limit > used { i64::MAX } else { i64::MIN }))
-            };
-            let mut nodes = left("nodes");
-            for name in pool.spec.limits.keys().filter(|name| !matches!(name.as_str(), "cpu" | "memory" | "nodes")) {
-                let of_kind = |kind: &kinds::NewKind| match dims.iter().position(|dim| dim == name) {
-                    _ if name == "nvidia.com/gpu" => kind.gpus,
-                    Some(dim) => kind.allocatable[dim],
-                    // Nobody asks for it; how much of it a node has is not known.
-                    None => i64::MAX,
-                };
-                let left = left(name).unwrap_or(0);
-                kinds.retain(|kind| kind.pool != index || of_kind(kind) <= left);
-                let most = kinds.iter().filter(|kind| kind.pool == index).map(of_kind).max().unwrap_or(0);
-                if most > 0 {
-                    nodes = Some(nodes.unwrap_or(i64::MAX).min(left / most));
-                }
-            }
-            PoolLimit { milli_cpu: left("cpu"), bytes: left("memory"), nodes }
-        })
-        .collect()
-}
-
-/// Thousandths of cpu, whole units of anything else.
-fn amount(name: &str, quantity: crate::Quantity) -> i128 {
-    i128::from(if name == "cpu" { quantity.milli() } else { quantity.units() })
 }

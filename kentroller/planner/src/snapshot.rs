@@ -30,6 +30,14 @@ pub struct Snapshot {
     pub replicas: BTreeMap<(String, String, String), u32>,
 }
 
+impl Snapshot {
+    /// NodeClaims by the node that their status names: a claim that names another one, or none yet, is not this node's.
+    pub fn claims_by_node(&self) -> BTreeMap<&str, &NodeClaim> {
+        let named = self.node_claims.iter().filter(|claim| !claim.status.node_name.is_empty());
+        named.map(|claim| (claim.status.node_name.as_str(), claim)).collect()
+    }
+}
+
 /// Input that no plan can be made from.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{object}, {field}: {message}")]

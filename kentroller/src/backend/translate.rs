@@ -22,7 +22,7 @@ const POOL: &str = "karpenter.sh/nodepool";
 /// # Errors
 /// A node or pool of the plan that the snapshot does not have.
 pub(crate) fn to_spec(plan: &Plan, snapshot: &Snapshot, name: &str) -> Result<RebalancePlanSpec, String> {
-    let claims = claims_by_node(snapshot);
+    let claims = snapshot.claims_by_node();
     let pools: BTreeMap<&str, &manifest::NodePool> =
         snapshot.node_pools.iter().map(|pool| (pool.metadata.name.as_str(), pool)).collect();
     let mut spec = RebalancePlanSpec::default();
@@ -36,10 +36,11 @@ pub(crate) fn to_spec(plan: &Plan, snapshot: &Snapshot, name: &str) -> Result<Re
         }
         for node in &wave.remove {
             let claim = claims.get(node.as_str()).ok_or_else(|| format!("node {node} has no NodeClaim"))?;
-            spec.node_claims_to_delete.push(NodeClaimToDelete { node_claim_name: (*claim).to_owned(), wave: index });
+            spec.node_claims_to_delete
+                .push(NodeClaimToDelete { node_claim_name: claim.metadata.name.clone(), wave: index });
         }
         for moved in &wave.moves {
-            let known = claims.get(moved.to.as_str()).map(|claim| (*claim).to_owned());
+            let known = claims.get(moved.to.as_str()).map(|claim| claim.metadata.name.clone());
             let to = new_names.get(moved.to.as_str()).cloned().or(known).unwrap_or_else(|| moved.to.clone());
             spec.pods_to_migrate.push(PodToMigrate {
                 dst_node_claim_name: to,
@@ -153,18 +154,13 @@ fn taint(of_pool: &manifest::Taint) -> NodeTaint {
     }
 }
 
-/// NodeClaims by the name of their node.
-fn claims_by_node(snapshot: &Snapshot) -> BTreeMap<&str, &str> {
-    let claims = snapshot.node_claims.iter();
-    claims.map(|claim| (claim.status.node_name.as_str(), claim.metadata.name.as_str())).collect()
-}
-
 /// The planner's plan that a RebalancePlan says, to be checked like any other.
 ///
 /// # Errors
 /// Everything in the spec that refers to what the cluster does not have, or that cannot be read.
 pub(super) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: &Catalog) -> Result<Plan, Vec<String>> {
-    let nodes: BTreeMap<&str, &str> = claims_by_node(snapshot).into_iter().map(|(node, claim)| (claim, node)).collect();
+    let claims = snapshot.claims_by_node().into_iter();
+    let nodes: BTreeMap<&str, &str> = claims.map(|(node, claim)| (claim.metadata.name.as_str(), node)).collect();
     let removed: BTreeSet<&str> = spec.node_claims_to_delete.iter().map(|gone| gone.node_claim_name.as_str()).collect();
     let region = region(snapshot, &nodes, &removed);
     let last = waves(spec);
@@ -182,8 +178,10 @@ pub(super) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: 
     }
     for gone in &spec.node_claims_to_delete {
         match nodes.get(gone.node_claim_name.as_str()) {
-            Some(node) if !node.is_empty() => waves[at(gone.wave)].remove.push((*node).to_owned()),
-            _ => mistakes.push(format!("nodeClaimsToDelete {}: no such NodeClaim with a node", gone.node_claim_name)),
+            Some(node) => waves[at(gone.wave)].remove.push((*node).to_owned()),
+            None => {
+                mistakes.push(format!("nodeClaimsToDelete {}: no such NodeClaim with a node", gone.node_claim_name))
+            }
         }
     }
     for pod in &spec.pods_to_migrate {
