@@ -181,18 +181,7 @@ impl Search<'_, '_> {
         let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
         let done = self.rebuild(bins, component, &mut pool, &mut undo, &mut bought, &mut reopened, &reopenable, limit);
         if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
-            // Back to what it was: first what is new goes, then what was comes.
-            let mut gone = Counts::new();
-            for bin in bought {
-                self.state.close(bin, &mut gone);
-            }
-            for node in reopened {
-                self.state.close(node, &mut gone);
-            }
-            for (bin, was) in undo.into_iter().rev() {
-                self.state.restore(bin, was);
-            }
-            (self.state.spreads, self.state.landed) = spreads;
+            self.state.take_back(bought.into_iter().chain(reopened), undo, spreads);
         }
     }
 

@@ -88,13 +88,7 @@ impl Karpenter {
             self.moves += usize::try_from(moved).unwrap_or(0);
             return true;
         }
-        if let Some(bin) = bought {
-            state.close(bin, &mut Counts::new());
-        }
-        for (bin, was) in undo.into_iter().rev() {
-            state.restore(bin, was);
-        }
-        (state.spreads, state.landed) = spreads;
+        state.take_back(bought, undo, spreads);
         done
     }
 

@@ -47,8 +47,6 @@ fn stays(state: &mut State<'_>, node: usize, bin: usize) -> bool {
     if fits && state.spreads_hold() {
         return true;
     }
-    state.close(node, &mut Counts::new());
-    state.restore(bin, was);
-    (state.spreads, state.landed) = spreads;
+    state.take_back([node], vec![(bin, was)], spreads);
     false
 }

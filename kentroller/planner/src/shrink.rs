@@ -37,13 +37,7 @@ pub(crate) fn shrink<'m>(
             fits = bought.is_some();
         }
         if !fits || (state.objective(churn) >= before && !options.roll) || !state.spreads_hold() {
-            if let Some(bin) = bought {
-                state.close(bin, &mut Counts::new());
-            }
-            for (bin, was) in undo.into_iter().rev() {
-                state.restore(bin, was);
-            }
-            (state.spreads, state.landed) = spreads;
+            state.take_back(bought, undo, spreads);
         }
     }
     state

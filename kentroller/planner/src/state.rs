@@ -246,6 +246,23 @@ impl<'m> State<'m> {
         self.gone -= self.bins[node].price;
     }
 
+    /// Takes a trial back: closes the bins that it opened, and restores those that it changed, given in the order of the
+    /// changes, and the spreads.
+    pub(crate) fn take_back(
+        &mut self,
+        opened: impl IntoIterator<Item = usize>,
+        changed: Vec<(usize, Bin)>,
+        spreads: (Vec<BrokenSpread>, Vec<Vec<i64>>),
+    ) {
+        for bin in opened {
+            self.close(bin, &mut Counts::new());
+        }
+        for (bin, was) in changed.into_iter().rev() {
+            self.restore(bin, was);
+        }
+        (self.spreads, self.landed) = spreads;
+    }
+
     /// Puts a bin back as it was; what was done to others since must be undone already.
     pub(crate) fn restore(&mut self, bin: usize, was: Bin) {
         let now = &self.bins[bin];

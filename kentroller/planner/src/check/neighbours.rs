@@ -129,18 +129,11 @@ impl Neighbours {
                 terms.guards.push(*tally);
             }
         }
-        let wanted: Option<Vec<Resolved>> = affinity
-            .pod_affinity
-            .required
-            .iter()
-            .map(|term| resolve(term, namespace, labels, board.snapshot))
-            .collect();
-        let unwanted: Option<Vec<Resolved>> = affinity
-            .pod_anti_affinity
-            .required
-            .iter()
-            .map(|term| resolve(term, namespace, labels, board.snapshot))
-            .collect();
+        let resolved = |terms: &[PodAffinityTerm]| -> Option<Vec<Resolved>> {
+            terms.iter().map(|term| resolve(term, namespace, labels, board.snapshot)).collect()
+        };
+        let wanted = resolved(&affinity.pod_affinity.required);
+        let unwanted = resolved(&affinity.pod_anti_affinity.required);
         terms.unknown = wanted.is_none() || unwanted.is_none();
         // A pod counts for affinity only when it matches all terms; for anti-affinity each term stands alone.
         let wanted = wanted.unwrap_or_default();

@@ -133,12 +133,8 @@ pub(super) const ROWS: &[Row] = &[
         "with few moves allowed the one that saves most is made",
         Plan(
             || {
-                let two = Scene::new()
-                    .node("a", "m5.xlarge")
-                    .node("b", "m5.2xlarge")
-                    .pod("p", "a", "1500m")
-                    .pod("q", "b", "1500m");
-                two.ask(|options| options.max_moves = Some(kentroller_planner::MoveLimit::Pods(1)))
+                a_small_and_a_large_one()
+                    .ask(|options| options.max_moves = Some(kentroller_planner::MoveLimit::Pods(1)))
             },
             &[Remove(&["b"]), Move("q", "a")],
         ),
@@ -146,17 +142,7 @@ pub(super) const ROWS: &[Row] = &[
     (
         64,
         "with few nodes allowed the one that saves most goes",
-        Plan(
-            || {
-                let two = Scene::new()
-                    .node("a", "m5.xlarge")
-                    .node("b", "m5.2xlarge")
-                    .pod("p", "a", "1500m")
-                    .pod("q", "b", "1500m");
-                two.ask(|options| options.max_nodes = Some(1))
-            },
-            &[Remove(&["b"])],
-        ),
+        Plan(|| a_small_and_a_large_one().ask(|options| options.max_nodes = Some(1)), &[Remove(&["b"])]),
     ),
     (
         65,
@@ -211,4 +197,8 @@ fn many_types() -> Scene {
 
 fn many_spot_types() -> Scene {
     many("s", "spot").require(json!([]))
+}
+
+fn a_small_and_a_large_one() -> Scene {
+    Scene::new().node("a", "m5.xlarge").node("b", "m5.2xlarge").pod("p", "a", "1500m").pod("q", "b", "1500m")
 }
