@@ -126,6 +126,12 @@ pub fn read(status: &Value) -> Vec<Condition> {
     listed.iter().filter_map(|condition| serde_json::from_value(condition.clone()).ok()).collect()
 }
 
+/// Since when a condition has had this reason; `None` if it has another one, or is not there.
+pub fn since(conditions: &[Condition], type_: &str, reason: &str) -> Option<Timestamp> {
+    let known = conditions.iter().find(|one| one.type_ == type_ && one.reason == reason);
+    known.map(|one| one.last_transition_time)
+}
+
 /// Whole seconds: the API server keeps no fraction in `metav1.Time`.
 pub fn seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kentroller_runtime::condition;
 use kentroller_runtime::settings::parse_duration;
 use kentroller_runtime::{
     Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
 };
 
 pub(super) use self::options::options;
+use super::AGAIN;
 use super::plan::{has_ended, holds_the_turn};
 use crate::api::foreign::{
     ConfigMap, DaemonSet, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
@@ -24,8 +26,6 @@ use crate::backend::{PlanAsk, Planned, Plans};
 
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 const EXECUTION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
-/// A question that failed is asked again after this long, in seconds.
-const AGAIN: i64 = 30;
 /// An older plan is not executed: the cluster has moved on.
 const FRESH: i64 = 5 * 60;
 
@@ -136,7 +136,7 @@ impl Step<'_> {
     }
 
     fn generating(&mut self, message: &str) {
-        let since = self.since("PlanReady", "Generating");
+        let since = condition::since(&self.status.conditions, "PlanReady", "Generating").unwrap_or(self.world.now());
         let limit = duration(
             self.claim.spec.timeouts.as_ref().and_then(|all| all.plan_generation_timeout.as_deref()),
             GENERATION_TIMEOUT,
@@ -314,13 +314,7 @@ impl Step<'_> {
 
     fn end(&mut self, state: ClaimState) {
         self.status.state = Some(state);
-        self.status.completion_time = Some(kentroller_runtime::condition::seconds(self.world.now()));
-    }
-
-    /// Since when a condition has had this reason; now, if it has not.
-    fn since(&self, condition: &str, reason: &str) -> Timestamp {
-        let known = self.status.conditions.iter().find(|one| one.type_ == condition && one.reason == reason);
-        known.map_or(self.world.now(), |one| one.last_transition_time)
+        self.status.completion_time = Some(condition::seconds(self.world.now()));
     }
 }
 

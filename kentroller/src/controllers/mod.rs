@@ -11,6 +11,9 @@ use kentroller_runtime::{AnyController, reconciler};
 use crate::api;
 use crate::settings::Settings;
 
+/// A question that failed is asked again after this long, in seconds.
+const AGAIN: i64 = 30;
+
 /// All controllers of the operator.
 pub fn all() -> Vec<Box<dyn AnyController<Settings>>> {
     vec![

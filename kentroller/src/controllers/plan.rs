@@ -12,13 +12,14 @@ mod steering;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kentroller_runtime::condition;
 use kentroller_runtime::settings::parse_duration;
 use kentroller_runtime::{
     Answer, Change, Cut, Failure, HasStatus, Kind, ObjectKey, Outcome, Reconcile, World, controller,
 };
 use serde_json::json;
 
-use super::claim;
+use super::{AGAIN, claim};
 use crate::api::foreign::{
     ConfigMap, DaemonSet, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
@@ -34,8 +35,6 @@ const FINALIZER: &str = "rebalancing.cast.ai/plan";
 const EXECUTION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// A plan that nobody executes expires after this long, in seconds.
 const APPROVAL: i64 = 60 * 60;
-/// A question that failed is asked again after this long, in seconds.
-const AGAIN: i64 = 30;
 /// How often a running plan is looked at without a wake-up.
 const PULSE: Duration = Duration::from_secs(30);
 
@@ -182,7 +181,8 @@ impl Step<'_> {
     /// Waits for `spec.execute` and for its turn.
     fn wait(&mut self) {
         if !self.plan.spec.execute {
-            let end = self.since("Created", "Judged").as_second() + APPROVAL;
+            let judged = condition::since(&self.status.conditions, "Created", "Judged").unwrap_or(self.world.now());
+            let end = judged.as_second() + APPROVAL;
             if self.world.now().as_second() >= end {
                 self.status.state = Some(PlanState::Expired);
                 self.status.skipped_reason = Some(SkippedReason::PlanExpired);
@@ -233,7 +233,8 @@ impl Step<'_> {
     fn run(&mut self) {
         let limit = self.plan.spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref());
         let limit = limit.and_then(parse_duration).unwrap_or(EXECUTION_TIMEOUT);
-        let end = self.since("InProgress", "Running").saturating_add(limit).unwrap_or(Timestamp::MAX);
+        let started = condition::since(&self.status.conditions, "InProgress", "Running").unwrap_or(self.world.now());
+        let end = started.saturating_add(limit).unwrap_or(Timestamp::MAX);
         self.out.look_in(PULSE);
         self.out.look_at(end);
         let wave = self.status.wave.unwrap_or(0);
@@ -313,11 +314,5 @@ impl Step<'_> {
 
     fn warn(&mut self, text: String) {
         self.status.warnings.push(Warning { description: text });
-    }
-
-    /// Since when a condition has had this reason; now, if it has not.
-    fn since(&self, condition: &str, reason: &str) -> Timestamp {
-        let known = self.status.conditions.iter().find(|one| one.type_ == condition && one.reason == reason);
-        known.map_or(self.world.now(), |one| one.last_transition_time)
     }
 }
