@@ -64,6 +64,7 @@ impl Kind for Widget {
         crd: None,
     };
     type Meta = Meta;
+    type View = ();
 
     fn meta(&self) -> &Meta {
         &self.metadata

@@ -12,6 +12,7 @@ use crate::kind::{Cluster, Kind, KindInfo, ObjectKey};
 use crate::outcome::Outcome;
 use crate::store::{AnyObject, AnyShelf, Cut, Shelf};
 use crate::switches::Switches;
+use crate::words::Edges;
 use crate::world::World;
 
 /// A controller: its name and what it declared. Implemented by `#[controller]`.
@@ -180,6 +181,7 @@ pub struct Declaration {
 pub struct KindEntry {
     pub info: KindInfo,
     pub conditions: Option<&'static [(&'static str, &'static str)]>,
+    pub states: Edges,
     pub type_id: fn() -> TypeId,
     pub empty: fn() -> Arc<dyn AnyShelf>,
     pub watch: Option<crate::store::watch::Start>,
@@ -192,6 +194,7 @@ impl KindEntry {
         Self {
             info: K::INFO,
             conditions: K::CONDITIONS,
+            states: K::STATES,
             type_id: TypeId::of::<K>,
             empty: || Arc::new(Shelf::<K>::default()),
             restore: |cut, object| Ok(cut.with(serde_json::from_value::<K>(object)?)),

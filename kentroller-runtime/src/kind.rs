@@ -10,7 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::store::View;
 use crate::store::share::Pool;
+use crate::words::Edges;
 
 /// The static facts of a kind: where the API server keeps it, and whether it is one of ours.
 #[derive(Clone, Copy)]
@@ -116,7 +118,11 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
     const INFO: KindInfo;
     /// The condition types of a kind of ours besides the summary, with their meanings; `None` without a status.
     const CONDITIONS: Option<&'static [(&'static str, &'static str)]> = None;
+    /// Which `status.state` may follow which; empty for a kind without states.
+    const STATES: Edges = &[];
     type Meta: Metadata;
+    /// What is computed from all objects of this kind; `()` for nothing.
+    type View: View<Self>;
 
     fn meta(&self) -> &Self::Meta;
 
@@ -216,7 +222,7 @@ impl Metadata for ObjectMeta {
         self.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |at| at.0)
     }
     fn deleting(&self) -> Option<Timestamp> {
-        self.deletion_timestamp.as_ref().map(|at| at.0)
+        Some(asked(self.deletion_timestamp.as_ref()?.0, self.deletion_grace_period_seconds.unwrap_or_default()))
     }
 }
 
@@ -262,8 +268,12 @@ pub struct Meta {
     pub finalizers: Arc<Vec<String>>,
     #[serde(rename = "creationTimestamp")]
     pub created: Timestamp,
+    /// When it is to be gone at the latest; see [`Metadata::deleting`] for when that was asked for.
     #[serde(rename = "deletionTimestamp", skip_serializing_if = "Option::is_none")]
-    pub deleting: Option<Timestamp>,
+    pub deadline: Option<Timestamp>,
+    /// Seconds between the two.
+    #[serde(rename = "deletionGracePeriodSeconds", skip_serializing_if = "Option::is_none")]
+    pub grace: Option<i32>,
 }
 
 fn is_empty(text: &Arc<str>) -> bool {
@@ -283,7 +293,8 @@ impl Default for Meta {
             owners: Arc::default(),
             finalizers: Arc::default(),
             created: Timestamp::UNIX_EPOCH,
-            deleting: None,
+            deadline: None,
+            grace: None,
         }
     }
 }
@@ -337,8 +348,13 @@ impl Metadata for Meta {
         self.created
     }
     fn deleting(&self) -> Option<Timestamp> {
-        self.deleting
+        Some(asked(self.deadline?, self.grace.map_or(0, i64::from)))
     }
+}
+
+/// `deletionTimestamp` lies ahead by the grace period.
+fn asked(deadline: Timestamp, grace: i64) -> Timestamp {
+    deadline.saturating_sub(jiff::SignedDuration::from_secs(grace)).unwrap_or(deadline)
 }
 
 /// The one object that a controller without a kind reconciles: it is always there and has no status.
@@ -356,6 +372,7 @@ impl Kind for Cluster {
     const INFO: KindInfo =
         KindInfo { group: "", version: "", kind: "Cluster", plural: "", namespaced: false, crd: None };
     type Meta = Meta;
+    type View = ();
 
     fn meta(&self) -> &Meta {
         &self.metadata

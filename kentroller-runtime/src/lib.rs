@@ -40,8 +40,9 @@ pub use self::guard::{Fresh, Guard};
 pub use self::kind::{Cluster, HasStatus, Kind, KindInfo, Meta, Metadata, ObjectKey, Owner};
 pub use self::outcome::{Decided, Outcome};
 pub use self::port::{Answer, Cancelled, Port};
-pub use self::store::{Cut, Gone, Lookup};
+pub use self::store::{Cut, Gone, Lookup, View};
 pub use self::switches::{Mode, Switches};
+pub use self::words::Edges;
 pub use self::world::{ReadSet, Replies, Reply, World};
 
 /// What the annotations expand to; not for use by hand.

@@ -1,10 +1,13 @@
 //! Enums of words that objects carry. The CRD may close the list; the process never does: a word that this build does
 //! not know is kept as it was read, can be shown and compared, and is never acted on.
 
+/// Words, each with those that may follow it.
+pub type Edges = &'static [(&'static str, &'static [&'static str])];
+
 /// Declares an enum of words with an `Unknown` case.
 ///
 /// `words! { pub enum Phase { Open, Shut = "shut" } }` writes `Open` and `shut` in JSON, and the CRD refuses other words.
-/// `words! { pub open enum … }` leaves the CRD open as well.
+/// `words! { pub open enum … }` leaves the CRD open as well. `Open => [Shut]` says what may follow, for words that are states.
 #[macro_export]
 macro_rules! words {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($body:tt)* }) => {
@@ -66,7 +69,7 @@ macro_rules! words {
         }
     };
     (@enum [$(#[$meta:meta])*] $vis:vis $name:ident {
-        $($(#[doc = $doc:literal])* $variant:ident $(= $word:literal)?),+ $(,)?
+        $($(#[doc = $doc:literal])* $variant:ident $(= $word:literal)? $(=> [$($next:ident),* $(,)?])?),+ $(,)?
     }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,11 +87,28 @@ macro_rules! words {
             pub const MEANINGS: &'static [(&'static str, &'static str)] =
                 &[$(($crate::words!(@word $variant $($word)?), concat!($($doc),*))),+];
 
+            /// Which words may follow each word, for those that are states.
+            pub const EDGES: $crate::Edges =
+                &[$(($crate::words!(@word $variant $($word)?), &[$($(Self::$next.known()),*)?])),+];
+
+            /// Whether nothing may follow. A word that this build does not know is not the end.
+            pub fn is_final(&self) -> bool {
+                Self::EDGES.iter().any(|(word, next)| *word == self.as_str() && next.is_empty())
+            }
+
+            /// The word as it stands in JSON; empty if this build does not know it.
+            const fn known(&self) -> &'static str {
+                match self {
+                    $(Self::$variant => $crate::words!(@word $variant $($word)?),)+
+                    Self::Unknown(_) => "",
+                }
+            }
+
             /// The word as it stands in JSON.
             pub fn as_str(&self) -> &str {
                 match self {
-                    $(Self::$variant => $crate::words!(@word $variant $($word)?),)+
                     Self::Unknown(word) => word,
+                    known => known.known(),
                 }
             }
 
@@ -148,7 +168,7 @@ mod tests {
         /// Of a door.
         enum Door {
             /// One can go through.
-            Open,
+            Open => [Shut],
             /// One cannot.
             Shut = "shut",
         }
@@ -177,6 +197,13 @@ mod tests {
     fn meanings_are_the_doc_comments() {
         assert_eq!(Door::MEANINGS, [("Open", " One can go through."), ("shut", " One cannot.")]);
         assert_eq!(Wall::MEANINGS, [("Red", " A colour.")]);
+    }
+
+    #[test]
+    fn a_state_that_nothing_may_follow_is_final() {
+        assert_eq!(Door::EDGES, [("Open", &["shut"][..]), ("shut", &[])]);
+        assert_eq!([Door::Open, Door::Shut, "Ajar".into()].map(|door| door.is_final()), [false, true, false]);
+        assert_eq!((Wall::EDGES, Wall::Red.is_final()), (&[("Red", &[][..])][..], true));
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl<C: Controller> World<C> {
     where
         C: Reads<K>,
     {
-        self.shelf::<K>().into_iter().flat_map(|shelf| shelf.owned_by(owner.uid())).collect()
+        self.owned_by(owner.uid())
     }
 
     /// The objects whose [`Kind::index_key`] is `index`.
@@ -121,6 +121,22 @@ impl<C: Controller> World<C> {
         C: Reads<K>,
     {
         self.shelf::<K>().into_iter().flat_map(|shelf| shelf.indexed_under(index)).collect()
+    }
+
+    /// The objects that name the owner with this uid.
+    pub fn owned_by<K: Kind>(&self, uid: &str) -> Vec<&K>
+    where
+        C: Reads<K>,
+    {
+        self.shelf::<K>().into_iter().flat_map(|shelf| shelf.owned_by(uid)).collect()
+    }
+
+    /// What is computed from all objects of a kind.
+    pub fn view<K: Kind>(&self) -> K::View
+    where
+        C: Reads<K>,
+    {
+        self.shelf::<K>().map(|shelf| shelf.view().clone()).unwrap_or_default()
     }
 
     /// What became of the effect with this key when it was last tried.

@@ -27,6 +27,7 @@ impl Kind for ConfigMap {
     const INFO: KindInfo =
         KindInfo { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true, crd: None };
     type Meta = Meta;
+    type View = ();
 
     fn meta(&self) -> &Meta {
         &self.metadata

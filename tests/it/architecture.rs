@@ -194,7 +194,7 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 fn dependencies() -> BTreeMap<String, Vec<String>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let told = Command::new(cargo)
-        .args(["metadata", "--offline", "--format-version=1", "--manifest-path"])
+        .args(["metadata", "--locked", "--format-version=1", "--manifest-path"])
         .arg(root().join("Cargo.toml"))
         .output()
         .expect("cargo can be started");

@@ -37,6 +37,7 @@ pub(super) struct Own {
     pub(super) categories: Vec<String>,
     pub(super) status: Option<Path>,
     pub(super) conditions: Option<Path>,
+    pub(super) states: Option<Path>,
     #[darling(multiple, rename = "column")]
     pub(super) columns: Vec<Column>,
     #[darling(rename = "crate")]
@@ -57,6 +58,7 @@ pub(super) struct Foreign {
     pub(super) namespaced: Flag,
     pub(super) index: Option<Path>,
     pub(super) share: Option<Path>,
+    pub(super) view: Option<Path>,
     #[darling(rename = "crate")]
     pub(super) runtime: Option<Path>,
 }

@@ -42,6 +42,7 @@ pub(super) struct Status {
     pub(super) type_: Path,
     /// `None` is the summary only.
     pub(super) conditions: Option<Path>,
+    pub(super) states: Option<Path>,
 }
 
 pub(super) struct ForeignKind {
@@ -49,6 +50,7 @@ pub(super) struct ForeignKind {
     pub(super) meta: syn::Type,
     pub(super) index: Option<Path>,
     pub(super) share: Option<Path>,
+    pub(super) view: Option<Path>,
 }
 
 pub(super) struct Names {
@@ -88,6 +90,9 @@ fn own(args: Own, mut item: DeriveInput, mistakes: &mut Mistakes) -> Option<Chec
     if let (Some(conditions), None) = (&args.conditions, &args.status) {
         mistakes.add(conditions, "conditions are kept in a status; add `status = …`");
     }
+    if let (Some(states), None) = (&args.states, &args.status) {
+        mistakes.add(states, "a state is kept in a status; add `status = …`");
+    }
     let lower = args.kind.to_lowercase();
     if args.plural.is_none() && lower.ends_with(['s', 'x', 'y', 'h']) {
         mistakes.add(&item.ident, format!("the plural of `{lower}` is not `{lower}s`; add `plural = \"…\"`"));
@@ -108,7 +113,7 @@ fn own(args: Own, mut item: DeriveInput, mistakes: &mut Mistakes) -> Option<Chec
             shortnames: args.shortnames,
             categories: args.categories,
             columns: args.columns,
-            status: args.status.map(|type_| Status { type_, conditions: args.conditions }),
+            status: args.status.map(|type_| Status { type_, conditions: args.conditions, states: args.states }),
         })),
         item,
     })
@@ -143,6 +148,7 @@ fn foreign(args: Foreign, mut item: DeriveInput, mistakes: &mut Mistakes) -> Opt
             meta: metadata?,
             index: args.index,
             share: args.share,
+            view: args.view,
         })),
         item,
     })

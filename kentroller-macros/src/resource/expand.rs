@@ -97,13 +97,15 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
             ::core::option::Option::Some(|| #runtime::generate::crd::finished(<#ident as #kube::CustomResourceExt>::crd()))
         },
     );
-    let told = status.as_ref().map(|_| {
+    let told = status.as_ref().map(|Status { states, .. }| {
+        let states = states.as_ref().map(|states| quote!(const STATES: #runtime::Edges = #states::EDGES;));
         quote! {
             const CONDITIONS: ::core::option::Option<&'static [(&'static str, &'static str)]> =
                 ::core::option::Option::Some(<<Self as #runtime::HasStatus>::Condition as #runtime::ConditionType>::ALL);
+            #states
         }
     });
-    let has_status = status.as_ref().map(|Status { type_, conditions }| {
+    let has_status = status.as_ref().map(|Status { type_, conditions, .. }| {
         let conditions = conditions.as_ref().map_or_else(|| quote!(#runtime::SummaryOnly), ToTokens::to_token_stream);
         quote! {
             impl #runtime::HasStatus for #ident {
@@ -121,6 +123,7 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
             const INFO: #runtime::KindInfo = #runtime::KindInfo { #facts };
             #told
             type Meta = #k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+            type View = ();
 
             fn meta(&self) -> &Self::Meta {
                 &self.metadata
@@ -131,7 +134,7 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
 }
 
 fn foreign_impl(runtime: &Runtime, kind: &ForeignKind, ident: &syn::Ident) -> TokenStream {
-    let ForeignKind { names, meta, index, share } = kind;
+    let ForeignKind { names, meta, index, share, view } = kind;
     let facts = facts(names, quote!(::core::option::Option::None));
     let index = index.as_ref().map(|index| {
         quote! {
@@ -141,10 +144,12 @@ fn foreign_impl(runtime: &Runtime, kind: &ForeignKind, ident: &syn::Ident) -> To
         }
     });
     let share = share.as_ref().map(|share| quote!(#share(self, pool);));
+    let view = view.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
     quote! {
         impl #runtime::Kind for #ident {
             const INFO: #runtime::KindInfo = #runtime::KindInfo { #facts };
             type Meta = #meta;
+            type View = #view;
 
             fn meta(&self) -> &Self::Meta {
                 &self.metadata

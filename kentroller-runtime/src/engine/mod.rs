@@ -384,7 +384,7 @@ impl<S: Switches + Serialize> Engine<S> {
             let record = Record::of(declaration, &item.key, now, &*settings, &replies, (&self.cut, &read), text);
             write_record(&record, folder);
         }
-        let decided = match decided {
+        let decided = match decided.and_then(|decided| self.in_order(item.controller, decided)) {
             Ok(decided) => {
                 self.parts.metrics.reconciled(name, "success");
                 decided
@@ -399,6 +399,17 @@ impl<S: Switches + Serialize> Engine<S> {
         };
         self.ask(&item, &decided, now);
         self.carry_out(item, decided);
+    }
+
+    /// The decision, unless it takes the object to a state that cannot follow the one in which it is.
+    fn in_order(&self, controller: usize, decided: Decided) -> Result<Decided, Failure> {
+        let states = self.declarations[controller].of.states;
+        if !states.is_empty()
+            && let Some(object) = self.cut.any_shelf(decided.kind).and_then(|shelf| shelf.object(&decided.object))
+        {
+            status::follows(&object.to_json(), &decided, states)?;
+        }
+        Ok(decided)
     }
 
     /// Sends what was decided on its way, if there is anything to write.

@@ -3,7 +3,27 @@
 use serde_json::{Map, Value, json};
 
 use crate::condition;
+use crate::failure::Failure;
 use crate::outcome::Decided;
+use crate::words::Edges;
+
+/// Whether the decided `status.state` may follow the stored one; without one the object is in the first state.
+///
+/// # Errors
+/// It may not, by what the kind declares: a mistake in the controller, of which nothing is written.
+pub fn follows(stored: &Value, decided: &Decided, states: Edges) -> Result<(), Failure> {
+    let state = |status: &Value| status["state"].as_str().map(str::to_owned);
+    let (Some((first, _)), Some(after)) = (states.first(), decided.status.as_ref().and_then(state)) else {
+        return Ok(());
+    };
+    let before = state(&stored["status"]).unwrap_or_else(|| (*first).to_owned());
+    let next = states.iter().find(|(state, _)| *state == before).map_or(&[][..], |(_, next)| next);
+    if after == before || next.contains(&after.as_str()) {
+        return Ok(());
+    }
+    let message = format!("status.state may not go from {before} to {after}; declared are {}", next.join(", "));
+    Err(Failure::terminal("StateImpossible", message))
+}
 
 /// The merge patch of the status subresource, if the decided status differs from the stored one.
 pub fn patch(stored: &Value, decided: &Decided) -> Option<Value> {
@@ -45,7 +65,28 @@ fn difference(before: &Value, after: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::kind::{Cluster, Kind as _};
+
+    #[test]
+    fn a_state_is_followed_by_those_that_are_declared_only() {
+        let check = |before: Value, after: &str, want: Result<(), &str>| {
+            let mut decided = Decided::about(Cluster::INFO, &Cluster::default(), Timestamp::UNIX_EPOCH);
+            decided.status = Some(json!({"state": after}));
+            const STATES: Edges = &[("Open", &["Shut"]), ("Shut", &[])];
+            let followed = follows(&json!({"status": before}), &decided, STATES).map_err(|failure| failure.message);
+            assert_eq!(followed, want.map_err(str::to_owned));
+        };
+        check(json!({"state": "Open"}), "Shut", Ok(()));
+        check(json!({"state": "Shut"}), "Shut", Ok(()));
+        check(Value::Null, "Shut", Ok(()));
+        let said = "status.state may not go from Shut to Open; declared are ";
+        check(json!({"state": "Shut"}), "Open", Err(said));
+        let said = "status.state may not go from Ajar to Open; declared are ";
+        check(json!({"state": "Ajar"}), "Open", Err(said));
+    }
 
     #[test]
     fn a_difference_is_the_smallest_merge_patch() {

@@ -11,6 +11,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 
 use crate::declaration::KindEntry;
 use crate::kind::{Kind, KindInfo};
+use crate::words::Edges;
 
 /// A kind of this project, as the generated files tell of it.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub struct OwnKind {
     crd: fn() -> CustomResourceDefinition,
     /// Its condition types besides the summary, with their meanings; `None` for a kind without a status.
     pub conditions: Option<&'static [(&'static str, &'static str)]>,
+    /// Which `status.state` may follow which.
+    pub states: Edges,
 }
 
 impl OwnKind {
@@ -29,7 +32,7 @@ impl OwnKind {
 
     /// The kind that a controller reconciles; `None` for one of others.
     pub fn declared(kind: &KindEntry) -> Option<Self> {
-        Some(Self { info: kind.info, crd: kind.info.crd?, conditions: kind.conditions })
+        Some(Self { info: kind.info, crd: kind.info.crd?, conditions: kind.conditions, states: kind.states })
     }
 
     /// The CRD, as it is applied.

@@ -168,6 +168,7 @@ mod tests {
                     group: $group, version: "v1", kind: stringify!($name), plural: $plural, namespaced: $namespaced, crd: $crd,
                 };
                 type Meta = Meta;
+    type View = ();
 
                 fn meta(&self) -> &Meta {
                     &self.metadata

@@ -10,6 +10,7 @@ use super::widening;
 use crate::condition::SUMMARY;
 use crate::declaration::Declaration;
 use crate::kind::KindInfo;
+use crate::metrics::{MetricInfo, PREFIX};
 use crate::settings::SettingInfo;
 
 /// Words that a field may hold, with their meanings.
@@ -89,6 +90,37 @@ pub fn words(all: &[Words]) -> String {
         let rows = words.meanings.iter().map(|(word, meaning)| [format!("`{word}`"), meaning.trim().to_owned()]);
         table(&mut page, ["word", "meaning"], rows);
     }
+    page
+}
+
+/// Which state may follow which, as one diagram for each kind.
+pub fn states(kinds: &[OwnKind]) -> String {
+    let mut page = String::from(
+        "# States\n\nWhat `status.state` may go through. The engine refuses any other step; a state from which no arrow goes is final. Their meanings: \
+         [words](words.md).\n",
+    );
+    for kind in kinds {
+        let Some((first, _)) = kind.states.first() else { continue };
+        page.push_str(&format!("\n## {}\n\n```mermaid\nstateDiagram-v2\n    [*] --> {first}\n", kind.info.kind));
+        for (state, next) in kind.states {
+            for after in *next {
+                page.push_str(&format!("    {state} --> {after}\n"));
+            }
+        }
+        page.push_str("```\n");
+    }
+    page
+}
+
+/// The metrics of the process.
+pub fn metrics(all: &[MetricInfo]) -> String {
+    let mut page = String::from("# Metrics\n\n`GET /metrics` answers in the format of OpenMetrics.\n\n");
+    let rows = all.iter().map(|info| {
+        let total = if info.type_ == "counter" { "_total" } else { "" };
+        let name = format!("`{PREFIX}_{}{total}`", info.name);
+        [name, info.type_.to_owned(), info.labels.join(", "), info.doc.to_owned()]
+    });
+    table(&mut page, ["metric", "type", "labels", "meaning"], rows);
     page
 }
 

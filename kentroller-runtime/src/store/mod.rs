@@ -6,6 +6,7 @@
 pub(crate) mod change;
 pub mod share;
 mod shelf;
+mod view;
 pub mod watch;
 
 use std::any::{Any, TypeId};
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 pub use self::change::{AnyObject, AnyShelf, Changed, Sighting};
 pub use self::shelf::{Gone, Lookup, Shelf};
+pub use self::view::View;
 use crate::declaration::KindEntry;
 use crate::kind::{Kind, KindInfo, ObjectKey};
 use crate::port::{Answer, Port};

@@ -8,7 +8,9 @@ use imbl::{OrdMap, OrdSet, Vector};
 use jiff::{SignedDuration, Timestamp};
 
 use super::change::{AnyObject, AnyShelf, Changed, Sighting};
+use super::view::View as _;
 use super::watch::Body;
+use crate::declaration::Change;
 use crate::kind::{Kind, KindInfo, Metadata, ObjectKey};
 
 /// How long a store remembers what is gone.
@@ -42,7 +44,7 @@ impl<'a, K> Lookup<'a, K> {
 
 /// The store of one kind.
 #[derive(Clone)]
-pub struct Shelf<K> {
+pub struct Shelf<K: Kind> {
     objects: OrdMap<ObjectKey, Arc<K>>,
     uids: OrdMap<Arc<str>, ObjectKey>,
     owned: OrdSet<(Arc<str>, ObjectKey)>,
@@ -50,11 +52,12 @@ pub struct Shelf<K> {
     gone: OrdMap<ObjectKey, Gone<K>>,
     /// The order in which they went, so that the oldest is forgotten first.
     went: Vector<(Timestamp, ObjectKey)>,
+    view: K::View,
     revision: u64,
     synced: bool,
 }
 
-impl<K> Default for Shelf<K> {
+impl<K: Kind> Default for Shelf<K> {
     fn default() -> Self {
         Self {
             objects: OrdMap::new(),
@@ -63,13 +66,14 @@ impl<K> Default for Shelf<K> {
             indexed: OrdSet::new(),
             gone: OrdMap::new(),
             went: Vector::new(),
+            view: K::View::default(),
             revision: 0,
             synced: false,
         }
     }
 }
 
-impl<K> fmt::Debug for Shelf<K> {
+impl<K: Kind> fmt::Debug for Shelf<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shelf").field("objects", &self.objects.len()).field("revision", &self.revision).finish()
     }
@@ -110,6 +114,11 @@ impl<K: Kind> Shelf<K> {
         self.under(&self.indexed, index)
     }
 
+    /// What is computed from all objects.
+    pub fn view(&self) -> &K::View {
+        &self.view
+    }
+
     fn under<'a>(&'a self, set: &'a OrdSet<(Arc<str>, ObjectKey)>, first: &str) -> impl Iterator<Item = &'a K> {
         let first: Arc<str> = Arc::from(first);
         let start = (Arc::clone(&first), ObjectKey::cluster(""));
@@ -121,6 +130,7 @@ impl<K: Kind> Shelf<K> {
     fn insert(&mut self, object: K) -> Changed {
         let (key, new) = (object.key(), Arc::new(object));
         let old = self.objects.insert(key.clone(), Arc::clone(&new));
+        self.view.change(&Change { old: old.as_deref(), new: Some(&new) });
         // Most changes concern none of the indexes, and each costs as much as the change itself while a cut is held.
         if !old.as_ref().is_some_and(|old| is_found_alike(&**old, &new)) {
             if let Some(old) = &old {
@@ -136,6 +146,7 @@ impl<K: Kind> Shelf<K> {
 
     fn remove(&mut self, key: &ObjectKey, last: Option<K>, now: Timestamp) -> Option<Changed> {
         let old = self.objects.remove(key)?;
+        self.view.change(&Change { old: Some(&old), new: None });
         self.unlink(key, &old);
         let last = last.map_or_else(|| Arc::clone(&old), Arc::new);
         self.gone.insert(key.clone(), Gone { at: now, last });
@@ -281,6 +292,7 @@ mod tests {
 
     use super::*;
     use crate::kind::{Meta, Owner};
+    use crate::store::View;
 
     #[derive(Clone, Debug, Default, Serialize, Deserialize)]
     struct Pod {
@@ -288,10 +300,27 @@ mod tests {
         node: String,
     }
 
+    /// How many pods are on each node.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct OnNodes(OrdMap<String, usize>);
+
+    impl View<Pod> for OnNodes {
+        fn change(&mut self, change: &Change<'_, Pod>) {
+            if let Some(old) = change.old {
+                let left = self.0.remove(&old.node).unwrap_or_default().saturating_sub(1);
+                self.0.extend((left > 0).then(|| (old.node.clone(), left)));
+            }
+            if let Some(new) = change.new {
+                *self.0.entry(new.node.clone()).or_default() += 1;
+            }
+        }
+    }
+
     impl Kind for Pod {
         const INFO: KindInfo =
             KindInfo { group: "", version: "v1", kind: "Pod", plural: "pods", namespaced: true, crd: None };
         type Meta = Meta;
+        type View = OnNodes;
 
         fn meta(&self) -> &Meta {
             &self.metadata
@@ -305,6 +334,35 @@ mod tests {
         let owner = Owner { uid: owner.to_owned(), controller: true, ..Owner::default() };
         let metadata = Meta { name: "a".into(), uid: uid.into(), owners: Arc::new(vec![owner]), ..Meta::default() };
         Pod { metadata, node: node.to_owned() }
+    }
+
+    #[test]
+    fn a_view_is_at_every_moment_what_it_is_when_made_anew() {
+        let mut shelf = Shelf::<Pod>::default();
+        // The numbers of a linear congruential generator: every run is the same.
+        let mut last = 7_u32;
+        let mut lot = |below: u32| {
+            last = last.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (last >> 16) % below
+        };
+        let mut held = Vec::new();
+        for step in 0..2_000 {
+            let mut any = |version: usize| {
+                let mut pod = pod("u", ["n1", "n2", "n3"][lot(3) as usize], "o");
+                pod.metadata.name = format!("pod-{}", lot(20)).into();
+                pod.metadata.resource_version = version.to_string().into();
+                pod
+            };
+            let body = match step % 7 {
+                0 => Body::Deleted(any(step)),
+                1 if step % 3 == 0 => Body::Listed((0..12).map(|one| any(step + one)).collect(), step.to_string()),
+                _ => Body::Applied(any(step)),
+            };
+            shelf.apply(Box::new(body), Timestamp::UNIX_EPOCH);
+            assert_eq!(*shelf.view(), OnNodes::of(shelf.all()), "step {step}");
+            held.push((shelf.clone(), shelf.view().clone()));
+        }
+        assert!(held.iter().all(|(shelf, view)| shelf.view() == view), "a cut keeps the view that it had");
     }
 
     #[test]

@@ -6,15 +6,16 @@ use crate::{
 
 /// Requests of a running pod; a resize in place counts with the larger of what is asked and what is in force.
 pub fn of_pod(pod: &Pod) -> Resources {
-    requests(&pod.spec.shape, &pod.status.container_statuses)
+    in_force(&pod.spec.shape, &pod.status.container_statuses)
 }
 
 /// Requests of a pod that does not run yet.
 pub fn of_shape(shape: &PodShape) -> Resources {
-    requests(shape, &[])
+    in_force(shape, &[])
 }
 
-fn requests(shape: &PodShape, states: &[ContainerState]) -> Resources {
+/// As [`of_pod`], from its parts.
+pub fn in_force(shape: &PodShape, states: &[ContainerState]) -> Resources {
     let mut running = Resources::new();
     for container in &shape.containers {
         add(&mut running, &asked(container, states));

@@ -13,6 +13,7 @@ use super::{FailureReason, Scope, SkippedReason};
     category = "kentroller",
     status = ClaimStatus,
     conditions = ClaimCondition,
+    states = ClaimState,
     column("State", string, ".status.state"),
     column("PlanID", string, ".status.planId"),
     column("Nodes", integer, ".status.selectedNodesCount"),
@@ -185,15 +186,15 @@ words! {
     /// Where a claim is.
     pub enum ClaimState {
         /// Nothing was done so far.
-        Pending,
+        Pending => [Submitted, Ready, Executing, Completed, Failed, Skipped, Canceled],
         /// A plan was asked for.
-        Submitted,
+        Submitted => [Generating, Ready, Failed, Skipped, Canceled],
         /// The plan is being computed.
-        Generating,
+        Generating => [Ready, Failed, Skipped, Canceled],
         /// The plan is there, and waits for its turn or for somebody to execute it.
-        Ready,
+        Ready => [Generating, Executing, Completed, Failed, Skipped, Canceled],
         /// The plan is being executed.
-        Executing,
+        Executing => [Completed, Failed, Skipped, Canceled],
         /// The plan was executed.
         Completed,
         /// A promise was missed: a threshold, a time-out or a step.
@@ -202,13 +203,6 @@ words! {
         Skipped,
         /// Somebody stopped it.
         Canceled,
-    }
-}
-
-impl ClaimState {
-    /// Whether the claim stays in this state for good. A word that this build does not know is not the end.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Skipped | Self::Canceled)
     }
 }
 

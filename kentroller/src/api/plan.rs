@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kentroller_runtime::{Conditions, resource, words};
 
-use super::{ExecutionPolicy, NodeClaimSpec, NodeRequirement, PlanStatus};
+use super::{ExecutionPolicy, NodeClaimSpec, NodeRequirement, PlanState, PlanStatus};
 
 #[resource(
     group = "autoscaling.cast.ai",
@@ -14,6 +14,7 @@ use super::{ExecutionPolicy, NodeClaimSpec, NodeRequirement, PlanStatus};
     category = "kentroller",
     status = PlanStatus,
     conditions = PlanCondition,
+    states = PlanState,
     column("Before", string, ".status.savings.currentMonthlyCost"),
     column("After", string, ".status.savings.projectedMonthlyCost"),
     column("Savings%", string, ".status.savings.projectedSavingsPercent"),

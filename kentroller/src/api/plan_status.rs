@@ -52,9 +52,9 @@ words! {
     /// Where a plan is.
     pub enum PlanState {
         /// Nothing was done so far.
-        Pending,
+        Pending => [Created, Failed],
         /// Nodes come, pods move, nodes go.
-        Running,
+        Running => [Done, DoneWithWarnings, Failed, Canceled],
         /// All of it was done.
         Done,
         /// It is finished, but some nodes that should have gone were kept.
@@ -62,23 +62,13 @@ words! {
         /// A promise was missed.
         Failed,
         /// It was checked, and waits for its turn or for somebody to execute it.
-        Created,
+        Created => [Running, Expired],
         /// There was nothing to do.
         Skipped,
         /// Somebody stopped it.
         Canceled,
         /// Nobody executed it in time.
         Expired,
-    }
-}
-
-impl PlanState {
-    /// Whether the plan stays in this state for good. A word that this build does not know is not the end.
-    pub fn is_final(&self) -> bool {
-        match self {
-            Self::Pending | Self::Created | Self::Running | Self::Unknown(_) => false,
-            Self::Done | Self::DoneWithWarnings | Self::Failed | Self::Skipped | Self::Canceled | Self::Expired => true,
-        }
     }
 }
 

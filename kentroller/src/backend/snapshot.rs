@@ -72,7 +72,7 @@ fn metadata(meta: &Meta) -> manifest::Meta {
         annotations: (*meta.annotations).clone(),
         owner_references: meta.owners.iter().map(owner).collect(),
         creation_timestamp: Some(moment(meta.created)),
-        deletion_timestamp: meta.deleting.map(moment),
+        deletion_timestamp: meta.deadline.map(moment),
     }
 }
 

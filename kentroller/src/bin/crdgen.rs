@@ -14,7 +14,7 @@ use kentroller_runtime::generate::outline::Outline;
 use kentroller_runtime::generate::rbac::Rights;
 use kentroller_runtime::generate::{crd, reference, schema, widening};
 use kentroller_runtime::settings::Settings as _;
-use kentroller_runtime::{Declaration, Kind as _};
+use kentroller_runtime::{Declaration, Kind as _, metrics};
 
 const COMMAND: &str = "cargo run --bin crdgen";
 
@@ -87,8 +87,10 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         ("conditions", reference::conditions(&kinds)),
         ("events", reference::events(&declarations)),
         ("kinds", reference::kinds(&kinds)),
+        ("metrics", reference::metrics(&metrics::ALL)),
         ("rbac", reference::rights(&declarations, &own_namespace)),
         ("settings", reference::settings(Settings::FIELDS)),
+        ("states", reference::states(&kinds)),
         ("words", reference::words(&api::words())),
     ] {
         files.insert(format!("kentroller/docs/reference/{page}.md").into(), in_markdown(&text));

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 use kentroller_planner::Money;
+use kentroller_runtime::simulation::apiserver;
 use serde_json::{Value, json};
 
 use crate::simulation::{Drift, Operated, Oracle, Setup, USER};
@@ -69,8 +70,10 @@ impl Demo {
             before.hourly()
         )?;
         writeln!(out)?;
+        let revision = operated.server.revision();
         operated.server.create(schedule()).map_err(|refusal| anyhow::anyhow!("{}", refusal.message))?;
-        let mut story = Story { live, before, told: BTreeSet::new(), last: String::new(), revision: 0, moved: 0 };
+        let mut story =
+            Story { live, before, told: BTreeSet::new(), last: String::new(), revision, moved: 0, unplanned: 0 };
         let finished = loop {
             tokio::time::sleep(LOOK).await;
             story.look(&operated, out)?;
@@ -96,15 +99,20 @@ impl Demo {
         )?;
         writeln!(
             out,
-            "Pods that moved: {}; that do not run: {}. Broken invariants: {}.",
+            "Pods that moved: {}; that do not run: {}. Nodes that nobody planned: {}. Broken invariants: {}.",
             story.moved,
             if waiting.is_empty() { "none".to_owned() } else { waiting.join(", ") },
+            story.unplanned,
             broken.len()
         )?;
         for violation in &broken {
             writeln!(out, "  {violation}")?;
         }
-        let sound = waiting.is_empty() && broken.is_empty() && operated.is_running() && operated.world.is_turning();
+        let sound = waiting.is_empty()
+            && story.unplanned == 0
+            && broken.is_empty()
+            && operated.is_running()
+            && operated.world.is_turning();
         let good = finished && after <= before && sound;
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -139,6 +147,8 @@ struct Story {
     revision: u64,
     /// Pods that the operator evicted.
     moved: usize,
+    /// Nodes that Karpenter bought for pods that found no place.
+    unplanned: usize,
 }
 
 impl Story {
@@ -159,6 +169,9 @@ impl Story {
         }
         let writes = operated.server.writes(self.revision);
         self.revision = writes.last().map_or(self.revision, |write| write.revision);
+        let bought =
+            |write: &&apiserver::Write| &*write.kind == "NodeClaim" && write.verb == "create" && &*write.user != USER;
+        self.unplanned += writes.iter().filter(bought).count();
         self.moved += writes.iter().filter(|write| &*write.user == USER && write.subresource == "eviction").count();
         let stands = self.stands(operated);
         let news = stands != self.last;

@@ -123,8 +123,15 @@ impl Step<'_> {
             }
             Some(Answer::Asked { .. }) => self.generating("The plan is being computed."),
             None => {
-                self.generating("The plan is being computed.");
+                self.generating("The plan is asked for.");
+                if matches!(
+                    self.claim.status().and_then(|status| status.state.as_ref()),
+                    None | Some(ClaimState::Pending)
+                ) {
+                    self.status.state = Some(ClaimState::Submitted);
+                }
                 self.ask(&key, PlanAsk { plan: name, options });
+                self.out.look_in(Duration::from_secs(1));
             }
         }
         Ok(())

@@ -279,7 +279,15 @@ impl Step<'_> {
     }
 
     fn finish(&mut self) {
-        let kept = self.status.warnings.len();
+        let kept = self.kept();
+        let strangers = self.strangers();
+        if !strangers.is_empty() {
+            self.warn(format!(
+                "{} nodes came while the plan ran that no plan asked for: {}; achievedOutcome does not count them",
+                strangers.len(),
+                strangers.join(", ")
+            ));
+        }
         self.status.state = Some(if kept > 0 { PlanState::DoneWithWarnings } else { PlanState::Done });
         self.status.achieved_outcome = outcome::achieved(self.plan, &self.status);
         let text = if kept > 0 { format!("Done; {kept} nodes were kept.") } else { "Done.".to_owned() };
@@ -287,6 +295,15 @@ impl Step<'_> {
         self.out.condition(PlanCondition::InProgress, false, "Done", text.clone());
         self.out.condition(PlanCondition::Done, true, "Done", text.clone());
         self.out.event(PlanDone, text);
+    }
+
+    /// NodeClaims that came since the start and that no plan made: pods had found no room, of whatever cause.
+    fn strangers(&self) -> Vec<String> {
+        let started = condition::since(&self.status.conditions, "InProgress", "Running").unwrap_or(self.world.now());
+        let came = self.world.all::<NodeClaim>().filter(|claim| claim.created() >= started);
+        came.filter(|claim| claim.annotation(creation::MADE_BY).is_none())
+            .map(|claim| claim.name().to_owned())
+            .collect()
     }
 
     fn fail(&mut self, reason: FailureReason, phase: Option<FailurePhase>, message: &str) {

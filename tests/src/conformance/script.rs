@@ -449,10 +449,9 @@ fn budgets() -> Vec<Step> {
 }
 
 fn watches() -> Vec<Step> {
-    // The real server sends a bookmark two seconds before a watch ends; one of a few seconds may end without.
     let of = |from: &str| {
         format!(
-            "{SCHEDULES}?labelSelector=suite%3Dconformance&watch=true&allowWatchBookmarks=true&timeoutSeconds=10&resourceVersion={from}"
+            "{SCHEDULES}?labelSelector=suite%3Dconformance&watch=true&allowWatchBookmarks=true&timeoutSeconds=3&resourceVersion={from}"
         )
     };
     vec![

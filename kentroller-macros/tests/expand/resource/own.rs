@@ -6,6 +6,7 @@
     category = "kentroller",
     status = ScheduleStatus,
     conditions = ScheduleCondition,
+    states = ScheduleState,
     column("Schedule", string, ".spec.schedule"),
     column("Age", date, ".metadata.creationTimestamp", priority = 1)
 )]

@@ -4,6 +4,8 @@ use kentroller_planner::manifest::{ContainerState, PodShape, PodSpec, PodStatus}
 use kentroller_runtime::store::share::Pool;
 use kentroller_runtime::{Meta, Owner, resource};
 
+use super::Occupancy;
+
 /// Whose annotations are read on pods.
 const READ: [&str; 5] = [
     "karpenter.sh/",
@@ -22,7 +24,8 @@ const READ: [&str; 5] = [
     plural = "pods",
     namespaced,
     index = Pod::node_name,
-    share = Pod::share_parts
+    share = Pod::share_parts,
+    view = Occupancy
 )]
 /// A pod. Indexed by the name of its node.
 pub struct Pod {

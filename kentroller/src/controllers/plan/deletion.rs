@@ -132,6 +132,11 @@ impl<'a> Step<'a> {
         since >= i64::try_from(limit).unwrap_or(i64::MAX)
     }
 
+    /// How many nodes could not be drained and stay.
+    pub(super) fn kept(&self) -> usize {
+        self.status.nodes_deletion.keys().filter(|name| self.last_event(name) == Some(DeletionStatus::Failed)).count()
+    }
+
     /// Notes that nothing more can leave the draining nodes of the wave as the cluster is now, or that it can again.
     pub(super) fn note_rest(&mut self, rests: bool) {
         let mut draining: Vec<String> = self.status.nodes_deletion.keys().cloned().collect();

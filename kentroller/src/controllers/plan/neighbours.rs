@@ -4,30 +4,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kentroller_planner::manifest::{Effect, Labels, PodAffinityTerm, SpreadConstraint, Taint};
-use kentroller_runtime::Kind;
+use kentroller_runtime::{Kind, World};
 
-use crate::api::foreign::{Node, Pod};
+use super::RebalancePlans;
+use crate::api::foreign::{Node, Occupancy, Pod};
 
 /// The pods of a cluster by where they are, some of them where they are expected to be.
 pub(super) struct Neighbours<'a> {
-    nodes: BTreeMap<&'a str, &'a Node>,
-    /// Pods with their nodes; a pod that moves stands at its destination.
-    places: Vec<(&'a Pod, &'a str)>,
+    world: &'a World<RebalancePlans>,
+    /// Pods that keep others apart.
+    apart: Vec<&'a Pod>,
+    /// By uid: where pods that move are expected.
+    expected: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Neighbours<'a> {
-    pub(super) fn of(nodes: &BTreeMap<&'a str, &'a Node>, pods: &[&'a Pod]) -> Self {
-        let bound = pods.iter().filter_map(|pod| {
-            let (name, _) = nodes.get_key_value(pod.spec.node_name.as_str())?;
-            Some((*pod, *name))
-        });
-        Self { nodes: nodes.clone(), places: bound.collect() }
+    pub(super) fn of(world: &'a World<RebalancePlans>, occupancy: &Occupancy) -> Self {
+        let apart = occupancy.apart().filter_map(|key| world.lookup::<Pod>(key).present());
+        Self { world, apart: apart.collect(), expected: BTreeMap::new() }
     }
 
     /// Counts the pod as being on the node, and nowhere else.
-    pub(super) fn put(&mut self, pod: &'a Pod, node: &'a str) {
-        self.places.retain(|(other, _)| other.uid() != pod.uid());
-        self.places.push((pod, node));
+    pub(super) fn put(&mut self, pod: &'a Pod, node: &str) {
+        if let Some(node) = self.world.named::<Node>(node) {
+            self.expected.insert(pod.uid(), node.name());
+        }
     }
 
     /// Everything about the pods around it that decides where the pod may go, looked up once for all nodes.
@@ -35,16 +36,22 @@ impl<'a> Neighbours<'a> {
         let affinity = &pod.spec.shape.affinity;
         let mut demands =
             Demands { forbidden: BTreeSet::new(), allowed: Vec::new(), spreads: Vec::new(), never: false };
-        for (other, place) in self.others(pod) {
-            let own =
-                affinity.pod_anti_affinity.required.iter().filter(|term| matches(term, pod, other) != Some(false));
+        let apart = self.apart.iter().copied().filter(|other| other.uid() != pod.uid());
+        for (other, place) in apart.filter_map(|other| self.placed(other)) {
             let theirs = other.spec.shape.affinity.pod_anti_affinity.required.iter();
-            let theirs = theirs.filter(|term| matches(term, other, pod) != Some(false));
-            for term in own.chain(theirs) {
-                demands
-                    .forbidden
-                    .extend(self.domain(place, &term.topology_key).map(|value| (term.topology_key.clone(), value)));
-            }
+            demands.forbidden.extend(
+                theirs
+                    .filter(|term| matches(term, other, pod) != Some(false))
+                    .filter_map(|term| Some((term.topology_key.clone(), self.domain(place, &term.topology_key)?))),
+            );
+        }
+        for term in &affinity.pod_anti_affinity.required {
+            let kept_away = self.others(pod).filter(|(other, _)| matches(term, pod, other) != Some(false));
+            demands.forbidden.extend(
+                kept_away.filter_map(|(_, place)| {
+                    Some((term.topology_key.clone(), self.domain(place, &term.topology_key)?))
+                }),
+            );
         }
         for term in &affinity.pod_affinity.required {
             let beside: Vec<&str> = self
@@ -75,7 +82,7 @@ impl<'a> Neighbours<'a> {
     fn open_domains(&self, pod: &Pod, spread: &SpreadConstraint) -> Option<BTreeSet<&'a str>> {
         let (key, selector) = (spread.topology_key.as_str(), spread.label_selector.as_ref()?);
         let mut counts: BTreeMap<&str, i32> = BTreeMap::new();
-        for other in self.nodes.values().filter(|other| labels_admit(other, pod)) {
+        for other in self.world.all::<Node>().filter(|other| labels_admit(other, pod)) {
             if let Some(value) = other.label(key) {
                 counts.entry(value).or_default();
             }
@@ -103,11 +110,18 @@ impl<'a> Neighbours<'a> {
     }
 
     fn others<'b>(&'b self, pod: &'b Pod) -> impl Iterator<Item = (&'a Pod, &'a str)> + 'b {
-        self.places.iter().filter(|(other, _)| other.uid() != pod.uid()).copied()
+        let others = self.world.all::<Pod>().filter(|other| other.uid() != pod.uid() && !other.has_ended());
+        others.filter_map(|other| self.placed(other))
     }
 
-    fn domain(&self, place: &str, key: &str) -> Option<&'a str> {
-        self.nodes.get(place).copied()?.label(key)
+    /// The pod with its node; `None` while it has none.
+    fn placed(&self, pod: &'a Pod) -> Option<(&'a Pod, &'a str)> {
+        let expected = self.expected.get(pod.uid()).copied();
+        expected.or_else(|| pod.node_name()).map(|node| (pod, node))
+    }
+
+    fn domain(&self, node: &str, key: &str) -> Option<&'a str> {
+        self.world.named::<Node>(node)?.label(key)
     }
 }
 

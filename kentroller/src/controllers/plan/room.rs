@@ -2,66 +2,58 @@
 //! that fits nowhere, and each eviction counts for the next.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
+use jiff::Timestamp;
 use kentroller_planner::Quantity;
-use kentroller_planner::manifest::PodShape;
+use kentroller_planner::manifest::Resources;
 use kentroller_runtime::{Kind, World};
 
 use super::RebalancePlans;
 use super::neighbours::Neighbours;
-use crate::api::foreign::{Node, Pod};
+use crate::api::foreign::{Node, Pod, requests_of};
 
 /// Pods of the whole cluster that may be without a node or not Ready while we move more.
 const MOVING: usize = 20;
 
-type Resources = BTreeMap<String, Quantity>;
-
 /// What is free where, in one cut; evictions decided in the same look are counted as they are made.
 pub(super) struct Room<'a> {
-    nodes: BTreeMap<&'a str, &'a Node>,
+    world: &'a World<RebalancePlans>,
     free: BTreeMap<&'a str, Resources>,
-    /// What pods take, by the place of their shape in memory: pods of one template share it.
-    wanted: BTreeMap<*const PodShape, Resources>,
     neighbours: Neighbours<'a>,
     /// Pods that are on their way: ended, or not Ready so far.
     moving: usize,
-    /// Pods without a node.
-    unbound: usize,
-    /// By uid of the controller: pods there are, and pods that are Ready.
-    owners: BTreeMap<&'a str, (usize, usize)>,
+    /// Pods without a node, and pods that have to come.
+    unsettled: usize,
+    /// By uid of the owner: ending pods whose successor is not there yet.
+    to_come: BTreeMap<&'a str, Vec<&'a Pod>>,
+    /// By uid of the owner: evictions of this look.
+    evicted: BTreeMap<&'a str, usize>,
 }
 
 impl<'a> Room<'a> {
     /// Looks at all nodes that may take pods: Ready, schedulable, and not among those that the plan empties. Pods that
-    /// have no node so far are expected on `receiver`.
+    /// have no node so far, and those that have to come in the place of one that ends, are expected on `receiver`.
     pub(super) fn of(world: &'a World<RebalancePlans>, leaving: &BTreeSet<String>, receiver: Option<&str>) -> Self {
-        let nodes: BTreeMap<&str, &Node> = world.all::<Node>().map(|node| (node.name(), node)).collect();
-        let open = nodes.values().filter(|node| is_open(node) && !leaving.contains(node.name()));
-        let free = open.map(|node| (node.name(), node.status.allocatable.clone())).collect();
-        let pods: Vec<&Pod> = world.all::<Pod>().filter(|pod| !pod.has_ended()).collect();
-        let neighbours = Neighbours::of(&nodes, &pods);
-        let mut wanted = BTreeMap::new();
-        for pod in &pods {
-            wanted.entry(Arc::as_ptr(&pod.spec.shape)).or_insert_with(|| requests(&pod.spec.shape));
-        }
-        let mut room = Self { nodes, free, wanted, neighbours, moving: 0, unbound: 0, owners: BTreeMap::new() };
-        let mut waiting: Vec<&Pod> = Vec::new();
-        for pod in pods {
-            let well = pod.is_ready() && pod.deleting().is_none();
-            if let Some(owner) = pod.controller() {
-                let (all, ready) = room.owners.entry(&owner.uid).or_default();
-                *all += 1;
-                *ready += usize::from(well);
-            }
-            room.moving += usize::from(!pod.is_daemon() && !well);
-            if pod.spec.node_name.is_empty() {
-                waiting.push(pod);
-            } else if let Some(free) = room.free.get_mut(pod.spec.node_name.as_str()) {
-                take(free, &room.wanted, pod);
-            }
-        }
-        room.unbound = waiting.len();
+        let occupancy = world.view::<Pod>();
+        let open = world.all::<Node>().filter(|node| is_open(node) && !leaving.contains(node.name()));
+        let free = open.map(|node| {
+            let mut free = node.status.allocatable.clone();
+            take(&mut free, occupancy.taken(node.name()).into_iter().flatten());
+            (node.name(), free)
+        });
+        let moving: Vec<&Pod> = occupancy.moving().filter_map(|key| world.lookup::<Pod>(key).present()).collect();
+        let to_come = to_come(world, &moving);
+        let mut waiting: Vec<&Pod> = moving.iter().copied().filter(|pod| pod.spec.node_name.is_empty()).collect();
+        waiting.extend(to_come.values().flatten());
+        let mut room = Self {
+            world,
+            free: free.collect(),
+            neighbours: Neighbours::of(world, &occupancy),
+            moving: moving.len(),
+            unsettled: waiting.len(),
+            to_come,
+            evicted: BTreeMap::new(),
+        };
         for pod in waiting {
             let expected = receiver.filter(|name| room.takes(pod, name)).map(str::to_owned).or_else(|| room.best(pod));
             if let Some(name) = expected {
@@ -71,9 +63,9 @@ impl<'a> Room<'a> {
         room
     }
 
-    /// Whether pods wait for a node.
-    pub(super) fn has_unbound(&self) -> bool {
-        self.unbound > 0
+    /// Whether every pod that was moved has its new place.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unsettled == 0
     }
 
     /// Whether the pod may be ended now, wherever its successor goes.
@@ -84,55 +76,80 @@ impl<'a> Room<'a> {
         if self.moving >= MOVING {
             return Err(format!("{} pods to be Ready", self.moving));
         }
-        let owner = pod.controller().and_then(|owner| self.owners.get(owner.uid.as_str()));
-        match owner {
-            // Never more than a quarter of one owner's pods at once, and at least one.
-            Some((all, ready)) if all - ready >= (all / 4).max(1) => {
-                Err(format!("{} pods beside {} to be Ready", all - ready, pod.key()))
-            }
-            _ => Ok(()),
+        let Some(owner) = pod.controller() else { return Ok(()) };
+        // Where it comes decides what a spread or an affinity of its siblings allows.
+        if let Some(ending) = self.to_come.get(owner.uid.as_str()).and_then(|all| all.first()) {
+            return Err(format!("the successor of {}", ending.key()));
         }
+        let siblings: Vec<&Pod> =
+            self.world.owned_by::<Pod>(&owner.uid).into_iter().filter(|pod| !pod.has_ended()).collect();
+        let well = siblings.iter().filter(|pod| pod.is_ready() && pod.deleting().is_none()).count();
+        let unwell = siblings.len() - well + self.evicted.get(owner.uid.as_str()).copied().unwrap_or(0);
+        // Never more than a quarter of one owner's pods at once, and at least one.
+        if unwell >= (siblings.len() / 4).max(1) {
+            return Err(format!("{unwell} pods beside {} to be Ready", pod.key()));
+        }
+        Ok(())
     }
 
     /// Counts the pod as moved to the node.
     pub(super) fn move_out(&mut self, pod: &'a Pod, to: &str) {
         self.put(pod, to);
         self.moving += 1;
-        if let Some((_, ready)) = pod.controller().and_then(|owner| self.owners.get_mut(owner.uid.as_str())) {
-            *ready = ready.saturating_sub(1);
+        if let Some(owner) = pod.controller() {
+            *self.evicted.entry(&owner.uid).or_default() += 1;
         }
     }
 
     /// Whether the scheduler could put the pod on the node.
     pub(super) fn takes(&self, pod: &Pod, name: &str) -> bool {
-        self.has_room(pod, name)
-            && self.nodes.get(name).is_some_and(|node| self.neighbours.demands(pod).admit(pod, node))
+        let node = self.world.named::<Node>(name);
+        self.has_room(&requests_of(pod), name) && node.is_some_and(|node| self.neighbours.demands(pod).admit(pod, node))
     }
 
     /// The fullest node that could take the pod.
     pub(super) fn best(&self, pod: &Pod) -> Option<String> {
-        let demands = self.neighbours.demands(pod);
+        let (wanted, demands) = (requests_of(pod), self.neighbours.demands(pod));
         let cpu = |free: &Resources| free.get("cpu").copied().unwrap_or_default();
         let fitting = self.free.iter().filter(|(name, _)| {
-            self.has_room(pod, name) && self.nodes.get(*name).is_some_and(|node| demands.admit(pod, node))
+            let node = self.world.named::<Node>(name);
+            self.has_room(&wanted, name) && node.is_some_and(|node| demands.admit(pod, node))
         });
         fitting.min_by_key(|(_, free)| cpu(free)).map(|(name, _)| (*name).to_owned())
     }
 
-    fn has_room(&self, pod: &Pod, name: &str) -> bool {
+    fn has_room(&self, wanted: &Resources, name: &str) -> bool {
         let Some(free) = self.free.get(name) else { return false };
-        let wanted = self.wanted.get(&Arc::as_ptr(&pod.spec.shape));
-        wanted.is_some_and(|wanted| wanted.iter().all(|(what, much)| free.get(what).is_some_and(|free| free >= much)))
+        wanted.iter().all(|(what, much)| free.get(what).is_some_and(|free| free >= much))
     }
 
     fn put(&mut self, pod: &'a Pod, name: &str) {
         if let Some(free) = self.free.get_mut(name) {
-            take(free, &self.wanted, pod);
+            take(free, &requests_of(pod));
         }
-        if let Some((name, _)) = self.nodes.get_key_value(name) {
-            self.neighbours.put(pod, name);
+        self.neighbours.put(pod, name);
+    }
+}
+
+/// The ending pods whose successor is not there yet, by uid of their owner. A successor comes after its predecessor was told
+/// to end, and takes the place of one; an owner that wants fewer pods by now is waited for until they have ended.
+fn to_come<'a>(world: &'a World<RebalancePlans>, moving: &[&'a Pod]) -> BTreeMap<&'a str, Vec<&'a Pod>> {
+    let mut by_owner: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
+    for pod in moving.iter().filter(|pod| pod.deleting().is_some()) {
+        if let Some(owner) = pod.controller() {
+            by_owner.entry(&owner.uid).or_default().push(pod);
         }
     }
+    by_owner.retain(|owner, ending| {
+        let siblings = world.owned_by::<Pod>(owner);
+        let mut came: Vec<Timestamp> =
+            siblings.iter().filter(|pod| pod.deleting().is_none()).map(|pod| pod.created()).collect();
+        came.sort();
+        ending.sort_by_key(|pod| std::cmp::Reverse(pod.deleting()));
+        ending.retain(|pod| came.pop_if(|came| Some(*came) >= pod.deleting()).is_none());
+        !ending.is_empty()
+    });
+    by_owner
 }
 
 /// Whether the scheduler puts pods on the node.
@@ -140,18 +157,10 @@ pub(super) fn is_open(node: &Node) -> bool {
     node.is_ready() && !node.spec.unschedulable && node.deleting().is_none()
 }
 
-fn take(free: &mut Resources, wanted: &BTreeMap<*const PodShape, Resources>, pod: &Pod) {
-    for (what, much) in wanted.get(&Arc::as_ptr(&pod.spec.shape)).into_iter().flatten() {
+fn take<'a>(free: &mut Resources, wanted: impl IntoIterator<Item = (&'a String, &'a Quantity)>) {
+    for (what, much) in wanted {
         if let Some(left) = free.get_mut(what) {
             *left = Quantity::thousandths(left.milli() - much.milli());
         }
     }
-}
-
-/// What a pod takes of a node, its place among the node's pods included.
-fn requests(shape: &PodShape) -> Resources {
-    let mut wanted = kentroller_planner::requests::of_shape(shape);
-    wanted.insert("pods".to_owned(), Quantity::whole(1));
-    wanted.retain(|_, much| *much > Quantity::default());
-    wanted
 }

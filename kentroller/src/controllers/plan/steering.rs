@@ -43,7 +43,7 @@ impl<'a> Step<'a> {
                 (Ok(()), None) => put_off.push(pod),
             }
         }
-        let at_rest = waits.is_empty() && by_receiver.is_empty() && !room.has_unbound();
+        let at_rest = waits.is_empty() && by_receiver.is_empty() && room.is_settled();
         for pod in put_off {
             match room.best(pod).filter(|_| at_rest) {
                 Some(other) => by_receiver.entry(other).or_default().push(pod),
@@ -53,7 +53,7 @@ impl<'a> Step<'a> {
         if at_rest {
             self.note_rest(by_receiver.is_empty());
         }
-        let stays = self.receiver().filter(|now| by_receiver.contains_key(now) || room.has_unbound());
+        let stays = self.receiver().filter(|now| by_receiver.contains_key(now) || !room.is_settled());
         let fullest = || by_receiver.iter().max_by_key(|(_, pods)| pods.len()).map(|(name, _)| name.clone());
         let Some(receiver) = stays.or_else(fullest) else { return waits };
         if !self.turn_to(&receiver) {
