@@ -69,6 +69,10 @@ impl Kind for Widget {
     fn meta(&self) -> &Meta {
         &self.metadata
     }
+
+    fn status_json(&self) -> serde_json::Value {
+        serde_json::to_value(&self.status).unwrap_or_default()
+    }
 }
 
 impl HasStatus for Widget {

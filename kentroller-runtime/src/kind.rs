@@ -9,6 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::store::View;
 use crate::store::share::Pool;
@@ -125,6 +126,11 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
     type View: View<Self>;
 
     fn meta(&self) -> &Self::Meta;
+
+    /// The status in JSON; `Null` of a kind without one.
+    fn status_json(&self) -> Value {
+        Value::Null
+    }
 
     /// A second key under which [`crate::World::indexed`] finds objects of this kind: the node of a pod, say.
     fn index_key(&self) -> Option<&str> {

@@ -1,6 +1,8 @@
 //! Our own program, run as a user runs it: the built binary with a kubeconfig.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::OnceLock;
@@ -18,14 +20,19 @@ pub const CATALOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/controlplane/int
 pub struct Operator {
     process: Child,
     log: PathBuf,
+    /// Where it answers probes and scrapes.
+    address: String,
 }
 
 impl Operator {
     /// Starts `kentroller run` with further arguments; its log is named after `name`.
     pub fn start(cluster: &Cluster, kubeconfig: &Path, name: &str, arguments: &[&str]) -> Self {
         let log = cluster.folder.join(format!("{name}.log"));
+        // A port that was free a moment ago.
+        let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = listener.expect("a port").to_string();
         let process = Command::new(binary())
-            .args(["run", "--catalog", CATALOG, "--health-probe-bind-address", "127.0.0.1:0"])
+            .args(["run", "--catalog", CATALOG, "--health-probe-bind-address", &address])
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("POD_NAME", name)
@@ -34,7 +41,16 @@ impl Operator {
             .stderr(File::create(&log).expect("a log"))
             .spawn()
             .expect("the operator starts");
-        Self { process, log }
+        Self { process, log, address }
+    }
+
+    /// Its whole answer to a probe or a scrape.
+    pub fn ask(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: kentroller\r\nConnection: close\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
     }
 
     /// Asks it to end, as a kubelet does, and waits until it has; it must end well and soon.
@@ -92,6 +108,21 @@ impl Log {
         }
         assert_eq!(self.of_level("ERROR"), [""; 0]);
     }
+}
+
+/// What `kentroller replay` says of records in a folder; each must be decided again as it was.
+pub fn replayed(folder: &Path) -> Vec<String> {
+    let mut records: Vec<PathBuf> =
+        fs::read_dir(folder).expect("records").map(|entry| entry.expect("a record").path()).collect();
+    records.sort();
+    let some = records.iter().step_by(records.len() / 8 + 1);
+    some.map(|record| {
+        let told = Command::new(binary()).arg("replay").arg(record).output().expect("it runs");
+        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert!(told.status.success(), "{}: {text}{}", record.display(), String::from_utf8_lossy(&told.stderr));
+        text
+    })
+    .collect()
 }
 
 /// The operator's program in the profile of this test, built now.

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use kentroller_planner::Money;
+use kentroller_runtime::metrics::{ALL, PREFIX};
 use kentroller_tests::rest::Api;
 use serde_json::{Value, json};
 
 use crate::cluster::on_the_cluster;
 use crate::install::{OPERATOR, kubeconfig};
 use crate::look::{self, CLAIMS, NODE_CLAIMS, NODES, PLANS, SCHEDULES, is, name, object, text};
-use crate::operator::Operator;
+use crate::operator::{Operator, replayed};
 use crate::wait::{LONG, SHORT, until};
 use crate::witness::Witness;
 
@@ -20,7 +21,11 @@ fn a_schedule_rebalances_a_drifted_cluster() {
         let account = kubeconfig(cluster, &admin, OPERATOR).await;
         let before = State::of(&admin).await;
         let witness = Witness::start(&cluster.kubeconfig).await;
-        let mut operator = Operator::start(cluster, &account, "kentroller-0", &["--leader-elect"]);
+        let records = cluster.folder.join("records");
+        std::fs::remove_dir_all(&records).ok();
+        std::fs::create_dir(&records).expect("a folder for records");
+        let folder = records.to_str().expect("UTF-8");
+        let mut operator = Operator::start(cluster, &account, "kentroller-0", &["--leader-elect", "--records", folder]);
         let started = Instant::now();
         let template = json!({"spec": {"autoExecute": true}});
         let schedule = json!({"schedule": "*/1 * * * *", "rebalancePlanClaimTemplate": template});
@@ -72,7 +77,14 @@ fn a_schedule_rebalances_a_drifted_cluster() {
         if unplanned(&plan, &before, &after).is_empty() {
             assert_eq!(saved.hourly(), promised, "what the plan says it saved is what the cluster costs less");
         }
+        for probe in ["/healthz", "/readyz"] {
+            assert!(operator.ask(probe).starts_with("HTTP/1.1 200"), "{probe}: {}", operator.ask(probe));
+        }
+        let scraped = operator.ask("/metrics");
+        let missing = ALL.iter().filter(|metric| !scraped.contains(&format!("# TYPE {PREFIX}_{} ", metric.name)));
+        assert_eq!(missing.count(), 0, "{scraped}");
         operator.stop().assert_clean();
+        assert!(!replayed(&records).is_empty(), "nothing was recorded");
         assert_eq!(admin.warnings(), [""; 0]);
         admin.delete(&format!("{SCHEDULES}/minutely")).await;
     });

@@ -1,10 +1,12 @@
 //! Claims and plans, as their users see them, and what they do to the cluster.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kentroller::simulation::{Catalogue, Oracle, USER, price_per_hour};
 use kentroller_tests::{Stage, text};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 const LONG: Duration = Duration::from_secs(3 * 3600);
 
@@ -78,6 +80,38 @@ async fn comes_true(seed: u64) {
     assert_eq!(text(&status["achievedOutcome"]["diff"]["priceHourly"]), saved.hourly(), "seed {seed}");
     assert_eq!(text(&status["savings"]["projectedSavingsCostHourly"]), saved.hourly(), "seed {seed}");
     assert_eq!(before, price_per_hour(&stage.operated.server, &Catalogue::shipped()) + saved);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_plan_waits_for_is_not_written_for_every_pod() {
+    let stage = Stage::drifted(12, 1);
+    let written: Arc<Mutex<Vec<(Instant, bool)>>> = Arc::default();
+    let pen = Arc::clone(&written);
+    stage.operated.server.on_commit(move |commit| {
+        if let (true, Some(before), Some(after)) =
+            (&*commit.write.kind == "RebalancePlan", &commit.before, &commit.after)
+        {
+            let is_wording =
+                unworded(&before["status"]) == unworded(&after["status"]) && before["spec"] == after["spec"];
+            let is_wording = is_wording && before["metadata"]["finalizers"] == after["metadata"]["finalizers"];
+            pen.lock().expect("one thread").push((Instant::now(), is_wording));
+        }
+    });
+    stage.claim("now", json!({"nodeConstraints": {"maxNodes": 4}}));
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
+    let written = written.lock().expect("one thread");
+    let soon = |pair: &&[(Instant, bool)]| pair[1].1 && pair[1].0 - pair[0].0 < Duration::from_secs(10);
+    assert_eq!(written.windows(2).filter(soon).count(), 0, "{written:?}");
+    assert!(written.iter().any(|(_, is_wording)| *is_wording), "{written:?}");
+}
+
+/// A status without the messages of its conditions.
+fn unworded(status: &Value) -> Value {
+    let mut status = status.clone();
+    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+        condition["message"] = Value::Null;
+    }
+    status
 }
 
 #[tokio::test(start_paused = true)]

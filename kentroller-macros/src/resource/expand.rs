@@ -97,12 +97,20 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
             ::core::option::Option::Some(|| #runtime::generate::crd::finished(<#ident as #kube::CustomResourceExt>::crd()))
         },
     );
+    let serde_json = runtime.krate("serde_json");
     let told = status.as_ref().map(|Status { states, .. }| {
         let states = states.as_ref().map(|states| quote!(const STATES: #runtime::Edges = #states::EDGES;));
         quote! {
             const CONDITIONS: ::core::option::Option<&'static [(&'static str, &'static str)]> =
                 ::core::option::Option::Some(<<Self as #runtime::HasStatus>::Condition as #runtime::ConditionType>::ALL);
             #states
+        }
+    });
+    let read = status.as_ref().map(|_| {
+        quote! {
+            fn status_json(&self) -> #serde_json::Value {
+                #serde_json::to_value(&self.status).unwrap_or_default()
+            }
         }
     });
     let has_status = status.as_ref().map(|Status { type_, conditions, .. }| {
@@ -128,6 +136,7 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
             fn meta(&self) -> &Self::Meta {
                 &self.metadata
             }
+            #read
         }
         #has_status
     }

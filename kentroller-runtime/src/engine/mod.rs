@@ -22,8 +22,9 @@ use arc_swap::ArcSwap;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::{Notify, mpsc, watch};
 
 pub use self::controller::{AnyController, reconciler};
@@ -45,6 +46,9 @@ use crate::world::{Replies, Reply};
 
 /// When an object that waits for something outside is looked at again, in seconds.
 const WAITING: i64 = 30;
+/// A status that differs in the wording of its conditions only is written again after this long: a plan that moves a
+/// thousand pods has as many things to say.
+const WORDING: SignedDuration = SignedDuration::from_secs(10);
 /// Steps of watches that are applied before ready objects are looked at.
 const BATCH: usize = 1_000;
 /// How long an answer of a port is kept after it was given.
@@ -75,6 +79,8 @@ pub struct Engine<S> {
     /// Items that wait for the sight of their own writes.
     waiting: BTreeSet<Item>,
     replies: BTreeMap<Item, Replies>,
+    /// When the status was written last.
+    written: BTreeMap<Item, Timestamp>,
     answered: BTreeMap<Arc<str>, Timestamp>,
     said: events::Said,
     told: u64,
@@ -140,6 +146,7 @@ impl<S: Switches + Serialize> Engine<S> {
             expectations: expect::Expectations::default(),
             waiting: BTreeSet::new(),
             replies: BTreeMap::new(),
+            written: BTreeMap::new(),
             answered: BTreeMap::new(),
             said: events::Said::default(),
             told: 0,
@@ -321,6 +328,7 @@ impl<S: Switches + Serialize> Engine<S> {
         self.expectations.forget(item);
         self.waiting.remove(item);
         self.replies.remove(item);
+        self.written.remove(item);
     }
 
     fn start_ready(&mut self) {
@@ -407,15 +415,30 @@ impl<S: Switches + Serialize> Engine<S> {
         if !states.is_empty()
             && let Some(object) = self.cut.any_shelf(decided.kind).and_then(|shelf| shelf.object(&decided.object))
         {
-            status::follows(&object.to_json(), &decided, states)?;
+            status::follows(&object.status_json(), &decided, states)?;
         }
         Ok(decided)
     }
 
+    /// The patch of the status. One of no more than wording waits until the last one is old enough.
+    fn status(&mut self, item: &Item, before: &Value, decided: &mut Decided) -> Option<Value> {
+        let patch = status::patch(before, decided)?;
+        let now = self.now();
+        let next = self.written.get(item).and_then(|last| last.saturating_add(WORDING).ok()).filter(|next| *next > now);
+        if let Some(next) = next
+            && status::is_wording(before, &patch)
+        {
+            decided.look_at = Some(decided.look_at.map_or(next, |at| at.min(next)));
+            return None;
+        }
+        self.written.insert(item.clone(), now);
+        Some(patch)
+    }
+
     /// Sends what was decided on its way, if there is anything to write.
-    fn carry_out(&mut self, item: Item, decided: Decided) {
+    fn carry_out(&mut self, item: Item, mut decided: Decided) {
         let object = self.cut.any_shelf(decided.kind).and_then(|shelf| shelf.object(&decided.object));
-        let status = object.and_then(|object| status::patch(&object.to_json(), &decided));
+        let status = object.and_then(|object| self.status(&item, &object.status_json(), &mut decided));
         let nothing = status.is_none() && decided.effects().next().is_none();
         if nothing {
             let notes = decided.events.clone();

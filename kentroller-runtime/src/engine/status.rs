@@ -11,12 +11,12 @@ use crate::words::Edges;
 ///
 /// # Errors
 /// It may not, by what the kind declares: a mistake in the controller, of which nothing is written.
-pub fn follows(stored: &Value, decided: &Decided, states: Edges) -> Result<(), Failure> {
+pub fn follows(before: &Value, decided: &Decided, states: Edges) -> Result<(), Failure> {
     let state = |status: &Value| status["state"].as_str().map(str::to_owned);
     let (Some((first, _)), Some(after)) = (states.first(), decided.status.as_ref().and_then(state)) else {
         return Ok(());
     };
-    let before = state(&stored["status"]).unwrap_or_else(|| (*first).to_owned());
+    let before = state(before).unwrap_or_else(|| (*first).to_owned());
     let next = states.iter().find(|(state, _)| *state == before).map_or(&[][..], |(_, next)| next);
     if after == before || next.contains(&after.as_str()) {
         return Ok(());
@@ -25,12 +25,11 @@ pub fn follows(stored: &Value, decided: &Decided, states: Edges) -> Result<(), F
     Err(Failure::terminal("StateImpossible", message))
 }
 
-/// The merge patch of the status subresource, if the decided status differs from the stored one.
-pub fn patch(stored: &Value, decided: &Decided) -> Option<Value> {
+/// The merge patch of the status, if the decided one differs from the stored one.
+pub fn patch(before: &Value, decided: &Decided) -> Option<Value> {
     if decided.status.is_none() && decided.marks.is_empty() {
         return None;
     }
-    let before = &stored["status"];
     let mut after = decided.status.clone().unwrap_or_else(|| before.clone());
     if !after.is_object() {
         after = json!({});
@@ -39,6 +38,16 @@ pub fn patch(stored: &Value, decided: &Decided) -> Option<Value> {
     after["conditions"] = serde_json::to_value(conditions).unwrap_or_default();
     after["observedGeneration"] = json!(decided.generation);
     difference(before, &after)
+}
+
+/// Whether a patch of the status changes no more than how its conditions are worded.
+pub fn is_wording(before: &Value, patch: &Value) -> bool {
+    let unworded = |status: &Value| {
+        let mut conditions = condition::read(status);
+        conditions.iter_mut().for_each(|condition| condition.message.clear());
+        conditions
+    };
+    patch.as_object().is_some_and(|patch| patch.keys().eq(["conditions"])) && unworded(before) == unworded(patch)
 }
 
 /// The merge patch (RFC 7386) from one value to another; `None` if they are equal.
@@ -76,7 +85,7 @@ mod tests {
             let mut decided = Decided::about(Cluster::INFO, &Cluster::default(), Timestamp::UNIX_EPOCH);
             decided.status = Some(json!({"state": after}));
             const STATES: Edges = &[("Open", &["Shut"]), ("Shut", &[])];
-            let followed = follows(&json!({"status": before}), &decided, STATES).map_err(|failure| failure.message);
+            let followed = follows(&before, &decided, STATES).map_err(|failure| failure.message);
             assert_eq!(followed, want.map_err(str::to_owned));
         };
         check(json!({"state": "Open"}), "Shut", Ok(()));
@@ -86,6 +95,17 @@ mod tests {
         check(json!({"state": "Shut"}), "Open", Err(said));
         let said = "status.state may not go from Ajar to Open; declared are ";
         check(json!({"state": "Ajar"}), "Open", Err(said));
+    }
+
+    #[test]
+    fn another_message_is_wording_and_anything_else_is_news() {
+        let condition = |reason: &str, message: &str| json!({"type": "Ready", "status": "False", "reason": reason, "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let before = json!({"wave": 1, "conditions": [condition("Waits", "for a")]});
+        let check = |patch: Value, want: bool| assert_eq!(is_wording(&before, &patch), want, "{patch}");
+        check(json!({"conditions": [condition("Waits", "for b")]}), true);
+        check(json!({"conditions": [condition("Runs", "for b")]}), false);
+        check(json!({"conditions": []}), false);
+        check(json!({"conditions": [condition("Waits", "for b")], "wave": 2}), false);
     }
 
     #[test]

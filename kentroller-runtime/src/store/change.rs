@@ -17,6 +17,7 @@ pub trait AnyObject: Send + Sync {
     fn generation(&self) -> i64;
     fn owners(&self) -> Vec<Owner>;
     fn to_json(&self) -> Value;
+    fn status_json(&self) -> Value;
 }
 
 impl<K: Kind> AnyObject for K {
@@ -40,6 +41,9 @@ impl<K: Kind> AnyObject for K {
     }
     fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+    fn status_json(&self) -> Value {
+        Kind::status_json(self)
     }
 }
 

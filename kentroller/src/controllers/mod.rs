@@ -29,3 +29,36 @@ pub fn kinds() -> Vec<OwnKind> {
     let reconciled = all().into_iter().filter_map(|controller| OwnKind::declared(&controller.declaration().of));
     reconciled.chain(api::without_controller()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use kentroller_runtime::settings::Settings as _;
+    use kentroller_runtime::{Class, Cut, Reconcile, Replies, World, engine};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_state_that_another_version_has_stored_is_told_and_never_acted_on() {
+        fn check<C: Reconcile<Settings = Settings>>(spec: serde_json::Value) {
+            let object: C::Of = serde_json::from_value(json!({
+                "apiVersion": "autoscaling.cast.ai/v1alpha", "kind": "", "metadata": {"name": "a", "uid": "u", "generation": 1}, "spec": spec,
+                "status": {"state": "Hibernating", "conditions": [], "observedGeneration": 1},
+            }))
+            .expect("a word that nobody knows is read");
+            let cut = Cut::empty(&engine::kinds(&[C::declaration()])).with(object.clone());
+            let settings = Arc::new(Settings::from_env(&|_| None).expect("every default is valid"));
+            let world = World::<C>::new(cut, Timestamp::UNIX_EPOCH, settings, Replies::new());
+            let failure = C::reconcile(&object, &world).expect_err("nothing is decided");
+            assert_eq!((failure.class, failure.reason.as_ref()), (Class::Terminal, "StateUnknown"));
+            assert!(failure.message.contains("status.state \"Hibernating\""), "{}", failure.message);
+        }
+        check::<claim::Claims>(json!({"autoExecute": true}));
+        check::<plan::RebalancePlans>(
+            json!({"execute": true, "nodeClaimsToAdd": [], "nodeClaimsToDelete": [], "podsToMigrate": []}),
+        );
+    }
+}
