@@ -13,6 +13,7 @@ mod construct;
 mod dice;
 mod eligibility;
 mod fill;
+mod former;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod improve;
@@ -44,6 +45,7 @@ mod yard;
 
 pub use budget::{Budget, Steps};
 pub use catalog::{CapacityType, Catalog, CatalogError, InstanceType, Offer, Priced};
+pub use former::{Former, plan_again};
 pub use moment::{Moment, parse_span};
 pub use money::{HOURS_A_MONTH, Money, Percent};
 pub use options::{

@@ -26,11 +26,24 @@ pub fn plan(
     options: &Options,
     budget: &mut dyn Budget,
 ) -> Result<Plan, InputError> {
+    Ok(solve(model(snapshot, catalog, options)?, options, budget))
+}
+
+/// All that a plan depends on besides what is asked for.
+pub(crate) fn model(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Model, InputError> {
     let mut model = build(snapshot, catalog, options)?;
     waiting::seat(&mut model);
-    let mut pace = Pace::of(budget);
-    // Making waves of a solution takes about a third of the time that making the model took.
-    let tail = (pace.used() / 3).min(250);
+    Ok(model)
+}
+
+/// Finds the cheapest set of nodes for a model.
+pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget) -> Plan {
+    // Making the model is behind us: shares are of what is left.
+    let spent = budget.used(0).min(999);
+    let mut left = |steps| budget.used(steps).saturating_sub(spent).saturating_mul(1000) / (1000 - spent);
+    let mut pace = Pace::of(&mut left);
+    // Making waves of a solution takes about two thirds of the time that making the model took.
+    let tail = (spent * 667 / (1000 - spent)).min(250);
     narrow(&mut model, options, &mut pace);
     let start = State::of(&model, options.reserve);
     let before = Money::micros(start.cost);
@@ -85,7 +98,7 @@ pub fn plan(
         (true, true) => Nothing::MinClusterSize,
         (true, false) => Nothing::NoSaving,
     });
-    Ok(Plan {
+    Plan {
         region: model.region.clone(),
         cost_before: before,
         cost_after: if waves.is_empty() { before } else { after },
@@ -102,7 +115,7 @@ pub fn plan(
         nothing,
         held_back: held_back.filter(|_| too_small).map(|saved| saved.percent_of(removed)),
         steps: pace.steps,
-    })
+    }
 }
 
 fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32, pace: &mut Pace<'_>) -> State<'m> {
