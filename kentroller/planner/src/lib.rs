@@ -2,6 +2,7 @@
 //!
 //! In: a [`Snapshot`] of the cluster, a [`Catalog`] of what can be bought, [`Options`] of a claim and a [`Budget`].
 //! Out: a [`Plan`] of waves. Nothing here reads a clock, a file or a network.
+mod advice;
 mod bound;
 mod budget;
 mod build;

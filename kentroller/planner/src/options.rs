@@ -41,6 +41,8 @@ pub struct Options {
     pub eviction: Vec<EvictionRule>,
     /// Nodes that other work has its hands on: neither removed nor given pods.
     pub reserved_nodes: BTreeSet<String>,
+    /// Whether it is told what other settings would save, as far as time is left.
+    pub advise: bool,
     pub seed: u64,
 }
 
@@ -65,6 +67,7 @@ impl Default for Options {
             curve: Vec::new(),
             eviction: Vec::new(),
             reserved_nodes: BTreeSet::new(),
+            advise: false,
             seed: 0,
         }
     }

@@ -3,7 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Budget, Catalog, CurvePoint, InputError, Kept, KeptReason, LowerBound, Money, MoveLimit, Nothing, Options, Percent,
-    Plan, Snapshot, SortBy, Wave, bound,
+    Plan, Snapshot, SortBy, Wave,
+    advice::advice,
+    bound,
     budget::Pace,
     build::build,
     cluster::{CPU, Model},
@@ -26,7 +28,11 @@ pub fn plan(
     options: &Options,
     budget: &mut dyn Budget,
 ) -> Result<Plan, InputError> {
-    Ok(solve(model(snapshot, catalog, options)?, options, budget))
+    let mut plan = solve(model(snapshot, catalog, options)?, options, budget);
+    if options.advise {
+        plan.advice = advice(snapshot, catalog, options, &plan, budget);
+    }
+    Ok(plan)
 }
 
 /// All that a plan depends on besides what is asked for.
@@ -42,8 +48,8 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
     let spent = budget.used(0).min(999);
     let mut left = |steps| budget.used(steps).saturating_sub(spent).saturating_mul(1000) / (1000 - spent);
     let mut pace = Pace::of(&mut left);
-    // Making waves of a solution takes about two thirds of the time that making the model took.
-    let tail = (spent * 667 / (1000 - spent)).min(250);
+    // Making waves of a solution, some of them anew, takes up to one and a half times as long as making the model.
+    let tail = (spent * 1500 / (1000 - spent)).min(250);
     narrow(&mut model, options, &mut pace);
     let start = State::of(&model, options.reserve);
     let before = Money::micros(start.cost);

@@ -4,6 +4,8 @@ mod dump;
 mod items;
 mod live;
 #[cfg(test)]
+mod mutated;
+#[cfg(test)]
 mod wrong;
 
 use std::{
@@ -78,11 +80,11 @@ struct Clock {
 
 impl Budget for Clock {
     fn used(&mut self, _: u64) -> u32 {
-        // Asked for the first time when the model is made. Judging a plan and printing it take up to three times as long:
+        // Asked for the first time when the model is made. Judging a plan and printing it take up to six times as long:
         // this tells it for a cluster and a machine of any size.
         if !std::mem::replace(&mut self.has_model, true) {
             let most = self.until.saturating_duration_since(self.from) / 2;
-            self.until -= self.from.elapsed().saturating_mul(3).min(most);
+            self.until -= self.from.elapsed().saturating_mul(6).min(most);
         }
         let whole = self.until.saturating_duration_since(self.from).as_micros().max(1);
         let gone = self.from.elapsed().as_micros();
