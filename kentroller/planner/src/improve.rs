@@ -70,14 +70,14 @@ impl Search<'_, '_> {
         self.state.objective(self.churn)
     }
 
-    /// What a bin costs beyond what its content is worth.
-    fn waste(&self, bin: usize) -> f64 {
+    /// What a bin costs beyond what its content is worth, or a part of that worth.
+    fn waste(&self, bin: usize, charged: f64) -> f64 {
         let of = &self.state.bins[bin];
         let own = match of.what {
             What::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
             _ => 0.0,
         };
-        of.price as f64 - own - self.market.value(&of.given)
+        of.price as f64 - charged * (own + self.market.value(&of.given))
     }
 
     fn component(&self, bin: usize) -> Option<usize> {
@@ -92,6 +92,9 @@ impl Search<'_, '_> {
 
     /// Bins to empty: one that wastes much, and others of its component.
     fn choose(&mut self, bins: &[usize]) -> Vec<usize> {
+        let few = self.moves < i64::MAX;
+        // Where few pods move, room may be had for nothing, or may have to be bought: either is tried.
+        let charged = if few { self.dice.unit() } else { 1.0 };
         let pick = |search: &mut Self, of: Option<usize>, tries: usize| {
             let mut best: Option<(f64, usize, usize)> = None;
             for _ in 0..tries {
@@ -106,8 +109,8 @@ impl Search<'_, '_> {
                 if of.is_some_and(|of| of != component) {
                     continue;
                 }
-                let mut waste = search.waste(bin) * (0.5 + search.dice.unit());
-                if search.moves < i64::MAX {
+                let mut waste = search.waste(bin, charged) * (0.5 + search.dice.unit());
+                if few {
                     // Where moves are few, what counts is what each of them brings.
                     waste /= (1 + search.moves_of(bin)) as f64;
                 }
@@ -117,9 +120,9 @@ impl Search<'_, '_> {
             }
             best.map(|(_, bin, component)| (bin, component))
         };
-        let Some((first, component)) = pick(self, None, 6) else { return Vec::new() };
+        let Some((first, component)) = pick(self, None, if few { 24 } else { 6 }) else { return Vec::new() };
         let mut chosen = vec![first];
-        let wanted = 1 + self.dice.below(6);
+        let wanted = if few && self.dice.chance(50) { 0 } else { 1 + self.dice.below(6) };
         let mut pods: i64 = self.pods_of(first);
         for _ in 0..wanted {
             if let Some((bin, _)) = pick(self, Some(component), 5) {
@@ -176,12 +179,77 @@ impl Search<'_, '_> {
             }
             self.state.close(*bin, &mut pool);
         }
+        if let Some(node) = self.comes_back() {
+            self.withdraw(node, bins, &mut pool, &mut undo);
+            if self.state.may_reopen(node, &pool) {
+                undo.push((node, self.state.bins[node].clone()));
+                self.state.reopen(node, &mut pool);
+            }
+        }
         let mut bought: Vec<usize> = Vec::new();
-        let mut reopened: Vec<usize> = Vec::new();
         let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
-        let done = self.rebuild(bins, component, &mut pool, &mut undo, &mut bought, &mut reopened, &reopenable, limit);
+        let done = self.rebuild(bins, component, &mut pool, &mut undo, &mut bought, &reopenable, limit);
         if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
-            self.state.take_back(bought.into_iter().chain(reopened), undo, spreads);
+            self.state.take_back(bought, undo, spreads);
+        }
+    }
+
+    /// Now and then a node that went is to come back, one whose going saves little for the pods that it moves.
+    fn comes_back(&mut self) -> Option<usize> {
+        if self.roll || !self.dice.chance(if self.moves < i64::MAX { 50 } else { 5 }) {
+            return None;
+        }
+        let mut best: Option<(f64, usize)> = None;
+        for _ in 0..24 {
+            let node = self.dice.below(self.state.model.nodes.len());
+            if self.state.bins[node].open || self.state.own[node].is_empty() {
+                continue;
+            }
+            let saves =
+                self.state.bins[node].price as f64 - self.market.value(&self.state.own[node]) * self.dice.unit();
+            let saves = if self.moves < i64::MAX { saves / (1 + self.state.own_moves(node)) as f64 } else { saves };
+            if best.is_none_or(|(least, _)| saves < least) {
+                best = Some((saves, node));
+            }
+        }
+        best.map(|(_, node)| node)
+    }
+
+    /// Takes pods like a closed node's own from bins that were given such, until `pool` holds all of them.
+    fn withdraw(&mut self, node: usize, bins: &[usize], pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) {
+        let own = std::sync::Arc::clone(&self.state.own);
+        let mut missing: Counts = own[node].clone();
+        for (class, count) in pool.iter() {
+            if let Some(of) = missing.iter_mut().find(|(of, _)| of == class) {
+                of.1 -= of.1.min(*count);
+            }
+        }
+        missing.retain(|(_, count)| *count > 0);
+        let start = self.dice.below(bins.len());
+        for bin in bins[start..].iter().chain(&bins[..start]) {
+            if missing.is_empty() {
+                break;
+            }
+            if !self.state.bins[*bin].open || self.state.bins[*bin].given.is_empty() {
+                continue;
+            }
+            let mut noted = false;
+            for (class, count) in &mut missing {
+                let given = self.state.bins[*bin].given.iter().find(|(of, _)| of == class).map_or(0, |(_, n)| *n);
+                let taken = given.min(*count);
+                if taken > 0 {
+                    if !std::mem::replace(&mut noted, true) {
+                        undo.push((*bin, self.state.bins[*bin].clone()));
+                    }
+                    self.state.put(*bin, *class, -taken);
+                    give(pool, *class, taken);
+                    *count -= taken;
+                }
+            }
+            missing.retain(|(_, count)| *count > 0);
+            if matches!(self.state.bins[*bin].what, What::New(_)) && self.state.bins[*bin].given.is_empty() {
+                self.state.close(*bin, pool);
+            }
         }
     }
 
@@ -194,7 +262,6 @@ impl Search<'_, '_> {
         pool: &mut Counts,
         undo: &mut Vec<(usize, Bin)>,
         bought: &mut Vec<usize>,
-        reopened: &mut Vec<usize>,
         reopenable: &[usize],
         limit: i64,
     ) -> bool {
@@ -208,7 +275,7 @@ impl Search<'_, '_> {
             if pool.is_empty() {
                 break;
             }
-            if !self.state.bins[bin].open || undo.iter().any(|(of, _)| *of == bin) || bought.contains(&bin) {
+            if !self.state.bins[bin].open || bought.contains(&bin) {
                 continue;
             }
             let free = self.state.bins[bin].free;
@@ -290,7 +357,6 @@ impl Search<'_, '_> {
                 None => return false,
                 Some((_, Pattern::Reopen(node))) => {
                     self.state.reopen(node, pool);
-                    reopened.push(node);
                 }
                 Some((_, Pattern::Buy(kind, content))) => {
                     let kind = cheapest_holder(&self.state, self.state.model, kind, &content).unwrap_or(kind);

@@ -14,9 +14,10 @@ mod dice;
 mod eligibility;
 mod fill;
 #[cfg(any(test, feature = "generate"))]
+pub mod floor;
+#[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod improve;
-#[cfg(any(test, feature = "generate"))]
 pub mod karpenter;
 mod keep;
 mod kinds;
@@ -37,6 +38,7 @@ mod select;
 mod shelf;
 mod shrink;
 mod snapshot;
+mod stable;
 mod state;
 mod waiting;
 mod waves;

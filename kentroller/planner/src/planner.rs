@@ -2,14 +2,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Budget, Catalog, CurvePoint, InputError, Kept, KeptReason, LowerBound, Money, MoveLimit, Nothing, Options, Percent,
-    Plan, Snapshot, SortBy, Wave, bound,
+    Budget, Catalog, CurvePoint, InputError, Kept, KeptReason, LowerBound, Mode, Money, MoveLimit, Nothing, Options,
+    Percent, Plan, Snapshot, SortBy, Wave, bound,
     budget::Pace,
     build::build,
     cluster::{CPU, Model},
     keep::keep_rather_than_buy,
     market::Market,
     search::{self, Given, Limits},
+    stable::{self, SETTLING},
     state::State,
     waiting, waves,
 };
@@ -46,7 +47,8 @@ pub fn plan(
     });
     let cost = |waves: &[Wave]| waves.last().map_or(before, |wave| wave.hourly_after);
     let broken = !model.broken.is_empty() && !options.roll;
-    let state = found(&start, given, limit, if broken { 850 - 2 * tail } else { 1000 - tail }, &mut pace);
+    let state =
+        found(&start, given, limit, if broken { 850 - 2 * tail } else { 1000 - tail } - 2 * SETTLING, &mut pace);
     let mut waves = waves::waves(&state, before, options.roll, &mut pace);
     let mut others: Vec<Vec<Wave>> = last.filter(|_| limit.is_none() && !options.roll).into_iter().collect();
     let in_time = pace.used() + 3 * tail < 1000;
@@ -55,7 +57,7 @@ pub fn plan(
         // in which those nodes stay may be cheaper.
         let mut frozen = start.clone();
         frozen.frozen = true;
-        let state = found(&frozen, given, limit, 1000 - tail, &mut pace);
+        let state = found(&frozen, given, limit, 1000 - tail - 2 * SETTLING, &mut pace);
         others.push(waves::waves(&state, before, false, &mut pace));
     }
     for made in others {
@@ -85,6 +87,10 @@ pub fn plan(
         (true, true) => Nothing::MinClusterSize,
         (true, false) => Nothing::NoSaving,
     });
+    let mut warnings = model.warnings.clone();
+    if !options.roll {
+        warnings.extend(stable::left(&model, &waves, limit, options, &mut pace));
+    }
     Ok(Plan {
         region: model.region.clone(),
         cost_before: before,
@@ -95,7 +101,7 @@ pub fn plan(
         waves,
         curve,
         advice: Vec::new(),
-        warnings: model.warnings.clone(),
+        warnings,
         movable_pods: movable,
         workload_pods: model.workload_pods,
         daemon_pods: model.daemon_pods,
@@ -112,6 +118,9 @@ fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32
     };
     if !given.options.roll {
         keep_rather_than_buy(&mut found);
+        if given.options.mode == Mode::Full {
+            stable::extend(&mut found, limit.unwrap_or(i64::MAX), given.options.churn_price.as_micros(), pace);
+        }
     }
     found
 }
