@@ -119,7 +119,8 @@ fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32
     if !given.options.roll {
         keep_rather_than_buy(&mut found);
         if given.options.mode == Mode::Full {
-            stable::extend(&mut found, limit.unwrap_or(i64::MAX), given.options.churn_price.as_micros(), pace);
+            let churn = given.options.churn_price.as_micros();
+            stable::extend(&mut found, limit.unwrap_or(i64::MAX), churn, pace);
         }
     }
     found

@@ -1,4 +1,6 @@
 //! The fixed point: what Karpenter's own rule would do after a plan is part of the plan, or is told.
+//!
+//! Not foreseen is what a broken spread lets Karpenter do once the plan has mended it.
 use std::collections::BTreeMap;
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
     karpenter::{Command, Rule, Terms},
     manifest::ObjectName,
     shrink::place,
-    state::{Counts, State, What},
+    state::{Counts, State, What, give},
 };
 
 /// The share of the budget that one look takes at most, in thousandths.
@@ -83,7 +85,7 @@ fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, Vec<String>) {
         for step in &wave.moves {
             let class = classes[&step.pod];
             state.put(bins[&step.to], class, 1);
-            crate::state::give(&mut seats, class, -1);
+            give(&mut seats, class, -1);
         }
     }
     place(&mut state, &mut seats, &mut Vec::new());
@@ -108,7 +110,9 @@ fn limit(after: &State<'_>, command: &Command, moves: Option<i64>, options: &Opt
         "its least size of the cluster".to_owned()
     } else if options.min_savings.is_some() {
         "its least saving".to_owned()
-    } else {
+    } else if options.reserve > Percent::whole(0) {
         format!("its reserve of {} %", options.reserve)
+    } else {
+        "the order of its moves".to_owned()
     }
 }
