@@ -75,7 +75,9 @@ impl Search<'_, '_> {
         let of = &self.state.bins[bin];
         let own = match of.what {
             What::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
-            _ => 0.0,
+            // What stays whatever happens wastes what its empty room costs.
+            What::Node(node) => return of.price as f64 * self.state.emptiness(node),
+            What::New(_) => 0.0,
         };
         of.price as f64 - charged * (own + self.market.value(&of.given))
     }
@@ -99,7 +101,8 @@ impl Search<'_, '_> {
             let mut best: Option<(f64, usize, usize)> = None;
             for _ in 0..tries {
                 let bin = bins[search.dice.below(bins.len())];
-                if !search.state.may_close(bin) {
+                let of_bin = &search.state.bins[bin];
+                if !search.state.may_close(bin) && (!of_bin.open || of_bin.given.is_empty()) {
                     continue;
                 }
                 let Some(component) = search.component(bin) else {
@@ -122,7 +125,7 @@ impl Search<'_, '_> {
         };
         let Some((first, component)) = pick(self, None, if few { 24 } else { 6 }) else { return Vec::new() };
         let mut chosen = vec![first];
-        let wanted = if few && self.dice.chance(50) { 0 } else { 1 + self.dice.below(6) };
+        let wanted = if few && self.dice.chance(50) { 0 } else { 1 + self.dice.below(4) };
         let mut pods: i64 = self.pods_of(first);
         for _ in 0..wanted {
             if let Some((bin, _)) = pick(self, Some(component), 5) {
@@ -138,16 +141,16 @@ impl Search<'_, '_> {
 
     fn moves_of(&self, bin: usize) -> i64 {
         match self.state.bins[bin].what {
-            What::Node(node) => self.state.own_moves(node),
-            What::New(_) => 0,
+            What::Node(node) if self.state.may_close(bin) => self.state.own_moves(node),
+            _ => 0,
         }
     }
 
     fn pods_of(&self, bin: usize) -> i64 {
         let of = &self.state.bins[bin];
         let own = match of.what {
-            What::Node(node) => self.state.own[node].iter().map(|(_, count)| count).sum(),
-            What::New(_) => 0,
+            What::Node(node) if self.state.may_close(bin) => self.state.own[node].iter().map(|(_, count)| count).sum(),
+            _ => 0,
         };
         own + of.given.iter().map(|(_, count)| count).sum::<i64>()
     }
@@ -174,6 +177,13 @@ impl Search<'_, '_> {
         let mut reopenable: Vec<usize> = Vec::new();
         for bin in &chosen {
             undo.push((*bin, self.state.bins[*bin].clone()));
+            if !self.state.may_close(*bin) {
+                for (class, count) in self.state.bins[*bin].given.clone() {
+                    self.state.put(*bin, class, -count);
+                    give(&mut pool, class, count);
+                }
+                continue;
+            }
             if let (What::Node(node), false) = (self.state.bins[*bin].what, self.roll) {
                 reopenable.push(node);
             }
@@ -188,7 +198,7 @@ impl Search<'_, '_> {
         }
         let mut bought: Vec<usize> = Vec::new();
         let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
-        let done = self.rebuild(bins, component, &mut pool, &mut undo, &mut bought, &reopenable, limit);
+        let done = self.rebuild(bins, &chosen, component, &mut pool, &mut undo, &mut bought, &reopenable, limit);
         if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
             self.state.take_back(bought, undo, spreads);
         }
@@ -258,6 +268,7 @@ impl Search<'_, '_> {
     fn rebuild(
         &mut self,
         bins: &[usize],
+        chosen: &[usize],
         component: usize,
         pool: &mut Counts,
         undo: &mut Vec<(usize, Bin)>,
@@ -270,8 +281,8 @@ impl Search<'_, '_> {
         }
         // Room that is there already comes first, on a few bins.
         let looked = 2 + self.dice.below(14);
-        for _ in 0..looked {
-            let bin = bins[self.dice.below(bins.len())];
+        for at in 0..chosen.len() + looked {
+            let bin = chosen.get(at).copied().unwrap_or_else(|| bins[self.dice.below(bins.len())]);
             if pool.is_empty() {
                 break;
             }
@@ -300,7 +311,7 @@ impl Search<'_, '_> {
         }
         let bases = &self.market.by_component[component];
         while !pool.is_empty() {
-            if self.objective() as f64 + 0.97 * self.market.value(pool) > limit as f64 {
+            if self.objective() as f64 + self.market.value(pool) > limit as f64 {
                 return false;
             }
             let mut best: Option<(f64, Pattern)> = None;

@@ -39,7 +39,7 @@ pub fn plan(
     let market = Market::of(&start, &bound);
     let movable = movable_pods(&model);
     let given = Given { market: &market, bound: &bound, options };
-    let curve_until = if options.curve.is_empty() { 0 } else { 500 - tail };
+    let curve_until = if options.curve.is_empty() { 0 } else { 400 - tail };
     let (curve, last) = curve(&start, given, curve_until, &mut pace);
     let limit = options.max_moves.map(|limit| match limit {
         MoveLimit::Pods(pods) => i64::try_from(pods).unwrap_or(i64::MAX),

@@ -43,6 +43,8 @@ pub(crate) struct State<'m> {
     pub own: std::sync::Arc<Vec<Counts>>,
     /// By existing node: running pods whose moving its removal means.
     own_moves: std::sync::Arc<Vec<i64>>,
+    /// By kind: what a new bin of it can be given.
+    rooms: std::sync::Arc<Vec<Vector>>,
     /// Millionths an hour, of open bins.
     pub cost: i64,
     /// Running pods on closed nodes.
@@ -91,11 +93,19 @@ impl<'m> State<'m> {
         let ordered = own.iter().map(is_ordered).collect();
         let runs = |pod: &&usize| model.pods[**pod].node.is_some();
         let own_moves = model.nodes.iter().map(|node| node.pods.iter().filter(runs).count() as i64).collect();
+        let rooms = model.kinds.iter().map(|kind| {
+            let mut free = kind.allocatable;
+            add(&mut free, &kind.daemons, -1);
+            free[CPU] -= reserve.of(kind.allocatable[CPU]);
+            free[MEMORY] -= reserve.of(kind.allocatable[MEMORY]);
+            free
+        });
         let mut state = Self {
             model,
             bins: Vec::with_capacity(model.nodes.len() * 2),
             own: std::sync::Arc::new(own),
             own_moves: std::sync::Arc::new(own_moves),
+            rooms: std::sync::Arc::new(rooms.collect()),
             cost: 0,
             moved: 0,
             removed: 0,
@@ -138,12 +148,7 @@ impl<'m> State<'m> {
 
     /// What a new bin of a kind can be given.
     pub(crate) fn room_of_kind(&self, kind: usize) -> Vector {
-        let kind = &self.model.kinds[kind];
-        let mut free = kind.allocatable;
-        add(&mut free, &kind.daemons, -1);
-        free[CPU] -= self.reserve.of(kind.allocatable[CPU]);
-        free[MEMORY] -= self.reserve.of(kind.allocatable[MEMORY]);
-        free
+        self.rooms[kind]
     }
 
     /// Whether the pool's limits allow one more node of a kind.
@@ -196,6 +201,14 @@ impl<'m> State<'m> {
     /// Running pods whose moving a node's removal means.
     pub(crate) fn own_moves(&self, node: usize) -> i64 {
         self.own_moves[node]
+    }
+
+    /// The part of a node's cpu and memory that is left.
+    pub(crate) fn emptiness(&self, node: usize) -> f64 {
+        let part = |dim: usize| {
+            self.bins[node].free[dim].max(0) as f64 / self.model.nodes[node].allocatable[dim].max(1) as f64
+        };
+        part(CPU).midpoint(part(MEMORY))
     }
 
     /// Closes a bin; all its pods are added to `pool`.

@@ -13,7 +13,8 @@ fn after(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Snapshot {
     let mut end = snapshot.clone();
     let (node, claim) = (snapshot.nodes[0].clone(), snapshot.node_claims[0].clone());
     let runs_everywhere = |owner: &kentroller_planner::manifest::Owner| owner.kind == "DaemonSet";
-    let is_daemon = |pod: &&kentroller_planner::manifest::Pod| pod.metadata.owner_references.iter().any(runs_everywhere);
+    let is_daemon =
+        |pod: &&kentroller_planner::manifest::Pod| pod.metadata.owner_references.iter().any(runs_everywhere);
     let daemons: Vec<_> =
         snapshot.pods.iter().filter(is_daemon).filter(|pod| pod.spec.node_name == node.metadata.name).collect();
     for wave in &plan.waves {
