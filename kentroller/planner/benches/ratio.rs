@@ -1,17 +1,12 @@
 //! Cost over the lower bound on generated clusters. `cargo bench -p kentroller-planner --features generate -- 100 1000`.
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+use std::time::Instant;
 
 use kentroller_planner::{
     Catalog, Money, MoveLimit, Options, Percent,
     generate::{Recipe, generate},
     plan,
 };
-
-/// Seconds on a processor: other work on the machine does not count.
-fn spent() -> f64 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    told.split(' ').next().and_then(|word| word.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
-}
 
 fn main() {
     let catalog =
@@ -30,8 +25,8 @@ fn main() {
     let options = Options { curve, ..Options::default() };
     for seed in 0..seeds {
         let snapshot = generate(Recipe { nodes, seed, constrained, held: constrained }, &catalog);
-        let start = spent();
-        let mut clock = |_: u64| ((spent() - start) * 1000.0 / seconds) as u32;
+        let start = Instant::now();
+        let mut clock = |_: u64| (start.elapsed().as_secs_f64() * 1000.0 / seconds) as u32;
         let found = plan(&snapshot, &catalog, &options, &mut clock).expect("the cluster is sound");
         let bound = found.lower_bound.as_ref().map_or(Money::ZERO, |bound| bound.hourly);
         println!(
@@ -48,7 +43,7 @@ fn main() {
             found.moves(),
             found.waves.len(),
             found.steps,
-            (spent() - start),
+            start.elapsed().as_secs_f64(),
         );
         let mut held: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
         for kept in &found.kept {
@@ -80,8 +75,8 @@ fn main() {
                 moves * 100 / found.workload_pods.max(1),
             );
             let third = Options { max_moves: Some(MoveLimit::Pods(moves / 3)), ..Options::default() };
-            let start = spent();
-            let mut clock = |_: u64| ((spent() - start) * 1000.0 / seconds) as u32;
+            let start = Instant::now();
+            let mut clock = |_: u64| (start.elapsed().as_secs_f64() * 1000.0 / seconds) as u32;
             let few = plan(&snapshot, &catalog, &third, &mut clock).expect("the cluster is sound");
             println!(
                 "  with a third of its moves, {} of {}: {} ({:.4} of its end)",

@@ -9,6 +9,9 @@ use crate::{
     state::{Bin, Counts, State, What, give},
 };
 
+/// The share of the whole budget, in thousandths, in which something must be gained.
+const PATIENCE: u32 = 200;
+
 /// Improves a solution until its share of the budget is used, or nothing more is gained.
 pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pace: &mut Pace<'_>) -> State<'m> {
     let mut search = Search {
@@ -39,7 +42,6 @@ impl Search<'_, '_> {
     fn run(&mut self, bound: i64, until: u32, pace: &mut Pace<'_>) {
         let mut bins: Vec<usize> = Vec::new();
         let began = pace.used();
-        let patience = until.saturating_sub(began) / 5;
         let mut last_gain = began;
         let mut round = 0u64;
         let mut best = self.objective();
@@ -53,7 +55,7 @@ impl Search<'_, '_> {
                     last_gain = used;
                 }
                 let close = (self.state.cost - bound) * 200 <= bound;
-                if used >= until || close || used.saturating_sub(last_gain) > patience {
+                if used >= until || close || used.saturating_sub(last_gain) > PATIENCE {
                     return;
                 }
             }
@@ -172,35 +174,37 @@ impl Search<'_, '_> {
         let before = self.objective();
         let moved = self.state.moved;
         let spreads = (self.state.spreads.clone(), self.state.landed.clone());
-        let mut undo: Vec<(usize, Bin)> = Vec::new();
-        let mut pool = Counts::new();
-        let mut reopenable: Vec<usize> = Vec::new();
-        for bin in &chosen {
-            undo.push((*bin, self.state.bins[*bin].clone()));
+        let mut trial = Trial { chosen, ..Trial::default() };
+        self.empty(&mut trial);
+        if let Some(node) = self.comes_back() {
+            self.withdraw(node, bins, &mut trial);
+            if self.state.may_reopen(node, &trial.pool) {
+                trial.undo.push((node, self.state.bins[node].clone()));
+                self.state.reopen(node, &mut trial.pool);
+            }
+        }
+        let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
+        let done = self.rebuild(bins, component, limit, &mut trial);
+        if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
+            self.state.take_back(trial.bought, trial.undo, spreads);
+        }
+    }
+
+    /// Takes all pods off the chosen bins, and closes those that may go.
+    fn empty(&mut self, trial: &mut Trial) {
+        for bin in &trial.chosen {
+            trial.undo.push((*bin, self.state.bins[*bin].clone()));
             if !self.state.may_close(*bin) {
                 for (class, count) in self.state.bins[*bin].given.clone() {
                     self.state.put(*bin, class, -count);
-                    give(&mut pool, class, count);
+                    give(&mut trial.pool, class, count);
                 }
                 continue;
             }
             if let (What::Node(node), false) = (self.state.bins[*bin].what, self.roll) {
-                reopenable.push(node);
+                trial.reopenable.push(node);
             }
-            self.state.close(*bin, &mut pool);
-        }
-        if let Some(node) = self.comes_back() {
-            self.withdraw(node, bins, &mut pool, &mut undo);
-            if self.state.may_reopen(node, &pool) {
-                undo.push((node, self.state.bins[node].clone()));
-                self.state.reopen(node, &mut pool);
-            }
-        }
-        let mut bought: Vec<usize> = Vec::new();
-        let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
-        let done = self.rebuild(bins, &chosen, component, &mut pool, &mut undo, &mut bought, &reopenable, limit);
-        if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
-            self.state.take_back(bought, undo, spreads);
+            self.state.close(*bin, &mut trial.pool);
         }
     }
 
@@ -226,7 +230,8 @@ impl Search<'_, '_> {
     }
 
     /// Takes pods like a closed node's own from bins that were given such, until `pool` holds all of them.
-    fn withdraw(&mut self, node: usize, bins: &[usize], pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) {
+    fn withdraw(&mut self, node: usize, bins: &[usize], trial: &mut Trial) {
+        let Trial { pool, undo, .. } = trial;
         let own = std::sync::Arc::clone(&self.state.own);
         let mut missing: Counts = own[node].clone();
         for (class, count) in pool.iter() {
@@ -264,18 +269,8 @@ impl Search<'_, '_> {
     }
 
     /// Packs all of `pool`; `false` when that fails or gets dearer than `limit`.
-    #[expect(clippy::too_many_arguments, reason = "what a step changed is its caller's to undo")]
-    fn rebuild(
-        &mut self,
-        bins: &[usize],
-        chosen: &[usize],
-        component: usize,
-        pool: &mut Counts,
-        undo: &mut Vec<(usize, Bin)>,
-        bought: &mut Vec<usize>,
-        reopenable: &[usize],
-        limit: i64,
-    ) -> bool {
+    fn rebuild(&mut self, bins: &[usize], component: usize, limit: i64, trial: &mut Trial) -> bool {
+        let Trial { chosen, pool, undo, bought, reopenable } = trial;
         if self.moves < i64::MAX && self.dice.chance(60) {
             place(&mut self.state, pool, undo);
         }
@@ -315,7 +310,7 @@ impl Search<'_, '_> {
                 return false;
             }
             let mut best: Option<(f64, Pattern)> = None;
-            for node in reopenable {
+            for node in reopenable.iter() {
                 if self.state.may_reopen(*node, pool) {
                     let price = (self.state.bins[*node].price - self.churn * self.state.own_moves(*node)).max(1) as f64;
                     let score = self.market.value(&self.state.own[*node]) / price;
@@ -382,6 +377,20 @@ impl Search<'_, '_> {
         }
         true
     }
+}
+
+/// A step of the search under way, and how to take it back.
+#[derive(Default)]
+struct Trial {
+    /// The bins that were emptied.
+    chosen: Vec<usize>,
+    /// Pods that look for a place.
+    pool: Counts,
+    /// Bins as they were, in the order of the changes.
+    undo: Vec<(usize, Bin)>,
+    bought: Vec<usize>,
+    /// Nodes that may stay after all.
+    reopenable: Vec<usize>,
 }
 
 enum Pattern {
