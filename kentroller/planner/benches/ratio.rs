@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use kentroller_planner::{
     Catalog, Money, MoveLimit, Options, Percent,
+    floor::floor,
     generate::{Recipe, generate},
     plan,
 };
@@ -54,18 +55,18 @@ fn main() {
         println!("  stays: {held:?}");
         if arguments.iter().any(|word| word == "karpenter") {
             let curve = kentroller_planner::karpenter::consolidate(&snapshot, &catalog).expect("the cluster is sound");
+            let floor = |moves: usize| floor(&snapshot, &catalog, moves).expect("the cluster is sound");
             for point in &found.curve {
                 let most = point.moved.of_count(found.workload_pods);
                 let of_karpenter = curve.iter().take_while(|(moves, _)| *moves <= most).last();
                 let of_karpenter = of_karpenter.map_or(found.cost_before, |(_, cost)| *cost);
-                let floor = kentroller_planner::floor::floor(&snapshot, &catalog, most).expect("the cluster is sound");
                 let share = |of: Money| of.as_micros() as f64 / of_karpenter.as_micros() as f64;
                 println!(
                     "  at {} %: {} of Karpenter's {of_karpenter} is {:.3}; no plan is below {:.3}",
                     point.moved,
                     point.hourly,
                     share(point.hourly),
-                    share(floor),
+                    share(floor(most)),
                 );
             }
             let (moves, cost) = curve.last().copied().unwrap_or((0, found.cost_before));
@@ -79,11 +80,12 @@ fn main() {
             let mut clock = |_: u64| (start.elapsed().as_secs_f64() * 1000.0 / seconds) as u32;
             let few = plan(&snapshot, &catalog, &third, &mut clock).expect("the cluster is sound");
             println!(
-                "  with a third of its moves, {} of {}: {} ({:.4} of its end)",
+                "  with a third of its moves, {} of {}: {} ({:.4} of its end; no plan is below {:.4})",
                 few.moves(),
                 moves / 3,
                 few.cost_after,
                 few.cost_after.as_micros() as f64 / cost.as_micros().max(1) as f64,
+                floor(moves / 3).as_micros() as f64 / cost.as_micros().max(1) as f64,
             );
         }
         for warning in &found.warnings {
