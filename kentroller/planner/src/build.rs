@@ -332,6 +332,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
                 pods.push(PodUnit {
                     name: one.pod.metadata.key(),
                     class,
+                    priority: one.pod.spec.shape.priority,
                     node: one.node,
                     home: one.node,
                     ghost: one.node.is_none(),

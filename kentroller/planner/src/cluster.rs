@@ -54,6 +54,7 @@ pub(crate) struct Model {
 pub(crate) struct PodUnit {
     pub name: ObjectName,
     pub class: usize,
+    pub priority: i32,
     /// Where it runs; `None`: it waits for a node.
     pub node: Option<usize>,
     /// Where it runs or was given a seat.

@@ -16,9 +16,10 @@ mod eligibility;
 mod fill;
 mod former;
 #[cfg(any(test, feature = "generate"))]
+pub mod floor;
+#[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod improve;
-#[cfg(any(test, feature = "generate"))]
 pub mod karpenter;
 mod keep;
 mod kinds;
@@ -39,6 +40,7 @@ mod select;
 mod shelf;
 mod shrink;
 mod snapshot;
+mod stable;
 mod state;
 mod waiting;
 mod waves;

@@ -2,8 +2,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Budget, Catalog, CurvePoint, InputError, Kept, KeptReason, LowerBound, Money, MoveLimit, Nothing, Options, Percent,
-    Plan, Snapshot, SortBy, Wave,
+    Budget, Catalog, CurvePoint, InputError, Kept, KeptReason, LowerBound, Mode, Money, MoveLimit, Nothing, Options,
+    Percent, Plan, Snapshot, SortBy, Wave,
     advice::advice,
     bound,
     budget::Pace,
@@ -12,6 +12,7 @@ use crate::{
     keep::keep_rather_than_buy,
     market::Market,
     search::{self, Given, Limits},
+    stable::{self, SETTLING},
     state::State,
     waiting, waves,
 };
@@ -57,7 +58,7 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
     let market = Market::of(&start, &bound);
     let movable = movable_pods(&model);
     let given = Given { market: &market, bound: &bound, options };
-    let curve_until = if options.curve.is_empty() { 0 } else { 500 - tail };
+    let curve_until = if options.curve.is_empty() { 0 } else { 400 - tail };
     let (curve, last) = curve(&start, given, curve_until, &mut pace);
     let limit = options.max_moves.map(|limit| match limit {
         MoveLimit::Pods(pods) => i64::try_from(pods).unwrap_or(i64::MAX),
@@ -65,7 +66,8 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
     });
     let cost = |waves: &[Wave]| waves.last().map_or(before, |wave| wave.hourly_after);
     let broken = !model.broken.is_empty() && !options.roll;
-    let state = found(&start, given, limit, if broken { 850 - 2 * tail } else { 1000 - tail }, &mut pace);
+    let state =
+        found(&start, given, limit, if broken { 850 - 2 * tail } else { 1000 - tail } - 2 * SETTLING, &mut pace);
     let mut waves = waves::waves(&state, before, options.roll, &mut pace);
     let mut others: Vec<Vec<Wave>> = last.filter(|_| limit.is_none() && !options.roll).into_iter().collect();
     let in_time = pace.used() + 3 * tail < 1000;
@@ -74,7 +76,7 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
         // in which those nodes stay may be cheaper.
         let mut frozen = start.clone();
         frozen.frozen = true;
-        let state = found(&frozen, given, limit, 1000 - tail, &mut pace);
+        let state = found(&frozen, given, limit, 1000 - tail - 2 * SETTLING, &mut pace);
         others.push(waves::waves(&state, before, false, &mut pace));
     }
     for made in others {
@@ -104,6 +106,10 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
         (true, true) => Nothing::MinClusterSize,
         (true, false) => Nothing::NoSaving,
     });
+    let mut warnings = model.warnings.clone();
+    if !options.roll {
+        warnings.extend(stable::left(&model, &waves, limit, options, &mut pace));
+    }
     Plan {
         region: model.region.clone(),
         cost_before: before,
@@ -114,7 +120,7 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
         waves,
         curve,
         advice: Vec::new(),
-        warnings: model.warnings.clone(),
+        warnings,
         movable_pods: movable,
         workload_pods: model.workload_pods,
         daemon_pods: model.daemon_pods,
@@ -131,6 +137,10 @@ fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32
     };
     if !given.options.roll {
         keep_rather_than_buy(&mut found);
+        if given.options.mode == Mode::Full {
+            let churn = given.options.churn_price.as_micros();
+            stable::extend(&mut found, limit.unwrap_or(i64::MAX), churn, pace);
+        }
     }
     found
 }
