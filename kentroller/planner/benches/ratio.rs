@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use kentroller_planner::{
-    Catalog, Money, Options, Percent,
+    Catalog, Money, MoveLimit, Options, Percent,
+    floor::floor,
     generate::{Recipe, generate},
     plan,
 };
@@ -52,25 +53,43 @@ fn main() {
                 .or_default() += 1;
         }
         println!("  stays: {held:?}");
-        for point in &found.curve {
-            println!("  at {} % moved: {}", point.moved, point.hourly);
-        }
         if arguments.iter().any(|word| word == "karpenter") {
             let curve = kentroller_planner::karpenter::consolidate(&snapshot, &catalog).expect("the cluster is sound");
-            let at = |percent: usize| {
-                let most = found.workload_pods * percent / 100;
-                curve.iter().take_while(|(moves, _)| *moves <= most).last().map_or(found.cost_before, |(_, cost)| *cost)
-            };
+            let floor = |moves: usize| floor(&snapshot, &catalog, moves).expect("the cluster is sound");
+            for point in &found.curve {
+                let most = point.moved.of_count(found.workload_pods);
+                let of_karpenter = curve.iter().take_while(|(moves, _)| *moves <= most).last();
+                let of_karpenter = of_karpenter.map_or(found.cost_before, |(_, cost)| *cost);
+                let share = |of: Money| of.as_micros() as f64 / of_karpenter.as_micros() as f64;
+                println!(
+                    "  at {} %: {} of Karpenter's {of_karpenter} is {:.3}; no plan is below {:.3}",
+                    point.moved,
+                    point.hourly,
+                    share(point.hourly),
+                    share(floor(most)),
+                );
+            }
             let (moves, cost) = curve.last().copied().unwrap_or((0, found.cost_before));
             println!(
-                "  Karpenter: 5 % {} 10 % {} 20 % {} 30 % {}; ends at {cost} (ratio {:.4}) after {moves} moves ({} %)",
-                at(5),
-                at(10),
-                at(20),
-                at(30),
+                "  Karpenter ends at {cost} (ratio {:.4}) after {moves} moves ({} %)",
                 cost.as_micros() as f64 / bound.as_micros().max(1) as f64,
                 moves * 100 / found.workload_pods.max(1),
             );
+            let third = Options { max_moves: Some(MoveLimit::Pods(moves / 3)), ..Options::default() };
+            let start = Instant::now();
+            let mut clock = |_: u64| (start.elapsed().as_secs_f64() * 1000.0 / seconds) as u32;
+            let few = plan(&snapshot, &catalog, &third, &mut clock).expect("the cluster is sound");
+            println!(
+                "  with a third of its moves, {} of {}: {} ({:.4} of its end; no plan is below {:.4})",
+                few.moves(),
+                moves / 3,
+                few.cost_after,
+                few.cost_after.as_micros() as f64 / cost.as_micros().max(1) as f64,
+                floor(moves / 3).as_micros() as f64 / cost.as_micros().max(1) as f64,
+            );
+        }
+        for warning in &found.warnings {
+            println!("  warning: {} {}", warning.object, warning.message);
         }
         if let Err(violations) = kentroller_planner::check::check(&snapshot, &catalog, &options, &found) {
             println!("  {} violations, such as {}", violations.len(), violations[0]);

@@ -24,7 +24,7 @@ use crate::{
     companions::{Companions, Company},
     eligibility::{Kind, PodRules, eviction_cost, is_initialized, kind_of, node_reason, receives},
     kinds::{self, Source, host_ports},
-    manifest::{Labels, NodeSelectorTerm, Pod, PodShape, RequiredNodeTerms, Toleration},
+    manifest::{Labels, Node, NodeSelectorTerm, Pod, PodShape, RequiredNodeTerms, Toleration},
     requests,
     rules::{
         overlay::Overlays,
@@ -64,8 +64,10 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
 
     // Dimensions: what pods ask for.
     let mut asked: BTreeSet<&str> = BTreeSet::new();
-    for pod in &snapshot.pods {
-        for container in pod.spec.shape.containers.iter().chain(&pod.spec.shape.init_containers) {
+    let shapes: BTreeMap<usize, &PodShape> =
+        snapshot.pods.iter().map(|pod| (Arc::as_ptr(&pod.spec.shape) as usize, &*pod.spec.shape)).collect();
+    for shape in shapes.values() {
+        for container in shape.containers.iter().chain(&shape.init_containers) {
             asked.extend(
                 container.resources.requests.keys().chain(container.resources.limits.keys()).map(String::as_str),
             );
@@ -221,12 +223,20 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     }
 
     // Wide terms: what they count in each domain, and where that ties a pod to its own.
+    let terms = all_terms.iter().map(|term| term.key.as_str());
+    let mut asked_for: BTreeSet<&str> = needs.values().flat_map(|(needs, _)| needs.keys()).chain(terms).collect();
+    asked_for.extend(["kubernetes.io/os", HOSTNAME, pool::NODE_POOL]);
+    let labels_of = |node: &Node| {
+        let told = asked_for.iter().filter_map(|key| node.metadata.labels.get_key_value(*key));
+        told.map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
     let mut places: Vec<Place> = snapshot
         .nodes
         .iter()
         .map(|node| Place {
             name: node.metadata.name.clone(),
-            labels: node.metadata.labels.as_ref().clone(),
+            // Labels that nobody asks for tell no two nodes apart.
+            labels: labels_of(node),
             taints: node.spec.taints.clone(),
             unschedulable: node.spec.unschedulable,
             is_new: false,
@@ -322,6 +332,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
                 pods.push(PodUnit {
                     name: one.pod.metadata.key(),
                     class,
+                    priority: one.pod.spec.shape.priority,
                     node: one.node,
                     home: one.node,
                     ghost: one.node.is_none(),

@@ -24,7 +24,7 @@ pub(crate) const EBS_DEFAULT: i64 = 25;
 pub(crate) type Vector = [i64; DIMS];
 
 /// A cluster as the search sees it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(crate) struct Model {
     pub region: String,
     /// The resource of each dimension in use.
@@ -50,10 +50,11 @@ pub(crate) struct Model {
 }
 
 /// A pod of the workload, running or waiting.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(crate) struct PodUnit {
     pub name: ObjectName,
     pub class: usize,
+    pub priority: i32,
     /// Where it runs; `None`: it waits for a node.
     pub node: Option<usize>,
     /// Where it runs or was given a seat.
@@ -65,7 +66,7 @@ pub(crate) struct PodUnit {
 }
 
 /// Pods that no rule can tell apart.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Class {
     pub request: Vector,
     pub needs: usize,
@@ -80,7 +81,7 @@ pub(crate) struct Class {
 }
 
 /// A hard spread over zones or the like that does not hold now: whoever moves must land where it is allowed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct BrokenSpread {
     /// The label whose values are the domains, as an index of [`Model::keys`].
     pub key: usize,
@@ -118,14 +119,14 @@ impl BrokenSpread {
 }
 
 /// The values of a label, and which of them each place has.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct KeyDomains {
     pub of_node: Vec<Option<usize>>,
     pub of_kind: Vec<Option<usize>>,
 }
 
 /// Counts of one term on one node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Tie {
     pub term: usize,
     pub selected: i64,
@@ -133,7 +134,7 @@ pub(crate) struct Tie {
 }
 
 /// A node that exists.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(crate) struct NodeBin {
     pub name: String,
     pub signature: usize,
@@ -160,7 +161,7 @@ pub(crate) struct NodeBin {
 }
 
 /// Room that a pool keeps free.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct KeptFree {
     pub pool: String,
     /// Of a pod that runs on the pool's nodes only.
@@ -170,7 +171,7 @@ pub(crate) struct KeptFree {
 }
 
 /// What a NodePool's limits leave.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct PoolLimit {
     pub milli_cpu: Option<i64>,
     pub bytes: Option<i64>,
@@ -178,7 +179,7 @@ pub(crate) struct PoolLimit {
 }
 
 /// A dense matrix of bits.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Matrix {
     columns: usize,
     bits: Vec<u64>,

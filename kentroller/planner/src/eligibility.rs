@@ -53,7 +53,7 @@ pub(crate) fn kind_of(pod: &Pod) -> Kind {
 pub(crate) struct PodRules<'a> {
     now: Moment,
     options: &'a Options,
-    pdbs: BTreeMap<&'a str, Vec<&'a PodDisruptionBudget>>,
+    pdbs: Pdbs<'a>,
     /// Running pods by the uid of their controller.
     replicas: BTreeMap<&'a str, u32>,
     /// By node: what the entries that name nodes say of all its pods.
@@ -63,10 +63,6 @@ pub(crate) struct PodRules<'a> {
 
 impl<'a> PodRules<'a> {
     pub(crate) fn of(snapshot: &'a Snapshot, options: &'a Options) -> Self {
-        let mut pdbs: BTreeMap<&str, Vec<&PodDisruptionBudget>> = BTreeMap::new();
-        for pdb in &snapshot.pdbs {
-            pdbs.entry(&pdb.metadata.namespace).or_default().push(pdb);
-        }
         let mut replicas: BTreeMap<&str, u32> = BTreeMap::new();
         let there: BTreeSet<&str> = snapshot.nodes.iter().map(|node| node.metadata.name.as_str()).collect();
         let runs = |pod: &&Pod| kind_of(pod) == Kind::Workload && there.contains(pod.spec.node_name.as_str());
@@ -78,6 +74,7 @@ impl<'a> PodRules<'a> {
         let nodes = snapshot.nodes.iter();
         let nodes =
             nodes.filter_map(|node| Some((node.metadata.name.as_str(), node_strictness(node, options)?))).collect();
+        let pdbs = Pdbs::of(&snapshot.pdbs);
         Self { now: snapshot.now, options, pdbs, replicas, nodes, known_replicas: &snapshot.replicas }
     }
 
@@ -168,7 +165,7 @@ impl<'a> PodRules<'a> {
 
     fn pdb(&self, pod: &Pod) -> Option<Rule> {
         let mut matching = Vec::new();
-        for pdb in self.pdbs.get(pod.metadata.namespace.as_str()).into_iter().flatten() {
+        for pdb in self.pdbs.near(pod) {
             match pdb.spec.selector.as_ref().map_or(Some(false), |selector| selector.matches(&pod.metadata.labels)) {
                 Some(true) => matching.push(pdb),
                 Some(false) => {}
@@ -219,6 +216,39 @@ impl<'a> PodRules<'a> {
         });
         let of_node = self.nodes.get(pod.spec.node_name.as_str()).copied();
         matching.map(|rule| rule.strictness).chain(of_node).max()
+    }
+}
+
+/// Disruption budgets, to be found without trying all: most of them name a label and its value.
+struct Pdbs<'a> {
+    /// By namespace and the first label that is asked for.
+    by_label: BTreeMap<(&'a str, &'a str, &'a str), Vec<&'a PodDisruptionBudget>>,
+    /// All others, by namespace.
+    others: BTreeMap<&'a str, Vec<&'a PodDisruptionBudget>>,
+}
+
+impl<'a> Pdbs<'a> {
+    fn of(all: &'a [PodDisruptionBudget]) -> Self {
+        let (mut by_label, mut others) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
+        for pdb in all {
+            let namespace = pdb.metadata.namespace.as_str();
+            // An expression may be one that cannot be judged: that concerns every pod of the namespace.
+            let plain = pdb.spec.selector.as_ref().filter(|selector| selector.match_expressions.is_empty());
+            match plain.and_then(|selector| selector.match_labels.iter().next()) {
+                Some((key, value)) => by_label.entry((namespace, key.as_str(), value.as_str())).or_default().push(pdb),
+                None => others.entry(namespace).or_default().push(pdb),
+            }
+        }
+        Self { by_label, others }
+    }
+
+    /// Those that may select a pod.
+    fn near<'s>(&'s self, pod: &'s Pod) -> impl Iterator<Item = &'s PodDisruptionBudget> {
+        let namespace = pod.metadata.namespace.as_str();
+        let labels = pod.metadata.labels.iter();
+        let named =
+            labels.filter_map(move |(key, value)| self.by_label.get(&(namespace, key.as_str(), value.as_str())));
+        named.chain(self.others.get(namespace)).flatten().copied()
     }
 }
 

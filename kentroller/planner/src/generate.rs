@@ -2,6 +2,8 @@
 //!
 //! Shapes of the larger pods come from `shapes/serving.csv` (public trace, named there), scaled down to sixteenths; small
 //! web pods are drawn. Everything follows from the seed.
+pub mod wire;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{

@@ -9,6 +9,9 @@ use crate::{
     state::{Bin, Counts, State, What, give},
 };
 
+/// The share of the whole budget, in thousandths, in which something must be gained.
+const PATIENCE: u32 = 200;
+
 /// Improves a solution until its share of the budget is used, or nothing more is gained.
 pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pace: &mut Pace<'_>) -> State<'m> {
     let mut search = Search {
@@ -39,7 +42,6 @@ impl Search<'_, '_> {
     fn run(&mut self, bound: i64, until: u32, pace: &mut Pace<'_>) {
         let mut bins: Vec<usize> = Vec::new();
         let began = pace.used();
-        let patience = until.saturating_sub(began) / 5;
         let mut last_gain = began;
         let mut round = 0u64;
         let mut best = self.objective();
@@ -53,7 +55,7 @@ impl Search<'_, '_> {
                     last_gain = used;
                 }
                 let close = (self.state.cost - bound) * 200 <= bound;
-                if used >= until || close || used.saturating_sub(last_gain) > patience {
+                if used >= until || close || used.saturating_sub(last_gain) > PATIENCE {
                     return;
                 }
             }
@@ -70,14 +72,16 @@ impl Search<'_, '_> {
         self.state.objective(self.churn)
     }
 
-    /// What a bin costs beyond what its content is worth.
-    fn waste(&self, bin: usize) -> f64 {
+    /// What a bin costs beyond what its content is worth, or a part of that worth.
+    fn waste(&self, bin: usize, charged: f64) -> f64 {
         let of = &self.state.bins[bin];
         let own = match of.what {
             What::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
-            _ => 0.0,
+            // What stays whatever happens wastes what its empty room costs.
+            What::Node(node) => return of.price as f64 * self.state.emptiness(node),
+            What::New(_) => 0.0,
         };
-        of.price as f64 - own - self.market.value(&of.given)
+        of.price as f64 - charged * (own + self.market.value(&of.given))
     }
 
     fn component(&self, bin: usize) -> Option<usize> {
@@ -92,11 +96,15 @@ impl Search<'_, '_> {
 
     /// Bins to empty: one that wastes much, and others of its component.
     fn choose(&mut self, bins: &[usize]) -> Vec<usize> {
+        let few = self.moves < i64::MAX;
+        // Where few pods move, room may be had for nothing, or may have to be bought: either is tried.
+        let charged = if few { self.dice.unit() } else { 1.0 };
         let pick = |search: &mut Self, of: Option<usize>, tries: usize| {
             let mut best: Option<(f64, usize, usize)> = None;
             for _ in 0..tries {
                 let bin = bins[search.dice.below(bins.len())];
-                if !search.state.may_close(bin) {
+                let of_bin = &search.state.bins[bin];
+                if !search.state.may_close(bin) && (!of_bin.open || of_bin.given.is_empty()) {
                     continue;
                 }
                 let Some(component) = search.component(bin) else {
@@ -106,8 +114,8 @@ impl Search<'_, '_> {
                 if of.is_some_and(|of| of != component) {
                     continue;
                 }
-                let mut waste = search.waste(bin) * (0.5 + search.dice.unit());
-                if search.moves < i64::MAX {
+                let mut waste = search.waste(bin, charged) * (0.5 + search.dice.unit());
+                if few {
                     // Where moves are few, what counts is what each of them brings.
                     waste /= (1 + search.moves_of(bin)) as f64;
                 }
@@ -117,9 +125,9 @@ impl Search<'_, '_> {
             }
             best.map(|(_, bin, component)| (bin, component))
         };
-        let Some((first, component)) = pick(self, None, 6) else { return Vec::new() };
+        let Some((first, component)) = pick(self, None, if few { 24 } else { 6 }) else { return Vec::new() };
         let mut chosen = vec![first];
-        let wanted = 1 + self.dice.below(6);
+        let wanted = if few && self.dice.chance(50) { 0 } else { 1 + self.dice.below(4) };
         let mut pods: i64 = self.pods_of(first);
         for _ in 0..wanted {
             if let Some((bin, _)) = pick(self, Some(component), 5) {
@@ -135,16 +143,16 @@ impl Search<'_, '_> {
 
     fn moves_of(&self, bin: usize) -> i64 {
         match self.state.bins[bin].what {
-            What::Node(node) => self.state.own_moves(node),
-            What::New(_) => 0,
+            What::Node(node) if self.state.may_close(bin) => self.state.own_moves(node),
+            _ => 0,
         }
     }
 
     fn pods_of(&self, bin: usize) -> i64 {
         let of = &self.state.bins[bin];
         let own = match of.what {
-            What::Node(node) => self.state.own[node].iter().map(|(_, count)| count).sum(),
-            What::New(_) => 0,
+            What::Node(node) if self.state.may_close(bin) => self.state.own[node].iter().map(|(_, count)| count).sum(),
+            _ => 0,
         };
         own + of.given.iter().map(|(_, count)| count).sum::<i64>()
     }
@@ -166,49 +174,114 @@ impl Search<'_, '_> {
         let before = self.objective();
         let moved = self.state.moved;
         let spreads = (self.state.spreads.clone(), self.state.landed.clone());
-        let mut undo: Vec<(usize, Bin)> = Vec::new();
-        let mut pool = Counts::new();
-        let mut reopenable: Vec<usize> = Vec::new();
-        for bin in &chosen {
-            undo.push((*bin, self.state.bins[*bin].clone()));
-            if let (What::Node(node), false) = (self.state.bins[*bin].what, self.roll) {
-                reopenable.push(node);
+        let mut trial = Trial { chosen, ..Trial::default() };
+        self.empty(&mut trial);
+        if let Some(node) = self.comes_back() {
+            self.withdraw(node, bins, &mut trial);
+            if self.state.may_reopen(node, &trial.pool) {
+                trial.undo.push((node, self.state.bins[node].clone()));
+                self.state.reopen(node, &mut trial.pool);
             }
-            self.state.close(*bin, &mut pool);
         }
-        let mut bought: Vec<usize> = Vec::new();
-        let mut reopened: Vec<usize> = Vec::new();
         let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
-        let done = self.rebuild(bins, component, &mut pool, &mut undo, &mut bought, &mut reopened, &reopenable, limit);
+        let done = self.rebuild(bins, component, limit, &mut trial);
         if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
-            self.state.take_back(bought.into_iter().chain(reopened), undo, spreads);
+            self.state.take_back(trial.bought, trial.undo, spreads);
+        }
+    }
+
+    /// Takes all pods off the chosen bins, and closes those that may go.
+    fn empty(&mut self, trial: &mut Trial) {
+        for bin in &trial.chosen {
+            trial.undo.push((*bin, self.state.bins[*bin].clone()));
+            if !self.state.may_close(*bin) {
+                for (class, count) in self.state.bins[*bin].given.clone() {
+                    self.state.put(*bin, class, -count);
+                    give(&mut trial.pool, class, count);
+                }
+                continue;
+            }
+            if let (What::Node(node), false) = (self.state.bins[*bin].what, self.roll) {
+                trial.reopenable.push(node);
+            }
+            self.state.close(*bin, &mut trial.pool);
+        }
+    }
+
+    /// Now and then a node that went is to come back, one whose going saves little for the pods that it moves.
+    fn comes_back(&mut self) -> Option<usize> {
+        if self.roll || !self.dice.chance(if self.moves < i64::MAX { 50 } else { 5 }) {
+            return None;
+        }
+        let mut best: Option<(f64, usize)> = None;
+        for _ in 0..24 {
+            let node = self.dice.below(self.state.model.nodes.len());
+            if self.state.bins[node].open || self.state.own[node].is_empty() {
+                continue;
+            }
+            let saves =
+                self.state.bins[node].price as f64 - self.market.value(&self.state.own[node]) * self.dice.unit();
+            let saves = if self.moves < i64::MAX { saves / (1 + self.state.own_moves(node)) as f64 } else { saves };
+            if best.is_none_or(|(least, _)| saves < least) {
+                best = Some((saves, node));
+            }
+        }
+        best.map(|(_, node)| node)
+    }
+
+    /// Takes pods like a closed node's own from bins that were given such, until `pool` holds all of them.
+    fn withdraw(&mut self, node: usize, bins: &[usize], trial: &mut Trial) {
+        let Trial { pool, undo, .. } = trial;
+        let own = std::sync::Arc::clone(&self.state.own);
+        let mut missing: Counts = own[node].clone();
+        for (class, count) in pool.iter() {
+            if let Some(of) = missing.iter_mut().find(|(of, _)| of == class) {
+                of.1 -= of.1.min(*count);
+            }
+        }
+        missing.retain(|(_, count)| *count > 0);
+        let start = self.dice.below(bins.len());
+        for bin in bins[start..].iter().chain(&bins[..start]) {
+            if missing.is_empty() {
+                break;
+            }
+            if !self.state.bins[*bin].open || self.state.bins[*bin].given.is_empty() {
+                continue;
+            }
+            let mut noted = false;
+            for (class, count) in &mut missing {
+                let given = self.state.bins[*bin].given.iter().find(|(of, _)| of == class).map_or(0, |(_, n)| *n);
+                let taken = given.min(*count);
+                if taken > 0 {
+                    if !std::mem::replace(&mut noted, true) {
+                        undo.push((*bin, self.state.bins[*bin].clone()));
+                    }
+                    self.state.put(*bin, *class, -taken);
+                    give(pool, *class, taken);
+                    *count -= taken;
+                }
+            }
+            missing.retain(|(_, count)| *count > 0);
+            if matches!(self.state.bins[*bin].what, What::New(_)) && self.state.bins[*bin].given.is_empty() {
+                self.state.close(*bin, pool);
+            }
         }
     }
 
     /// Packs all of `pool`; `false` when that fails or gets dearer than `limit`.
-    #[expect(clippy::too_many_arguments, reason = "what a step changed is its caller's to undo")]
-    fn rebuild(
-        &mut self,
-        bins: &[usize],
-        component: usize,
-        pool: &mut Counts,
-        undo: &mut Vec<(usize, Bin)>,
-        bought: &mut Vec<usize>,
-        reopened: &mut Vec<usize>,
-        reopenable: &[usize],
-        limit: i64,
-    ) -> bool {
+    fn rebuild(&mut self, bins: &[usize], component: usize, limit: i64, trial: &mut Trial) -> bool {
+        let Trial { chosen, pool, undo, bought, reopenable } = trial;
         if self.moves < i64::MAX && self.dice.chance(60) {
             place(&mut self.state, pool, undo);
         }
         // Room that is there already comes first, on a few bins.
         let looked = 2 + self.dice.below(14);
-        for _ in 0..looked {
-            let bin = bins[self.dice.below(bins.len())];
+        for at in 0..chosen.len() + looked {
+            let bin = chosen.get(at).copied().unwrap_or_else(|| bins[self.dice.below(bins.len())]);
             if pool.is_empty() {
                 break;
             }
-            if !self.state.bins[bin].open || undo.iter().any(|(of, _)| *of == bin) || bought.contains(&bin) {
+            if !self.state.bins[bin].open || bought.contains(&bin) {
                 continue;
             }
             let free = self.state.bins[bin].free;
@@ -233,11 +306,11 @@ impl Search<'_, '_> {
         }
         let bases = &self.market.by_component[component];
         while !pool.is_empty() {
-            if self.objective() as f64 + 0.97 * self.market.value(pool) > limit as f64 {
+            if self.objective() as f64 + self.market.value(pool) > limit as f64 {
                 return false;
             }
             let mut best: Option<(f64, Pattern)> = None;
-            for node in reopenable {
+            for node in reopenable.iter() {
                 if self.state.may_reopen(*node, pool) {
                     let price = (self.state.bins[*node].price - self.churn * self.state.own_moves(*node)).max(1) as f64;
                     let score = self.market.value(&self.state.own[*node]) / price;
@@ -290,7 +363,6 @@ impl Search<'_, '_> {
                 None => return false,
                 Some((_, Pattern::Reopen(node))) => {
                     self.state.reopen(node, pool);
-                    reopened.push(node);
                 }
                 Some((_, Pattern::Buy(kind, content))) => {
                     let kind = cheapest_holder(&self.state, self.state.model, kind, &content).unwrap_or(kind);
@@ -305,6 +377,20 @@ impl Search<'_, '_> {
         }
         true
     }
+}
+
+/// A step of the search under way, and how to take it back.
+#[derive(Default)]
+struct Trial {
+    /// The bins that were emptied.
+    chosen: Vec<usize>,
+    /// Pods that look for a place.
+    pool: Counts,
+    /// Bins as they were, in the order of the changes.
+    undo: Vec<(usize, Bin)>,
+    bought: Vec<usize>,
+    /// Nodes that may stay after all.
+    reopenable: Vec<usize>,
 }
 
 enum Pattern {

@@ -1,11 +1,13 @@
-//! Karpenter's own consolidation, idealised: no clock, no budgets, no waiting. The yardstick of the benchmarks.
+//! Karpenter's own consolidation, idealised: no clock, no budgets, no waiting.
 //!
 //! Rule: `pkg/controllers/disruption`, v1.14.1. Empty nodes go first; then the longest prefix (2 to 100) of the
 //! candidates, dearest per disruption first, whose pods fit on other nodes and at most one new node that costs less than
 //! all of them; then single nodes by the same rule. Pods are placed first fit, largest first, on nodes in order of name.
 use crate::{
     Catalog, InputError, Money, Options, Percent, Snapshot,
+    budget::Pace,
     build::build,
+    cluster::Model,
     state::{Bin, Counts, State, What, room},
     waiting,
 };
@@ -18,45 +20,81 @@ const PREFIX: usize = 100;
 /// # Errors
 /// The same input errors as planning.
 pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog) -> Result<Vec<(usize, Money)>, InputError> {
-    let options = Options { reserve: Percent::whole(0), ..Options::default() };
-    let mut model = build(snapshot, catalog, &options)?;
+    let mut model = build(snapshot, catalog, &Options::default())?;
     waiting::seat(&mut model);
-    let mut state = State::of(&model, options.reserve);
-    let mut kinds: Vec<usize> = (0..model.kinds.len()).collect();
-    kinds.sort_by_key(|kind| (model.kinds[*kind].price, *kind));
-    let mut by_name: Vec<usize> = (0..model.nodes.len()).collect();
-    by_name.sort_by_key(|node| &model.nodes[*node].name);
-    let mut karpenter = Karpenter { kinds, by_name, moves: 0 };
+    let mut state = State::of(&model, Percent::whole(0));
+    let rule = Rule::of(&model, State::may_close);
+    let mut moves = 0;
     let mut curve = vec![(0, Money::micros(state.cost))];
-    while karpenter.command(&mut state) {
-        curve.push((karpenter.moves, Money::micros(state.cost)));
+    let mut endless = |_: u64| 0;
+    let pace = &mut Pace::of(&mut endless);
+    while let Some(command) = rule.command(&mut state, Terms::default(), pace) {
+        moves += command.moves;
+        curve.push((usize::try_from(moves).unwrap_or(0), Money::micros(state.cost)));
     }
     Ok(curve)
 }
 
-struct Karpenter {
+/// What a command must keep to besides Karpenter's rule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// At most so many running pods are on removed nodes.
+    pub moves: i64,
+    /// Millionths an hour that a move must save.
+    pub churn: i64,
+    /// The share of the budget, in thousandths, at which no more is tried.
+    pub until: u32,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { moves: i64::MAX, churn: 0, until: 1000 }
+    }
+}
+
+/// One decision: which bins went, with how many pods.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub gone: Vec<usize>,
+    pub moves: i64,
+    /// Millionths an hour.
+    pub saves: i64,
+}
+
+/// The rule for a cluster.
+pub(crate) struct Rule<'m> {
     /// The cheapest first.
     kinds: Vec<usize>,
     by_name: Vec<usize>,
-    moves: usize,
+    may_go: fn(&State<'m>, usize) -> bool,
 }
 
-impl Karpenter {
-    /// Finds and carries out one command; `false` when there is none.
-    fn command(&mut self, state: &mut State<'_>) -> bool {
+impl<'m> Rule<'m> {
+    /// `may_go`: which bins are candidates.
+    pub(crate) fn of(model: &Model, may_go: fn(&State<'m>, usize) -> bool) -> Self {
+        let mut kinds: Vec<usize> = (0..model.kinds.len()).collect();
+        kinds.sort_by_key(|kind| (model.kinds[*kind].price, *kind));
+        let mut by_name: Vec<usize> = (0..model.nodes.len()).collect();
+        by_name.sort_by_key(|node| &model.nodes[*node].name);
+        Self { kinds, by_name, may_go }
+    }
+
+    /// Finds and carries out one command; `None` when there is none, or no time to find one.
+    pub(crate) fn command(&self, state: &mut State<'m>, terms: Terms, pace: &mut Pace<'_>) -> Option<Command> {
         let mut candidates: Vec<(usize, i64)> =
-            (0..state.bins.len()).filter(|bin| state.may_close(*bin)).map(|bin| (bin, pods(state, bin))).collect();
-        if let Some((bin, _)) = candidates.iter().find(|(_, pods)| *pods == 0) {
+            (0..state.bins.len()).filter(|bin| (self.may_go)(state, *bin)).map(|bin| (bin, pods(state, bin))).collect();
+        if let Some((bin, _)) = candidates.iter().find(|(bin, _)| is_empty(state, *bin)) {
+            let saves = state.bins[*bin].price;
             state.close(*bin, &mut Counts::new());
-            return true;
+            return Some(Command { gone: vec![*bin], moves: 0, saves });
         }
         candidates.sort_by_key(|(bin, pods)| (std::cmp::Reverse(state.bins[*bin].price / (1 + pods)), *bin));
-        let (mut low, mut high) = (2, candidates.len().min(PREFIX));
+        let bins: Vec<usize> = candidates.into_iter().map(|(bin, _)| bin).collect();
+        let (mut low, mut high) = (2, bins.len().min(PREFIX));
         let mut best = 0;
-        while low <= high {
+        while low <= high && pace.used() < terms.until {
             let middle = usize::midpoint(low, high);
-            let prefix: Vec<usize> = candidates[..middle].iter().map(|(bin, _)| *bin).collect();
-            if self.try_remove(state, &prefix, false) {
+            if self.try_remove(state, &bins[..middle], terms, false).is_some() {
                 best = middle;
                 low = middle + 1;
             } else {
@@ -64,17 +102,17 @@ impl Karpenter {
             }
         }
         if best >= 2 {
-            let prefix: Vec<usize> = candidates[..best].iter().map(|(bin, _)| *bin).collect();
-            return self.try_remove(state, &prefix, true);
+            return self.try_remove(state, &bins[..best], terms, true);
         }
-        candidates.iter().any(|(bin, _)| self.try_remove(state, &[*bin], true))
+        let in_time = bins.chunks(16).take_while(|_| pace.used() < terms.until);
+        in_time.flatten().find_map(|bin| self.try_remove(state, &[*bin], terms, true))
     }
 
-    fn try_remove(&mut self, state: &mut State<'_>, bins: &[usize], keep: bool) -> bool {
-        let cost = state.cost;
+    fn try_remove(&self, state: &mut State<'m>, bins: &[usize], terms: Terms, keep: bool) -> Option<Command> {
+        let (cost, objective) = (state.cost, state.objective(terms.churn));
         let spreads = (state.spreads.clone(), state.landed.clone());
         let price: i64 = bins.iter().map(|bin| state.bins[*bin].price).sum();
-        let moved: i64 = bins.iter().map(|bin| pods(state, *bin)).sum();
+        let moves: i64 = bins.iter().map(|bin| pods(state, *bin)).sum();
         let mut undo: Vec<(usize, Bin)> = Vec::new();
         let mut pool = Counts::new();
         for bin in bins {
@@ -83,16 +121,16 @@ impl Karpenter {
         }
         self.first_fit(state, &mut pool, &mut undo);
         let bought = if pool.is_empty() { None } else { self.one_new(state, &mut pool, price) };
-        let done = pool.is_empty() && state.cost < cost && state.spreads_hold();
-        if done && keep {
-            self.moves += usize::try_from(moved).unwrap_or(0);
-            return true;
+        let pays = state.cost < cost && (terms.churn == 0 || state.objective(terms.churn) < objective);
+        let done = pool.is_empty() && pays && state.moved <= terms.moves && state.spreads_hold();
+        let command = done.then(|| Command { gone: bins.to_vec(), moves, saves: cost - state.cost });
+        if command.is_none() || !keep {
+            state.take_back(bought, undo, spreads);
         }
-        state.take_back(bought, undo, spreads);
-        done
+        command
     }
 
-    fn first_fit(&self, state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) {
+    fn first_fit(&self, state: &mut State<'m>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) {
         pool.sort_by_key(|(class, _)| {
             let request = &state.model.classes[*class].request;
             (std::cmp::Reverse((request[0], request[1])), *class)
@@ -118,7 +156,7 @@ impl Karpenter {
         *pool = left;
     }
 
-    fn one_new(&self, state: &mut State<'_>, pool: &mut Counts, below: i64) -> Option<usize> {
+    fn one_new(&self, state: &mut State<'m>, pool: &mut Counts, below: i64) -> Option<usize> {
         let holds = |state: &State<'_>, kind: usize| {
             let mut free = state.room_of_kind(kind);
             let mut ties = state.model.kinds[kind].ties.clone();
@@ -138,6 +176,11 @@ impl Karpenter {
         }
         Some(bin)
     }
+}
+
+fn is_empty(state: &State<'_>, bin: usize) -> bool {
+    let of = &state.bins[bin];
+    of.given.is_empty() && !matches!(of.what, What::Node(node) if !state.own[node].is_empty())
 }
 
 fn pods(state: &State<'_>, bin: usize) -> i64 {

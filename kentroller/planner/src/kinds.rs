@@ -19,7 +19,7 @@ use crate::{
 const IGNORE_CRITERIA: &str = "kentroller.cast.ai/ignore-instance-criteria";
 
 /// An offering as a bin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct NewKind {
     pub pool: usize,
     pub pool_name: String,
@@ -211,6 +211,7 @@ impl Source<'_> {
         // Labels that nobody asks for tell no two offerings apart; they are added to those that are left.
         let mut asked: BTreeSet<&str> = self.keys.iter().map(String::as_str).collect();
         asked.extend(daemons.iter().flat_map(|daemon| daemon.needs.keys()));
+        asked.extend([pool::ZONE, pool::CAPACITY_TYPE]);
         let scarce: Vec<(&str, usize)> = node_pool
             .spec
             .template
@@ -219,25 +220,25 @@ impl Source<'_> {
             .iter()
             .filter_map(|one| Some((one.key.as_str(), one.min_values? as usize)))
             .collect();
-        let mut groups: BTreeMap<Labels, usize> = BTreeMap::new();
-        // With the offering as the shelf has it.
-        let mut found: Vec<(Shelved, NewKind)> = Vec::new();
+        let places: Vec<(CapacityType, &str, Labels)> = [CapacityType::OnDemand, CapacityType::Spot]
+            .into_iter()
+            .filter(|capacity_type| requirements.admit_capacity_type(capacity_type))
+            .flat_map(|one| zones.iter().map(move |zone| (one.clone(), *zone, learned.place_labels(zone, &one))))
+            .collect();
+        let mut groups: BTreeMap<Vec<Option<&str>>, usize> = BTreeMap::new();
+        let mut found: Vec<Found> = Vec::new();
         let mut offered = 0;
-        for (priced, type_labels) in types {
-            let of_type = |key: &str| type_labels.get(key).or_else(|| base.get(key)).map(String::as_str);
-            if !requirements.admit_type(&of_type) {
+        for (of_type, (priced, type_labels)) in types.iter().enumerate() {
+            let type_label = |key: &str| type_labels.get(key).or_else(|| base.get(key)).map(String::as_str);
+            if !requirements.admit_type(&type_label) {
                 continue;
             }
             let it = &priced.instance_type;
             let allocatable = self.allocatable(index, it, least_of_pool);
-            for (capacity_type, zone) in [CapacityType::OnDemand, CapacityType::Spot]
-                .iter()
-                .flat_map(|one| zones.iter().map(move |zone| (one, *zone)))
-            {
+            for (of_place, (capacity_type, zone, place_labels)) in places.iter().enumerate() {
                 let offer = priced.offer(zone, capacity_type).filter(|offer| offer.available);
-                let Some(offer) = offer.filter(|_| requirements.admit_capacity_type(capacity_type)) else { continue };
-                let of_place = learned.place_labels(zone, capacity_type);
-                let label = |key: &str| of_place.get(key).map(String::as_str).or_else(|| of_type(key));
+                let Some(offer) = offer else { continue };
+                let label = |key: &str| place_labels.get(key).map(String::as_str).or_else(|| type_label(key));
                 // What an overlay makes of a price may not be known; and nothing is to be had for nothing.
                 let price = self.overlays.price(offer.price, &|one: &Expression| {
                     let value = label(&one.key);
@@ -245,16 +246,13 @@ impl Source<'_> {
                 });
                 let Some(price) = price.filter(|price| *price > Money::ZERO) else { continue };
                 offered += 1;
-                let some: Labels = asked
-                    .iter()
-                    .chain([&pool::ZONE, &pool::CAPACITY_TYPE])
-                    .filter_map(|key| label(key).map(|value| ((*key).to_owned(), value.to_owned())))
-                    .collect();
-                let group = *groups.entry(some).or_insert_with_key(|labels| {
-                    let labels = labels.clone();
+                let some: Vec<Option<&str>> = asked.iter().map(|key| label(key)).collect();
+                let group = *groups.entry(some).or_insert_with_key(|values| {
+                    let told = asked.iter().zip(values);
+                    let labels = told.filter_map(|(key, value)| Some(((*key).to_owned(), (*value)?.to_owned())));
                     let place = Place {
                         name: String::new(),
-                        labels,
+                        labels: labels.collect(),
                         taints: taints.clone(),
                         unschedulable: false,
                         is_new: true,
@@ -262,63 +260,69 @@ impl Source<'_> {
                     let (overhead, ports) = self.overhead(daemons, &place);
                     shelf.open(place, overhead, ports)
                 });
-                let of_group = &shelf.groups[group];
                 let mut room = allocatable;
-                add(&mut room, &of_group.daemons, -1);
+                add(&mut room, &shelf.groups[group].daemons, -1);
                 if room[CPU] <= 0 || room[MEMORY] <= 0 || room[PODS] <= 0 {
                     continue;
                 }
-                let kind = NewKind {
-                    pool: index,
-                    pool_name: node_pool.metadata.name.clone(),
-                    instance_type: it.name.clone(),
-                    zone: zone.to_owned(),
-                    capacity_type: capacity_type.clone(),
-                    price,
-                    allocatable,
-                    daemons: of_group.daemons,
-                    daemon_ports: of_group.daemon_ports.clone(),
-                    ties: Vec::new(),
-                    place: of_group.place.clone(),
-                    signature: 0,
-                    capacity: (it.vcpu * 1000, it.memory_mib << 20),
-                    gpus: it.gpu_count,
-                };
-                let values = scarce.iter().map(|(key, _)| label(key).map(str::to_owned)).collect();
                 let shelved = Shelved {
                     instance_type: it.name.clone(),
                     price,
                     allocatable,
-                    capacity: kind.capacity,
+                    capacity: (it.vcpu * 1000, it.memory_mib << 20),
                     gpus: it.gpu_count,
                     group,
-                    values,
+                    values: scarce.iter().map(|(key, _)| label(key).map(str::to_owned)).collect(),
                 };
                 shelf.put(index, zone, capacity_type, shelved.clone());
-                found.push((shelved, kind));
+                found.push(Found { shelved, room, of_type, of_place });
             }
         }
         shelf.close(index, scarce.iter().map(|(_, least)| *least).collect());
-        found.retain(|(shelved, kind)| shelf.leaves_a_choice(index, &kind.zone, &kind.capacity_type, shelved));
+        found.retain(|one| {
+            let (capacity_type, zone, _) = &places[one.of_place];
+            shelf.leaves_a_choice(index, zone, capacity_type, &one.shelved)
+        });
         let left = found.len();
-        let mut rivals: BTreeMap<Labels, Vec<NewKind>> = BTreeMap::new();
-        for (_, kind) in found {
-            let mut labels = kind.place.labels.clone();
+        // Offerings that no pod can tell apart, whatever their groups, are rivals.
+        let mut alike: BTreeMap<Labels, Vec<usize>> = BTreeMap::new();
+        for group in groups.into_values() {
+            let mut labels = shelf.groups[group].place.labels.clone();
             if !self.keys.contains(pool::CAPACITY_TYPE) {
                 labels.remove(pool::CAPACITY_TYPE);
             }
-            rivals.entry(labels).or_default().push(kind);
+            alike.entry(labels).or_default().push(group);
         }
-        let labels_of: BTreeMap<&str, &Labels> =
-            types.iter().map(|(priced, labels)| (priced.instance_type.name.as_str(), labels)).collect();
-        for mut kind in rivals.into_values().flat_map(undominated) {
+        let ranks = alike.into_values().enumerate();
+        let rank: BTreeMap<usize, usize> =
+            ranks.flat_map(|(rank, groups)| groups.into_iter().map(move |group| (group, rank))).collect();
+        let mut rivals: BTreeMap<usize, Vec<Found>> = BTreeMap::new();
+        for one in found {
+            rivals.entry(rank[&one.shelved.group]).or_default().push(one);
+        }
+        for one in rivals.into_values().flat_map(|rivals| undominated(rivals, shelf)) {
+            let (capacity_type, zone, place_labels) = &places[one.of_place];
+            let group = &shelf.groups[one.shelved.group];
             let mut labels = base.clone();
-            if let Some(of_type) = labels_of.get(kind.instance_type.as_str()) {
-                labels.extend(of_type.iter().map(|(key, value)| (key.clone(), value.clone())));
+            for more in [&types[one.of_type].1, place_labels] {
+                labels.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
             }
-            labels.extend(learned.place_labels(&kind.zone, &kind.capacity_type));
-            kind.place.labels = labels;
-            kinds.push(kind);
+            kinds.push(NewKind {
+                pool: index,
+                pool_name: node_pool.metadata.name.clone(),
+                instance_type: one.shelved.instance_type,
+                zone: (*zone).to_owned(),
+                capacity_type: capacity_type.clone(),
+                price: one.shelved.price,
+                allocatable: one.shelved.allocatable,
+                daemons: group.daemons,
+                daemon_ports: group.daemon_ports.clone(),
+                ties: Vec::new(),
+                place: Place { labels, ..group.place.clone() },
+                signature: 0,
+                capacity: one.shelved.capacity,
+                gpus: one.shelved.gpus,
+            });
         }
         (offered, left)
     }
@@ -413,26 +417,32 @@ impl<'a> Learned<'a> {
     }
 }
 
-/// Leaves out every kind that another of its group beats: not dearer, and at least as large in every dimension.
-fn undominated(mut group: Vec<NewKind>) -> Vec<NewKind> {
-    group.sort_by(|a, b| {
-        let size = |kind: &NewKind| std::cmp::Reverse((kind.allocatable[CPU], kind.allocatable[MEMORY]));
+/// An offering of a pool.
+struct Found {
+    shelved: Shelved,
+    /// Beside its DaemonSets.
+    room: Vector,
+    /// Its type and its place, by their numbers.
+    of_type: usize,
+    of_place: usize,
+}
+
+/// Leaves out every offering that a rival beats: not dearer, and at least as large in every dimension.
+fn undominated(mut rivals: Vec<Found>, shelf: &Shelf) -> Vec<Found> {
+    rivals.sort_by(|a, b| {
+        let (a, b) = (&a.shelved, &b.shelved);
+        let size = |of: &Shelved| std::cmp::Reverse((of.allocatable[CPU], of.allocatable[MEMORY]));
         (a.price, size(a), &a.instance_type).cmp(&(b.price, size(b), &b.instance_type))
     });
-    let mut kept: Vec<NewKind> = Vec::new();
-    for kind in group {
-        let room = |kind: &NewKind| {
-            let mut room = kind.allocatable;
-            add(&mut room, &kind.daemons, -1);
-            room
-        };
-        let own = room(&kind);
+    let ports = |of: &Found| &shelf.groups[of.shelved.group].daemon_ports;
+    let mut kept: Vec<Found> = Vec::new();
+    for one in rivals {
         let beaten = kept.iter().any(|other| {
-            room(other).iter().zip(&own).all(|(other, own)| other >= own)
-                && other.daemon_ports.iter().all(|port| kind.daemon_ports.contains(port))
+            other.room.iter().zip(&one.room).all(|(other, own)| other >= own)
+                && ports(other).iter().all(|port| ports(&one).contains(port))
         });
         if !beaten {
-            kept.push(kind);
+            kept.push(one);
         }
     }
     kept

@@ -2,6 +2,7 @@
 //!
 //! In: a [`Snapshot`] of the cluster, a [`Catalog`] of what can be bought, [`Options`] of a claim and a [`Budget`].
 //! Out: a [`Plan`] of waves. Nothing here reads a clock, a file or a network.
+mod advice;
 mod bound;
 mod budget;
 mod build;
@@ -13,10 +14,12 @@ mod construct;
 mod dice;
 mod eligibility;
 mod fill;
+mod former;
+#[cfg(any(test, feature = "generate"))]
+pub mod floor;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod improve;
-#[cfg(any(test, feature = "generate"))]
 pub mod karpenter;
 mod keep;
 mod kinds;
@@ -37,6 +40,7 @@ mod select;
 mod shelf;
 mod shrink;
 mod snapshot;
+mod stable;
 mod state;
 mod waiting;
 mod waves;
@@ -44,6 +48,7 @@ mod yard;
 
 pub use budget::{Budget, Steps};
 pub use catalog::{CapacityType, Catalog, CatalogError, InstanceType, Offer, Priced};
+pub use former::{Former, plan_again};
 pub use moment::{Moment, parse_span};
 pub use money::{HOURS_A_MONTH, Money, Percent};
 pub use options::{

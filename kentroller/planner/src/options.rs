@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{CapacityType, Money, Percent, manifest::NodeSelectorTerm};
 
 /// What a plan may do and must achieve. The default is that of a claim without options.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Options {
     /// Which nodes may be removed.
     pub scope: Scope,
@@ -41,6 +41,8 @@ pub struct Options {
     pub eviction: Vec<EvictionRule>,
     /// Nodes that other work has its hands on: neither removed nor given pods.
     pub reserved_nodes: BTreeSet<String>,
+    /// Whether it is told what other settings would save, as far as time is left.
+    pub advise: bool,
     pub seed: u64,
 }
 
@@ -65,13 +67,14 @@ impl Default for Options {
             curve: Vec::new(),
             eviction: Vec::new(),
             reserved_nodes: BTreeSet::new(),
+            advise: false,
             seed: 0,
         }
     }
 }
 
 /// Which nodes a plan may remove.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scope {
     #[default]
     All,
@@ -82,7 +85,7 @@ pub enum Scope {
 }
 
 /// What a plan may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Remove nodes and buy cheaper ones.
     #[default]
@@ -94,7 +97,7 @@ pub enum Mode {
 }
 
 /// An order of nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SortBy {
     /// Dearest per core first.
     NormalizedCpuPrice,
@@ -107,7 +110,7 @@ pub enum SortBy {
 }
 
 /// A limit on moved pods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MoveLimit {
     Pods(usize),
     /// Of all pods that could move.
@@ -115,7 +118,7 @@ pub enum MoveLimit {
 }
 
 /// Blocks that a claim may lift, by the names of its `aggressiveModeConfig`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Aggressive {
     pub ignore_blocking_pdb: bool,
     pub ignore_consolidatable: bool,
@@ -129,21 +132,21 @@ pub struct Aggressive {
 }
 
 /// Room that is kept free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Headroom {
     pub milli_cpu: i64,
     pub bytes: i64,
 }
 
 /// One entry of `evictionConfig`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EvictionRule {
     pub selects: EvictionTarget,
     pub strictness: Strictness,
 }
 
 /// What an eviction rule speaks of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EvictionTarget {
     Pods {
         /// Empty: every namespace.
@@ -160,7 +163,7 @@ pub enum EvictionTarget {
 }
 
 /// How freely pods may be evicted; the most restrictive of all that match wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Strictness {
     Aggressive,
     Disposable,

@@ -2,14 +2,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Budget, Catalog, CurvePoint, InputError, Kept, KeptReason, LowerBound, Money, MoveLimit, Nothing, Options, Percent,
-    Plan, Snapshot, SortBy, Wave, bound,
+    Budget, Catalog, CurvePoint, InputError, Kept, KeptReason, LowerBound, Mode, Money, MoveLimit, Nothing, Options,
+    Percent, Plan, Snapshot, SortBy, Wave,
+    advice::advice,
+    bound,
     budget::Pace,
     build::build,
     cluster::{CPU, Model},
     keep::keep_rather_than_buy,
     market::Market,
     search::{self, Given, Limits},
+    stable::{self, SETTLING},
     state::State,
     waiting, waves,
 };
@@ -26,11 +29,28 @@ pub fn plan(
     options: &Options,
     budget: &mut dyn Budget,
 ) -> Result<Plan, InputError> {
+    let mut plan = solve(model(snapshot, catalog, options)?, options, budget);
+    if options.advise {
+        plan.advice = advice(snapshot, catalog, options, &plan, budget);
+    }
+    Ok(plan)
+}
+
+/// All that a plan depends on besides what is asked for.
+pub(crate) fn model(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Model, InputError> {
     let mut model = build(snapshot, catalog, options)?;
     waiting::seat(&mut model);
-    let mut pace = Pace::of(budget);
-    // Making waves of a solution takes about a third of the time that making the model took.
-    let tail = (pace.used() / 3).min(250);
+    Ok(model)
+}
+
+/// Finds the cheapest set of nodes for a model.
+pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget) -> Plan {
+    // Making the model is behind us: shares are of what is left.
+    let spent = budget.used(0).min(999);
+    let mut left = |steps| budget.used(steps).saturating_sub(spent).saturating_mul(1000) / (1000 - spent);
+    let mut pace = Pace::of(&mut left);
+    // Making waves of a solution, some of them anew, takes up to one and a half times as long as making the model.
+    let tail = (spent * 1500 / (1000 - spent)).min(250);
     narrow(&mut model, options, &mut pace);
     let start = State::of(&model, options.reserve);
     let before = Money::micros(start.cost);
@@ -38,7 +58,7 @@ pub fn plan(
     let market = Market::of(&start, &bound);
     let movable = movable_pods(&model);
     let given = Given { market: &market, bound: &bound, options };
-    let curve_until = if options.curve.is_empty() { 0 } else { 500 - tail };
+    let curve_until = if options.curve.is_empty() { 0 } else { 400 - tail };
     let (curve, last) = curve(&start, given, curve_until, &mut pace);
     let limit = options.max_moves.map(|limit| match limit {
         MoveLimit::Pods(pods) => i64::try_from(pods).unwrap_or(i64::MAX),
@@ -46,7 +66,8 @@ pub fn plan(
     });
     let cost = |waves: &[Wave]| waves.last().map_or(before, |wave| wave.hourly_after);
     let broken = !model.broken.is_empty() && !options.roll;
-    let state = found(&start, given, limit, if broken { 850 - 2 * tail } else { 1000 - tail }, &mut pace);
+    let state =
+        found(&start, given, limit, if broken { 850 - 2 * tail } else { 1000 - tail } - 2 * SETTLING, &mut pace);
     let mut waves = waves::waves(&state, before, options.roll, &mut pace);
     let mut others: Vec<Vec<Wave>> = last.filter(|_| limit.is_none() && !options.roll).into_iter().collect();
     let in_time = pace.used() + 3 * tail < 1000;
@@ -55,7 +76,7 @@ pub fn plan(
         // in which those nodes stay may be cheaper.
         let mut frozen = start.clone();
         frozen.frozen = true;
-        let state = found(&frozen, given, limit, 1000 - tail, &mut pace);
+        let state = found(&frozen, given, limit, 1000 - tail - 2 * SETTLING, &mut pace);
         others.push(waves::waves(&state, before, false, &mut pace));
     }
     for made in others {
@@ -85,7 +106,11 @@ pub fn plan(
         (true, true) => Nothing::MinClusterSize,
         (true, false) => Nothing::NoSaving,
     });
-    Ok(Plan {
+    let mut warnings = model.warnings.clone();
+    if !options.roll {
+        warnings.extend(stable::left(&model, &waves, limit, options, &mut pace));
+    }
+    Plan {
         region: model.region.clone(),
         cost_before: before,
         cost_after: if waves.is_empty() { before } else { after },
@@ -95,14 +120,14 @@ pub fn plan(
         waves,
         curve,
         advice: Vec::new(),
-        warnings: model.warnings.clone(),
+        warnings,
         movable_pods: movable,
         workload_pods: model.workload_pods,
         daemon_pods: model.daemon_pods,
         nothing,
         held_back: held_back.filter(|_| too_small).map(|saved| saved.percent_of(removed)),
         steps: pace.steps,
-    })
+    }
 }
 
 fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32, pace: &mut Pace<'_>) -> State<'m> {
@@ -112,6 +137,10 @@ fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32
     };
     if !given.options.roll {
         keep_rather_than_buy(&mut found);
+        if given.options.mode == Mode::Full {
+            let churn = given.options.churn_price.as_micros();
+            stable::extend(&mut found, limit.unwrap_or(i64::MAX), churn, pace);
+        }
     }
     found
 }

@@ -16,7 +16,7 @@ const ALTERNATIVES: usize = 8;
 const SPOT_TYPES: usize = 15;
 
 /// The offerings of all pools.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(crate) struct Shelf {
     pub groups: Vec<Group>,
     /// By pool, zone and capacity type: the cheapest first, once all are there.
@@ -26,7 +26,7 @@ pub(crate) struct Shelf {
 }
 
 /// Offerings of a pool that no pod can tell apart but by their size.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(crate) struct Group {
     pub place: Place,
     pub signature: usize,
@@ -36,7 +36,7 @@ pub(crate) struct Group {
 }
 
 /// One offering.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Shelved {
     pub instance_type: String,
     pub price: Money,

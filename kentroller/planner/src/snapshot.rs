@@ -49,7 +49,7 @@ pub struct InputError {
 }
 
 /// Something that narrows a plan without preventing it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Warning {
     /// Kind and name; empty when it concerns the whole cluster.
     pub object: String,

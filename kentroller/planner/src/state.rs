@@ -41,6 +41,10 @@ pub(crate) struct State<'m> {
     pub bins: Vec<Bin>,
     /// Own pods of each existing node, by class.
     pub own: std::sync::Arc<Vec<Counts>>,
+    /// By existing node: running pods whose moving its removal means.
+    own_moves: std::sync::Arc<Vec<i64>>,
+    /// By kind: what a new bin of it can be given.
+    rooms: std::sync::Arc<Vec<Vector>>,
     /// Millionths an hour, of open bins.
     pub cost: i64,
     /// Running pods on closed nodes.
@@ -87,10 +91,21 @@ impl<'m> State<'m> {
             .collect();
         let is_ordered = |own: &Counts| own.iter().any(|(class, _)| !model.classes[*class].spreads.is_empty());
         let ordered = own.iter().map(is_ordered).collect();
+        let runs = |pod: &&usize| model.pods[**pod].node.is_some();
+        let own_moves = model.nodes.iter().map(|node| node.pods.iter().filter(runs).count() as i64).collect();
+        let rooms = model.kinds.iter().map(|kind| {
+            let mut free = kind.allocatable;
+            add(&mut free, &kind.daemons, -1);
+            free[CPU] -= reserve.of(kind.allocatable[CPU]);
+            free[MEMORY] -= reserve.of(kind.allocatable[MEMORY]);
+            free
+        });
         let mut state = Self {
             model,
             bins: Vec::with_capacity(model.nodes.len() * 2),
             own: std::sync::Arc::new(own),
+            own_moves: std::sync::Arc::new(own_moves),
+            rooms: std::sync::Arc::new(rooms.collect()),
             cost: 0,
             moved: 0,
             removed: 0,
@@ -133,12 +148,7 @@ impl<'m> State<'m> {
 
     /// What a new bin of a kind can be given.
     pub(crate) fn room_of_kind(&self, kind: usize) -> Vector {
-        let kind = &self.model.kinds[kind];
-        let mut free = kind.allocatable;
-        add(&mut free, &kind.daemons, -1);
-        free[CPU] -= self.reserve.of(kind.allocatable[CPU]);
-        free[MEMORY] -= self.reserve.of(kind.allocatable[MEMORY]);
-        free
+        self.rooms[kind]
     }
 
     /// Whether the pool's limits allow one more node of a kind.
@@ -190,8 +200,15 @@ impl<'m> State<'m> {
 
     /// Running pods whose moving a node's removal means.
     pub(crate) fn own_moves(&self, node: usize) -> i64 {
-        i64::try_from(self.model.nodes[node].pods.iter().filter(|pod| self.model.pods[**pod].node.is_some()).count())
-            .unwrap_or(0)
+        self.own_moves[node]
+    }
+
+    /// The part of a node's cpu and memory that is left.
+    pub(crate) fn emptiness(&self, node: usize) -> f64 {
+        let part = |dim: usize| {
+            self.bins[node].free[dim].max(0) as f64 / self.model.nodes[node].allocatable[dim].max(1) as f64
+        };
+        part(CPU).midpoint(part(MEMORY))
     }
 
     /// Closes a bin; all its pods are added to `pool`.
@@ -265,24 +282,22 @@ impl<'m> State<'m> {
 
     /// Puts a bin back as it was; what was done to others since must be undone already.
     pub(crate) fn restore(&mut self, bin: usize, was: Bin) {
-        let now = &self.bins[bin];
-        debug_assert!(self.model.broken.is_empty() || now.open || was.open, "a bin that was closed is never restored");
-        if was.open && !now.open {
-            self.cost += was.price;
-            match was.what {
-                What::Node(node) => {
-                    self.moved -= self.own_moves(node);
-                    self.removed -= 1;
-                    self.gone -= was.price;
-                }
-                What::New(kind) => {
-                    let of = &self.model.kinds[kind];
-                    let bought = &mut self.bought[of.pool];
-                    bought.0 += 1;
-                    bought.1 += of.capacity.0;
-                    bought.2 += of.capacity.1;
-                    self.spare.retain(|spare| *spare != bin);
-                }
+        let sign = i64::from(was.open) - i64::from(self.bins[bin].open);
+        self.cost += sign * was.price;
+        match was.what {
+            _ if sign == 0 => {}
+            What::Node(node) => {
+                self.moved -= sign * self.own_moves(node);
+                self.removed = self.removed.wrapping_add_signed(-sign as isize);
+                self.gone -= sign * was.price;
+            }
+            What::New(kind) => {
+                let of = &self.model.kinds[kind];
+                let bought = &mut self.bought[of.pool];
+                bought.0 += 1;
+                bought.1 += of.capacity.0;
+                bought.2 += of.capacity.1;
+                self.spare.retain(|spare| *spare != bin);
             }
         }
         self.bins[bin] = was;

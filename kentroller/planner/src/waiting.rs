@@ -26,15 +26,16 @@ pub(crate) fn seat(model: &mut Model) {
             model.classes.push(class);
             model.classes.len() - 1
         });
-        let name = model.pods[pod].name.clone();
-        let successor = PodUnit { name, class, node: None, home: None, ghost: true, succeeds: true };
-        model.pods.push(successor);
+        let PodUnit { name, priority, .. } = &model.pods[pod];
+        let (name, priority) = (name.clone(), *priority);
+        model.pods.push(PodUnit { name, class, priority, node: None, home: None, ghost: true, succeeds: true });
         seats.push(model.pods.len() - 1);
     }
-    // The largest first, as they have the fewest places.
+    // The scheduler's order: who matters most first. Of equals the largest, as they have the fewest places.
     seats.sort_by_key(|pod| {
-        let request = &model.classes[model.pods[*pod].class].request;
-        (Reverse((request[0], request[1])), *pod)
+        let PodUnit { priority, class, .. } = &model.pods[*pod];
+        let request = &model.classes[*class].request;
+        (Reverse((*priority, request[CPU], request[MEMORY])), *pod)
     });
     let mut unseated = 0;
     for pod in seats {
@@ -92,7 +93,7 @@ fn class_of(model: &mut Model, kept: &KeptFree, request: Vector) -> usize {
 
 fn hold(model: &mut Model, kept: &KeptFree, class: usize, node: usize) {
     let name = ObjectName { namespace: "(headroom)".to_owned(), name: kept.pool.clone() };
-    model.pods.push(PodUnit { name, class, node: None, home: None, ghost: true, succeeds: false });
+    model.pods.push(PodUnit { name, class, priority: 0, node: None, home: None, ghost: true, succeeds: false });
     sit(model, model.pods.len() - 1, node);
 }
 

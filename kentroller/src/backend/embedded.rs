@@ -1,10 +1,10 @@
 //! The planner of this process behind the ports that controllers ask.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kentroller_planner::{Catalog, Nothing, Options, Percent, Steps, plan};
+use kentroller_planner::{Catalog, Former, Nothing, Options, Percent, Steps, plan_again};
 use kentroller_runtime::{Cancelled, Cut, Failure, ObjectKey, Port};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -39,8 +39,18 @@ pub enum Effort {
 }
 
 /// Computes plans.
-#[derive(Clone, Debug)]
-pub struct Plans(pub Embedded);
+#[derive(Debug)]
+pub struct Plans {
+    embedded: Embedded,
+    /// The last plan: the answer to the next question too, where nothing has changed.
+    former: Mutex<Option<Former>>,
+}
+
+impl Plans {
+    pub const fn new(embedded: Embedded) -> Self {
+        Self { embedded, former: Mutex::new(None) }
+    }
+}
 
 /// Judges plans, whoever made them.
 #[derive(Clone, Debug)]
@@ -98,26 +108,29 @@ impl Port for Plans {
     type Answer = Planned;
 
     fn fill(&self, ask: &PlanAsk, cut: &Cut, now: Timestamp, cancelled: &Cancelled) -> Result<Planned, Failure> {
-        let catalog = self.0.catalog(cut)?;
+        let catalog = self.embedded.catalog(cut)?;
         let snapshot = snapshot(cut, now);
-        let made = match self.0.effort {
-            Effort::Steps(steps) => plan(&snapshot, &catalog, &ask.options, &mut Steps(steps)),
+        let remembered = || self.former.lock().unwrap_or_else(PoisonError::into_inner);
+        let former = remembered().take();
+        let found = match self.embedded.effort {
+            Effort::Steps(steps) => plan_again(&snapshot, &catalog, &ask.options, &mut Steps(steps), former),
             Effort::Time(limit) => {
                 let started = Instant::now();
                 let mut budget = |_: u64| {
                     let used = started.elapsed().as_millis() * 1000 / limit.as_millis().max(1);
                     if cancelled.is_set() { u32::MAX } else { u32::try_from(used).unwrap_or(u32::MAX) }
                 };
-                plan(&snapshot, &catalog, &ask.options, &mut budget)
+                plan_again(&snapshot, &catalog, &ask.options, &mut budget, former)
             }
         };
-        let made = made.map_err(|error| Failure::waiting("InputInvalid", error))?;
+        let found = found.map_err(|error| Failure::waiting("InputInvalid", error))?;
+        let made = &found.plan;
         let spec =
-            translate::to_spec(&made, &snapshot, &ask.plan).map_err(|why| Failure::transient("PlanInvalid", why))?;
-        let costs = savings(&made, &snapshot, &catalog);
+            translate::to_spec(made, &snapshot, &ask.plan).map_err(|why| Failure::transient("PlanInvalid", why))?;
+        let costs = savings(made, &snapshot, &catalog);
         let text = serde_json::to_string(&spec).unwrap_or_default();
         let digest = Sha256::digest(text.as_bytes());
-        Ok(Planned {
+        let planned = Planned {
             id: digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
             spec,
             savings_percent: costs.saved.percent_of(costs.blue),
@@ -131,7 +144,12 @@ impl Port for Plans {
                 .collect(),
             kept: made.kept.iter().map(skipped).collect(),
             nothing: made.nothing.map(nothing),
-        })
+        };
+        // What was cut short is no answer to another question.
+        if !cancelled.is_set() {
+            *remembered() = Some(found);
+        }
+        Ok(planned)
     }
 }
 
@@ -186,5 +204,77 @@ impl Embedded {
         let read = Catalog::from_csv(text, &format!("ConfigMap {key}"), &as_of);
         read.map(Arc::new)
             .map_err(|error| Failure::waiting("PricesInvalid", format!("ConfigMap {key}, catalog.csv: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kentroller_planner::Warning;
+    use kentroller_runtime::KindEntry;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
+
+    /// Two nodes of which one could go.
+    fn cluster() -> Cut {
+        fn read<K: serde::de::DeserializeOwned>(object: Value) -> K {
+            serde_json::from_value(object).expect("an object")
+        }
+        let kinds = [
+            KindEntry::of::<Node>(),
+            KindEntry::of::<NodeClaim>(),
+            KindEntry::of::<NodePool>(),
+            KindEntry::of::<Pod>(),
+        ];
+        let cut = Cut::empty(&kinds)
+            .with(read::<NodePool>(json!({"metadata": {"name": "general"}, "spec": {"template": {"spec": {
+            "requirements": [{"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": ["m5"]}]}}}})));
+        ["a", "b"].iter().fold(cut, |cut, name| {
+            let node = json!({"metadata": {"name": name, "creationTimestamp": "2026-11-20T12:00:00Z", "labels": {
+                "karpenter.sh/nodepool": "general", "karpenter.sh/capacity-type": "on-demand", "kubernetes.io/hostname": name,
+                "node.kubernetes.io/instance-type": "m5.large", "topology.kubernetes.io/zone": "us-east-1a",
+                "topology.kubernetes.io/region": "us-east-1"}},
+                "status": {"allocatable": {"cpu": "1930m", "memory": "6903Mi", "pods": "29"}, "conditions": [{"type": "Ready", "status": "True"}]}});
+            let claim = json!({"metadata": {"name": name}, "status": {"nodeName": name, "conditions": [
+                {"type": "Initialized", "status": "True"}, {"type": "Consolidatable", "status": "True"}]}});
+            cut.with(read::<Node>(node)).with(read::<NodeClaim>(claim)).with(pod(name, "500m"))
+        })
+    }
+
+    fn pod(node: &str, cpu: &str) -> Pod {
+        serde_json::from_value(
+            json!({"metadata": {"name": format!("p-{node}"), "namespace": "apps", "ownerReferences": [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "p", "uid": "p", "controller": true}]},
+            "spec": {"nodeName": node, "containers": [{"resources": {"requests": {"cpu": cpu, "memory": "512Mi"}}}]},
+            "status": {"phase": "Running"}}),
+        )
+        .expect("a pod")
+    }
+
+    #[test]
+    fn an_unchanged_cluster_has_its_former_plan_and_a_plan_that_was_cut_short_is_nobody_s() {
+        let prices = Prices::Fixed(Arc::new(Catalog::embedded()));
+        let plans = Plans::new(Embedded { prices, effort: Effort::Steps(100) });
+        let ask = PlanAsk { plan: "now".to_owned(), options: Options::default() };
+        let begin: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
+        let asked = |cut: &Cut, minutes: u64, cancelled: &Cancelled| {
+            plans.fill(&ask, cut, begin + Duration::from_secs(60 * minutes), cancelled).expect("a plan")
+        };
+        let (over, going_on) = (Cancelled::default(), Cancelled::default());
+        over.set();
+        asked(&cluster(), 0, &over);
+        assert!(plans.former.lock().expect("nobody panicked").is_none());
+        let first = asked(&cluster(), 0, &going_on);
+        assert_eq!(first.removed.len(), 1);
+        // A former plan is known again by a word that no search would say.
+        let told_again = Warning { object: String::new(), message: "told again".to_owned() };
+        plans.former.lock().expect("nobody panicked").as_mut().expect("a former plan").plan.warnings.push(told_again);
+        let again = asked(&cluster(), 5, &going_on);
+        assert_eq!((again.id, again.removed), (first.id, first.removed));
+        assert!(again.warnings.contains(&"told again".to_owned()));
+        let changed = asked(&cluster().with(pod("a", "1800m")), 10, &going_on);
+        assert!(!changed.warnings.contains(&"told again".to_owned()));
+        assert_eq!(changed.removed, [""; 0], "the pods of both nodes fill more than one");
     }
 }

@@ -74,7 +74,7 @@ impl Run {
         let (_keep, current) = watch::channel(Arc::new(settings));
         let operator = Operator {
             controllers: controllers::all(),
-            ports: Ports::default().with(Plans(embedded.clone())).with(Judgements(embedded)),
+            ports: Ports::default().with(Plans::new(embedded.clone())).with(Judgements(embedded)),
             settings: current,
             metrics,
             instance: self.pod_name,

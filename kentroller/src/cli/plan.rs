@@ -4,6 +4,8 @@ mod dump;
 mod items;
 mod live;
 #[cfg(test)]
+mod mutated;
+#[cfg(test)]
 mod wrong;
 
 use std::{
@@ -71,12 +73,19 @@ enum Output {
 
 /// A budget of wall time.
 struct Clock {
-    until: Instant,
     from: Instant,
+    until: Instant,
+    has_model: bool,
 }
 
 impl Budget for Clock {
     fn used(&mut self, _: u64) -> u32 {
+        // Asked for the first time when the model is made. Judging a plan and printing it take up to six times as long:
+        // this tells it for a cluster and a machine of any size.
+        if !std::mem::replace(&mut self.has_model, true) {
+            let most = self.until.saturating_duration_since(self.from) / 2;
+            self.until -= self.from.elapsed().saturating_mul(6).min(most);
+        }
         let whole = self.until.saturating_duration_since(self.from).as_micros().max(1);
         let gone = self.from.elapsed().as_micros();
         u32::try_from(gone.saturating_mul(1000) / whole).unwrap_or(u32::MAX)
@@ -163,10 +172,7 @@ impl PlanArguments {
         let found = match self.steps {
             Some(steps) => kentroller_planner::plan(&dump.snapshot, catalog, options, &mut Steps(steps)),
             None => {
-                // Judging and printing take their share too, about as the cluster is large.
-                let objects = u32::try_from(dump.snapshot.pods.len() + dump.snapshot.nodes.len()).unwrap_or(u32::MAX);
-                let after = Duration::from_micros(40).saturating_mul(objects).min(self.time_limit / 3);
-                let mut clock = Clock { until: started + self.time_limit.saturating_sub(after), from: Instant::now() };
+                let mut clock = Clock { from: Instant::now(), until: started + self.time_limit, has_model: false };
                 kentroller_planner::plan(&dump.snapshot, catalog, options, &mut clock)
             }
         };

@@ -29,7 +29,7 @@ impl Replay {
         let record: Record = serde_json::from_str(&text).with_context(|| format!("{name} is not a record"))?;
         // Answers are in the record; nothing is asked anew.
         let unasked = Embedded { prices: Prices::Fixed(Arc::new(Catalog::default())), effort: Effort::Steps(0) };
-        let ports = Ports::default().with(Plans(unasked.clone())).with(Judgements(unasked));
+        let ports = Ports::default().with(Plans::new(unasked.clone())).with(Judgements(unasked));
         let outcome = record.replay(&controllers::all(), &ports).with_context(|| name.to_string())?;
         let mut out = std::io::stdout();
         write!(out, "{outcome}")?;

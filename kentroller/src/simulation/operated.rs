@@ -130,7 +130,7 @@ fn operator(settings: watch::Receiver<Arc<Settings>>, prices: Prices, records: O
     let embedded = Embedded { prices, effort: Effort::Steps(STEPS) };
     Operator {
         controllers: controllers::all(),
-        ports: Ports::default().with(Plans(embedded.clone())).with(Judgements(embedded)),
+        ports: Ports::default().with(Plans::new(embedded.clone())).with(Judgements(embedded)),
         settings,
         metrics: Metrics::default(),
         instance: "kentroller-0".to_owned(),

@@ -58,6 +58,8 @@ pub(super) struct Judge<'a> {
     /// What this wave buys, and what it gives up.
     bought: Vec<(Likeness<'a>, &'a str)>,
     given_up: BTreeSet<Likeness<'a>>,
+    /// Nodes that pods of more than one node move to, in all waves.
+    gathering: BTreeSet<&'a str>,
 }
 
 impl<'a> Judge<'a> {
@@ -104,6 +106,7 @@ impl<'a> Judge<'a> {
             unbuilt: BTreeSet::new(),
             bought: Vec::new(),
             given_up: BTreeSet::new(),
+            gathering: gathering(plan),
         };
         judge.report("", faults);
         judge
@@ -158,9 +161,8 @@ impl<'a> Judge<'a> {
         let given_up = std::mem::take(&mut self.given_up);
         for ((pool, of, zone, capacity), name) in std::mem::take(&mut self.bought) {
             // A node that gathers the pods of several is no replacement of one of them, whatever its type.
-            let steps = self.plan.waves.iter().flat_map(|wave| &wave.moves);
-            let sources: BTreeSet<&str> = steps.filter(|step| step.to == name).map(|step| step.from.as_str()).collect();
-            if given_up.contains(&(pool, of, zone, capacity)) && sources.len() <= 1 && !self.roll {
+            let gathers = self.gathering.contains(name);
+            if given_up.contains(&(pool, of, zone, capacity)) && !gathers && !self.roll {
                 let text =
                     format!("add: this wave removes a node of the same pool {pool}, {of} in {zone:?} as {capacity}");
                 self.say(Fault::LikeForLike, name, text);
@@ -396,6 +398,15 @@ impl<'a> Judge<'a> {
             }
         }
     }
+}
+
+fn gathering(plan: &Plan) -> BTreeSet<&str> {
+    let mut source: BTreeMap<&str, &str> = BTreeMap::new();
+    let steps = plan.waves.iter().flat_map(|wave| &wave.moves);
+    steps
+        .filter(|step| *source.entry(&step.to).or_insert(&step.from) != step.from)
+        .map(|step| step.to.as_str())
+        .collect()
 }
 
 /// A resource of which a live node's pods take more than it has.

@@ -1,5 +1,9 @@
 //! Pods: what is the same for all pods of a template is held once.
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -351,6 +355,21 @@ impl PodStatus {
     pub fn is_ready(&self) -> bool {
         super::node::has_condition(&self.conditions, "Ready", "True")
     }
+
+    /// Drops resources in force that are no more than what is asked for: servers since 1.33 report those of every container.
+    pub fn keep_resizes(&mut self, shape: &PodShape) {
+        self.container_statuses.retain(|state| is_resized(shape, state));
+        self.container_statuses.shrink_to_fit();
+    }
+}
+
+/// Whether more is in force for a container than it asks for.
+fn is_resized(shape: &PodShape, state: &ContainerState) -> bool {
+    let mut all = shape.containers.iter().chain(&shape.init_containers);
+    let Some(container) = all.find(|container| container.name == state.name) else { return true };
+    let asked = |name: &str| container.resources.requests.get(name).or_else(|| container.resources.limits.get(name));
+    let mut in_force = state.allocated_resources.iter().chain(&state.resources.requests);
+    in_force.any(|(name, much)| asked(name).is_none_or(|asked| asked < much))
 }
 
 /// A container's resources in force.
@@ -387,22 +406,28 @@ fn with_resources<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ContainerSta
 /// A cluster of 75,000 pods has a few thousand shapes; whoever reads pods passes each through one interner.
 #[derive(Debug, Default)]
 pub struct Interner {
-    shapes: BTreeMap<Arc<PodShape>, ()>,
-    labels: BTreeMap<Arc<Labels>, ()>,
+    shapes: Shared<PodShape>,
+    labels: Shared<Labels>,
 }
 
+/// Values by a digest, which tells most of them apart without comparing them.
+type Shared<T> = BTreeSet<(u64, Arc<T>)>;
+
 impl Interner {
-    /// Replaces the pod's shape and labels by shared ones of the same value.
+    /// Replaces the pod's shape and labels by shared ones of the same value, and drops what its status only repeats.
     pub fn share(&mut self, pod: &mut Pod) {
-        if let Some((shape, ())) = self.shapes.get_key_value(&pod.spec.shape) {
-            pod.spec.shape = Arc::clone(shape);
-        } else {
-            self.shapes.insert(Arc::clone(&pod.spec.shape), ());
-        }
-        if let Some((labels, ())) = self.labels.get_key_value(&pod.metadata.labels) {
-            pod.metadata.labels = Arc::clone(labels);
-        } else {
-            self.labels.insert(Arc::clone(&pod.metadata.labels), ());
-        }
+        pod.status.keep_resizes(&pod.spec.shape);
+        share(&mut self.shapes, &mut pod.spec.shape);
+        share(&mut self.labels, &mut pod.metadata.labels);
+    }
+}
+
+fn share<T: Hash + Ord>(shared: &mut Shared<T>, value: &mut Arc<T>) {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    let key = (hasher.finish(), Arc::clone(value));
+    match shared.get(&key) {
+        Some((_, known)) => *value = Arc::clone(known),
+        None => drop(shared.insert(key)),
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Needs {
 }
 
 /// A node, existing or new, as selectors see it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
     pub name: String,
     pub labels: Labels,

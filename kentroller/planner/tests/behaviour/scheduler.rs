@@ -303,6 +303,18 @@ fn a_node_takes_no_more_than_it_has() {
             MOVES,
         ),
         ("a pod that waits takes room before", Scene::pair().pod("w", "", "1200m"), STAYS),
+        (
+            "of pods that wait the most important takes room first",
+            {
+                let on_b = json!({"kubernetes.io/hostname": "b"});
+                Scene::pair()
+                    .pod("large", "", "1200m")
+                    .with("Pod", "large", json!({"spec": {"nodeSelector": on_b}}))
+                    .pod("important", "", "300m")
+                    .with("Pod", "important", json!({"spec": {"nodeSelector": on_b, "priority": 1000}}))
+            },
+            MOVES,
+        ),
         ("another scheduler's pod", pod(json!({"schedulerName": "batch"})), HELD),
     ]);
 }

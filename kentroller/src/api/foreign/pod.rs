@@ -1,6 +1,6 @@
 //! Pods. A cluster has tens of thousands: all that pods of one template have in common is kept once.
 
-use kentroller_planner::manifest::{ContainerState, PodShape, PodSpec, PodStatus};
+use kentroller_planner::manifest::{PodSpec, PodStatus};
 use kentroller_runtime::store::share::Pool;
 use kentroller_runtime::{Meta, Owner, resource};
 
@@ -73,22 +73,10 @@ impl Pod {
     }
 
     fn share_parts(&mut self, pool: &mut Pool) {
-        let shape = &self.spec.shape;
-        // Servers since 1.33 report the resources of every container; only those of a resize tell anything new.
-        self.status.container_statuses.retain(|state| is_resized(shape, state));
-        self.status.container_statuses.shrink_to_fit();
+        self.status.keep_resizes(&self.spec.shape);
         pool.value(&mut self.spec.shape);
         super::keep_annotations(&mut self.metadata, pool, |key| READ.iter().any(|part| key.contains(part)));
     }
-}
-
-/// Whether more is in force for a container than it asks for.
-fn is_resized(shape: &PodShape, state: &ContainerState) -> bool {
-    let mut all = shape.containers.iter().chain(&shape.init_containers);
-    let Some(container) = all.find(|container| container.name == state.name) else { return true };
-    let asked = |name: &str| container.resources.requests.get(name).or_else(|| container.resources.limits.get(name));
-    let mut in_force = state.allocated_resources.iter().chain(&state.resources.requests);
-    in_force.any(|(name, much)| asked(name).is_none_or(|asked| asked < much))
 }
 
 #[cfg(test)]

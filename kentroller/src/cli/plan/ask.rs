@@ -113,6 +113,7 @@ impl Ask {
             reserve: self.reserve,
             curve: self.curve.clone(),
             eviction,
+            advise: true,
             seed: self.seed,
             ..Options::default()
         })
@@ -199,8 +200,10 @@ fn expression(text: &str) -> Result<Expression, String> {
     let wrong = || format!("`{text}` is no label requirement such as `team=blue`, `zone in (a,b)` or `!spot`");
     let make = |key: &str, operator: Operator, values: Vec<String>| {
         let key = key.trim();
-        let fine =
-            !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/'));
+        let is_word = |text: &str, also: char| {
+            text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') || c == also)
+        };
+        let fine = !key.is_empty() && is_word(key, '/') && values.iter().all(|value| is_word(value, '.'));
         fine.then(|| Expression { key: key.to_owned(), operator, values }).ok_or_else(wrong)
     };
     let list = |text: &str| -> Result<Vec<String>, String> {
@@ -323,7 +326,7 @@ fn rules(text: &str) -> Result<Vec<EvictionRule>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::mutated::Mistakes, *};
 
     #[test]
     fn a_selector_is_read_as_kubectl_reads_it() {
@@ -342,6 +345,54 @@ mod tests {
         for wrong in ["", "a in b", "=x", "a b"] {
             assert!(selector(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn whatever_a_selector_says_it_is_refused_or_judges_every_node() {
+        let sound = ["team=blue,!spot,zone in (a, b),tier!=x,gpu,os notin (windows)", "a==b", "example.com/a_b in (c)"];
+        let labels = Labels::from([("team".to_owned(), "blue".to_owned()), ("a".to_owned(), String::new())]);
+        let mut mistakes = Mistakes::new(0x5E1E);
+        let (mut refused, mut read) = (0, 0);
+        for round in 0..20_000 {
+            let bytes = mistakes.made(sound[round % sound.len()].as_bytes(), b"(),=! ");
+            let text = String::from_utf8_lossy(&bytes);
+            match selector(&text) {
+                Err(_) => refused += 1,
+                Ok(term) => {
+                    read += 1;
+                    assert!(term.matches("n", &labels).is_some(), "{text:?} is read as {term:?}");
+                    let is_set = |one: &Expression| matches!(one.operator, Operator::In | Operator::NotIn);
+                    let fine = |one: &Expression| !one.key.is_empty() && is_set(one) != one.values.is_empty();
+                    assert!(term.match_expressions.iter().all(fine), "{text:?} is read as {term:?}");
+                    let known =
+                        |value: &String| value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+                    let mut values = term.match_expressions.iter().flat_map(|one| &one.values);
+                    assert!(values.all(known), "{text:?} is read as {term:?}");
+                }
+            }
+        }
+        assert!(refused > 5_000 && read > 5_000, "{refused} refused, {read} read");
+    }
+
+    #[test]
+    fn whatever_an_eviction_config_says_it_is_refused_or_read() {
+        let sound = "evictionConfig:\n- podSelector: {namespace: a, kind: Job, replicasMin: 2, labelSelector: {matchLabels: {tier: web}}}\n  settings: {disposable: {enabled: true}}\n- nodeSelectorTerm: {matchExpressions: [{key: k, operator: Exists}]}\n  settings: {removalDisabled: {enabled: true}}\n";
+        let mut mistakes = Mistakes::new(0xE71C);
+        let (mut refused, mut read) = (0, 0);
+        for _ in 0..5_000 {
+            let bytes = mistakes.made(sound.as_bytes(), b"{}[],:-&*!|> \n");
+            match rules(&String::from_utf8_lossy(&bytes)) {
+                Err(error) => {
+                    assert!(!error.is_empty());
+                    refused += 1;
+                }
+                Ok(rules) => {
+                    assert!(rules.len() <= 4, "{rules:?}");
+                    read += 1;
+                }
+            }
+        }
+        assert!(refused > 500 && read > 500, "{refused} refused, {read} read");
     }
 
     #[test]

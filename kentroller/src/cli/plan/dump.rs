@@ -1,6 +1,7 @@
 //! Reads what `kubectl get -o json` (or yaml) prints, item by item, in bounded memory.
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     fs::File,
     io::{self, BufRead, BufReader, Read},
 };
@@ -9,7 +10,10 @@ use kentroller_planner::{
     Moment, Snapshot,
     manifest::{CapacityBuffer, Interner, Meta, NamedPodTemplate, ObjectName, Pod, PodTemplate},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer as _,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
+};
 use sha2::{Digest, Sha256};
 
 use super::items::Items;
@@ -143,18 +147,15 @@ impl Dump {
 
     /// Takes one object that names its kind.
     fn add(&mut self, file: &str, number: usize, item: &[u8]) -> Result<(), String> {
-        #[derive(Deserialize)]
-        struct Head {
-            #[serde(default)]
-            kind: String,
-        }
         let place = format!("{file}, item {number}");
-        let head: Head = serde_json::from_slice(item).map_err(|error| format!("{place}: is not an object: {error}"))?;
-        if head.kind.is_empty() {
+        let kind = kind_of(item).map_err(|error| format!("{place}: is not an object: {error}"))?;
+        if kind.is_empty() {
             return Err(format!("{place}: has no field `kind`; is this what `kubectl get -o json` printed?"));
         }
-        self.take_object(&place, &head.kind, item)?;
-        self.seen.insert(head.kind);
+        self.take_object(&place, &kind, item)?;
+        if !self.seen.contains(&kind) {
+            self.seen.insert(kind);
+        }
         Ok(())
     }
 
@@ -261,6 +262,31 @@ fn located(file: &str, error: &str) -> String {
 
 fn age(meta: &Meta) -> i64 {
     meta.creation_timestamp.map_or(0, |at| at.0)
+}
+
+/// The field `kind` of an object, empty where it has none; what comes after it, most of the object, is not read.
+fn kind_of(item: &[u8]) -> Result<String, serde_json::Error> {
+    struct Kind<'k>(&'k mut String);
+    impl<'de> Visitor<'de> for Kind<'_> {
+        type Value = ();
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<String>()? {
+                if key == "kind" {
+                    *self.0 = map.next_value()?;
+                    break;
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+    let mut kind = String::new();
+    let read = serde_json::Deserializer::from_slice(item).deserialize_map(Kind(&mut kind));
+    // That the rest was not read is no mistake.
+    if kind.is_empty() { read.map(|()| kind) } else { Ok(kind) }
 }
 
 /// Decodes an object; the message names the object and the field.

@@ -13,7 +13,6 @@ pub(super) struct Items {
     had_items: bool,
     /// The last string at depth one, to know the key before a bracket.
     key: Vec<u8>,
-    in_key: bool,
     count: usize,
 }
 
@@ -34,32 +33,15 @@ impl Items {
     /// # Errors
     /// What `found` says, or text that is no JSON.
     pub(super) fn feed(&mut self, piece: &[u8], found: Found<'_>) -> Result<(), String> {
-        for byte in piece {
-            let byte = *byte;
-            let gathers = self.depth >= if self.in_items { 3 } else { 1 };
-            if gathers {
-                self.gathered.push(byte);
-                if self.gathered.len() > LARGEST {
-                    return Err(format!(
-                        "item {} is larger than 64 MiB: this is no dump of Kubernetes objects",
-                        self.count + 1
-                    ));
-                }
-            }
+        // From here on `piece` is not gathered yet.
+        let mut from = 0;
+        let mut at = 0;
+        while let Some(byte) = piece.get(at).copied() {
             if self.in_string {
-                if self.escaped {
-                    self.escaped = false;
-                } else if byte == b'\\' {
-                    self.escaped = true;
-                } else if byte == b'"' {
-                    self.in_string = false;
-                    self.in_key = false;
-                }
-                if self.in_string && self.in_key {
-                    self.key.push(byte);
-                }
+                at += self.string(&piece[at..]);
                 continue;
             }
+            at += 1;
             match byte {
                 b'"' => {
                     if self.depth == 0 {
@@ -68,22 +50,16 @@ impl Items {
                     self.in_string = true;
                     if self.depth == 1 {
                         self.key.clear();
-                        self.in_key = true;
                     }
                 }
-                b'{' => {
-                    if !gathers {
+                b'{' | b'[' => {
+                    let is_items = byte == b'[' && self.depth == 1 && self.key == b"items";
+                    if is_items || self.depth == self.outside() {
                         self.gathered.clear();
-                        self.gathered.push(byte);
+                        from = if is_items { at } else { at - 1 };
                     }
-                    self.depth += 1;
-                }
-                b'[' => {
-                    if self.depth == 1 && self.key == b"items" {
-                        self.in_items = true;
-                        self.had_items = true;
-                        self.gathered.clear();
-                    }
+                    self.in_items |= is_items;
+                    self.had_items |= is_items;
                     self.depth += 1;
                 }
                 b'}' | b']' => {
@@ -91,20 +67,19 @@ impl Items {
                         return Err(format!("has one `{}` too many", char::from(byte)));
                     }
                     self.depth -= 1;
-                    if self.in_items && self.depth == 2 && byte == b'}' {
-                        self.count += 1;
-                        found(self.count, &self.gathered)?;
-                        self.gathered.clear();
-                    } else if self.in_items && self.depth == 1 {
+                    if self.in_items && self.depth == 1 {
                         self.in_items = false;
-                        self.gathered.clear();
-                    } else if self.depth == 0 {
-                        if !std::mem::take(&mut self.had_items) {
-                            self.count += 1;
+                        from = at;
+                    } else if self.depth == self.outside() && (self.in_items || !std::mem::take(&mut self.had_items)) {
+                        self.count += 1;
+                        // What lies in one piece is not copied.
+                        if self.gathered.is_empty() {
+                            found(self.count, &piece[from..at])?;
+                        } else {
+                            self.gathered.extend_from_slice(&piece[from..at]);
                             found(self.count, &self.gathered)?;
+                            self.gathered.clear();
                         }
-                        self.gathered.clear();
-                        self.key.clear();
                     }
                 }
                 _ if self.depth == 0 && !byte.is_ascii_whitespace() => {
@@ -116,7 +91,36 @@ impl Items {
                 _ => {}
             }
         }
+        if self.depth > self.outside() {
+            self.gathered.extend_from_slice(&piece[from..]);
+        }
+        if self.gathered.len() > LARGEST {
+            return Err(format!(
+                "item {} is larger than 64 MiB: this is no dump of Kubernetes objects",
+                self.count + 1
+            ));
+        }
         Ok(())
+    }
+
+    /// The depth outside of any object that is gathered.
+    const fn outside(&self) -> usize {
+        if self.in_items { 2 } else { 0 }
+    }
+
+    /// Takes the rest of a string, as far as it is there; how long that is.
+    fn string(&mut self, rest: &[u8]) -> usize {
+        if std::mem::take(&mut self.escaped) {
+            return 1;
+        }
+        let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+        if self.depth == 1 {
+            self.key.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
+        }
+        let Some(end) = end else { return rest.len() };
+        self.escaped = rest[end] == b'\\';
+        self.in_string = self.escaped;
+        end + 1
     }
 
     /// The input has ended.

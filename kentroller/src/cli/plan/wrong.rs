@@ -7,7 +7,7 @@ use std::{
 use kentroller_planner::{Catalog, Options, Plan, Steps, check::check};
 use serde_json::{Value, json};
 
-use super::dump::Dump;
+use super::{dump::Dump, mutated::Mistakes};
 
 /// What a command makes of a dump: a refusal, or a plan that the judge let pass, with all warnings.
 fn outcome(bytes: &[u8]) -> Result<(Plan, Vec<String>), String> {
@@ -188,35 +188,11 @@ fn whatever_bytes_come_nothing_panics() {
     let sound = cluster(|_| {});
     let yaml = b"kind: Node\nmetadata: {name: a, labels: {x: z}}\n---\nkind: Pod\nmetadata: {name: p, namespace: apps}\nspec: {nodeName: a}\n";
     let kinds = [sound.clone(), packed(&sound), yaml.to_vec()];
-    let mut chance = 0x5EED_u64;
-    let mut below = |count: usize| {
-        chance ^= chance << 13;
-        chance ^= chance >> 7;
-        chance ^= chance << 17;
-        usize::try_from(chance % count.max(1) as u64).unwrap_or(0)
-    };
+    let mut mistakes = Mistakes::new(0x5EED);
     let (mut refused, mut planned) = (0, 0);
     for round in 0..4_000 {
-        let mut bytes = kinds[below(kinds.len())].clone();
-        for _ in 0..=below(3) {
-            let at = below(bytes.len());
-            match below(6) {
-                _ if bytes.is_empty() => {}
-                0 => bytes.truncate(at),
-                1 => {
-                    bytes.remove(at);
-                }
-                2 => bytes.insert(at, b"{}[]\",:0-e\\ \n"[below(13)]),
-                3 => bytes[at] ^= 1 << below(8),
-                4 => {
-                    let end = (at + below(40)).min(bytes.len());
-                    let piece = bytes[at..end].to_vec();
-                    let to = below(bytes.len());
-                    bytes.splice(to..to, piece);
-                }
-                _ => bytes[at] = u8::try_from(below(256)).unwrap_or(0),
-            }
-        }
+        let bytes = &kinds[mistakes.below(kinds.len())];
+        let bytes = mistakes.made(bytes, b"{}[]\",:0-e\\ \n");
         match catch_unwind(AssertUnwindSafe(|| outcome(&bytes))) {
             Ok(Ok(_)) => planned += 1,
             Ok(Err(_)) => refused += 1,

@@ -1,0 +1,239 @@
+//! What other settings would save: each change is made to a copy of the input, and the lower bounds are compared.
+//!
+//! So an advice says what could be saved at most, whatever the search finds; and it is looked for in time that is left.
+use crate::{
+    Advice, Aggressive, Budget, CapacityType, Catalog, KeptReason, Money, Options, Percent, Plan, Rule, Snapshot,
+    bound::bound,
+    budget::Pace,
+    manifest::{NodePool, Operator, Requirement},
+    planner::model,
+    rules::pool::{CAPACITY_TYPE, INSTANCE_TYPE},
+    state::State,
+};
+
+/// Below this share of the bound nothing is told: it is not much more exact. Unit: percent.
+const LEAST: i64 = 2;
+/// At most so many are told.
+const MOST: usize = 5;
+/// Thousandths of the budget that the first change is thought to take to judge.
+const FIRST: u32 = 200;
+
+/// A change of settings.
+enum Change {
+    /// A pool without its requirements on a label.
+    Without { pool: usize, key: String },
+    /// A pool that may buy spot capacity too.
+    Spot { pool: usize },
+    /// A flag of claims.
+    Lifted { what: &'static str, flag: &'static str, set: fn(&mut Aggressive) },
+}
+
+/// The changes that would save most, the best first.
+pub(crate) fn advice(
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    options: &Options,
+    plan: &Plan,
+    budget: &mut dyn Budget,
+) -> Vec<Advice> {
+    let Some(bound) = plan.lower_bound.as_ref().map(|bound| bound.hourly).filter(|_| !options.roll) else {
+        return Vec::new();
+    };
+    let least = Percent::whole(LEAST).of(bound.as_micros()).max(1);
+    let mut longest = FIRST;
+    let mut found = Vec::new();
+    for change in changes(snapshot, catalog, plan) {
+        let began = budget.used(plan.steps);
+        if began.saturating_add(longest) >= 1000 {
+            break;
+        }
+        let saves = bound - change.bound(snapshot, catalog, options).unwrap_or(bound);
+        if saves.as_micros() >= least {
+            found.push(Advice { text: change.text(snapshot, bound - saves), saves });
+        }
+        longest = longest.max(budget.used(plan.steps).saturating_sub(began));
+    }
+    found.sort_by(|a, b| b.saves.cmp(&a.saves).then_with(|| a.text.cmp(&b.text)));
+    found.truncate(MOST);
+    found
+}
+
+fn changes(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let has_spot = catalog
+        .types(&plan.region)
+        .any(|priced| priced.offers.iter().any(|offer| offer.capacity_type == CapacityType::Spot && offer.available));
+    for (pool, of) in snapshot.node_pools.iter().enumerate() {
+        let requirements = &of.spec.template.spec.requirements;
+        let mut keys: Vec<&String> = requirements.iter().map(|one| &one.key).filter(|key| is_choice(key)).collect();
+        keys.sort();
+        keys.dedup();
+        changes.extend(keys.into_iter().map(|key| Change::Without { pool, key: key.clone() }));
+        if has_spot && !requirements.iter().any(|one| one.key == CAPACITY_TYPE && admits_spot(one)) {
+            changes.push(Change::Spot { pool });
+        }
+    }
+    let kept = |reason: KeptReason| plan.kept.iter().any(|kept| kept.reason == reason);
+    let blocks = |rule: Rule| plan.kept.iter().flat_map(|kept| &kept.blockers).any(|blocker| blocker.rule == rule);
+    let mut lift = |is_met: bool, what, flag, set| {
+        if is_met {
+            changes.push(Change::Lifted { what, flag, set });
+        }
+    };
+    lift(blocks(Rule::Bare), "pods without a controller could go", "ignoreProblemPodsWithoutController", |flags| {
+        flags.ignore_problem_pods_without_controller = true;
+    });
+    lift(blocks(Rule::Job), "Job pods could be moved", "ignoreProblemJobPods", |flags| {
+        flags.ignore_problem_job_pods = true;
+    });
+    lift(
+        blocks(Rule::PdbAllowsNone),
+        "disruption budgets that allow none were met halfway",
+        "ignoreBlockingPDB",
+        |flags| {
+            flags.ignore_blocking_pdb = true;
+        },
+    );
+    lift(
+        blocks(Rule::RemovalDisabled),
+        "pods marked removal-disabled could be moved",
+        "ignoreProblemRemovalDisabledPods",
+        |flags| {
+            flags.ignore_problem_removal_disabled_pods = true;
+        },
+    );
+    lift(
+        kept(KeptReason::RemovalDisabled),
+        "nodes marked removal-disabled could go",
+        "ignoreProblemRemovalDisabledNodes",
+        |flags| {
+            flags.ignore_problem_removal_disabled_nodes = true;
+        },
+    );
+    lift(
+        kept(KeptReason::BudgetZero),
+        "NodePools with a budget of zero could be touched",
+        "ignoreZeroNodePoolDisruptionBudgets",
+        |flags| {
+            flags.ignore_zero_node_pool_disruption_budgets = true;
+        },
+    );
+    lift(
+        kept(KeptReason::NotConsolidatable),
+        "nodes that are not Consolidatable could go",
+        "ignoreConsolidatable",
+        |flags| {
+            flags.ignore_consolidatable = true;
+        },
+    );
+    changes
+}
+
+/// Whether a label is about what is bought, so that its values are somebody's choice and no need of a pod.
+fn is_choice(key: &str) -> bool {
+    key == INSTANCE_TYPE || key.starts_with("karpenter.k8s.aws/instance-")
+}
+
+fn admits_spot(requirement: &Requirement) -> bool {
+    requirement.expression().admits(Some(CapacityType::Spot.as_str())) == Some(true)
+}
+
+impl Change {
+    /// What no plan could be below with this change.
+    fn bound(&self, snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Option<Money> {
+        let (mut snapshot, mut options) = (snapshot.clone(), options.clone());
+        match self {
+            Self::Without { pool, key } => requirements(&mut snapshot.node_pools[*pool]).retain(|one| one.key != *key),
+            Self::Spot { pool } => {
+                let all = requirements(&mut snapshot.node_pools[*pool]);
+                all.retain(|one| one.key != CAPACITY_TYPE);
+                all.push(Requirement {
+                    key: CAPACITY_TYPE.to_owned(),
+                    operator: Operator::In,
+                    values: [CapacityType::OnDemand, CapacityType::Spot].map(|one| one.as_str().to_owned()).to_vec(),
+                    min_values: None,
+                });
+            }
+            Self::Lifted { set, .. } => set(&mut options.aggressive),
+        }
+        let model = model(&snapshot, catalog, &options).ok()?;
+        let unhurried = &mut |_| 0;
+        Some(bound(&State::of(&model, options.reserve), &mut Pace::of(unhurried)).hourly)
+    }
+
+    fn text(&self, snapshot: &Snapshot, could_cost: Money) -> String {
+        let name = |pool: usize| &snapshot.node_pools[pool].metadata.name;
+        let (who, condition) = match self {
+            Self::Without { pool, key } => {
+                let told: Vec<String> = snapshot.node_pools[*pool]
+                    .spec
+                    .template
+                    .spec
+                    .requirements
+                    .iter()
+                    .filter(|one| one.key == *key)
+                    .map(|one| format!("{key} {:?} {}", one.operator, one.values.join(",")))
+                    .collect();
+                (format!("NodePool {}", name(*pool)), format!("it did not require {}", told.join(" and ")))
+            }
+            Self::Spot { pool } => (format!("NodePool {}", name(*pool)), "it allowed spot capacity".to_owned()),
+            Self::Lifted { what, flag, .. } => (format!("aggressive {flag}"), (*what).to_owned()),
+        };
+        format!("{who}: if {condition}, the cluster could cost as little as {could_cost} USD/h")
+    }
+}
+
+fn requirements(pool: &mut NodePool) -> &mut Vec<Requirement> {
+    &mut pool.spec.template.spec.requirements
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Steps,
+        generate::{Recipe, generate},
+        plan,
+    };
+
+    #[test]
+    fn a_requirement_that_costs_is_told_with_what_it_costs_and_nothing_else_is() {
+        let catalog = Catalog::embedded();
+        let mut snapshot = generate(Recipe { nodes: 20, seed: 3, constrained: false, held: false }, &catalog);
+        for node in &mut snapshot.nodes {
+            // Whatever can be bought is cheaper than what is there.
+            std::sync::Arc::make_mut(&mut node.metadata.labels).insert(INSTANCE_TYPE.to_owned(), "m5.metal".to_owned());
+        }
+        let asked = Options::default();
+        let told = |snapshot: &Snapshot| {
+            let plan = plan(snapshot, &catalog, &asked, &mut Steps(100)).expect("sound");
+            let advice = advice(snapshot, &catalog, &asked, &plan, &mut |_: u64| 0);
+            (plan.lower_bound.expect("a bound").hourly, advice)
+        };
+        let dear = "karpenter.k8s.aws/instance-family";
+        let all =
+            requirements(snapshot.node_pools.iter_mut().find(|pool| pool.metadata.name == "general").expect("it"));
+        all.push(Requirement {
+            key: dear.to_owned(),
+            operator: Operator::In,
+            values: vec!["m5".to_owned(), "m6g".to_owned()],
+            min_values: None,
+        });
+        let (bound_with, with) = told(&snapshot);
+        let first = with.first().expect("an advice");
+        assert!(first.text.contains(dear) && first.text.contains("m5,m6g"), "{first:?}");
+        requirements(snapshot.node_pools.iter_mut().find(|pool| pool.metadata.name == "general").expect("it")).pop();
+        let (bound_without, without) = told(&snapshot);
+        let lower = bound_with - bound_without;
+        assert!((first.saves - lower).as_micros().abs() * 100 <= lower.as_micros(), "{first:?}: {lower}");
+        assert!(without.iter().all(|advice| !advice.text.contains(dear)));
+        let late = |_: u64| 900;
+        let plan = plan(&snapshot, &catalog, &asked, &mut Steps(100)).expect("sound");
+        assert_eq!(
+            advice(&snapshot, &catalog, &asked, &plan, &mut { late }),
+            [],
+            "what takes longer than there is time"
+        );
+        assert_eq!(told(&Snapshot { node_pools: Vec::new(), ..snapshot }).1, []);
+    }
+}

@@ -1,0 +1,104 @@
+//! After a plan Karpenter's own rule has nothing to do, or the plan says what it would do and which limit forbids that.
+use std::{collections::BTreeMap, sync::Arc};
+
+use kentroller_planner::{
+    Catalog, MoveLimit, Options, Percent, Plan, Quantity, Snapshot, Steps,
+    generate::{Recipe, generate},
+    karpenter::consolidate,
+    plan,
+};
+
+/// The cluster once a plan is carried out.
+fn after(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Snapshot {
+    let mut end = snapshot.clone();
+    let (node, claim) = (snapshot.nodes[0].clone(), snapshot.node_claims[0].clone());
+    let runs_everywhere = |owner: &kentroller_planner::manifest::Owner| owner.kind == "DaemonSet";
+    let is_daemon =
+        |pod: &&kentroller_planner::manifest::Pod| pod.metadata.owner_references.iter().any(runs_everywhere);
+    let daemons: Vec<_> =
+        snapshot.pods.iter().filter(is_daemon).filter(|pod| pod.spec.node_name == node.metadata.name).collect();
+    for wave in &plan.waves {
+        for new in &wave.add {
+            let of = catalog.types(&plan.region).find(|of| of.instance_type.name == new.instance_type);
+            let of = &of.expect("a type of the catalogue").instance_type;
+            let mut labels = new.labels.clone();
+            labels.insert("kubernetes.io/hostname".to_owned(), new.name.clone());
+            let mut node = node.clone();
+            node.metadata.name.clone_from(&new.name);
+            node.metadata.labels = Arc::new(labels.clone());
+            node.spec.taints.clone_from(&new.taints);
+            node.status.allocatable = [
+                ("cpu".to_owned(), Quantity::thousandths(of.allocatable_milli_cpu())),
+                ("memory".to_owned(), Quantity::whole(of.allocatable_bytes())),
+                ("pods".to_owned(), Quantity::whole(of.max_pods)),
+                ("nvidia.com/gpu".to_owned(), Quantity::whole(of.gpu_count)),
+            ]
+            .into();
+            let mut claim = claim.clone();
+            claim.metadata.name.clone_from(&new.name);
+            claim.metadata.labels = Arc::new(labels);
+            claim.status.node_name.clone_from(&new.name);
+            for daemon in &daemons {
+                let mut pod = (*daemon).clone();
+                pod.metadata.name = format!("{}-{}", pod.metadata.name, new.name);
+                pod.spec.node_name.clone_from(&new.name);
+                end.pods.push(pod);
+            }
+            end.nodes.push(node);
+            end.node_claims.push(claim);
+        }
+    }
+    let to: BTreeMap<_, _> =
+        plan.waves.iter().flat_map(|wave| &wave.moves).map(|step| (&step.pod, step.to.clone())).collect();
+    for pod in &mut end.pods {
+        if let Some(to) = to.get(&pod.metadata.key()) {
+            pod.spec.node_name.clone_from(to);
+        }
+    }
+    let gone: Vec<&str> = plan.removed().collect();
+    end.nodes.retain(|node| !gone.contains(&node.metadata.name.as_str()));
+    end.node_claims.retain(|claim| !gone.contains(&claim.status.node_name.as_str()));
+    end.pods.retain(|pod| !gone.contains(&pod.spec.node_name.as_str()));
+    end
+}
+
+/// The plan's word on what Karpenter would still do.
+fn told(plan: &Plan) -> Option<&str> {
+    let words = plan.warnings.iter().map(|warning| warning.message.as_str());
+    words.into_iter().find(|message| message.contains("Karpenter's own consolidation"))
+}
+
+#[test]
+fn after_a_plan_that_nothing_limits_karpenter_has_nothing_to_do() {
+    let catalog = Catalog::embedded();
+    let options = Options { reserve: Percent::whole(0), ..Options::default() };
+    for seed in 0..12 {
+        // Without constraints: a spread that was broken and holds once the plan is carried out ties pods that were free.
+        let snapshot = generate(Recipe { nodes: 25, seed, constrained: false, held: seed % 2 == 1 }, &catalog);
+        let found = plan(&snapshot, &catalog, &options, &mut Steps(300)).expect("sound");
+        let commands = consolidate(&after(&snapshot, &catalog, &found), &catalog).expect("sound");
+        assert!(consolidate(&snapshot, &catalog).expect("sound").len() > 1, "seed {seed} was settled before");
+        assert_eq!(commands.len(), 1, "seed {seed}: Karpenter goes on: {commands:?}; the plan says {:?}", told(&found));
+        assert_eq!(told(&found), None, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_karpenter_would_still_do_is_told_with_the_limit_that_forbids_it() {
+    let catalog = Catalog::embedded();
+    for seed in 0..8 {
+        let snapshot = generate(Recipe { nodes: 25, seed, constrained: seed % 2 == 1, held: false }, &catalog);
+        for (limit, options) in [
+            ("reserve", Options::default()),
+            ("limit of moves", Options { max_moves: Some(MoveLimit::Pods(10)), ..Options::default() }),
+            ("scope", Options { max_nodes: Some(3), ..Options::default() }),
+        ] {
+            let found = plan(&snapshot, &catalog, &options, &mut Steps(300)).expect("sound");
+            let goes_on = consolidate(&after(&snapshot, &catalog, &found), &catalog).expect("sound").len() > 1;
+            let told = told(&found);
+            assert_eq!(told.is_some(), goes_on, "seed {seed}, {limit}: {told:?}");
+            let names_it = |told: &str| told.contains(limit) || told.contains("reserve");
+            assert!(told.is_none_or(names_it), "seed {seed}, {limit}: {told:?}");
+        }
+    }
+}
