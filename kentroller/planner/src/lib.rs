@@ -14,9 +14,9 @@ mod construct;
 mod dice;
 mod eligibility;
 mod fill;
-mod former;
 #[cfg(any(test, feature = "generate"))]
 pub mod floor;
+mod former;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod improve;

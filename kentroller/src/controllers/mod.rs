@@ -52,7 +52,7 @@ mod tests {
             let cut = Cut::empty(&engine::kinds(&[C::declaration()])).with(object.clone());
             let settings = Arc::new(Settings::from_env(&|_| None).expect("every default is valid"));
             let world = World::<C>::new(cut, Timestamp::UNIX_EPOCH, settings, Replies::new());
-            let failure = C::reconcile(&object, &world).expect_err("nothing is decided");
+            let failure = C::reconcile(&object, &world).err().expect("nothing is decided");
             assert_eq!((failure.class, failure.reason.as_ref()), (Class::Terminal, "StateUnknown"));
             assert!(failure.message.contains("status.state \"Hibernating\""), "{}", failure.message);
         }
