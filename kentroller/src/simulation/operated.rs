@@ -26,7 +26,7 @@ pub const NAMESPACE: &str = "castai-agent";
 /// The user as which the operator asks the API server.
 pub const USER: &str = "kentroller";
 /// What the planner may do for one plan: the same on every machine.
-const STEPS: u64 = 20_000;
+const STEPS: u64 = 5_000;
 
 /// A running simulation. Dropping it ends the world, not the operator's task: that ends with its runtime.
 pub struct Operated {
