@@ -1,5 +1,5 @@
 //! What the bound looks at: classes over bins, with zones, most terms, limits and reserves left out.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     cluster::{DIMS, Model, Vector, add},
@@ -91,14 +91,17 @@ pub(super) fn relax(start: &State<'_>) -> Relaxed {
         merged.entry((kind.pool, &kind.instance_type, &kind.capacity_type)).or_default().push(index);
     }
     let merged: Vec<Vec<usize>> = merged.into_values().collect();
-    // A class's reach: the merged kinds that may take it, and whether nodes of each signature may.
+    // A class's reach: the merged kinds that may take it, and whether nodes of each signature that stay may.
+    let with_room = model.nodes.iter().filter(|node| node.held.is_some() && node.receives);
+    let staying: BTreeSet<usize> = with_room.map(|node| node.signature).collect();
     let mut demands: Vec<Demand> = Vec::new();
     let mut members: Vec<Vec<usize>> = Vec::new();
     let mut of_class: Vec<Option<usize>> = vec![None; model.classes.len()];
     let mut by_reach: BTreeMap<(Wide, Vec<bool>), usize> = BTreeMap::new();
     for (class, count) in wanted {
-        let reach: Vec<bool> =
-            merged.iter().map(|zones| zones.iter().any(|kind| start.kind_admits(*kind, class))).collect();
+        let bought = merged.iter().map(|zones| zones.iter().any(|kind| start.kind_admits(*kind, class)));
+        let stays = staying.iter().map(|signature| model.admits.get(model.classes[class].needs, *signature));
+        let reach: Vec<bool> = bought.chain(stays).collect();
         let request = wide(&model.classes[class].request, &|set| is_of(class, set));
         let demand = *by_reach.entry((request, reach)).or_insert_with(|| {
             demands.push(Demand { request, count: 0 });
