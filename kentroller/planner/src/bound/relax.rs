@@ -48,6 +48,11 @@ fn keeps_apart(model: &Model, class: usize, set: usize) -> bool {
     of.apart.contains(&set) && of.selected.contains(&set)
 }
 
+/// The classes of pods that only have a seat on a node: another plan may seat them elsewhere.
+fn seated(model: &Model, node: usize) -> impl Iterator<Item = usize> {
+    model.nodes[node].pods.iter().map(|pod| &model.pods[*pod]).filter(|pod| pod.ghost).map(|pod| pod.class)
+}
+
 /// The largest sets of pods no two of which may share a node, as terms.
 fn sets(model: &Model, wanted: &BTreeMap<usize, i64>) -> Vec<usize> {
     let mut sizes: BTreeMap<usize, i64> = BTreeMap::new();
@@ -69,6 +74,9 @@ pub(super) fn relax(start: &State<'_>) -> Relaxed {
     for (index, node) in model.nodes.iter().enumerate() {
         if node.held.is_some() {
             fixed += start.bins[index].price;
+            if node.receives {
+                seated(model, index).for_each(|class| *wanted.entry(class).or_default() += 1);
+            }
             continue;
         }
         for (class, count) in &start.own[index] {
@@ -153,7 +161,9 @@ pub(super) fn relax(start: &State<'_>) -> Relaxed {
         let mut room = node.allocatable;
         add(&mut room, &node.used, -1);
         if node.held.is_some() {
-            let mut room = wide(&room, &|set| 1 - own_of(index, set));
+            seated(model, index).for_each(|class| add(&mut room, &model.classes[class].request, 1));
+            let runs = |set| own_of(index, set) - seated(model, index).map(|class| is_of(class, set)).sum::<i64>();
+            let mut room = wide(&room, &|set| 1 - runs(set));
             room.iter_mut().for_each(|room| *room = (*room).max(0));
             existing.entry((Some(room), 0, reach)).or_insert((room, 0)).1 += 1;
             continue;
