@@ -1,5 +1,5 @@
 //! What the bound looks at: classes over bins, with zones, most terms, limits and reserves left out.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     cluster::{DIMS, Model, Vector, add},
@@ -48,6 +48,11 @@ fn keeps_apart(model: &Model, class: usize, set: usize) -> bool {
     of.apart.contains(&set) && of.selected.contains(&set)
 }
 
+/// The classes of pods that only have a seat on a node: another plan may seat them elsewhere.
+fn seated(model: &Model, node: usize) -> impl Iterator<Item = usize> {
+    model.nodes[node].pods.iter().map(|pod| &model.pods[*pod]).filter(|pod| pod.ghost).map(|pod| pod.class)
+}
+
 /// The largest sets of pods no two of which may share a node, as terms.
 fn sets(model: &Model, wanted: &BTreeMap<usize, i64>) -> Vec<usize> {
     let mut sizes: BTreeMap<usize, i64> = BTreeMap::new();
@@ -69,6 +74,9 @@ pub(super) fn relax(start: &State<'_>) -> Relaxed {
     for (index, node) in model.nodes.iter().enumerate() {
         if node.held.is_some() {
             fixed += start.bins[index].price;
+            if node.receives {
+                seated(model, index).for_each(|class| *wanted.entry(class).or_default() += 1);
+            }
             continue;
         }
         for (class, count) in &start.own[index] {
@@ -91,14 +99,17 @@ pub(super) fn relax(start: &State<'_>) -> Relaxed {
         merged.entry((kind.pool, &kind.instance_type, &kind.capacity_type)).or_default().push(index);
     }
     let merged: Vec<Vec<usize>> = merged.into_values().collect();
-    // A class's reach: the merged kinds that may take it, and whether nodes of each signature may.
+    // A class's reach: the merged kinds that may take it, and whether nodes of each signature that stay may.
+    let with_room = model.nodes.iter().filter(|node| node.held.is_some() && node.receives);
+    let staying: BTreeSet<usize> = with_room.map(|node| node.signature).collect();
     let mut demands: Vec<Demand> = Vec::new();
     let mut members: Vec<Vec<usize>> = Vec::new();
     let mut of_class: Vec<Option<usize>> = vec![None; model.classes.len()];
     let mut by_reach: BTreeMap<(Wide, Vec<bool>), usize> = BTreeMap::new();
     for (class, count) in wanted {
-        let reach: Vec<bool> =
-            merged.iter().map(|zones| zones.iter().any(|kind| start.kind_admits(*kind, class))).collect();
+        let bought = merged.iter().map(|zones| zones.iter().any(|kind| start.kind_admits(*kind, class)));
+        let stays = staying.iter().map(|signature| model.admits.get(model.classes[class].needs, *signature));
+        let reach: Vec<bool> = bought.chain(stays).collect();
         let request = wide(&model.classes[class].request, &|set| is_of(class, set));
         let demand = *by_reach.entry((request, reach)).or_insert_with(|| {
             demands.push(Demand { request, count: 0 });
@@ -150,7 +161,9 @@ pub(super) fn relax(start: &State<'_>) -> Relaxed {
         let mut room = node.allocatable;
         add(&mut room, &node.used, -1);
         if node.held.is_some() {
-            let mut room = wide(&room, &|set| 1 - own_of(index, set));
+            seated(model, index).for_each(|class| add(&mut room, &model.classes[class].request, 1));
+            let runs = |set| own_of(index, set) - seated(model, index).map(|class| is_of(class, set)).sum::<i64>();
+            let mut room = wide(&room, &|set| 1 - runs(set));
             room.iter_mut().for_each(|room| *room = (*room).max(0));
             existing.entry((Some(room), 0, reach)).or_insert((room, 0)).1 += 1;
             continue;
