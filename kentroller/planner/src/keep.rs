@@ -1,5 +1,5 @@
 //! The last touch to a solution: a node that could stay is not exchanged for a new one.
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use crate::state::{Counts, State, What};
 
@@ -7,17 +7,23 @@ use crate::state::{Counts, State, What};
 ///
 /// The bill does not rise, and fewer pods move.
 pub(crate) fn keep_rather_than_buy(state: &mut State<'_>) {
+    // By one of its classes: a new node holds the pods of few of the nodes that went.
+    let mut gone: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for node in (0..state.model.nodes.len()).filter(|node| !state.bins[*node].open && state.model.nodes[*node].receives)
+    {
+        if let Some((class, _)) = state.own[node].first() {
+            gone.entry(*class).or_default().push(node);
+        }
+    }
     for bin in 0..state.bins.len() {
         if !state.bins[bin].open || !matches!(state.bins[bin].what, What::New(_)) {
             continue;
         }
         let (price, given) = (state.bins[bin].price, &state.bins[bin].given);
-        let mut could_stay: Vec<usize> = (0..state.model.nodes.len())
+        let near = given.iter().filter_map(|(class, _)| gone.get(class)).flatten().copied();
+        let mut could_stay: Vec<usize> = near
             .filter(|node| {
-                let of = &state.model.nodes[*node];
-                of.receives
-                    && of.price.is_some_and(|own| own.as_micros() <= price)
-                    && !state.own[*node].is_empty()
+                state.model.nodes[*node].price.is_some_and(|own| own.as_micros() <= price)
                     && state.may_reopen(*node, given)
             })
             .collect();

@@ -132,6 +132,8 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
         What::New(kind) => model.keys[model.broken[spread].key].of_kind[kind],
     };
     let mut stay = BTreeSet::new();
+    // Where pods landed in earlier drafts.
+    let mut settled: BTreeSet<(usize, Option<usize>)> = BTreeSet::new();
     for draft in drafts {
         let mut landed: Vec<(usize, usize, Option<usize>)> = Vec::new();
         let from = |pod: usize| model.pods[pod].home;
@@ -158,12 +160,18 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
                 landed.truncate(so_far);
             }
         }
-        for (node, spread, to) in landed {
+        let holds = |spread: usize, to: Option<usize>| {
             let of = &spreads[spread];
-            let here = to.and_then(|to| of.counts[to]).unwrap_or(i64::MAX);
-            if here > of.least() + of.max_skew {
+            to.and_then(|to| of.counts[to]).unwrap_or(i64::MAX) <= of.least() + of.max_skew
+        };
+        // Who leaves the emptiest domain lowers what all others are measured by, also where pods landed before.
+        let lowered: BTreeSet<usize> =
+            settled.iter().filter(|(spread, to)| !holds(*spread, *to)).map(|(spread, _)| *spread).collect();
+        for (node, spread, to) in landed {
+            if lowered.contains(&spread) || !holds(spread, to) {
                 stay.insert(node);
             }
+            settled.insert((spread, to));
         }
     }
     stay
