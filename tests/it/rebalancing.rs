@@ -92,6 +92,25 @@ async fn comes_true(seed: u64) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pods_that_never_get_a_node_hold_no_plan_up() {
+    let stage = Stage::drifted(12, 1);
+    let nowhere = json!({"containers": [{"name": "a", "resources": {"requests": {"cpu": "100m"}}}], "nodeSelector": {"no": "where"}});
+    let labels = json!({"app": "stuck"});
+    let stuck = json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "stuck", "namespace": "default"},
+        "spec": {"replicas": 25, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": nowhere}},
+    });
+    stage.operated.server.create(stuck).expect("it is accepted");
+    stage.pass(30).await;
+    assert_eq!(stage.operated.world.pods_not_running().len(), 25);
+    stage.claim("now", json!({}));
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
+    assert_eq!(stage.state("RebalancePlan", "now"), "Done", "{}", stage.condition("RebalancePlan", "now", "Ready"));
+    stage.pass(60).await;
+    assert_eq!(stage.operated.world.pods_not_running().len(), 25, "the others run");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_plan_waits_for_is_not_written_for_every_pod() {
     let stage = Stage::drifted(12, 1);
     let written: Arc<Mutex<Vec<(Instant, bool)>>> = Arc::default();

@@ -79,13 +79,13 @@ fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, Vec<String>) {
                 names.push(new.name.clone());
             }
         }
-        for name in &wave.remove {
-            state.close(bins[name], &mut seats);
+        for bin in wave.remove.iter().filter_map(|name| bins.get(name)) {
+            state.close(*bin, &mut seats);
         }
         for step in &wave.moves {
-            let class = classes[&step.pod];
-            state.put(bins[&step.to], class, 1);
-            give(&mut seats, class, -1);
+            let (Some(bin), Some(class)) = (bins.get(&step.to), classes.get(&step.pod)) else { continue };
+            state.put(*bin, *class, 1);
+            give(&mut seats, *class, -1);
         }
     }
     place(&mut state, &mut seats, &mut Vec::new());

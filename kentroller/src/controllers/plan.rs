@@ -233,8 +233,7 @@ impl Step<'_> {
     fn run(&mut self) {
         let limit = self.plan.spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref());
         let limit = limit.and_then(parse_duration).unwrap_or(EXECUTION_TIMEOUT);
-        let started = condition::since(&self.status.conditions, "InProgress", "Running").unwrap_or(self.world.now());
-        let end = started.saturating_add(limit).unwrap_or(Timestamp::MAX);
+        let end = self.began().saturating_add(limit).unwrap_or(Timestamp::MAX);
         self.out.look_in(PULSE);
         self.out.look_at(end);
         let wave = self.status.wave.unwrap_or(0);
@@ -263,6 +262,11 @@ impl Step<'_> {
                 self.out.look_in(Duration::from_secs(1));
             }
         }
+    }
+
+    /// When the execution began.
+    fn began(&self) -> Timestamp {
+        condition::since(&self.status.conditions, "InProgress", "Running").unwrap_or(self.world.now())
     }
 
     fn last_wave(&self) -> u32 {
@@ -299,8 +303,7 @@ impl Step<'_> {
 
     /// NodeClaims that came since the start and that no plan made: pods had found no room, of whatever cause.
     fn strangers(&self) -> Vec<String> {
-        let started = condition::since(&self.status.conditions, "InProgress", "Running").unwrap_or(self.world.now());
-        let came = self.world.all::<NodeClaim>().filter(|claim| claim.created() >= started);
+        let came = self.world.all::<NodeClaim>().filter(|claim| claim.created() >= self.began());
         came.filter(|claim| claim.annotation(creation::MADE_BY).is_none())
             .map(|claim| claim.name().to_owned())
             .collect()

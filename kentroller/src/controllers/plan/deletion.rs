@@ -34,7 +34,7 @@ impl<'a> Step<'a> {
         let of_wave = plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
         let claims: Vec<&NodeClaim> =
             of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name)).collect();
-        let mut room = Room::of(self.world, &self.leaving(), self.receiver().as_deref());
+        let mut room = Room::of(self.world, &self.leaving(), self.receiver().as_deref(), self.began());
         let mut counts = self.count_pools();
         let (mut waits, mut leavers) = (Vec::new(), Vec::new());
         for claim in claims {

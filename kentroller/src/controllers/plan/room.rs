@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kentroller_planner::Quantity;
 use kentroller_planner::manifest::Resources;
 use kentroller_runtime::{Kind, World};
@@ -12,17 +12,19 @@ use super::RebalancePlans;
 use super::neighbours::Neighbours;
 use crate::api::foreign::{Node, Pod, requests_of};
 
-/// Pods of the whole cluster that may be without a node or not Ready while we move more.
+/// Pods that came or go since the plan began and may be without a node or not Ready while we move more.
 const MOVING: usize = 20;
+/// A pod that takes longer to end, or to get a node, is not waited for: others move meanwhile.
+const SETTLING: SignedDuration = SignedDuration::from_mins(2);
 
 /// What is free where, in one cut; evictions decided in the same look are counted as they are made.
 pub(super) struct Room<'a> {
     world: &'a World<RebalancePlans>,
     free: BTreeMap<&'a str, Resources>,
     neighbours: Neighbours<'a>,
-    /// Pods that are on their way: ended, or not Ready so far.
+    /// Pods that are on their way: they leave a node of the plan, or came since it began and are not Ready so far.
     moving: usize,
-    /// Pods without a node, and pods that have to come.
+    /// Pods that will have a node soon, and do not have it.
     unsettled: usize,
     /// By uid of the owner: ending pods whose successor is not there yet.
     to_come: BTreeMap<&'a str, Vec<&'a Pod>>,
@@ -32,8 +34,14 @@ pub(super) struct Room<'a> {
 
 impl<'a> Room<'a> {
     /// Looks at all nodes that may take pods: Ready, schedulable, and not among those that the plan empties. Pods that
-    /// have no node so far, and those that have to come in the place of one that ends, are expected on `receiver`.
-    pub(super) fn of(world: &'a World<RebalancePlans>, leaving: &BTreeSet<String>, receiver: Option<&str>) -> Self {
+    /// have no node so far, and those that have to come in the place of one that ends, are expected on `receiver`. What
+    /// was not Ready before the plan began has other reasons.
+    pub(super) fn of(
+        world: &'a World<RebalancePlans>,
+        leaving: &BTreeSet<String>,
+        receiver: Option<&str>,
+        began: Timestamp,
+    ) -> Self {
         let occupancy = world.view::<Pod>();
         let open = world.all::<Node>().filter(|node| is_open(node) && !leaving.contains(node.name()));
         let free = open.map(|node| {
@@ -41,16 +49,20 @@ impl<'a> Room<'a> {
             take(&mut free, occupancy.taken(node.name()).into_iter().flatten());
             (node.name(), free)
         });
-        let moving: Vec<&Pod> = occupancy.moving().filter_map(|key| world.lookup::<Pod>(key).present()).collect();
-        let to_come = to_come(world, &moving);
-        let mut waiting: Vec<&Pod> = moving.iter().copied().filter(|pod| pod.spec.node_name.is_empty()).collect();
+        let unwell: Vec<&Pod> = occupancy.moving().filter_map(|key| world.lookup::<Pod>(key).present()).collect();
+        let leaves = |pod: &&Pod| pod.deleting().is_some() && leaving.contains(&pod.spec.node_name);
+        let to_come = to_come(world, unwell.iter().copied().filter(leaves));
+        let moving = unwell.iter().filter(|pod| leaves(pod) || (pod.deleting().is_none() && pod.created() >= began));
+        let mut waiting: Vec<&Pod> = unwell.iter().copied().filter(|pod| pod.spec.node_name.is_empty()).collect();
+        let soon = |pod: &&&Pod| pod.created() >= began && world.now().duration_since(pod.created()) < SETTLING;
+        let unsettled = waiting.iter().filter(soon).count() + to_come.values().map(Vec::len).sum::<usize>();
         waiting.extend(to_come.values().flatten());
         let mut room = Self {
             world,
             free: free.collect(),
             neighbours: Neighbours::of(world, &occupancy),
-            moving: moving.len(),
-            unsettled: waiting.len(),
+            moving: moving.count(),
+            unsettled,
             to_come,
             evicted: BTreeMap::new(),
         };
@@ -133,10 +145,14 @@ impl<'a> Room<'a> {
 
 /// The ending pods whose successor is not there yet, by uid of their owner. A successor comes after its predecessor was told
 /// to end, and takes the place of one; an owner that wants fewer pods by now is waited for until they have ended.
-fn to_come<'a>(world: &'a World<RebalancePlans>, moving: &[&'a Pod]) -> BTreeMap<&'a str, Vec<&'a Pod>> {
+fn to_come<'a>(
+    world: &'a World<RebalancePlans>,
+    ending: impl Iterator<Item = &'a Pod>,
+) -> BTreeMap<&'a str, Vec<&'a Pod>> {
     let mut by_owner: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
-    for pod in moving.iter().filter(|pod| pod.deleting().is_some()) {
-        if let Some(owner) = pod.controller() {
+    for pod in ending {
+        let soon = pod.deleting().is_some_and(|asked| world.now().duration_since(asked) < SETTLING);
+        if let Some(owner) = pod.controller().filter(|_| soon) {
             by_owner.entry(&owner.uid).or_default().push(pod);
         }
     }
