@@ -110,6 +110,13 @@ impl Log {
     }
 }
 
+/// What the program says that does not start with this environment.
+pub fn refused(environment: &[(&str, &str)]) -> String {
+    let told = Command::new(binary()).arg("run").envs(environment.iter().copied()).output().expect("it runs");
+    assert!(!told.status.success(), "it started");
+    String::from_utf8_lossy(&told.stderr).into_owned()
+}
+
 /// What `kentroller replay` says of records in a folder; each must be decided again as it was.
 pub fn replayed(folder: &Path) -> Vec<String> {
     let mut records: Vec<PathBuf> =

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cluster::on_the_cluster;
 use crate::install::{OPERATOR, kubeconfig};
 use crate::look::{CLAIMS, SCHEDULES, is, name, object, text};
-use crate::operator::Operator;
+use crate::operator::{Operator, refused};
 use crate::wait::{SHORT, until};
 
 #[test]
@@ -81,4 +81,16 @@ fn the_api_server_refuses_what_the_crds_rule_out() {
         let bare = object("RebalancePlanSchedule", "refused", json!({"schedule": "@daily"}));
         check("no template", SCHEDULES, bare, "spec.rebalancePlanClaimTemplate: Required value").await;
     });
+}
+
+#[test]
+fn settings_that_do_not_parse_are_refused_at_the_start_each_by_name() {
+    let said = refused(&[("MODE", "sometimes"), ("PLAN_TIME_LIMIT", "soon"), ("KUBECONFIG", "/dev/null")]);
+    for line in [
+        "the environment cannot be used",
+        "MODE is `sometimes`; one of act, approve, observe is expected",
+        "PLAN_TIME_LIMIT is `soon`; a duration such as 30s or 1h30m from 1s to 10m is expected",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
 }

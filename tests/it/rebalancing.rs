@@ -179,6 +179,50 @@ async fn a_scope_names_the_nodes_that_may_go_and_an_empty_one_names_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_selector_selects_by_every_operator_and_by_name() {
+    let stage = Stage::drifted(6, 1);
+    let nodes = stage.names("Node");
+    for (node, size) in [(&nodes[0], "3"), (&nodes[1], "5")] {
+        let server = &stage.operated.server;
+        server
+            .update("Node", None, node, |node| node["metadata"]["labels"]["size"] = json!(size))
+            .expect("it is labelled");
+    }
+    stage.pass(5).await;
+    let of = |operator: &str, values: &[&str]| json!({"key": "size", "operator": operator, "values": values});
+    let term = |all: Vec<Value>| json!({"matchExpressions": all});
+    let name = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [nodes[1]]}]});
+    let cases = [
+        ("in", vec![term(vec![of("In", &["3", "4"])])], vec![0]),
+        ("not-in", vec![term(vec![of("NotIn", &["3"])])], vec![1, 2, 3, 4, 5]),
+        ("exists", vec![term(vec![of("Exists", &[])])], vec![0, 1]),
+        ("does-not-exist", vec![term(vec![of("DoesNotExist", &[])])], vec![2, 3, 4, 5]),
+        ("gt", vec![term(vec![of("Gt", &["4"])])], vec![1]),
+        ("lt", vec![term(vec![of("Lt", &["4"])])], vec![0]),
+        ("name", vec![name], vec![1]),
+        ("either", vec![term(vec![of("In", &["3"])]), term(vec![of("In", &["5"])])], vec![0, 1]),
+        ("both", vec![term(vec![of("Exists", &[]), of("Gt", &["3"])])], vec![1]),
+        ("none", vec![term(vec![of("In", &["9"])])], vec![]),
+        ("empty", vec![json!({})], vec![]),
+    ];
+    for (claim, terms, selected) in cases {
+        // Rolled: each node that is selected goes.
+        let scope = json!({"nodeSelector": {"nodeSelectorTerms": terms}});
+        stage.claim(claim, json!({"autoExecute": false, "minSavingsPercentage": 0, "scope": scope}));
+        let decided = |stage: &Stage| ["Ready", "Skipped"].contains(&stage.state("RebalancePlanClaim", claim).as_str());
+        assert!(stage.until(Duration::from_secs(120), decided).await, "{claim}");
+        let status = &stage.get("RebalancePlanClaim", claim).expect("the claim")["status"];
+        let listed = status["selectedNodes"].as_array().into_iter().flatten().map(text);
+        let found: Vec<usize> =
+            listed.map(|name| nodes.iter().position(|node| *node == name).expect("a node")).collect();
+        assert!(found.iter().all(|node| selected.contains(node)), "{claim}: {found:?}");
+        let nothing = status["skippedReason"] == "NothingInScope";
+        assert_eq!(nothing, selected.is_empty(), "{claim}: {status}");
+        assert!(nothing || !found.is_empty(), "{claim}: {status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn both_kinds_of_scope_at_once_are_refused_with_a_message() {
     let stage = Stage::drifted(4, 1);
     let scope = json!({"nodeNames": ["a"], "nodeSelector": {"nodeSelectorTerms": []}});
