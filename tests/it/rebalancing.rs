@@ -78,10 +78,7 @@ async fn comes_true(seed: u64) {
     let is_over = |stage: &Stage| stage.names("RebalancePlanClaim").first().is_some_and(|claim| stage.is_over(claim));
     assert!(stage.until(LONG, is_over).await, "seed {seed}");
     stage.pass(60).await;
-    let writes = stage.operated.server.writes(revision);
-    let bought = writes.iter().filter(|write| &*write.kind == "NodeClaim" && write.verb == "create");
-    let unplanned: Vec<&str> = bought.filter(|write| &*write.user != USER).map(|write| write.name.as_str()).collect();
-    assert_eq!(unplanned, [""; 0], "seed {seed}: bought by Karpenter");
+    assert_eq!(stage.operated.unplanned(revision), [""; 0], "seed {seed}: bought by Karpenter");
     assert_eq!(oracle.violations(), [], "seed {seed}");
     let plans = stage.list("RebalancePlan");
     let status = &plans.first().expect("the plan")["status"];

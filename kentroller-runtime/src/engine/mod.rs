@@ -364,8 +364,9 @@ impl<S: Switches + Serialize> Engine<S> {
     /// Tells on the object why its controller cannot decide anything.
     fn block(&mut self, item: Item, said: &str) {
         let name = self.declarations[item.controller].name;
+        let before = self.stored_status(&item);
         match self.failed(&item, name, &Failure::waiting("NotReadable", said)) {
-            Some(decided) => self.carry_out(item, decided),
+            Some(decided) => self.carry_out(item, decided, before.as_ref()),
             None => self.queue.done(&item),
         }
     }
@@ -392,7 +393,11 @@ impl<S: Switches + Serialize> Engine<S> {
             let record = Record::of(declaration, &item.key, now, &*settings, &replies, (&self.cut, &read), text);
             write_record(&record, folder);
         }
-        let decided = match decided.and_then(|decided| self.in_order(item.controller, decided)) {
+        let before = self.stored_status(&item);
+        let states = self.declarations[item.controller].of.states;
+        let in_order =
+            |decided: &Decided| before.as_ref().map_or(Ok(()), |before| status::follows(before, decided, states));
+        let decided = match decided.and_then(|decided| in_order(&decided).map(|()| decided)) {
             Ok(decided) => {
                 self.parts.metrics.reconciled(name, "success");
                 decided
@@ -406,18 +411,13 @@ impl<S: Switches + Serialize> Engine<S> {
             },
         };
         self.ask(&item, &decided, now);
-        self.carry_out(item, decided);
+        self.carry_out(item, decided, before.as_ref());
     }
 
-    /// The decision, unless it takes the object to a state that cannot follow the one in which it is.
-    fn in_order(&self, controller: usize, decided: Decided) -> Result<Decided, Failure> {
-        let states = self.declarations[controller].of.states;
-        if !states.is_empty()
-            && let Some(object) = self.cut.any_shelf(decided.kind).and_then(|shelf| shelf.object(&decided.object))
-        {
-            status::follows(&object.status_json(), &decided, states)?;
-        }
-        Ok(decided)
+    /// The status of the reconciled object as the store has it; `None` if the object is not there.
+    fn stored_status(&self, item: &Item) -> Option<Value> {
+        let shelf = self.cut.any_shelf(self.declarations[item.controller].of.info)?;
+        Some(shelf.object(&item.key)?.status_json())
     }
 
     /// The patch of the status. One of no more than wording waits until the last one is old enough.
@@ -436,9 +436,8 @@ impl<S: Switches + Serialize> Engine<S> {
     }
 
     /// Sends what was decided on its way, if there is anything to write.
-    fn carry_out(&mut self, item: Item, mut decided: Decided) {
-        let object = self.cut.any_shelf(decided.kind).and_then(|shelf| shelf.object(&decided.object));
-        let status = object.and_then(|object| self.status(&item, &object.status_json(), &mut decided));
+    fn carry_out(&mut self, item: Item, mut decided: Decided, before: Option<&Value>) {
+        let status = before.and_then(|before| self.status(&item, before, &mut decided));
         let nothing = status.is_none() && decided.effects().next().is_none();
         if nothing {
             let notes = decided.events.clone();

@@ -25,8 +25,37 @@ enum Change {
     /// A pool that may buy spot capacity too.
     Spot { pool: usize },
     /// A flag of claims.
-    Lifted { what: &'static str, flag: &'static str, set: fn(&mut Aggressive) },
+    Lifted { flag: &'static str, what: &'static str },
 }
+
+/// What a plan meets that a flag lifts.
+enum Met {
+    Kept(KeptReason),
+    Blocks(Rule),
+}
+
+/// What is met, the flag that lifts it, and what could happen then.
+const LIFTS: [(Met, &str, &str); 7] = [
+    (Met::Blocks(Rule::Bare), "ignoreProblemPodsWithoutController", "pods without a controller could go"),
+    (Met::Blocks(Rule::Job), "ignoreProblemJobPods", "Job pods could be moved"),
+    (Met::Blocks(Rule::PdbAllowsNone), "ignoreBlockingPDB", "disruption budgets that allow none were met halfway"),
+    (
+        Met::Blocks(Rule::RemovalDisabled),
+        "ignoreProblemRemovalDisabledPods",
+        "pods marked removal-disabled could be moved",
+    ),
+    (
+        Met::Kept(KeptReason::RemovalDisabled),
+        "ignoreProblemRemovalDisabledNodes",
+        "nodes marked removal-disabled could go",
+    ),
+    (
+        Met::Kept(KeptReason::BudgetZero),
+        "ignoreZeroNodePoolDisruptionBudgets",
+        "NodePools with a budget of zero could be touched",
+    ),
+    (Met::Kept(KeptReason::NotConsolidatable), "ignoreConsolidatable", "nodes that are not Consolidatable could go"),
+];
 
 /// The changes that would save most, the best first.
 pub(crate) fn advice(
@@ -75,57 +104,11 @@ fn changes(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Vec<Change> {
     }
     let kept = |reason: KeptReason| plan.kept.iter().any(|kept| kept.reason == reason);
     let blocks = |rule: Rule| plan.kept.iter().flat_map(|kept| &kept.blockers).any(|blocker| blocker.rule == rule);
-    let mut lift = |is_met: bool, what, flag, set| {
-        if is_met {
-            changes.push(Change::Lifted { what, flag, set });
-        }
-    };
-    lift(blocks(Rule::Bare), "pods without a controller could go", "ignoreProblemPodsWithoutController", |flags| {
-        flags.ignore_problem_pods_without_controller = true;
+    let lifts = LIFTS.iter().filter(|(met, ..)| match met {
+        Met::Kept(reason) => kept(*reason),
+        Met::Blocks(rule) => blocks(*rule),
     });
-    lift(blocks(Rule::Job), "Job pods could be moved", "ignoreProblemJobPods", |flags| {
-        flags.ignore_problem_job_pods = true;
-    });
-    lift(
-        blocks(Rule::PdbAllowsNone),
-        "disruption budgets that allow none were met halfway",
-        "ignoreBlockingPDB",
-        |flags| {
-            flags.ignore_blocking_pdb = true;
-        },
-    );
-    lift(
-        blocks(Rule::RemovalDisabled),
-        "pods marked removal-disabled could be moved",
-        "ignoreProblemRemovalDisabledPods",
-        |flags| {
-            flags.ignore_problem_removal_disabled_pods = true;
-        },
-    );
-    lift(
-        kept(KeptReason::RemovalDisabled),
-        "nodes marked removal-disabled could go",
-        "ignoreProblemRemovalDisabledNodes",
-        |flags| {
-            flags.ignore_problem_removal_disabled_nodes = true;
-        },
-    );
-    lift(
-        kept(KeptReason::BudgetZero),
-        "NodePools with a budget of zero could be touched",
-        "ignoreZeroNodePoolDisruptionBudgets",
-        |flags| {
-            flags.ignore_zero_node_pool_disruption_budgets = true;
-        },
-    );
-    lift(
-        kept(KeptReason::NotConsolidatable),
-        "nodes that are not Consolidatable could go",
-        "ignoreConsolidatable",
-        |flags| {
-            flags.ignore_consolidatable = true;
-        },
-    );
+    changes.extend(lifts.map(|(_, flag, what)| Change::Lifted { flag, what }));
     changes
 }
 
@@ -154,7 +137,7 @@ impl Change {
                     min_values: None,
                 });
             }
-            Self::Lifted { set, .. } => set(&mut options.aggressive),
+            Self::Lifted { flag, .. } => Aggressive::flag(flag)?(&mut options.aggressive),
         }
         let model = model(&snapshot, catalog, &options).ok()?;
         let unhurried = &mut |_| 0;
@@ -177,7 +160,7 @@ impl Change {
                 (format!("NodePool {}", name(*pool)), format!("it did not require {}", told.join(" and ")))
             }
             Self::Spot { pool } => (format!("NodePool {}", name(*pool)), "it allowed spot capacity".to_owned()),
-            Self::Lifted { what, flag, .. } => (format!("aggressive {flag}"), (*what).to_owned()),
+            Self::Lifted { flag, what } => (format!("aggressive {flag}"), (*what).to_owned()),
         };
         format!("{who}: if {condition}, the cluster could cost as little as {could_cost} USD/h")
     }
@@ -195,6 +178,11 @@ mod tests {
         generate::{Recipe, generate},
         plan,
     };
+
+    #[test]
+    fn every_flag_that_is_told_of_is_one_of_claims() {
+        assert!(LIFTS.iter().all(|(_, flag, _)| Aggressive::flag(flag).is_some()));
+    }
 
     #[test]
     fn a_requirement_that_costs_is_told_with_what_it_costs_and_nothing_else_is() {

@@ -131,8 +131,7 @@ mod tests {
         for (seed, constrained) in [(1, false), (2, true), (3, true)] {
             let recipe = generate::Recipe { nodes: 60, seed, constrained, held: constrained };
             let snapshot = generate::generate(recipe, &catalog);
-            let mut model = crate::build::build(&snapshot, &catalog, &Options::default()).expect("sound");
-            crate::waiting::seat(&mut model);
+            let model = crate::planner::model(&snapshot, &catalog, &Options::default()).expect("sound");
             let start = State::of(&model, crate::Percent::whole(1));
             let relaxed = relax(&start);
             let found = bound(&start, &mut Pace::of(&mut crate::Steps(1000))).hourly.as_micros() as f64 / 1e6;

@@ -3,10 +3,9 @@ use crate::{
     Catalog, InputError, Money, Options, Percent, Snapshot,
     bound::bound,
     budget::Pace,
-    build::build,
     cluster::{DIMS, Vector},
+    planner::model,
     state::{State, room},
-    waiting,
 };
 
 /// Bounds the cost of every plan that moves at most so many pods.
@@ -17,8 +16,7 @@ use crate::{
 /// # Errors
 /// The same input errors as planning.
 pub fn floor(snapshot: &Snapshot, catalog: &Catalog, moves: usize) -> Result<Money, InputError> {
-    let mut model = build(snapshot, catalog, &Options::default())?;
-    waiting::seat(&mut model);
+    let model = model(snapshot, catalog, &Options::default())?;
     let state = State::of(&model, Percent::whole(0));
     let relaxed = Relaxed::of(&state, moves as f64);
     // No room is priced above the most that a pod pays for it elsewhere.

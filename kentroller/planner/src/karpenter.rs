@@ -6,10 +6,9 @@
 use crate::{
     Catalog, InputError, Money, Options, Percent, Snapshot,
     budget::Pace,
-    build::build,
     cluster::Model,
+    planner::model,
     state::{Bin, Counts, State, What, room},
-    waiting,
 };
 
 /// The most candidates of one command.
@@ -20,8 +19,7 @@ const PREFIX: usize = 100;
 /// # Errors
 /// The same input errors as planning.
 pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog) -> Result<Vec<(usize, Money)>, InputError> {
-    let mut model = build(snapshot, catalog, &Options::default())?;
-    waiting::seat(&mut model);
+    let model = model(snapshot, catalog, &Options::default())?;
     let mut state = State::of(&model, Percent::whole(0));
     let rule = Rule::of(&model, State::may_close);
     let mut moves = 0;

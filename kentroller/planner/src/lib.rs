@@ -52,7 +52,7 @@ pub use former::{Former, plan_again};
 pub use moment::{Moment, parse_span};
 pub use money::{HOURS_A_MONTH, Money, Percent};
 pub use options::{
-    Aggressive, EvictionRule, EvictionTarget, Headroom, Mode, MoveLimit, Options, Scope, SortBy, Strictness,
+    Aggressive, EvictionRule, EvictionTarget, Flag, Headroom, Mode, MoveLimit, Options, Scope, SortBy, Strictness,
 };
 pub use plan::{
     Advice, Blocker, CurvePoint, Kept, KeptReason, LowerBound, Move, NewNode, Nothing, Offering, Plan, Rule, Wave,

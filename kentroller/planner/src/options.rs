@@ -131,6 +131,29 @@ pub struct Aggressive {
     pub ignore_zero_node_pool_disruption_budgets: bool,
 }
 
+/// Sets one flag.
+pub type Flag = fn(&mut Aggressive);
+
+impl Aggressive {
+    /// Every flag by its name.
+    pub const FLAGS: [(&'static str, Flag); 9] = [
+        ("ignoreBlockingPDB", |flags| flags.ignore_blocking_pdb = true),
+        ("ignoreConsolidatable", |flags| flags.ignore_consolidatable = true),
+        ("ignoreInstanceCriteria", |flags| flags.ignore_instance_criteria = true),
+        ("ignoreLocalPersistentVolumes", |flags| flags.ignore_local_persistent_volumes = true),
+        ("ignoreProblemJobPods", |flags| flags.ignore_problem_job_pods = true),
+        ("ignoreProblemPodsWithoutController", |flags| flags.ignore_problem_pods_without_controller = true),
+        ("ignoreProblemRemovalDisabledNodes", |flags| flags.ignore_problem_removal_disabled_nodes = true),
+        ("ignoreProblemRemovalDisabledPods", |flags| flags.ignore_problem_removal_disabled_pods = true),
+        ("ignoreZeroNodePoolDisruptionBudgets", |flags| flags.ignore_zero_node_pool_disruption_budgets = true),
+    ];
+
+    /// The flag of this name, in whatever case.
+    pub fn flag(name: &str) -> Option<Flag> {
+        Self::FLAGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, set)| *set)
+    }
+}
+
 /// Room that is kept free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Headroom {

@@ -9,7 +9,6 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 use kentroller_planner::Money;
-use kentroller_runtime::simulation::apiserver;
 use serde_json::{Value, json};
 
 use crate::simulation::{Drift, Operated, Oracle, Setup, USER};
@@ -72,8 +71,7 @@ impl Demo {
         writeln!(out)?;
         let revision = operated.server.revision();
         operated.server.create(schedule()).map_err(|refusal| anyhow::anyhow!("{}", refusal.message))?;
-        let mut story =
-            Story { live, before, told: BTreeSet::new(), last: String::new(), revision, moved: 0, unplanned: 0 };
+        let mut story = Story { live, before, told: BTreeSet::new(), last: String::new(), revision, moved: 0 };
         let finished = loop {
             tokio::time::sleep(LOOK).await;
             story.look(&operated, out)?;
@@ -86,6 +84,7 @@ impl Demo {
         tokio::time::sleep(Duration::from_secs(60)).await;
         let after = operated.world.price_per_hour();
         let waiting = operated.world.pods_not_running();
+        let unplanned = operated.unplanned(revision);
         let broken = oracle.violations();
         writeln!(out, "{}", if live { "\n" } else { "" })?;
         writeln!(
@@ -102,14 +101,14 @@ impl Demo {
             "Pods that moved: {}; that do not run: {}. Nodes that nobody planned: {}. Broken invariants: {}.",
             story.moved,
             if waiting.is_empty() { "none".to_owned() } else { waiting.join(", ") },
-            story.unplanned,
+            unplanned.len(),
             broken.len()
         )?;
         for violation in &broken {
             writeln!(out, "  {violation}")?;
         }
         let sound = waiting.is_empty()
-            && story.unplanned == 0
+            && unplanned.is_empty()
             && broken.is_empty()
             && operated.is_running()
             && operated.world.is_turning();
@@ -147,8 +146,6 @@ struct Story {
     revision: u64,
     /// Pods that the operator evicted.
     moved: usize,
-    /// Nodes that Karpenter bought for pods that found no place.
-    unplanned: usize,
 }
 
 impl Story {
@@ -169,9 +166,6 @@ impl Story {
         }
         let writes = operated.server.writes(self.revision);
         self.revision = writes.last().map_or(self.revision, |write| write.revision);
-        let bought =
-            |write: &&apiserver::Write| &*write.kind == "NodeClaim" && write.verb == "create" && &*write.user != USER;
-        self.unplanned += writes.iter().filter(bought).count();
         self.moved += writes.iter().filter(|write| &*write.user == USER && write.subresource == "eviction").count();
         let stands = self.stands(operated);
         let news = stands != self.last;

@@ -114,6 +114,14 @@ impl Operated {
         self.operator = tokio::spawn(operator.run(client, self.clock.clone(), self.stop.subscribe()));
     }
 
+    /// Nodes that Karpenter bought since a revision, for pods that found no place; ours are planned.
+    pub fn unplanned(&self, since: u64) -> Vec<String> {
+        let writes = self.server.writes(since).into_iter();
+        let bought =
+            writes.filter(|write| &*write.kind == "NodeClaim" && write.verb == "create" && &*write.user != USER);
+        bought.map(|write| write.name).collect()
+    }
+
     /// Whether the operator's task is alive.
     pub fn is_running(&self) -> bool {
         !self.operator.is_finished()

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use kentroller_planner::{
-    Aggressive, EvictionRule, EvictionTarget, Mode, Money, MoveLimit, Options, Percent, Scope, Strictness,
+    Aggressive, EvictionRule, EvictionTarget, Flag, Mode, Money, MoveLimit, Options, Percent, Scope, Strictness,
     manifest::{Expression, LabelSelector, Labels, NodeSelectorTerm, Operator},
     parse_span,
 };
@@ -68,9 +68,6 @@ enum Words {
     DrainOnly,
     DeleteEmpty,
 }
-
-/// Sets one field of [`Aggressive`].
-type Flag = fn(&mut Aggressive);
 
 impl Ask {
     pub(super) const fn discount(&self) -> Option<Percent> {
@@ -157,19 +154,8 @@ fn moves(text: &str) -> Result<MoveLimit, String> {
 }
 
 fn flag(text: &str) -> Result<Flag, String> {
-    const FLAGS: [(&str, Flag); 9] = [
-        ("ignoreBlockingPDB", |flags| flags.ignore_blocking_pdb = true),
-        ("ignoreConsolidatable", |flags| flags.ignore_consolidatable = true),
-        ("ignoreInstanceCriteria", |flags| flags.ignore_instance_criteria = true),
-        ("ignoreLocalPersistentVolumes", |flags| flags.ignore_local_persistent_volumes = true),
-        ("ignoreProblemJobPods", |flags| flags.ignore_problem_job_pods = true),
-        ("ignoreProblemPodsWithoutController", |flags| flags.ignore_problem_pods_without_controller = true),
-        ("ignoreProblemRemovalDisabledNodes", |flags| flags.ignore_problem_removal_disabled_nodes = true),
-        ("ignoreProblemRemovalDisabledPods", |flags| flags.ignore_problem_removal_disabled_pods = true),
-        ("ignoreZeroNodePoolDisruptionBudgets", |flags| flags.ignore_zero_node_pool_disruption_budgets = true),
-    ];
-    FLAGS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, set)| *set).ok_or_else(|| {
-        let names: Vec<&str> = FLAGS.iter().map(|(name, _)| *name).collect();
+    Aggressive::flag(text).ok_or_else(|| {
+        let names: Vec<&str> = Aggressive::FLAGS.iter().map(|(name, _)| *name).collect();
         format!("`{text}` is none of {}", names.join(", "))
     })
 }
