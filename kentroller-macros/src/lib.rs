@@ -33,7 +33,8 @@ use proc_macro::TokenStream;
 ///   that has none.
 ///
 /// On a projection of somebody else's kind: `foreign`, `group`, `version`, `kind`, `plural`; optionally `namespaced`,
-/// `index = fn(&Self) -> Option<&str>` and `share = fn(&mut Self, &mut Pool)`. It has a field `metadata`.
+/// `optional` (a cluster that does not serve the kind has none), `index = fn(&Self) -> Option<&str>`,
+/// `share = fn(&mut Self, &mut Pool)` and `view = Type`. It has a field `metadata`.
 #[proc_macro_attribute]
 pub fn resource(attribute: TokenStream, item: TokenStream) -> TokenStream {
     resource::run(attribute.into(), item.into()).into()

@@ -121,6 +121,9 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
     const CONDITIONS: Option<&'static [(&'static str, &'static str)]> = None;
     /// Which `status.state` may follow which; empty for a kind without states.
     const STATES: Edges = &[];
+    /// Whether a cluster may do without the kind: where the API server does not serve it, there is none. Where it was
+    /// served before, what was read stands.
+    const OPTIONAL: bool = false;
     type Meta: Metadata;
     /// What is computed from all objects of this kind; `()` for nothing.
     type View: View<Self>;

@@ -59,8 +59,11 @@ async fn crds(admin: &Api) {
 
 /// Creates the generated rights as they are; and of each role one with its reading verbs, bound to the reader.
 async fn rights(admin: &Api) {
-    let text = fs::read_to_string(file("charts/castai-kentroller/templates/rbac.generated.yaml")).expect("the rights");
-    for document in text.split("\n---\n") {
+    let texts = ["rbac", "rbac-act"].map(|name| {
+        let path = file(&format!("charts/castai-kentroller/templates/{name}.generated.yaml"));
+        fs::read_to_string(path).expect("the rights")
+    });
+    for document in texts.iter().flat_map(|text| text.split("\n---\n")) {
         let mut object: Value = serde_saphyr::from_str(document).expect("YAML");
         let kind = object["kind"].as_str().expect("a kind").to_owned();
         let place = object["metadata"]["namespace"].as_str().map(|name| format!("/namespaces/{name}"));

@@ -110,6 +110,16 @@ impl Log {
     }
 }
 
+/// What `kentroller approve PLAN` says to whom the kubeconfig stands for.
+///
+/// # Errors
+/// What it says when it refuses.
+pub fn approve(kubeconfig: &Path, plan: &str) -> Result<String, String> {
+    let told = Command::new(binary()).args(["approve", plan]).env("KUBECONFIG", kubeconfig).output().expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if told.status.success() { Ok(text(&told.stdout)) } else { Err(text(&told.stderr)) }
+}
+
 /// What the program says that does not start with this environment.
 pub fn refused(environment: &[(&str, &str)]) -> String {
     let told = Command::new(binary()).arg("run").envs(environment.iter().copied()).output().expect("it runs");
@@ -132,23 +142,18 @@ pub fn replayed(folder: &Path) -> Vec<String> {
     .collect()
 }
 
-/// The operator's program in the profile of this test, built now.
+/// The operator's program as the image holds it: optimised, and without the simulation. Built now.
 fn binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         // target/PROFILE/deps/e2e-HASH
         let test = std::env::current_exe().expect("our own path");
-        let folder = test.parent().and_then(Path::parent).expect("a target folder");
+        let target = test.ancestors().nth(3).expect("a target folder");
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "kentroller", "--bin", "kentroller"]);
-        if folder.ends_with("release") {
-            cargo.arg("--release");
-        }
-        cargo
-            .arg("--target-dir")
-            .arg(folder.parent().expect("a target folder"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.args(["build", "--quiet", "--locked", "--release", "--no-default-features"]);
+        cargo.args(["--package", "kentroller", "--bin", "kentroller", "--target-dir"]).arg(target);
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         assert!(cargo.status().expect("cargo runs").success(), "the operator is not built");
-        folder.join("kentroller")
+        target.join("release/kentroller")
     })
 }

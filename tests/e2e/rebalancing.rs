@@ -8,10 +8,10 @@ use kentroller_runtime::metrics::{ALL, PREFIX};
 use kentroller_tests::rest::Api;
 use serde_json::{Value, json};
 
-use crate::cluster::on_the_cluster;
+use crate::cluster::{Cluster, on_the_cluster};
 use crate::install::{OPERATOR, kubeconfig};
 use crate::look::{self, CLAIMS, NODE_CLAIMS, NODES, PLANS, SCHEDULES, is, name, object, text};
-use crate::operator::{Operator, replayed};
+use crate::operator::{Operator, approve, replayed};
 use crate::wait::{LONG, SHORT, until};
 use crate::witness::Witness;
 
@@ -40,9 +40,6 @@ fn a_schedule_rebalances_a_drifted_cluster() {
         // What has started goes on, and nothing starts beside it.
         admin.patch(&format!("{SCHEDULES}/minutely"), &json!({"spec": {"suspend": true}})).await;
         let claim = followed(&admin, &mut operator, name(&claim), started).await;
-        // As people see it.
-        println!("{}", cluster.tool("kubectl", &["get", "rps,rpc,rp"]));
-
         let plan = admin.get(&format!("{PLANS}/{}", text(&claim, "/status/rebalanceName"))).await;
         assert_eq!(text(&claim, "/status/state"), "Completed", "{}", claim["status"]);
         assert_eq!(text(&plan, "/status/state"), "Done", "{}", plan["status"]);
@@ -63,7 +60,7 @@ fn a_schedule_rebalances_a_drifted_cluster() {
         assert!(saved > Money::ZERO, "{} USD/h before, {} after", before.price.hourly(), after.price.hourly());
         let promised = text(&plan, "/status/achievedOutcome/diff/priceHourly");
         println!(
-            "{} nodes at {} USD/h before, {} at {} after: {} saved (the plan says {promised}), {} pods evicted, {} waited for a node, {} nodes of Karpenter's own, {} s",
+            "{} nodes at {} USD/h before, {} at {} after: {} saved (the plan says {promised}), {} pods evicted, {} waited for a node, {} s",
             before.nodes,
             before.price.hourly(),
             after.nodes,
@@ -71,22 +68,72 @@ fn a_schedule_rebalances_a_drifted_cluster() {
             saved.hourly(),
             seen.left.len(),
             seen.stranded.len(),
-            unplanned(&plan, &before, &after).len(),
             started.elapsed().as_secs(),
         );
-        if unplanned(&plan, &before, &after).is_empty() {
-            assert_eq!(saved.hourly(), promised, "what the plan says it saved is what the cluster costs less");
-        }
+        assert_eq!(unplanned(&plan, &before, &after), [""; 0], "nodes that nobody planned");
+        assert_eq!(saved.hourly(), promised, "what the plan says it saved is what the cluster costs less");
         for probe in ["/healthz", "/readyz"] {
             assert!(operator.ask(probe).starts_with("HTTP/1.1 200"), "{probe}: {}", operator.ask(probe));
         }
         let scraped = operator.ask("/metrics");
         let missing = ALL.iter().filter(|metric| !scraped.contains(&format!("# TYPE {PREFIX}_{} ", metric.name)));
         assert_eq!(missing.count(), 0, "{scraped}");
+        as_people_see_it(cluster, name(&claim));
         operator.stop().assert_clean();
         assert!(!replayed(&records).is_empty(), "nothing was recorded");
         assert_eq!(admin.warnings(), [""; 0]);
         admin.delete(&format!("{SCHEDULES}/minutely")).await;
+    });
+}
+
+/// The columns that are documented, none of them empty; and the story of the plan in its events.
+fn as_people_see_it(cluster: &Cluster, claim: &str) {
+    for (kind, name, columns) in [
+        ("rps", "minutely", "NAME SCHEDULE SUSPEND ACTIVE LAST SCHEDULE AGE"),
+        ("rpc", claim, "NAME STATE PLANID NODES SAVINGS% REBALANCE AGE"),
+        ("rp", claim, "NAME BEFORE AFTER SAVINGS% STATE AUTO-EXECUTED AGE"),
+    ] {
+        let told = cluster.tool("kubectl", &["get", kind, name]);
+        println!("{told}");
+        let (head, row) = told.split_once('\n').expect("a head and a row");
+        assert_eq!(head.split_whitespace().collect::<Vec<_>>().join(" "), columns);
+        // Cells begin where their columns do; those that hold blanks are cron expressions.
+        let starts =
+            columns.replace("LAST SCHEDULE", "LAST").split(' ').filter_map(|one| head.find(one)).collect::<Vec<_>>();
+        for start in starts {
+            let cell = row.get(start..).and_then(|rest| rest.split("  ").next()).unwrap_or_default().trim();
+            assert!(!cell.is_empty() && cell != "<none>", "an empty cell at {start} of\n{told}");
+        }
+    }
+    let story = cluster.tool("kubectl", &["describe", "rp", claim]);
+    for reason in ["PlanJudged", "PlanStarted", "WaveDone", "PlanDone"] {
+        assert!(story.contains(reason), "{reason} is missing in\n{story}");
+    }
+}
+
+#[test]
+fn a_plan_runs_when_a_person_approves_it() {
+    on_the_cluster(|cluster, admin| async move {
+        let account = kubeconfig(cluster, &admin, OPERATOR).await;
+        let mut operator = Operator::start(cluster, &account, "kentroller-3", &["--leader-elect"]);
+        let missing = approve(&cluster.kubeconfig, "approved").expect_err("there is no plan yet");
+        assert!(missing.contains("there is no plan approved"), "{missing}");
+        // One node is replaced by its like, whatever was saved before.
+        let spec = json!({"minSavingsPercentage": 0, "nodeConstraints": {"maxNodes": 1}});
+        admin.create(CLAIMS, &object("RebalancePlanClaim", "approved", spec)).await;
+        let path = format!("{PLANS}/approved");
+        let waits = async || {
+            let plan = admin.find(&path).await.unwrap_or_default();
+            (text(&plan, "/status/state") == "Created").then_some(plan).ok_or("the plan is not Created")
+        };
+        assert_eq!(until(SHORT, waits).await["spec"]["execute"], false);
+        println!("{}", approve(&cluster.kubeconfig, "approved").expect("an administrator may patch plans"));
+        let claim = followed(&admin, &mut operator, "approved", Instant::now()).await;
+        assert_eq!(text(&claim, "/status/state"), "Completed", "{}", claim["status"]);
+        let late = approve(&cluster.kubeconfig, "approved").expect_err("it is over");
+        assert!(late.contains("is over (Done)"), "{late}");
+        operator.stop().assert_clean();
+        admin.delete(&format!("{CLAIMS}/approved")).await;
     });
 }
 

@@ -8,6 +8,7 @@ use http::{Request, StatusCode};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kentroller::api::foreign::ConfigMap;
 use kentroller::controllers;
+use kentroller::settings::OperatorMode;
 use kentroller::simulation::{NAMESPACE, USER};
 use kentroller_runtime::generate::rbac::Rights;
 use kentroller_runtime::simulation::apiserver::{ApiServer, Rule};
@@ -68,6 +69,23 @@ async fn a_shadow_asks_for_nothing_but_reads() {
     let writers: BTreeSet<String> =
         stage.operated.server.writes(before).iter().map(|write| write.user.to_string()).collect();
     assert!(!writers.contains("shadow"), "{writers:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn mode_observe_gets_by_without_the_rights_to_act() {
+    let mut stage = Stage::drifted(6, 1);
+    stage.operated.set(|settings| settings.mode = OperatorMode::Observe);
+    stage.operated.server.allow(USER, Some(rules(&Rights { act: Vec::new(), ..rights() })));
+    let (refused, client) = listening(&stage.operated.server);
+    stage.operated.replace(client, false).await;
+    stage.claim("now", json!({"autoExecute": true}));
+    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Created").await);
+    // Not even when somebody approves.
+    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
+    stage.pass(1200).await;
+    assert_eq!(stage.state("RebalancePlan", "now"), "Created");
+    assert_eq!(stage.condition("RebalancePlan", "now", "Reconciling"), "ModeObserve=True");
+    assert_eq!(*refused.lock().expect("one thread"), [""; 0]);
 }
 
 /// One cluster on which everything happens that makes the operator write.

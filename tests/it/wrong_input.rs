@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use kentroller::simulation::USER;
+use kentroller_planner::Money;
 use kentroller_runtime::simulation::apiserver::{Fault, Matching, Trouble, refusal_of_code};
 use kentroller_tests::{Stage, text};
 use serde_json::{Value, json};
@@ -110,6 +111,42 @@ async fn a_kind_that_cannot_be_read_is_named_on_what_waits_for_it() {
         assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
         ended(&stage, "now");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn kinds_that_a_cluster_may_do_without_hold_nothing_up_and_count_as_soon_as_they_are_served() {
+    let mut stage = Stage::drifted(8, 1);
+    stage.operated.stop_for(Duration::ZERO).await;
+    for resource in ["capacitybuffers", "nodeoverlays"] {
+        refuse(&stage, "list", resource, StatusCode::NOT_FOUND, 2);
+    }
+    keep_free(&stage);
+    stage.operated.restart().await;
+    let before = planned(&stage, "before").await;
+    stage.pass(300).await;
+    let after = planned(&stage, "after").await;
+    assert!(before < after, "{} USD/h, {} with room kept free", before.hourly(), after.hourly());
+}
+
+/// A buffer of ten pods of a core each, for which there is room.
+fn keep_free(stage: &Stage) {
+    let metadata = json!({"name": "spare", "namespace": "default"});
+    let requests = json!({"cpu": "1", "memory": "1Gi"});
+    let containers = json!([{"name": "spare", "image": "spare:1", "resources": {"requests": requests}}]);
+    let template = json!({"apiVersion": "v1", "kind": "PodTemplate", "metadata": metadata, "template": {"spec": {"containers": containers}}});
+    stage.operated.server.create(template).expect("the template");
+    let buffer = json!({"apiVersion": "autoscaling.x-k8s.io/v1beta1", "kind": "CapacityBuffer", "metadata": metadata,
+        "spec": {"podTemplateRef": {"name": "spare"}, "replicas": 10}});
+    stage.operated.server.create(buffer).expect("the buffer");
+}
+
+/// What the cluster would cost an hour by a plan that nobody executes.
+async fn planned(stage: &Stage, claim: &str) -> Money {
+    stage.claim(claim, json!({"autoExecute": false}));
+    let judged = |stage: &Stage| stage.state("RebalancePlan", claim) == "Created";
+    assert!(stage.until(LONG, judged).await, "{}", message(stage, "RebalancePlanClaim", claim, "Ready"));
+    let plan = stage.get("RebalancePlan", claim).expect("the plan");
+    Money::parse(&text(&plan["status"]["savings"]["projectedClusterHourlyCost"])).expect("an amount")
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,6 +56,8 @@ pub(super) struct Foreign {
     pub(super) plural: String,
     #[darling(default)]
     pub(super) namespaced: Flag,
+    #[darling(default)]
+    pub(super) optional: Flag,
     pub(super) index: Option<Path>,
     pub(super) share: Option<Path>,
     pub(super) view: Option<Path>,

@@ -47,6 +47,7 @@ pub(super) struct Status {
 
 pub(super) struct ForeignKind {
     pub(super) names: Names,
+    pub(super) optional: bool,
     pub(super) meta: syn::Type,
     pub(super) index: Option<Path>,
     pub(super) share: Option<Path>,
@@ -145,6 +146,7 @@ fn foreign(args: Foreign, mut item: DeriveInput, mistakes: &mut Mistakes) -> Opt
                 plural: args.plural,
                 namespaced: args.namespaced.is_present(),
             },
+            optional: args.optional.is_present(),
             meta: metadata?,
             index: args.index,
             share: args.share,

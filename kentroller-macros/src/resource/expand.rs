@@ -143,8 +143,13 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
 }
 
 fn foreign_impl(runtime: &Runtime, kind: &ForeignKind, ident: &syn::Ident) -> TokenStream {
-    let ForeignKind { names, meta, index, share, view } = kind;
+    let ForeignKind { names, optional, meta, index, share, view } = kind;
     let facts = facts(names, quote!(::core::option::Option::None));
+    let optional = optional.then(|| {
+        quote!(
+            const OPTIONAL: bool = true;
+        )
+    });
     let index = index.as_ref().map(|index| {
         quote! {
             fn index_key(&self) -> ::core::option::Option<&str> {
@@ -157,6 +162,7 @@ fn foreign_impl(runtime: &Runtime, kind: &ForeignKind, ident: &syn::Ident) -> To
     quote! {
         impl #runtime::Kind for #ident {
             const INFO: #runtime::KindInfo = #runtime::KindInfo { #facts };
+            #optional
             type Meta = #meta;
             type View = #view;
 

@@ -24,6 +24,15 @@ pub struct Rights {
     pub default_namespace: Vec<PolicyRule>,
 }
 
+/// Rights in YAML, by the mode that needs them.
+#[derive(Clone, Debug)]
+pub struct Manifests {
+    /// Needed in every mode.
+    pub always: String,
+    /// Needed besides in modes `approve` and `act`; without them the operator can observe and nothing else.
+    pub act: String,
+}
+
 /// API group and resource, such as `pods/eviction`, with verbs.
 type Grants = BTreeMap<(String, String), BTreeSet<&'static str>>;
 
@@ -65,12 +74,11 @@ impl Rights {
         Self { observe: rules(observe), act: rules(act), own_namespace: rules(own), default_namespace: rules(default) }
     }
 
-    /// The rights as manifests: a ServiceAccount in a namespace, the roles, and their bindings to it. Without the binding
-    /// `NAME-act` the operator can observe and nothing else.
+    /// The rights as manifests: a ServiceAccount in a namespace, the roles, and their bindings to it.
     ///
     /// # Errors
     /// When they cannot be written as YAML.
-    pub fn manifests(&self, name: &str, namespace: &str) -> Result<String, serde_saphyr::SerializeError> {
+    pub fn manifests(&self, name: &str, namespace: &str) -> Result<Manifests, serde_saphyr::SerializeError> {
         let app = name;
         let metadata = |name: &str, namespace: Option<&str>| ObjectMeta {
             name: Some(name.to_owned()),
@@ -85,14 +93,10 @@ impl Rights {
             namespace: Some(namespace.to_owned()),
             api_group: None,
         }]);
-        let mut documents = vec![serde_saphyr::to_string(&account)?];
-        let roles = [
-            ("observe", &self.observe, None),
-            ("act", &self.act, None),
-            ("own-namespace", &self.own_namespace, Some(namespace)),
-            ("events", &self.default_namespace, Some("default")),
-        ];
-        for (suffix, rules, place) in roles {
+        let bound = |suffix: &str,
+                     rules: &Vec<PolicyRule>,
+                     place: Option<&str>|
+         -> Result<String, serde_saphyr::SerializeError> {
             let (metadata, rules) = (metadata(&format!("{name}-{suffix}"), place), Some(rules.clone()));
             let role_ref = |kind: &str| RoleRef {
                 api_group: "rbac.authorization.k8s.io".to_owned(),
@@ -101,17 +105,22 @@ impl Rights {
             };
             let subjects = subjects.clone();
             if place.is_some() {
-                documents.push(serde_saphyr::to_string(&Role { metadata: metadata.clone(), rules })?);
+                let role = Role { metadata: metadata.clone(), rules };
                 let binding = RoleBinding { metadata, role_ref: role_ref("Role"), subjects };
-                documents.push(serde_saphyr::to_string(&binding)?);
+                Ok([serde_saphyr::to_string(&role)?, serde_saphyr::to_string(&binding)?].join("---\n"))
             } else {
                 let role = ClusterRole { metadata: metadata.clone(), rules, aggregation_rule: None };
-                documents.push(serde_saphyr::to_string(&role)?);
                 let binding = ClusterRoleBinding { metadata, role_ref: role_ref("ClusterRole"), subjects };
-                documents.push(serde_saphyr::to_string(&binding)?);
+                Ok([serde_saphyr::to_string(&role)?, serde_saphyr::to_string(&binding)?].join("---\n"))
             }
-        }
-        Ok(documents.join("---\n"))
+        };
+        let always = [
+            serde_saphyr::to_string(&account)?,
+            bound("observe", &self.observe, None)?,
+            bound("own-namespace", &self.own_namespace, Some(namespace))?,
+            bound("events", &self.default_namespace, Some("default"))?,
+        ];
+        Ok(Manifests { always: always.join("---\n"), act: bound("act", &self.act, None)? })
     }
 }
 
@@ -238,11 +247,15 @@ mod tests {
     #[test]
     fn the_manifests_hold_no_wildcard() {
         let rights = Rights::of(&[declaration(vec![Access::to::<Pod>(&[Verb::Read, Verb::Evict])])], &[]);
-        let manifests = rights.manifests("op", "ours").expect("YAML");
-        assert!(!manifests.contains('*'), "{manifests}");
-        let kinds: Vec<&str> = manifests.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
+        let Manifests { always, act } = rights.manifests("op", "ours").expect("YAML");
+        let kinds = |manifests: &str| -> Vec<String> {
+            assert!(!manifests.contains('*'), "{manifests}");
+            manifests.lines().filter_map(|line| line.strip_prefix("kind: ")).map(str::to_owned).collect()
+        };
         let (wide, narrow) = (["ClusterRole", "ClusterRoleBinding"], ["Role", "RoleBinding"]);
-        assert_eq!(kinds, [&["ServiceAccount"][..], &wide, &wide, &narrow, &narrow].concat(), "{manifests}");
-        assert_eq!(manifests.matches("namespace: default").count(), 2, "{manifests}");
+        assert_eq!(kinds(&always), [&["ServiceAccount"][..], &wide, &narrow, &narrow].concat(), "{always}");
+        assert_eq!(always.matches("namespace: default").count(), 2, "{always}");
+        assert_eq!(kinds(&act), wide, "{act}");
+        assert!(act.contains("pods/eviction") && !always.contains("pods/eviction"), "{act}");
     }
 }

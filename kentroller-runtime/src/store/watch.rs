@@ -29,6 +29,8 @@ const WATCH_SECONDS: u64 = 290;
 const IDLE: Duration = Duration::from_secs(WATCH_SECONDS + 10);
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LAST_DELAY: Duration = Duration::from_secs(30);
+/// A kind that the API server does not serve is asked for again after this long.
+const NOT_SERVED: Duration = Duration::from_secs(60);
 
 /// What a watch tells its store.
 #[derive(Debug)]
@@ -77,7 +79,7 @@ pub type Start = fn(Context) -> BoxFuture<'static, ()>;
 
 /// Runs the watch of kind `K` until the receiver is gone.
 pub fn start<K: Kind>(context: Context) -> BoxFuture<'static, ()> {
-    Watch::<K> { context, pool: Pool::default(), kind: std::marker::PhantomData }.run().boxed()
+    Watch::<K> { context, pool: Pool::default(), served: false, kind: std::marker::PhantomData }.run().boxed()
 }
 
 #[derive(Deserialize)]
@@ -108,6 +110,8 @@ enum End {
 struct Watch<K> {
     context: Context,
     pool: Pool,
+    /// Whether a list has ever come.
+    served: bool,
     kind: std::marker::PhantomData<K>,
 }
 
@@ -117,6 +121,7 @@ impl<K: Kind> Watch<K> {
         loop {
             match self.list().await {
                 Ok((objects, version)) => {
+                    self.served = true;
                     delay = FIRST_DELAY;
                     if !self.tell(Body::Listed(objects, version.clone())).await {
                         return;
@@ -124,6 +129,12 @@ impl<K: Kind> Watch<K> {
                     if matches!(self.follow(version).await, End::Over) {
                         return;
                     }
+                }
+                Err(kube::Error::Api(status)) if status.code == 404 && K::OPTIONAL && !self.served => {
+                    if !self.tell(Body::Listed(Vec::new(), String::new())).await {
+                        return;
+                    }
+                    tokio::time::sleep(NOT_SERVED).await;
                 }
                 Err(error) => {
                     if !self.trouble(&error).await {

@@ -42,6 +42,8 @@ pub(crate) struct Model {
     pub broken: Vec<BrokenSpread>,
     /// How much of each pool's limits is left, by pool.
     pub limits: Vec<PoolLimit>,
+    /// By pool: whether Karpenter removes its nodes for what that saves.
+    pub consolidated: Vec<bool>,
     /// All that could be bought, [`Model::kinds`] and what they beat.
     pub shelf: Shelf,
     /// The keys of all wide terms.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     Aggressive, CapacityType, EvictionRule, EvictionTarget, KeptReason, Mode, Moment, Options, Rule, Scope, Snapshot,
     Strictness,
-    manifest::{Node, NodeClaim, NodePool, ObjectName, Pod, PodDisruptionBudget},
+    manifest::{DisruptionBudget, Node, NodeClaim, NodePool, ObjectName, Pod, PodDisruptionBudget},
     moment::parse_span,
     rules::pool,
     schedule,
@@ -392,6 +392,21 @@ pub(crate) fn node_reason(
         }
     }
     None
+}
+
+/// Whether Karpenter removes nodes of a pool for what that saves, at one time or another.
+pub(crate) fn is_consolidated(pool: &NodePool) -> bool {
+    let disruption = &pool.spec.disruption;
+    let is_shut = |budget: &DisruptionBudget| {
+        let reasons = budget.reasons.as_ref();
+        budget.schedule.is_none()
+            && matches!(budget.nodes.as_str(), "0" | "0%")
+            && reasons.is_none_or(|reasons| reasons.iter().any(|one| one == "Underutilized"))
+    };
+    pool.spec.replicas.is_none()
+        && disruption.consolidate_after != "Never"
+        && disruption.consolidation_policy != "WhenEmpty"
+        && !disruption.budgets.iter().flatten().any(is_shut)
 }
 
 /// Which budget of the pool lets no node go now, if one does; one that cannot be read lets none go.

@@ -36,7 +36,7 @@ pub(crate) fn left(
     let command = Rule::of(model, may_go).command(&mut state, terms, pace)?;
     let gone: Vec<&str> = command.gone.iter().map(|bin| names[*bin].as_str()).collect();
     let message = format!(
-        "where Karpenter's own consolidation is on, it would go on after this plan: {} could go for {} USD/h less; {} forbids it",
+        "Karpenter's own consolidation would go on after this plan: {} could go for {} USD/h less; {} forbids it",
         gone.join(", "),
         Money::micros(command.saves),
         limit(&state, &command, moves, options),
@@ -44,14 +44,14 @@ pub(crate) fn left(
     Some(Warning { object: String::new(), message })
 }
 
-/// What Karpenter may remove: what is not in a plan's scope as well.
+/// What Karpenter may remove: what is not in a plan's scope as well, and nothing of pools that it leaves alone.
 fn may_go(state: &State<'_>, bin: usize) -> bool {
-    let of = &state.bins[bin];
-    let held = match of.what {
-        What::Node(node) => state.model.nodes[node].held.as_ref().map(|(reason, _)| *reason),
-        What::New(_) => None,
+    let (of, model) = (&state.bins[bin], state.model);
+    let (held, pool) = match of.what {
+        What::Node(node) => (model.nodes[node].held.as_ref().map(|(reason, _)| *reason), model.nodes[node].pool),
+        What::New(kind) => (None, Some(model.kinds[kind].pool)),
     };
-    of.open && held.is_none_or(is_scope)
+    of.open && held.is_none_or(is_scope) && pool.is_some_and(|pool| model.consolidated[pool])
 }
 
 const fn is_scope(reason: KeptReason) -> bool {

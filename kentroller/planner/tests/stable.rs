@@ -84,6 +84,27 @@ fn after_a_plan_that_nothing_limits_karpenter_has_nothing_to_do() {
 }
 
 #[test]
+fn of_pools_that_karpenter_leaves_alone_nothing_is_told() {
+    let catalog = Catalog::embedded();
+    let mut told_before = 0;
+    for seed in 0..4 {
+        let mut snapshot = generate(Recipe { nodes: 25, seed, constrained: false, held: false }, &catalog);
+        let planned =
+            |snapshot: &Snapshot| plan(snapshot, &catalog, &Options::default(), &mut Steps(300)).expect("sound");
+        told_before += usize::from(told(&planned(&snapshot)).is_some());
+        for pool in &mut snapshot.node_pools {
+            // Handed over to us.
+            pool.metadata.annotations.insert("kentroller.cast.ai/consolidation".to_owned(), "include".to_owned());
+            pool.spec.disruption.consolidation_policy = "WhenEmpty".to_owned();
+        }
+        let handed_over = planned(&snapshot);
+        assert!(!handed_over.waves.is_empty(), "seed {seed}");
+        assert_eq!(told(&handed_over), None, "seed {seed}");
+    }
+    assert!(told_before > 0, "there was nothing to tell");
+}
+
+#[test]
 fn what_karpenter_would_still_do_is_told_with_the_limit_that_forbids_it() {
     let catalog = Catalog::embedded();
     for seed in 0..8 {

@@ -109,7 +109,7 @@ impl Port for Plans {
 
     fn fill(&self, ask: &PlanAsk, cut: &Cut, now: Timestamp, cancelled: &Cancelled) -> Result<Planned, Failure> {
         let catalog = self.embedded.catalog(cut)?;
-        let snapshot = snapshot(cut, now);
+        let (snapshot, unknown) = snapshot(cut, now);
         let remembered = || self.former.lock().unwrap_or_else(PoisonError::into_inner);
         let former = remembered().take();
         let found = match self.embedded.effort {
@@ -141,6 +141,7 @@ impl Port for Plans {
                 .warnings
                 .iter()
                 .map(|warning| format!("{} {}", warning.object, warning.message).trim().to_owned())
+                .chain(unknown)
                 .collect(),
             kept: made.kept.iter().map(skipped).collect(),
             nothing: made.nothing.map(nothing),
@@ -161,7 +162,7 @@ impl Port for Judgements {
 
     fn fill(&self, ask: &JudgeAsk, cut: &Cut, now: Timestamp, _: &Cancelled) -> Result<Judged, Failure> {
         let catalog = self.0.catalog(cut)?;
-        let snapshot = snapshot(cut, now);
+        let (snapshot, _) = snapshot(cut, now);
         let read = translate::from_spec(&ask.spec, &snapshot, &catalog);
         let (plan, mut violations) = match read {
             Ok(plan) => (plan, Vec::new()),

@@ -5,12 +5,14 @@ use kentroller_planner::{Moment, Snapshot, manifest};
 use kentroller_runtime::{Cut, Kind, Meta};
 
 use crate::api::foreign::{
-    DaemonSet, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
+    CapacityBuffer, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay, NodePool,
+    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 
-/// Everything that planning reads, as of one cut. Kinds that no controller reads are left out.
-pub fn snapshot(cut: &Cut, now: Timestamp) -> Snapshot {
-    Snapshot {
+/// Everything that planning reads, as of one cut. Kinds that no controller reads are left out; where the planner can tell
+/// none from not known, they are not known. Besides, what of it could not be understood.
+pub fn snapshot(cut: &Cut, now: Timestamp) -> (Snapshot, Vec<String>) {
+    let mut snapshot = Snapshot {
         now: moment(now),
         nodes: all(cut, |node: &Node| manifest::Node {
             metadata: metadata(&node.metadata),
@@ -37,10 +39,10 @@ pub fn snapshot(cut: &Cut, now: Timestamp) -> Snapshot {
             spec: budget.spec.clone(),
             status: budget.status.clone(),
         }),
-        daemon_sets: Some(all(cut, |set: &DaemonSet| manifest::DaemonSet {
+        daemon_sets: known(cut, |set: &DaemonSet| manifest::DaemonSet {
             metadata: metadata(&set.metadata),
             spec: set.spec.clone(),
-        })),
+        }),
         persistent_volumes: all(cut, |volume: &PersistentVolume| manifest::PersistentVolume {
             metadata: metadata(&volume.metadata),
             spec: volume.spec.clone(),
@@ -49,12 +51,33 @@ pub fn snapshot(cut: &Cut, now: Timestamp) -> Snapshot {
             metadata: metadata(&claim.metadata),
             spec: claim.spec.clone(),
         }),
+        csi_nodes: all(cut, |node: &CsiNode| manifest::CsiNode {
+            metadata: metadata(&node.metadata),
+            spec: node.spec.clone(),
+        }),
+        namespaces: known(cut, |namespace: &Namespace| manifest::Namespace { metadata: metadata(&namespace.metadata) }),
+        node_overlays: all(cut, |overlay: &NodeOverlay| manifest::NodeOverlay {
+            metadata: metadata(&overlay.metadata),
+            spec: overlay.spec.clone(),
+        }),
         ..Snapshot::default()
-    }
+    };
+    let buffers = all(cut, |buffer: &CapacityBuffer| manifest::CapacityBuffer {
+        metadata: metadata(&buffer.metadata),
+        spec: buffer.spec.clone(),
+        status: buffer.status.clone(),
+    });
+    let templates = all(cut, |named: &NamedPodTemplate| (metadata(&named.metadata).key(), named.template.clone()));
+    let unknown = manifest::add_buffers(&mut snapshot.pods, &buffers, &templates.into_iter().collect());
+    (snapshot, unknown)
 }
 
 fn all<K: Kind, T>(cut: &Cut, convert: impl Fn(&K) -> T) -> Vec<T> {
-    cut.shelf::<K>().into_iter().flat_map(|shelf| shelf.all().map(&convert).collect::<Vec<T>>()).collect()
+    known(cut, convert).unwrap_or_default()
+}
+
+fn known<K: Kind, T>(cut: &Cut, convert: impl Fn(&K) -> T) -> Option<Vec<T>> {
+    cut.shelf::<K>().map(|shelf| shelf.all().map(convert).collect())
 }
 
 fn metadata(meta: &Meta) -> manifest::Meta {

@@ -81,7 +81,9 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     let declarations: Vec<Declaration> = controllers::all().iter().map(|controller| controller.declaration()).collect();
     let own_namespace = [ConfigMap::INFO];
     let rights = Rights::of(&declarations, &own_namespace).manifests("castai-kentroller", "castai-agent")?;
-    files.insert("charts/castai-kentroller/templates/rbac.generated.yaml".into(), in_yaml(&rights));
+    let templates = Path::new("charts/castai-kentroller/templates");
+    files.insert(templates.join("rbac.generated.yaml"), in_yaml(&rights.always));
+    files.insert(templates.join("rbac-act.generated.yaml"), in_yaml(&rights.act));
     for (page, text) in [
         ("additions", reference::additions(&contracts)),
         ("conditions", reference::conditions(&kinds)),

@@ -1,5 +1,6 @@
 //! The command line: what a person starts.
 
+mod approve;
 #[cfg(feature = "simulation")]
 mod demo;
 mod operate;
@@ -24,6 +25,8 @@ enum Command {
     Plan(Box<plan::PlanArguments>),
     /// Runs the operator against the cluster of the current kubeconfig, or the one it runs in.
     Run(operate::Run),
+    /// Has a plan executed that waits for somebody to say so.
+    Approve(approve::Approve),
     /// Repeats a recorded reconcile, and says whether it decides the same.
     Replay(replay::Replay),
     /// Shows a whole rebalancing on a simulated cluster, in virtual time.
@@ -36,6 +39,7 @@ pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Plan(plan) => plan.execute(),
         Command::Run(run) => run.execute(),
+        Command::Approve(approve) => approve.execute(),
         Command::Replay(replay) => replay.execute(),
         #[cfg(feature = "simulation")]
         Command::Demo(demo) => demo.execute(),

@@ -127,7 +127,7 @@ impl Run {
 }
 
 /// A client that says who it is, and logs what the API server warns of.
-fn client(mut config: kube::Config) -> kube::Result<kube::Client> {
+pub(super) fn client(mut config: kube::Config) -> kube::Result<kube::Client> {
     // Refusals of writes are decisions to take, not noise to repeat: see engine/effects.rs.
     config.default_retry = false;
     // Stands in audit logs, and as the manager of what we write.

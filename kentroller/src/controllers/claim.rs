@@ -16,7 +16,8 @@ pub(super) use self::options::options;
 use super::AGAIN;
 use super::plan::{has_ended, holds_the_turn};
 use crate::api::foreign::{
-    ConfigMap, DaemonSet, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
+    CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay, NodePool,
+    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 use crate::api::{
     AggressiveMode, ClaimCondition, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts, RebalancePlan,
@@ -35,7 +36,8 @@ const FRESH: i64 = 5 * 60;
     owns(RebalancePlan: create),
     watches(RebalancePlan => waiting_claims),
     reads(
-        ConfigMap, DaemonSet, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget
+        CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay,
+        NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget
     ),
     asks(Plans),
     events(

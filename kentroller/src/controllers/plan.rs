@@ -15,13 +15,14 @@ use jiff::Timestamp;
 use kentroller_runtime::condition;
 use kentroller_runtime::settings::parse_duration;
 use kentroller_runtime::{
-    Answer, Change, Cut, Failure, HasStatus, Kind, ObjectKey, Outcome, Reconcile, World, controller,
+    Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
 };
 use serde_json::json;
 
 use super::{AGAIN, claim};
 use crate::api::foreign::{
-    ConfigMap, DaemonSet, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
+    CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay, NodePool,
+    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
@@ -47,7 +48,8 @@ const PULSE: Duration = Duration::from_secs(30);
         RebalancePlan => waiting_plans, NodeClaim => running_for_claim, Node => running_for_node, Pod => running_for_pod
     ),
     reads(
-        ConfigMap, DaemonSet, NodePool, PersistentVolume, PersistentVolumeClaim, PodDisruptionBudget, RebalancePlanClaim
+        CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, NodeOverlay, NodePool,
+        PersistentVolume, PersistentVolumeClaim, PodDisruptionBudget, RebalancePlanClaim
     ),
     asks(Judgements),
     events(
@@ -196,6 +198,10 @@ impl Step<'_> {
         }
         if !self.world.enabled() {
             self.out.reconciling("FeatureDisabled", "Feature rebalancer is off.");
+            return;
+        }
+        if self.world.settings().mode() == Mode::Observe {
+            self.out.reconciling("ModeObserve", "Mode observe executes no plan; modes approve and act do.");
             return;
         }
         if let Some(other) = self.ahead() {

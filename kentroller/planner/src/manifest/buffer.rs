@@ -1,7 +1,9 @@
 //! Capacity buffers: room that is kept free by pods that do not exist.
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Meta, Pod, PodTemplate, or_default};
+use super::{Meta, ObjectName, Pod, PodTemplate, or_default};
 
 /// A CapacityBuffer of `autoscaling.x-k8s.io`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,28 @@ pub struct NamedPodTemplate {
     pub metadata: Meta,
     #[serde(deserialize_with = "or_default")]
     pub template: PodTemplate,
+}
+
+/// Adds the pods that buffers stand for to those of a cluster; says which buffers could not be understood.
+pub fn add_buffers(
+    pods: &mut Vec<Pod>,
+    buffers: &[CapacityBuffer],
+    templates: &BTreeMap<ObjectName, PodTemplate>,
+) -> Vec<String> {
+    let mut unknown = Vec::new();
+    for buffer in buffers {
+        let Meta { name, namespace, .. } = &buffer.metadata;
+        let template = buffer.template().and_then(|template| {
+            templates.get(&ObjectName { namespace: namespace.clone(), name: template.to_owned() })
+        });
+        match template {
+            Some(template) => pods.extend(buffer.pods(template)),
+            None => unknown.push(format!(
+                "CapacityBuffer {namespace}/{name}: its PodTemplate is not known; its room is not kept free"
+            )),
+        }
+    }
+    unknown
 }
 
 /// More pods than this no buffer stands for.

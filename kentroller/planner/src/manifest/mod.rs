@@ -13,7 +13,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use buffer::{CapacityBuffer, CapacityBufferSpec, CapacityBufferStatus, NamedPodTemplate, TemplateRef};
+pub use buffer::{
+    CapacityBuffer, CapacityBufferSpec, CapacityBufferStatus, NamedPodTemplate, TemplateRef, add_buffers,
+};
 pub use karpenter::{
     Budget as DisruptionBudget, Disruption, NodeClaim, NodeClaimSpec, NodeClaimStatus, NodeClassRef, NodeOverlay,
     NodeOverlaySpec, NodePool, NodePoolSpec, NodePoolStatus, PoolTemplate, PoolTemplateSpec, Requirement, TemplateMeta,

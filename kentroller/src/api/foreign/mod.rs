@@ -1,8 +1,10 @@
 //! What is read of kinds that other people define. Their specs and statuses are the planner's, so that nothing is
 //! defined twice; what nobody reads is dropped while an object is decoded.
 
+mod capacity;
 mod config_map;
 mod disruption_budget;
+mod namespace;
 mod node;
 mod node_claim;
 mod node_pool;
@@ -16,15 +18,17 @@ use std::sync::Arc;
 use kentroller_runtime::Meta;
 use kentroller_runtime::store::share::Pool;
 
+pub use self::capacity::{CapacityBuffer, NamedPodTemplate, NodeOverlay};
 pub use self::config_map::ConfigMap;
 pub use self::disruption_budget::PodDisruptionBudget;
+pub use self::namespace::Namespace;
 pub use self::node::Node;
 pub use self::node_claim::NodeClaim;
 pub use self::node_pool::NodePool;
 pub use self::occupancy::Occupancy;
 pub(crate) use self::occupancy::requests_of;
 pub use self::pod::Pod;
-pub use self::storage::{PersistentVolume, PersistentVolumeClaim};
+pub use self::storage::{CsiNode, PersistentVolume, PersistentVolumeClaim};
 pub use self::workload::{DaemonSet, ReplicaSet, Replicas, StatefulSet};
 
 /// Leaves only the annotations that somebody reads: others can be hundreds of kilobytes long.

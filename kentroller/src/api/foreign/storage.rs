@@ -1,6 +1,6 @@
-//! Volumes and the claims on them, as far as they tie pods to places.
+//! Volumes, the claims on them and what nodes can attach, as far as they tie pods to places.
 
-use kentroller_planner::manifest::{PersistentVolumeClaimSpec, PersistentVolumeSpec};
+use kentroller_planner::manifest::{CsiNodeSpec, PersistentVolumeClaimSpec, PersistentVolumeSpec};
 use kentroller_runtime::{Meta, resource};
 
 #[resource(foreign, group = "", version = "v1", kind = "PersistentVolume", plural = "persistentvolumes")]
@@ -24,4 +24,12 @@ pub struct PersistentVolumeClaim {
     pub metadata: Meta,
     #[serde(default)]
     pub spec: PersistentVolumeClaimSpec,
+}
+
+#[resource(foreign, group = "storage.k8s.io", version = "v1", kind = "CSINode", plural = "csinodes")]
+/// What the storage drivers of a node can attach.
+pub struct CsiNode {
+    pub metadata: Meta,
+    #[serde(default)]
+    pub spec: CsiNodeSpec,
 }

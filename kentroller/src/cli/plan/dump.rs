@@ -8,7 +8,7 @@ use std::{
 
 use kentroller_planner::{
     Moment, Snapshot,
-    manifest::{CapacityBuffer, Interner, Meta, NamedPodTemplate, ObjectName, Pod, PodTemplate},
+    manifest::{CapacityBuffer, Interner, Meta, NamedPodTemplate, ObjectName, Pod, PodTemplate, add_buffers},
 };
 use serde::{
     Deserialize, Deserializer as _,
@@ -203,22 +203,6 @@ impl Dump {
         Ok(())
     }
 
-    /// Room that a buffer keeps free is room that pods wait for.
-    fn fill_buffers(&mut self) {
-        for buffer in &self.buffers {
-            let Meta { name, namespace, .. } = &buffer.metadata;
-            let template = buffer.template().and_then(|template| {
-                self.templates.get(&ObjectName { namespace: namespace.clone(), name: template.to_owned() })
-            });
-            match template {
-                Some(template) => self.snapshot.pods.extend(buffer.pods(template)),
-                None => self.warnings.push(format!(
-                    "CapacityBuffer {namespace}/{name}: its PodTemplate is not in the input; its room is not kept free"
-                )),
-            }
-        }
-    }
-
     /// Ends the reading: what is missing is told.
     ///
     /// # Errors
@@ -240,7 +224,8 @@ impl Dump {
                 self.warnings.push(format!("no {kind} in the input: {without}"));
             }
         }
-        self.fill_buffers();
+        // Room that a buffer keeps free is room that pods wait for.
+        self.warnings.extend(add_buffers(&mut self.snapshot.pods, &self.buffers, &self.templates));
         self.snapshot.now = Moment(self.newest);
         let hash = std::mem::take(&mut self.hash).finalize();
         self.digest = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();

@@ -1,0 +1,122 @@
+//! `kentroller approve PLAN`: the word of a person, given with the rights of that person. The operator does the rest.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use http::{Method, Request, header};
+use kentroller_runtime::Kind;
+use serde_json::{Value, json};
+
+use super::operate::client;
+use crate::api::{PlanState, RebalancePlan};
+
+/// Arguments of `kentroller approve`.
+#[derive(Args, Debug)]
+pub(super) struct Approve {
+    /// The name of the plan, as `kubectl get rp` shows it.
+    plan: String,
+}
+
+impl Approve {
+    /// Sets `spec.execute` of the plan as it was read; exit code 1 when there is nothing to approve.
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.approve())
+    }
+
+    async fn approve(self) -> anyhow::Result<ExitCode> {
+        let config = kube::Config::infer().await.context("no cluster: set KUBECONFIG")?;
+        let client = client(config).context("the kubeconfig cannot be used")?;
+        let path = RebalancePlan::INFO.path("", Some(&self.plan));
+        let plan: RebalancePlan = match client.request(Request::get(&path).body(Vec::new())?).await {
+            Ok(plan) => plan,
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                bail!("there is no plan {}; `kubectl get rp` lists them", self.plan)
+            }
+            Err(error) => return Err(error).with_context(|| format!("plan {} cannot be read", self.plan)),
+        };
+        let Some(patch) = approval(&plan)? else {
+            writeln!(std::io::stdout(), "Plan {} is approved already.", self.plan)?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/merge-patch+json")
+            .body(serde_json::to_vec(&patch)?)?;
+        match client.request::<Value>(request).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                bail!("plan {} changed while it was approved; look at it again", self.plan)
+            }
+            Err(error) => return Err(error).with_context(|| format!("plan {} cannot be patched", self.plan)),
+        }
+        let (adds, removes) = (plan.spec.node_claims_to_add.len(), plan.spec.node_claims_to_delete.len());
+        writeln!(
+            std::io::stdout(),
+            "Plan {name} is approved: {removes} nodes go, {adds} come{saved}. `kubectl get rp {name} -w` follows it; it stops at its next safe point \
+             when spec.execute is set back to false.",
+            name = self.plan,
+            saved = saved(&plan),
+        )?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn saved(plan: &RebalancePlan) -> String {
+    let savings = plan.status.as_ref().and_then(|status| status.savings.as_ref());
+    let hourly = savings.and_then(|savings| savings.projected_savings_cost_hourly.as_deref());
+    hourly.map_or(String::new(), |hourly| format!(", {hourly} USD an hour less"))
+}
+
+/// The patch that approves a plan as it is; none when it is approved.
+fn approval(plan: &RebalancePlan) -> anyhow::Result<Option<Value>> {
+    let state = plan.status.as_ref().and_then(|status| status.state.clone()).unwrap_or(PlanState::Pending);
+    let name = plan.name();
+    match state {
+        _ if plan.metadata.deletion_timestamp.is_some() => bail!("plan {name} is being deleted"),
+        PlanState::Pending => bail!("plan {name} is being checked; approve it when its state is Created"),
+        PlanState::Created if !plan.spec.execute => {
+            let version = &plan.metadata.resource_version;
+            Ok(Some(json!({"metadata": {"resourceVersion": version}, "spec": {"execute": true}})))
+        }
+        PlanState::Created | PlanState::Running if plan.spec.execute => Ok(None),
+        PlanState::Running => bail!("plan {name} is being canceled"),
+        over => {
+            bail!("plan {name} is over ({}): make a new claim, whose plan fits the cluster as it is now", over.as_str())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_approved_once_it_is_checked_and_before_it_is_over() {
+        let said = |state: &str, execute: bool| {
+            let plan = json!({
+                "apiVersion": "autoscaling.cast.ai/v1alpha", "kind": "RebalancePlan",
+                "metadata": {"name": "now", "resourceVersion": "7"},
+                "spec": {"execute": execute, "nodeClaimsToAdd": [], "nodeClaimsToDelete": [], "podsToMigrate": []},
+                "status": {"state": state},
+            });
+            approval(&serde_json::from_value(plan).expect("a plan")).map_err(|error| error.to_string())
+        };
+        let patch = json!({"metadata": {"resourceVersion": "7"}, "spec": {"execute": true}});
+        assert_eq!(said("Created", false), Ok(Some(patch)));
+        assert_eq!(said("Created", true), Ok(None));
+        assert_eq!(said("Running", true), Ok(None));
+        for (state, says) in [
+            ("Pending", "is being checked"),
+            ("Running", "is being canceled"),
+            ("Expired", "is over (Expired)"),
+            ("Done", "is over (Done)"),
+            ("Rebuilt", "is over (Rebuilt)"),
+        ] {
+            let told = said(state, false).expect_err(state);
+            assert!(told.contains(says), "{state}: {told}");
+        }
+    }
+}
