@@ -136,7 +136,7 @@ pub(crate) struct Tie {
 }
 
 /// A node that exists.
-#[derive(Debug, Hash)]
+#[derive(Debug, Default, Hash)]
 pub(crate) struct NodeBin {
     pub name: String,
     pub signature: usize,
@@ -271,6 +271,11 @@ impl<T: Ord + Clone> Numbers<T> {
         Self { by_value: BTreeMap::new() }
     }
 
+    /// Values that have their numbers already.
+    pub(crate) fn of(values: &[T]) -> Self {
+        Self { by_value: values.iter().cloned().zip(0..).collect() }
+    }
+
     pub(crate) fn number(&mut self, value: T) -> usize {
         let next = self.by_value.len();
         *self.by_value.entry(value).or_insert(next)
@@ -280,9 +285,5 @@ impl<T: Ord + Clone> Numbers<T> {
         let mut values: Vec<(usize, T)> = self.by_value.into_iter().map(|(value, number)| (number, value)).collect();
         values.sort_by_key(|(number, _)| *number);
         values.into_iter().map(|(_, value)| value).collect()
-    }
-
-    pub(crate) fn values(&self) -> impl Iterator<Item = (&T, usize)> {
-        self.by_value.iter().map(|(value, number)| (value, *number))
     }
 }

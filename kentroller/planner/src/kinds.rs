@@ -111,6 +111,17 @@ pub(crate) fn host_ports(shape: &PodShape) -> Vec<(String, i32)> {
     ports
 }
 
+/// What existing nodes tell of what new ones will have.
+pub(crate) struct Peers<'a> {
+    pub zones: BTreeSet<String>,
+    /// The least allocatable of a pool in dimensions that the catalogue does not tell.
+    pub of_pool: BTreeMap<usize, Vector>,
+    /// The least allocatable of a pool and type.
+    pub of_type: BTreeMap<(usize, &'a str), Vector>,
+    /// The least EBS volumes that any of them attaches.
+    pub attachments: i64,
+}
+
 /// What the new nodes of a cluster are made from.
 pub(crate) struct Source<'a> {
     pub snapshot: &'a Snapshot,
@@ -118,15 +129,8 @@ pub(crate) struct Source<'a> {
     pub region: &'a str,
     pub dims: &'a [String],
     /// Label keys that some pod or DaemonSet asks for.
-    pub keys: &'a BTreeSet<String>,
-    /// Zones of existing nodes, by pool.
-    pub zones: &'a BTreeSet<String>,
-    /// The least allocatable of existing nodes of a pool in dimensions that the catalogue does not tell.
-    pub learned: &'a BTreeMap<String, Vector>,
-    /// The least allocatable of existing nodes, by pool and type.
-    pub peers: &'a BTreeMap<(usize, &'a str), Vector>,
-    /// How many EBS volumes a new node attaches: the least of what existing nodes do.
-    pub attachments: i64,
+    pub keys: &'a BTreeSet<&'a str>,
+    pub peers: &'a Peers<'a>,
     pub overlays: &'a Overlays<'a>,
     pub ignore_instance_criteria: bool,
 }
@@ -195,7 +199,7 @@ impl Source<'_> {
     ) -> (usize, usize) {
         let Pool { index, node_pool, requirements } = *pool;
         let base = pool::pool_labels(node_pool);
-        let seen = self.zones.iter().map(String::as_str);
+        let seen = self.peers.zones.iter().map(String::as_str);
         // A zone that no node is in could bring a new domain of a spread, or have no subnet.
         let mut zones: Vec<&str> = seen.filter(|zone| requirements.admit_zone(zone)).collect();
         if zones.is_empty() {
@@ -207,9 +211,9 @@ impl Source<'_> {
         }
         // Startup taints are gone before a node counts as initialized; DaemonSets are charged in spite of them.
         let taints: Vec<Taint> = node_pool.spec.template.spec.taints.clone();
-        let least_of_pool = self.learned.get(&node_pool.metadata.name).copied().unwrap_or_default();
+        let least_of_pool = self.peers.of_pool.get(&index).copied().unwrap_or_default();
         // Labels that nobody asks for tell no two offerings apart; they are added to those that are left.
-        let mut asked: BTreeSet<&str> = self.keys.iter().map(String::as_str).collect();
+        let mut asked: BTreeSet<&str> = self.keys.clone();
         asked.extend(daemons.iter().flat_map(|daemon| daemon.needs.keys()));
         asked.extend([pool::ZONE, pool::CAPACITY_TYPE]);
         let scarce: Vec<(&str, usize)> = node_pool
@@ -333,11 +337,11 @@ impl Source<'_> {
         allocatable[CPU] = it.allocatable_milli_cpu();
         allocatable[MEMORY] = it.allocatable_bytes();
         allocatable[PODS] = it.max_pods;
-        let peers = self.peers.get(&(pool, it.name.as_str()));
+        let peers = self.peers.of_type.get(&(pool, it.name.as_str()));
         for (dim, name) in self.dims.iter().enumerate() {
             let told = match name.as_str() {
                 "nvidia.com/gpu" => Some(it.gpu_count),
-                ATTACHMENTS => Some(self.attachments),
+                ATTACHMENTS => Some(self.peers.attachments),
                 _ if dim <= PODS => Some(allocatable[dim]),
                 _ => None,
             };

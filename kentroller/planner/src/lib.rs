@@ -9,7 +9,6 @@ mod build;
 mod catalog;
 pub mod check;
 mod cluster;
-mod companions;
 mod construct;
 mod dice;
 mod eligibility;

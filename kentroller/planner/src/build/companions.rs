@@ -1,14 +1,17 @@
 //! Pods that must share their node with others: where they may go.
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::{asked::Asked, nodes::Known, templates::Template};
 use crate::{
+    Moment, Options,
+    eligibility::{Kind, PodRules, node_reason, receives},
     manifest::{Expression, NodeSelectorTerm, Operator, RequiredNodeTerms},
-    rules::terms::HOSTNAME,
+    rules::terms::{Demand, HOSTNAME},
 };
 
 /// Where a pod may go by the company that it needs on its node.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Company {
+pub(super) enum Company {
     /// It needs none, or is the only one of those that it must be beside.
     Anywhere,
     /// To nodes that stay, where others of its company run.
@@ -18,14 +21,14 @@ pub(crate) enum Company {
 }
 
 /// By term of affinity to a node's own pods: whom it selects.
-#[derive(Debug, Default)]
-pub(crate) struct Companions<'a> {
+#[derive(Default)]
+struct Companions<'a> {
     by_term: BTreeMap<usize, (usize, BTreeSet<&'a str>)>,
 }
 
 impl<'a> Companions<'a> {
     /// Counts a pod that a term selects; `stays`: the node that it runs on, if that takes pods and certainly stays.
-    pub(crate) fn count(&mut self, term: usize, stays: Option<&'a str>) {
+    fn count(&mut self, term: usize, stays: Option<&'a str>) {
         let (count, hosts) = self.by_term.entry(term).or_default();
         *count += 1;
         hosts.extend(stays);
@@ -34,7 +37,7 @@ impl<'a> Companions<'a> {
     /// Where a pod may go that has such terms; `selected`: those that select the pod itself.
     ///
     /// With several terms of affinity only pods that satisfy all of them are company, which is not counted here.
-    pub(crate) fn of(&self, terms: &[usize], other_terms: bool, selected: &[usize]) -> Company {
+    fn of(&self, terms: &[usize], other_terms: bool, selected: &[usize]) -> Company {
         let [term] = terms else { return if terms.is_empty() { Company::Anywhere } else { Company::Nowhere } };
         if other_terms {
             return Company::Nowhere;
@@ -55,6 +58,53 @@ impl<'a> Companions<'a> {
         let term = NodeSelectorTerm { match_expressions: vec![beside], match_fields: Vec::new() };
         Company::Beside(RequiredNodeTerms { node_selector_terms: vec![term] })
     }
+}
+
+/// By template: where its pods may go by the company that they need.
+pub(super) fn companies(
+    asked: &Asked<'_>,
+    known: &[Known<'_>],
+    rules: &PodRules<'_>,
+    now: Moment,
+    options: &Options,
+) -> Vec<Company> {
+    let is_together = |term: &usize| asked.terms[*term].demand == Demand::Together;
+    let is_company = |term: &usize| is_together(term) && asked.terms[*term].key == HOSTNAME;
+    let mut companions = Companions::default();
+    if (0..asked.terms.len()).any(|term| is_company(&term)) {
+        let stays = stays(asked, known, rules, now, options);
+        for one in &asked.pods {
+            let node = one.node.filter(|node| stays[*node] && matches!(one.kind, Kind::Workload | Kind::Daemon));
+            for term in asked.templates[one.template].selected.iter().filter(|term| is_company(term)) {
+                companions.count(*term, node.map(|node| known[node].node.metadata.name.as_str()));
+            }
+        }
+    }
+    let company = |template: &Template| {
+        let together: Vec<usize> = template.owned.iter().copied().filter(is_together).collect();
+        let of_node: Vec<usize> = together.iter().copied().filter(is_company).collect();
+        companions.of(&of_node, together.len() > of_node.len(), &template.selected)
+    };
+    asked.templates.iter().map(company).collect()
+}
+
+/// Which nodes certainly stay, take pods, and are found again by their label.
+fn stays(asked: &Asked<'_>, known: &[Known<'_>], rules: &PodRules<'_>, now: Moment, options: &Options) -> Vec<bool> {
+    // What holds a pod holds its node; a node that may go for all its pods may still stay, but that is not certain.
+    let mut stays = vec![false; known.len()];
+    for one in asked.pods.iter().filter(|one| one.kind == Kind::Workload) {
+        if let Some(node) = one.node {
+            stays[node] |= rules.holds(one.pod).is_some();
+        }
+    }
+    for (Known { node, claim, pool, .. }, stays) in known.iter().zip(&mut stays) {
+        let reason = |is_empty| node_reason(node, *claim, *pool, now, options, is_empty, false);
+        let is_named = node.metadata.labels.get(HOSTNAME).is_some_and(|name| *name == node.metadata.name);
+        *stays = is_named
+            && receives(node, *claim, *pool, now, options)
+            && (*stays || [true, false].into_iter().all(|is_empty| reason(is_empty).is_some()));
+    }
+    stays
 }
 
 #[cfg(test)]

@@ -1,0 +1,114 @@
+//! Classes: pods that no rule can tell apart.
+use std::collections::BTreeMap;
+
+use super::{
+    asked::Asked,
+    companions::Company,
+    templates::Template,
+    wide::{Broken, Tether, Wide},
+};
+use crate::{
+    Rule,
+    cluster::{Class, Numbers, Vector},
+    manifest::{NodeSelectorTerm, RequiredNodeTerms},
+    rules::{
+        placement::Needs,
+        terms::{Demand, HOSTNAME, Term},
+    },
+};
+
+/// The classes of a cluster's pods.
+pub(super) struct Classes {
+    pub(super) all: Vec<Class>,
+    /// By pod: its class, and the rule of topology or volumes that holds it where it runs.
+    pub(super) of_pods: Vec<(usize, Option<Rule>)>,
+    /// The numbers of host ports, by protocol and port.
+    pub(super) ports: BTreeMap<(String, i32), usize>,
+}
+
+/// A term of a node's own domain, or a host port, which works like one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Local {
+    Term(Term),
+    Port(String, i32),
+}
+
+impl Classes {
+    /// `needs` are those of the templates, and are joined by what topology asks for besides.
+    pub(super) fn of(
+        asked: &Asked<'_>,
+        wide: &Wide<'_>,
+        broken: &Broken<'_>,
+        companies: &[Company],
+        needs: &mut Numbers<Needs>,
+    ) -> Self {
+        let mut locals: Numbers<Local> = Numbers::new();
+        let mut all: Numbers<Class> = Numbers::new();
+        let mut known: BTreeMap<(usize, Tether, Vector), usize> = BTreeMap::new();
+        let mut of_pods = Vec::with_capacity(asked.pods.len());
+        for one in &asked.pods {
+            let (template, company) = (&asked.templates[one.template], &companies[one.template]);
+            let (tether, rule) = match one.node {
+                Some(node) => wide.keeps(node, template, broken),
+                None => (wide.may_join(template), None),
+            };
+            let rule = if *company == Company::Nowhere { Some(Rule::AffinityElsewhere) } else { rule };
+            let key = (one.template, tether, one.request);
+            let class = *known.entry(key).or_insert_with_key(|(_, tether, request)| {
+                let itself = |term: &usize| i64::from(template.selected.contains(term));
+                all.number(Class {
+                    request: *request,
+                    needs: needs.number(tied(&asked.needs[template.needs], tether, company)),
+                    spreads: tether.loose.iter().map(|term| (broken.numbers[term], itself(term))).collect(),
+                    ..of_node(template, &asked.terms, &mut locals)
+                })
+            });
+            of_pods.push((class, template.rule.or(rule)));
+        }
+        let ports = locals.into_values().into_iter().enumerate().filter_map(|(number, local)| match local {
+            Local::Port(protocol, port) => Some(((protocol, port), number)),
+            Local::Term(_) => None,
+        });
+        Self { all: all.into_values(), of_pods, ports: ports.collect() }
+    }
+}
+
+/// What a pod needs that topology ties to some places.
+fn tied(needs: &Needs, tether: &Tether, company: &Company) -> Needs {
+    let mut tied = needs.clone();
+    if !tether.expressions.is_empty() {
+        let term = NodeSelectorTerm { match_expressions: tether.expressions.clone(), match_fields: Vec::new() };
+        tied.terms.push(RequiredNodeTerms { node_selector_terms: vec![term] });
+    }
+    if let Company::Beside(hosts) = company {
+        tied.terms.push(hosts.clone());
+    }
+    tied
+}
+
+/// Whom a pod stands beside on its node; the rest of its class is left open.
+fn of_node(template: &Template, all_terms: &[Term], locals: &mut Numbers<Local>) -> Class {
+    let mut class = Class::default();
+    for term in template.owned.iter().map(|term| &all_terms[*term]).filter(|term| term.key == HOSTNAME) {
+        let number = locals.number(Local::Term(term.clone()));
+        match term.demand {
+            Demand::Apart => class.apart.push(number),
+            Demand::Spread { max_skew, .. } => class.caps.push((number, max_skew)),
+            Demand::Together => {}
+        }
+    }
+    for term in template.selected.iter().map(|term| &all_terms[*term]).filter(|term| term.key == HOSTNAME) {
+        class.selected.push(locals.number(Local::Term(term.clone())));
+    }
+    for (protocol, port) in &template.ports {
+        let number = locals.number(Local::Port(protocol.clone(), *port));
+        class.apart.push(number);
+        class.selected.push(number);
+    }
+    for list in [&mut class.apart, &mut class.selected] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    class.caps.sort_unstable();
+    class
+}
