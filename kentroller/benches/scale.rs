@@ -26,6 +26,7 @@ use kentroller::backend::{Effort, Embedded, PlanAsk, Plans, Prices};
 use kentroller::simulation::{CSV, Drift, Operated, Setup, served};
 use kentroller_planner::Catalog;
 use kentroller_runtime::simulation::apiserver::ApiServer;
+use kentroller_runtime::store::share::Pool;
 use kentroller_runtime::store::watch::{Context, Heard, start};
 use kentroller_runtime::{Cancelled, Cut, Kind, KindEntry, Port};
 use kube::client::Body;
@@ -191,9 +192,14 @@ fn plans(nodes: usize) -> (Duration, Duration) {
     (first, again)
 }
 
+/// What is alike stands once, as in the stores.
 fn with_all<K: Kind>(cut: Cut, server: &ApiServer) -> Cut {
-    let all = server.list(K::INFO.kind);
-    all.iter().fold(cut, |cut, object| cut.with(serde_json::from_value::<K>((**object).clone()).expect("it decodes")))
+    let mut pool = Pool::default();
+    server.list(K::INFO.kind).iter().fold(cut, |cut, object| {
+        let mut object: K = serde_json::from_value((**object).clone()).expect("it decodes");
+        object.share(&mut pool);
+        cut.with(object)
+    })
 }
 
 /// What one of many repetitions takes of a processor.

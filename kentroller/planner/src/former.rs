@@ -72,7 +72,10 @@ mod tests {
         let later = changed(&|snapshot| snapshot.now.0 += 600);
         let heard = changed(&|snapshot| {
             for node in &mut snapshot.nodes {
-                node.status.conditions.iter_mut().for_each(|one| one.last_transition_time = Some(now));
+                std::sync::Arc::make_mut(&mut node.status)
+                    .conditions
+                    .iter_mut()
+                    .for_each(|one| one.last_transition_time = Some(now));
             }
         });
         for same in [&snapshot, &later, &heard] {

@@ -10,8 +10,8 @@ use crate::{
     CapacityType, Catalog, Moment, Money, Quantity, Snapshot,
     dice::Dice,
     manifest::{
-        Condition, DaemonSet, Labels, Meta, Node, NodeClaim, NodePool, Owner, Pod, PodDisruptionBudget, PodShape,
-        PodSpec,
+        Condition, DaemonSet, Labels, Meta, Node, NodeClaim, NodeClaimStatus, NodePool, NodeStatus, Owner, Pod,
+        PodDisruptionBudget, PodShape, PodSpec, Resources,
     },
     rules::pool,
 };
@@ -492,9 +492,9 @@ fn snapshot(recipe: Recipe, groups: &[Group], grown: &[Grown], node_pools: Vec<N
                 .map(|pool| pool.spec.template.spec.taints.clone())
                 .unwrap_or_default();
         }
-        object.status.allocatable = amounts.into();
-        object.status.capacity = object.status.allocatable.clone();
-        object.status.conditions = vec![condition("Ready")];
+        let allocatable: Resources = amounts.into();
+        object.status =
+            Arc::new(NodeStatus { capacity: allocatable.clone(), allocatable, conditions: vec![condition("Ready")] });
         let mut claim = NodeClaim {
             metadata: Meta {
                 name: format!("{}-{index:05}", node.pool),
@@ -505,9 +505,11 @@ fn snapshot(recipe: Recipe, groups: &[Group], grown: &[Grown], node_pools: Vec<N
             },
             ..NodeClaim::default()
         };
-        claim.status.node_name.clone_from(&node.name);
-        claim.status.provider_id.clone_from(&object.spec.provider_id);
-        claim.status.conditions = ["Launched", "Registered", "Initialized", "Consolidatable"].map(condition).to_vec();
+        claim.status = Arc::new(NodeClaimStatus {
+            node_name: node.name.clone(),
+            provider_id: object.spec.provider_id.clone(),
+            conditions: ["Launched", "Registered", "Initialized", "Consolidatable"].map(condition).to_vec(),
+        });
         for (name, spec) in daemons {
             let mut pod = pod_on(&node.name, format!("{name}-{index}"), "kube-system", "DaemonSet", name);
             pod.spec.shape = Arc::clone(&spec.shape);
@@ -558,12 +560,12 @@ fn pod_on(node: &str, name: String, namespace: &str, kind: &str, owner: &str) ->
             name,
             namespace: namespace.to_owned(),
             creation_timestamp: Some(Moment(NOW - 80_000)),
-            owner_references: vec![Owner {
+            owner_references: Arc::new(vec![Owner {
                 kind: kind.to_owned(),
                 name: owner.to_owned(),
                 uid: format!("owner-{owner}"),
                 controller: true,
-            }],
+            }]),
             ..Meta::default()
         },
         ..Pod::default()

@@ -27,7 +27,7 @@ fn after(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Snapshot {
             node.metadata.name.clone_from(&new.name);
             node.metadata.labels = Arc::new(labels.clone());
             node.spec.taints.clone_from(&new.taints);
-            node.status.allocatable = [
+            Arc::make_mut(&mut node.status).allocatable = [
                 ("cpu".to_owned(), Quantity::thousandths(of.allocatable_milli_cpu())),
                 ("memory".to_owned(), Quantity::whole(of.allocatable_bytes())),
                 ("pods".to_owned(), Quantity::whole(of.max_pods)),
@@ -37,7 +37,7 @@ fn after(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Snapshot {
             let mut claim = claim.clone();
             claim.metadata.name.clone_from(&new.name);
             claim.metadata.labels = Arc::new(labels);
-            claim.status.node_name.clone_from(&new.name);
+            Arc::make_mut(&mut claim.status).node_name.clone_from(&new.name);
             for daemon in &daemons {
                 let mut pod = (*daemon).clone();
                 pod.metadata.name = format!("{}-{}", pod.metadata.name, new.name);

@@ -55,7 +55,7 @@ impl Approve {
         let (adds, removes) = (plan.spec.node_claims_to_add.len(), plan.spec.node_claims_to_delete.len());
         writeln!(
             std::io::stdout(),
-            "Plan {name} is approved: {removes} nodes go, {adds} come{saved}. `kubectl get rp {name} -w` follows it; it stops at its next safe point \
+            "Plan {name} is approved: nodes that go {removes}, nodes that come {adds}{saved}. `kubectl get rp {name} -w` follows it; it stops at its next safe point \
              when spec.execute is set back to false.",
             name = self.plan,
             saved = saved(&plan),

@@ -48,22 +48,14 @@ impl<'a> Asked<'a> {
         volumes: &Volumes<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, InputError> {
+        told_apart(&snapshot.pods)?;
         let nodes = index_of(snapshot.nodes.iter().map(|node| &node.metadata.name), "Node")?;
-        let mut names: BTreeSet<(&str, &str)> = BTreeSet::new();
         let mut keys: Numbers<Key<'_>> = Numbers::new();
         // By template: one pod to stand for all.
         let mut firsts: Vec<&Pod> = Vec::new();
         let mut pods = Vec::with_capacity(snapshot.pods.len());
         for pod in &snapshot.pods {
             let kind = kind_of(pod);
-            let object = || format!("Pod {}", pod.metadata.key());
-            if !names.insert((&pod.metadata.namespace, &pod.metadata.name)) {
-                return Err(InputError {
-                    object: object(),
-                    field: "metadata.name".to_owned(),
-                    message: "there are two pods of this name; was the same dump given twice?".to_owned(),
-                });
-            }
             if matches!(kind, Kind::Finished | Kind::Gated) {
                 continue;
             }
@@ -71,7 +63,7 @@ impl<'a> Asked<'a> {
             let node = nodes.get(name).copied().filter(|_| !name.is_empty());
             if node.is_none() && !name.is_empty() {
                 let message = format!("runs on node {name}, which is not known; it is left out");
-                warnings.push(Warning { object: object(), message });
+                warnings.push(Warning { object: format!("Pod {}", pod.metadata.key()), message });
                 continue;
             }
             let template = keys.number(Key::of(pod, kind, volumes.of_pod(pod, options)));
@@ -97,6 +89,22 @@ impl<'a> Asked<'a> {
         let of_terms = self.terms.iter().map(|term| term.key.as_str());
         let fixed = ["kubernetes.io/os", HOSTNAME, pool::NODE_POOL];
         self.needs.iter().flat_map(Needs::keys).chain(of_terms).chain(fixed).collect()
+    }
+}
+
+/// Refuses two pods of one name.
+fn told_apart(pods: &[Pod]) -> Result<(), InputError> {
+    let mut names: Vec<(&str, &str)> =
+        pods.iter().map(|pod| (pod.metadata.namespace.as_str(), pod.metadata.name.as_str())).collect();
+    // Most often they come in this order.
+    names.sort();
+    match names.windows(2).find(|two| two[0] == two[1]) {
+        None => Ok(()),
+        Some(two) => Err(InputError {
+            object: format!("Pod {}/{}", two[0].0, two[0].1),
+            field: "metadata.name".to_owned(),
+            message: "there are two pods of this name; was the same dump given twice?".to_owned(),
+        }),
     }
 }
 

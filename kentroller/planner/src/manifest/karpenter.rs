@@ -1,7 +1,12 @@
 //! Karpenter's kinds.
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Expression, Labels, Meta, Operator, Resources, Taint, node::Condition, node::has_condition, or_default};
+use super::{
+    Expression, Labels, Meta, Operator, Resources, Taint, node::Condition, node::has_condition, or_default,
+    shared_or_default,
+};
 use crate::Quantity;
 
 /// A NodePool.
@@ -147,10 +152,10 @@ impl NodePoolStatus {
 #[serde(default)]
 pub struct NodeClaim {
     pub metadata: Meta,
-    #[serde(deserialize_with = "or_default")]
-    pub spec: NodeClaimSpec,
-    #[serde(deserialize_with = "or_default")]
-    pub status: NodeClaimStatus,
+    #[serde(deserialize_with = "shared_or_default")]
+    pub spec: Arc<NodeClaimSpec>,
+    #[serde(deserialize_with = "shared_or_default")]
+    pub status: Arc<NodeClaimStatus>,
 }
 
 /// What a NodeClaim asks for.

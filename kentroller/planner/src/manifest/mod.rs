@@ -65,8 +65,9 @@ pub struct Meta {
     /// Only those whose prefix planning reads.
     #[serde(deserialize_with = "known_annotations")]
     pub annotations: Labels,
-    #[serde(deserialize_with = "or_default")]
-    pub owner_references: Vec<Owner>,
+    /// One list for all pods of a set.
+    #[serde(deserialize_with = "shared_or_default")]
+    pub owner_references: Arc<Vec<Owner>>,
     pub creation_timestamp: Option<crate::Moment>,
     pub deletion_timestamp: Option<crate::Moment>,
 }

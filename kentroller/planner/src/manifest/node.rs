@@ -1,7 +1,9 @@
 //! Nodes.
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Meta, Resources, or_default};
+use super::{Meta, Resources, or_default, shared_or_default};
 
 /// A node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,8 +12,8 @@ pub struct Node {
     pub metadata: Meta,
     #[serde(deserialize_with = "or_default")]
     pub spec: NodeSpec,
-    #[serde(deserialize_with = "or_default")]
-    pub status: NodeStatus,
+    #[serde(deserialize_with = "shared_or_default")]
+    pub status: Arc<NodeStatus>,
 }
 
 /// What is asked of a node.

@@ -1,5 +1,7 @@
 //! Nodes.
 
+use std::sync::Arc;
+
 use kentroller_planner::manifest::{NodeSpec, NodeStatus};
 use kentroller_runtime::store::share::Pool;
 use kentroller_runtime::{Meta, resource};
@@ -11,7 +13,7 @@ pub struct Node {
     #[serde(default)]
     pub spec: NodeSpec,
     #[serde(default)]
-    pub status: NodeStatus,
+    pub status: Arc<NodeStatus>,
 }
 
 impl Node {

@@ -1,5 +1,7 @@
 //! Karpenter's NodeClaims: one for each node that Karpenter launched or is launching.
 
+use std::sync::Arc;
+
 use kentroller_planner::manifest::{NodeClaimSpec, NodeClaimStatus};
 use kentroller_runtime::{Meta, resource};
 
@@ -8,9 +10,9 @@ use kentroller_runtime::{Meta, resource};
 pub struct NodeClaim {
     pub metadata: Meta,
     #[serde(default)]
-    pub spec: NodeClaimSpec,
+    pub spec: Arc<NodeClaimSpec>,
     #[serde(default)]
-    pub status: NodeClaimStatus,
+    pub status: Arc<NodeClaimStatus>,
 }
 
 impl NodeClaim {

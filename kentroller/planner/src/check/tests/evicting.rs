@@ -1,4 +1,6 @@
 //! Which pods may be made to move.
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
@@ -10,11 +12,11 @@ use crate::{EvictionRule, EvictionTarget, Moment, Strictness, manifest::LabelSel
 #[test]
 fn a_pod_moves_only_when_it_may() {
     judged(&[
-        ("bare", |s| s.pod("a1").metadata.owner_references.clear(), &["bare-pod"]),
+        ("bare", |s| s.pod("a1").metadata.owner_references = Arc::default(), &["bare-pod"]),
         (
             "bare, ignored",
             |s| {
-                s.pod("a1").metadata.owner_references.clear();
+                s.pod("a1").metadata.owner_references = Arc::default();
                 s.options.aggressive.ignore_problem_pods_without_controller = true;
             },
             &[],
@@ -22,17 +24,21 @@ fn a_pod_moves_only_when_it_may() {
         (
             "bare, ignored, goes without a place",
             |s| {
-                s.pod("a1").metadata.owner_references.clear();
+                s.pod("a1").metadata.owner_references = Arc::default();
                 s.options.aggressive.ignore_problem_pods_without_controller = true;
                 s.wave(1).moves.clear();
             },
             &[],
         ),
-        ("of a Job", |s| s.pod("a1").metadata.owner_references[0].kind = "Job".into(), &["job-pod"]),
+        (
+            "of a Job",
+            |s| Arc::make_mut(&mut s.pod("a1").metadata.owner_references)[0].kind = "Job".into(),
+            &["job-pod"],
+        ),
         (
             "of a Job, ignored",
             |s| {
-                s.pod("a1").metadata.owner_references[0].kind = "Job".into();
+                Arc::make_mut(&mut s.pod("a1").metadata.owner_references)[0].kind = "Job".into();
                 s.options.aggressive.ignore_problem_job_pods = true;
             },
             &[],

@@ -1,4 +1,6 @@
 //! Where volumes let a pod go, and which nodes take pods at all.
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
@@ -124,10 +126,14 @@ fn pods_go_only_to_nodes_that_stay_and_serve() {
         ),
         (
             "a node that expires within two days",
-            |s| s.claim("b").spec.expire_after = Some("100h".into()),
+            |s| Arc::make_mut(&mut s.claim("b").spec).expire_after = Some("100h".into()),
             &["receiver"],
         ),
-        ("a node that never expires", |s| s.claim("b").spec.expire_after = Some("Never".into()), &[]),
+        (
+            "a node that never expires",
+            |s| Arc::make_mut(&mut s.claim("b").spec).expire_after = Some("Never".into()),
+            &[],
+        ),
         (
             "a node that is not ready",
             |s| patch(&mut s.node("b").status, json!({"conditions": [{"type": "Ready", "status": "False"}]})),
@@ -136,15 +142,15 @@ fn pods_go_only_to_nodes_that_stay_and_serve() {
         (
             "a node that is not initialized",
             |s| {
-                std::sync::Arc::make_mut(&mut s.node("b").metadata.labels).remove("karpenter.sh/initialized");
-                s.claim("b").status.conditions.clear();
+                Arc::make_mut(&mut s.node("b").metadata.labels).remove("karpenter.sh/initialized");
+                Arc::make_mut(&mut s.claim("b").status).conditions.clear();
             },
             &["receiver"],
         ),
         (
             "a node of nobody",
             |s| {
-                let labels = std::sync::Arc::make_mut(&mut s.node("b").metadata.labels);
+                let labels = Arc::make_mut(&mut s.node("b").metadata.labels);
                 labels.retain(|key, _| !key.starts_with("karpenter"));
                 s.snapshot.node_claims.retain(|claim| claim.status.node_name != "b");
             },
@@ -153,7 +159,7 @@ fn pods_go_only_to_nodes_that_stay_and_serve() {
         (
             "a node of another autoscaler",
             |s| {
-                let labels = std::sync::Arc::make_mut(&mut s.node("b").metadata.labels);
+                let labels = Arc::make_mut(&mut s.node("b").metadata.labels);
                 labels.retain(|key, _| !key.starts_with("karpenter"));
                 s.snapshot.node_claims.retain(|claim| claim.status.node_name != "b");
                 s.node("b")

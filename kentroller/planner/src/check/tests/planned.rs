@@ -73,23 +73,29 @@ fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
             0 => node.spec.unschedulable = true,
             1 => claim.metadata.deletion_timestamp = Some(now),
             2 => node.metadata.deletion_timestamp = Some(now),
-            3 => claim.status.conditions.retain(|condition| condition.kind != "Consolidatable"),
-            4 => claim.status.conditions.retain(|condition| condition.kind != "Initialized"),
+            3 => Arc::make_mut(&mut claim.status).conditions.retain(|condition| condition.kind != "Consolidatable"),
+            4 => Arc::make_mut(&mut claim.status).conditions.retain(|condition| condition.kind != "Initialized"),
             5 => {
                 let drifted = Condition { kind: "Drifted".into(), status: "True".into(), ..Condition::default() };
-                claim.status.conditions.push(drifted);
+                Arc::make_mut(&mut claim.status).conditions.push(drifted);
             }
-            6 => claim.spec.expire_after = Some(["36h", "Never", "720h", "soon"][dice.below(4)].to_owned()),
+            6 => {
+                Arc::make_mut(&mut claim.spec).expire_after =
+                    Some(["36h", "Never", "720h", "soon"][dice.below(4)].to_owned())
+            }
             7 => mark(
                 &mut node.metadata.labels,
                 "karpenter.sh/capacity-type",
                 ["reserved", "lent", "spot"][dice.below(3)],
             ),
             8 => drop(node.metadata.annotations.insert("karpenter.sh/do-not-disrupt".into(), "true".into())),
-            9 => node.status.conditions.clear(),
+            9 => Arc::make_mut(&mut node.status).conditions.clear(),
             10 => mark(&mut node.metadata.labels, "autoscaling.cast.ai/removal-disabled", "true"),
-            11 => claim.status.node_name.clear(),
-            12 => (claim.status.node_name, claim.status.provider_id) = Default::default(),
+            11 => Arc::make_mut(&mut claim.status).node_name.clear(),
+            12 => {
+                let status = Arc::make_mut(&mut claim.status);
+                (status.node_name, status.provider_id) = Default::default()
+            }
             13 => mark(&mut node.metadata.labels, "node.kubernetes.io/instance-type", "x9.huge"),
             14 => {
                 let key = ["karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler", "dedicated"][dice.below(3)];
@@ -126,7 +132,7 @@ fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
             0 => pod.metadata.deletion_timestamp = Some(now),
             1 => pod.status.phase = ["Succeeded", "Failed"][dice.below(2)].to_owned(),
             2 => drop(pod.metadata.annotations.insert("karpenter.sh/do-not-disrupt".into(), "1h".into())),
-            3 => pod.metadata.owner_references.clear(),
+            3 => pod.metadata.owner_references = Arc::default(),
             _ => {}
         }
         let Some(app) = pod.metadata.labels.get("app") else { continue };

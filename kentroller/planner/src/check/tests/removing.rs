@@ -1,4 +1,6 @@
 //! Which nodes may go and which pods may be made to move.
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
@@ -15,7 +17,7 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
         (
             "not initialized",
             |s| {
-                std::sync::Arc::make_mut(&mut s.node("a").metadata.labels).remove("karpenter.sh/initialized");
+                Arc::make_mut(&mut s.node("a").metadata.labels).remove("karpenter.sh/initialized");
                 patch(&mut s.claim("a").status, json!({"conditions": [{"type": "Consolidatable", "status": "True"}]}));
             },
             &["not-initialized"],
@@ -199,7 +201,7 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
         (
             "over its allocatable",
             |s| {
-                s.node("a").status.allocatable.insert("cpu".into(), read(json!("550m")));
+                Arc::make_mut(&mut s.node("a").status).allocatable.insert("cpu".into(), read(json!("550m")));
             },
             &["over-allocatable"],
         ),

@@ -1,4 +1,6 @@
 //! Requests as kube-scheduler counts them, and the room for them.
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
@@ -33,7 +35,9 @@ fn a_pod_goes_only_where_its_requests_fit() {
             |s| {
                 s.request("a1", "example.com/fpga", "1");
                 for node in ["a", "b"] {
-                    s.node(node).status.allocatable.insert("example.com/fpga".into(), read(json!("1")));
+                    Arc::make_mut(&mut s.node(node).status)
+                        .allocatable
+                        .insert("example.com/fpga".into(), read(json!("1")));
                 }
             },
             &[],
@@ -41,7 +45,7 @@ fn a_pod_goes_only_where_its_requests_fit() {
         (
             "pods count",
             |s| {
-                s.node("b").status.allocatable.insert("pods".into(), read(json!("2")));
+                Arc::make_mut(&mut s.node("b").status).allocatable.insert("pods".into(), read(json!("2")));
             },
             &["no-room"],
         ),

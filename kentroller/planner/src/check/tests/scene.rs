@@ -206,7 +206,7 @@ impl Scene {
         }
         scene.pod("done1").status.phase = "Succeeded".to_owned();
         scene.shape("gated1").gates = 1;
-        scene.pod("j1").metadata.owner_references.clear();
+        scene.pod("j1").metadata.owner_references = Arc::default();
         scene.label_pod("k1", "app", "guarded");
         scene.guard("guarded", "default", 0);
         scene.snapshot.pdbs[0].spec.selector = Some(read(json!({"matchLabels": {"app": "guarded"}})));
