@@ -103,7 +103,7 @@ impl Log {
 
     /// Neither a missing right nor a warning of the API server.
     pub fn assert_clean(&self) {
-        for words in ["Forbidden", "forbidden", "the API server warns", "panicked"] {
+        for words in ["Forbidden", "forbidden", "cannot read", "the API server warns", "panicked"] {
             assert_eq!(self.with(words), [""; 0], "{words} in the log");
         }
         assert_eq!(self.of_level("ERROR"), [""; 0]);

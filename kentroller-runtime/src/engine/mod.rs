@@ -288,14 +288,17 @@ impl<S: Switches + Serialize> Engine<S> {
                     settings |= S::kept_in().contains(&change.kind);
                     self.wake(&change);
                 }
-                if kind.is_some_and(|kind| self.troubled.remove(&kind).is_some()) {
+                if let Some(kind) = kind
+                    && self.troubled.remove(&kind).is_some()
+                {
+                    tracing::info!(kind = kind.kind, "it can be read again");
                     self.wake_all();
                 }
             }
             Heard::Trouble(kind, said) => {
                 let known = self.troubled.insert(kind, said.clone());
                 if known.as_ref() != Some(&said) {
-                    tracing::error!(kind = kind.kind, "{said}");
+                    tracing::warn!(kind = kind.kind, "{said}");
                     self.wake_all();
                 }
             }
@@ -550,6 +553,12 @@ impl<S: Switches + Serialize> Engine<S> {
             }
             self.told += 1;
             let name = self.declarations[item.controller].name;
+            let (kind, object) = (regarding.kind.kind, &regarding.object);
+            if note.warning {
+                tracing::warn!(controller = name, kind, %object, reason = note.reason, "{}", note.note);
+            } else {
+                tracing::info!(controller = name, kind, %object, reason = note.reason, "{}", note.note);
+            }
             let event = events::event(&regarding, &note, name, &self.parts.instance, self.told, now);
             let hands = self.parts.hands.clone();
             self.tellings.push(Box::pin(async move { hands.tell(&event).await }));

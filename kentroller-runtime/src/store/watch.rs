@@ -276,6 +276,7 @@ impl<K: Kind> Watch<K> {
             kube::Error::Api(status) if status.code == 404 => {
                 format!("the API server does not know {}.{}: is its CRD installed?", K::INFO.plural, K::INFO.group)
             }
+            kube::Error::Api(status) => format!("cannot read {}: {} ({})", K::INFO.plural, status.message, status.code),
             other => format!("cannot read {}: {other}", K::INFO.plural),
         };
         self.context.to.send(Heard::Trouble(K::INFO, said)).await.is_ok()

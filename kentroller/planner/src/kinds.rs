@@ -390,7 +390,9 @@ impl<'a> Learned<'a> {
                 let told = labels.iter().filter(|(key, _)| {
                     ["karpenter.k8s.aws/instance-", "karpenter.kwok.sh/instance-"].iter().any(|of| key.starts_with(of))
                 });
-                learned.by_type.entry(of).or_insert_with(|| told.collect());
+                // What nodes of one type tell differently says nothing of the type.
+                let known = learned.by_type.entry(of).or_insert_with(|| told.collect());
+                known.retain(|(key, value)| labels.get(*key) == Some(*value));
             }
             if let (Some(zone), Some(id)) = (labels.get(pool::ZONE), labels.get("topology.k8s.aws/zone-id")) {
                 learned.zone_ids.insert(zone, id);

@@ -13,7 +13,7 @@ use kentroller_runtime::engine::ports::Ports;
 use kentroller_runtime::metrics::Metrics;
 use kentroller_runtime::operator::{Ended, Operator, Readiness};
 use kentroller_runtime::settings::Settings as _;
-use kentroller_runtime::{Clock, Kind, ObjectKey, serve, telemetry};
+use kentroller_runtime::{Clock, Kind, ObjectKey, Switches, serve, telemetry};
 use kube::client::ClientBuilder;
 use tokio::sync::watch;
 use tower::util::MapResponseLayer;
@@ -68,6 +68,14 @@ impl Run {
         let prices = self.prices(&settings)?;
         let embedded = Embedded { prices, effort: Effort::Time(settings.plan_time_limit) };
         let config = kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            mode = ?settings.mode(),
+            shadow = self.shadow,
+            namespace = self.pod_namespace,
+            cluster = %config.cluster_url,
+            "kentroller starts"
+        );
         let client = client(config).context("the kubeconfig cannot be used")?;
         let (metrics, readiness) = (Metrics::default(), Readiness::default());
         self.serve(&metrics, &readiness)?;

@@ -37,9 +37,12 @@ impl Learned {
         let mut learned = Self::default();
         for labels in snapshot.nodes.iter().map(|node| &*node.metadata.labels) {
             if let Some(of) = labels.get(TYPE) {
-                let known = learned.by_type.entry(of.clone()).or_default();
-                let told = labels.iter().filter(|(key, _)| is_of_type(key));
-                known.extend(told.map(|(key, value)| (key.clone(), value.clone())));
+                let known = learned.by_type.entry(of.clone()).or_insert_with(|| {
+                    let told = labels.iter().filter(|(key, _)| is_of_type(key));
+                    told.map(|(key, value)| (key.clone(), value.clone())).collect()
+                });
+                // Nodes that contradict each other tell nothing.
+                known.retain(|key, value| labels.get(key) == Some(value));
             }
             if let Some(zone) = labels.get(ZONE) {
                 learned.zones.insert(zone.clone());

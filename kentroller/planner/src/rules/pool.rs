@@ -53,13 +53,14 @@ pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels 
     set("kubernetes.io/os", "linux");
     set("beta.kubernetes.io/os", "linux");
     set(REGION, region);
+    // The kwok provider writes amounts as the file of its types has them, which live nodes tell.
     for (prefix, full) in [("karpenter.k8s.aws/", true), ("karpenter.kwok.sh/", false)] {
         let mut set = |key: &str, value: &str| set(&format!("{prefix}{key}"), value);
         set("instance-family", family);
         set("instance-size", size);
-        set("instance-cpu", &instance_type.vcpu.to_string());
-        set("instance-memory", &instance_type.memory_mib.to_string());
         if full {
+            set("instance-cpu", &instance_type.vcpu.to_string());
+            set("instance-memory", &instance_type.memory_mib.to_string());
             set("instance-category", category);
             set("instance-generation", generation);
             set("instance-cpu-manufacturer", manufacturer);

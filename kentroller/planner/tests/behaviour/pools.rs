@@ -25,6 +25,22 @@ fn requiring(key: &str, operator: &str, values: Value) -> Scene {
 }
 
 #[test]
+fn what_live_nodes_tell_of_a_type_goes_before_what_its_name_does() {
+    let amount = "karpenter.kwok.sh/instance-cpu";
+    let of_the_type = |amounts: [&str; 2]| {
+        ["b", "c"].iter().zip(amounts).fold(too_large(), |scene, (node, told)| {
+            let pod = format!("on-{node}");
+            let scene = scene.node(node, "m5.large").pod(&pod, node, "1500m").label("Node", node, amount, told);
+            scene.annotate("Node", node, "karpenter.sh/do-not-disrupt", "true")
+        })
+    };
+    shown(vec![
+        ("in words of the provider's own", of_the_type(["2030m", "2030m"]), LARGE),
+        ("in contradiction, which is no word", of_the_type(["2030m", "2"]), LARGE),
+    ]);
+}
+
+#[test]
 fn requirements_say_what_is_bought() {
     let cores = "karpenter.k8s.aws/instance-cpu";
     let family = "karpenter.k8s.aws/instance-family";

@@ -57,7 +57,9 @@ impl<'a> Step<'a> {
                 self.event_of(&name, DeletionStatus::InProgress, "cordoned");
                 // The label on the claim too: its deletion then carries the version that was read with our mark.
                 self.out.patch(claim, marks::label(plan.uid()));
-                self.out.patch(node, marks::cordon(plan.uid())).says(NodeDraining, format!("node {name} is drained"));
+                self.out
+                    .patch(node, marks::cordon(plan.uid()))
+                    .says(NodeDraining, format!("node {name} is being drained"));
                 waits.push(format!("node {name} to be cordoned"));
             } else {
                 waits.push(format!("a disruption slot for node {name}"));
