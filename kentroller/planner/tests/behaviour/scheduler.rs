@@ -1,4 +1,6 @@
 //! The scheduler's rules, each as scenes in which it lets a pod move or does not.
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::scene::{
@@ -317,4 +319,32 @@ fn a_node_takes_no_more_than_it_has() {
         ),
         ("another scheduler's pod", pod(json!({"schedulerName": "batch"})), HELD),
     ]);
+}
+
+#[test]
+fn pods_of_one_service_do_not_end_on_one_node_where_others_do_as_well() {
+    let owned = |service: &str| {
+        json!({"metadata": {"ownerReferences": [
+            {"kind": "ReplicaSet", "name": service, "uid": service, "controller": true}]}})
+    };
+    // Each has room for two more.
+    let stays = |scene: Scene, node: &str| {
+        let scene = scene.node(node, "m5.large").pod(&format!("on-{node}"), node, "900m");
+        scene.annotate("Node", node, "karpenter.sh/do-not-disrupt", "true")
+    };
+    let goes = |scene: Scene, node: &str, service: &str| {
+        [1, 2].iter().fold(scene.node(node, "m5.large"), |scene, number| {
+            let pod = format!("{service}{number}");
+            scene.pod(&pod, node, "500m").with("Pod", &pod, owned(service))
+        })
+    };
+    let scene = ["c", "d"].into_iter().fold(Scene::new(), stays);
+    let plan = goes(goes(scene, "a", "p"), "b", "q").plan().expect("a sound plan");
+    let moves: Vec<_> = plan.waves.iter().flat_map(|wave| &wave.moves).collect();
+    assert_eq!(moves.len(), 4, "{moves:?}");
+    for service in ["p", "q"] {
+        let of = moves.iter().filter(|step| step.pod.name.starts_with(service));
+        let hosts: BTreeSet<&str> = of.map(|step| step.to.as_str()).collect();
+        assert_eq!(hosts.len(), 2, "{moves:?}");
+    }
 }
