@@ -80,6 +80,9 @@ pub(crate) struct Class {
     pub selected: Vec<usize>,
     /// Terms that cap the selected pods of a node, with the cap.
     pub caps: Vec<(usize, i64)>,
+    /// The term of its service, and the most pods of it that a node may hold to be given one more: a plan leaves no service to
+    /// one node. No rule of the scheduler: what waits and what Karpenter would do is not bound by it.
+    pub share: Option<(usize, i64)>,
     /// Spreads over wider domains that the pod owns and that do not hold now: by number, and whether it counts itself.
     pub spreads: Vec<(usize, i64)>,
 }

@@ -1,7 +1,7 @@
 //! Filling one bin with what is worth most for the room it takes.
 use crate::{
     cluster::{DIMS, Model, Tie, Vector, fits},
-    state::{Counts, give, put, room},
+    state::{Counts, give, put, shared_room},
 };
 
 /// Pods of a class that a bin could be given.
@@ -49,8 +49,9 @@ pub(crate) fn fill(model: &Model, free: &mut Vector, ties: &mut Vec<Tie>, candid
                 && fits(&class.request, free)
                 && ((class.apart.is_empty()
                     && class.caps.is_empty()
+                    && class.share.is_none()
                     && (ties.is_empty() || class.selected.is_empty()))
-                    || room(model, candidate.class, free, ties) > 0);
+                    || shared_room(model, candidate.class, free, ties) > 0);
             if !ok {
                 candidates.swap_remove(at);
                 continue;

@@ -8,7 +8,7 @@ use crate::{
     budget::Pace,
     cluster::Model,
     planner::model,
-    state::{Bin, Counts, State, What, room},
+    state::{Bin, Counts, State, What},
 };
 
 /// The most candidates of one command.
@@ -21,6 +21,7 @@ const PREFIX: usize = 100;
 pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog) -> Result<Vec<(usize, Money)>, InputError> {
     let model = model(snapshot, catalog, &Options::default())?;
     let mut state = State::of(&model, Percent::whole(0));
+    state.shares = false;
     let rule = Rule::of(&model, State::may_close);
     let mut moves = 0;
     let mut curve = vec![(0, Money::micros(state.cost))];
@@ -160,8 +161,7 @@ impl<'m> Rule<'m> {
             let mut ties = state.model.kinds[kind].ties.clone();
             pool.iter().all(|(class, count)| {
                 let fits = state.kind_admits(kind, *class)
-                    && room(state.model, *class, &free, &ties).min(state.spread_room(What::New(kind), *class))
-                        >= *count;
+                    && state.left(*class, &free, &ties).min(state.spread_room(What::New(kind), *class)) >= *count;
                 crate::state::put(state.model, *class, *count, &mut free, &mut ties);
                 fits
             })

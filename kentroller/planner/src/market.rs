@@ -140,7 +140,8 @@ pub(crate) fn cheapest_holder(state: &State<'_>, model: &Model, kind: usize, con
         let mut ties = model.kinds[*other].ties.clone();
         state.may_buy(*other)
             && content.iter().all(|(class, count)| {
-                let ok = state.kind_admits(*other, *class) && crate::state::room(model, *class, &free, &ties) >= *count;
+                let ok = state.kind_admits(*other, *class)
+                    && crate::state::shared_room(model, *class, &free, &ties) >= *count;
                 crate::state::put(model, *class, *count, &mut free, &mut ties);
                 ok
             })

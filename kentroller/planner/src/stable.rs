@@ -61,6 +61,7 @@ const fn is_scope(reason: KeptReason) -> bool {
 /// The cluster after some waves, without a reserve; and the names of its bins.
 fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, Vec<String>) {
     let mut state = State::of(model, Percent::whole(0));
+    state.shares = false;
     let mut names: Vec<String> = model.nodes.iter().map(|node| node.name.clone()).collect();
     let mut bins: BTreeMap<String, usize> = names.iter().cloned().zip(0..).collect();
     let classes: BTreeMap<&ObjectName, usize> = model.pods.iter().map(|pod| (&pod.name, pod.class)).collect();
@@ -113,6 +114,6 @@ fn limit(after: &State<'_>, command: &Command, moves: Option<i64>, options: &Opt
     } else if options.reserve > Percent::whole(0) {
         format!("its reserve of {} %", options.reserve)
     } else {
-        "the order of its moves".to_owned()
+        "that no service may end on one node, or the order of its moves,".to_owned()
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct State<'m> {
     ordered: std::sync::Arc<Vec<bool>>,
     /// Whether those nodes stay.
     pub frozen: bool,
+    /// Whether services are kept from ending on one node; Karpenter does not ask.
+    pub shares: bool,
     pub reserve: crate::Percent,
     spare: Vec<usize>,
 }
@@ -115,6 +117,7 @@ impl<'m> State<'m> {
             landed: model.broken.iter().map(|spread| vec![0; spread.counts.len()]).collect(),
             ordered: std::sync::Arc::new(ordered),
             frozen: false,
+            shares: true,
             reserve,
             spare: Vec::new(),
         };
@@ -317,7 +320,12 @@ impl<'m> State<'m> {
         if spread <= 0 {
             return 0;
         }
-        room(self.model, class, &of.free, &of.ties).min(spread)
+        self.left(class, &of.free, &of.ties).min(spread)
+    }
+
+    /// How many pods of a class fit into free room beside what the ties count.
+    pub(crate) fn left(&self, class: usize, free: &Vector, ties: &[Tie]) -> i64 {
+        if self.shares { shared_room(self.model, class, free, ties) } else { room(self.model, class, free, ties) }
     }
 
     /// How many pods of a class the spreads that it owns let into a bin's domains.
@@ -417,6 +425,14 @@ pub(crate) fn room(model: &Model, class: usize, free: &Vector, ties: &[Tie]) -> 
         }
     }
     most
+}
+
+/// The same, and no more than leaves the service to several nodes.
+pub(crate) fn shared_room(model: &Model, class: usize, free: &Vector, ties: &[Tie]) -> i64 {
+    let most = room(model, class, free, ties);
+    let Some((service, share)) = model.classes[class].share else { return most };
+    let there = ties.iter().find(|tie| tie.term == service).map_or(0, |tie| tie.selected);
+    most.min((share - there).max(0))
 }
 
 /// Takes room for pods of a class and counts them in the ties.

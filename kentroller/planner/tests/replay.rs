@@ -165,3 +165,34 @@ fn a_plan_keeps_the_limits_that_it_is_given() {
     let curve = judged(&Options { curve: vec![Percent::whole(5), Percent::whole(20)], ..Options::default() }).curve;
     assert!(curve[1].hourly <= curve[0].hourly && curve[0].hourly < few.cost_before);
 }
+
+#[test]
+fn no_service_ends_on_one_node() {
+    let catalog = Catalog::embedded();
+    for seed in 0..10 {
+        let snapshot = generate(Recipe { nodes: 30, seed, constrained: seed % 2 == 1, held: false }, &catalog);
+        let found = plan(&snapshot, &catalog, &Options::default(), &mut Steps(500)).expect("sound");
+        let to: BTreeMap<String, &str> = found
+            .waves
+            .iter()
+            .flat_map(|wave| &wave.moves)
+            .map(|step| (step.pod.to_string(), step.to.as_str()))
+            .collect();
+        assert!(to.len() > 50, "seed {seed}: {} pods move", to.len());
+        // By service: its pods, and of each node how many it has of them after the plan.
+        let mut services: BTreeMap<&str, (usize, BTreeMap<&str, usize>)> = BTreeMap::new();
+        for pod in &snapshot.pods {
+            let Some(owner) = pod.metadata.controller().filter(|owner| owner.kind != "DaemonSet") else { continue };
+            let (count, hosts) = services.entry(&owner.uid).or_default();
+            *count += 1;
+            let host = to.get(&pod.metadata.key().to_string()).copied().unwrap_or(&pod.spec.node_name);
+            *hosts.entry(host).or_default() += 1;
+        }
+        let given: Vec<&str> = to.values().copied().collect();
+        for (service, (count, hosts)) in services.iter().filter(|(_, (count, _))| *count > 1) {
+            for (host, here) in hosts.iter().filter(|(host, _)| given.contains(host)) {
+                assert!(*here <= count.div_ceil(2), "seed {seed}: {here} of {count} pods of {service} on {host}");
+            }
+        }
+    }
+}

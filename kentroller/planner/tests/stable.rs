@@ -74,7 +74,13 @@ fn after_a_plan_that_nothing_limits_karpenter_has_nothing_to_do() {
     let options = Options { reserve: Percent::whole(0), ..Options::default() };
     for seed in 0..12 {
         // Without constraints: a spread that was broken and holds once the plan is carried out ties pods that were free.
-        let snapshot = generate(Recipe { nodes: 25, seed, constrained: false, held: seed % 2 == 1 }, &catalog);
+        let mut snapshot = generate(Recipe { nodes: 25, seed, constrained: false, held: seed % 2 == 1 }, &catalog);
+        // Nor services of several pods, which a plan does not leave to one node.
+        for (number, pod) in snapshot.pods.iter_mut().enumerate() {
+            for owner in Arc::make_mut(&mut pod.metadata.owner_references) {
+                owner.uid = format!("{}-{number}", owner.uid);
+            }
+        }
         let found = plan(&snapshot, &catalog, &options, &mut Steps(300)).expect("sound");
         let commands = consolidate(&after(&snapshot, &catalog, &found), &catalog).expect("sound");
         assert!(consolidate(&snapshot, &catalog).expect("sound").len() > 1, "seed {seed} was settled before");
@@ -111,6 +117,7 @@ fn what_karpenter_would_still_do_is_told_with_the_limit_that_forbids_it() {
         let snapshot = generate(Recipe { nodes: 25, seed, constrained: seed % 2 == 1, held: false }, &catalog);
         for (limit, options) in [
             ("reserve", Options::default()),
+            ("service", Options { reserve: Percent::whole(0), ..Options::default() }),
             ("limit of moves", Options { max_moves: Some(MoveLimit::Pods(10)), ..Options::default() }),
             ("scope", Options { max_nodes: Some(3), ..Options::default() }),
         ] {

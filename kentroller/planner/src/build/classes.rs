@@ -31,6 +31,8 @@ pub(super) struct Classes {
 enum Local {
     Term(Term),
     Port(String, i32),
+    /// By the uid of its controller.
+    Service(String),
 }
 
 impl Classes {
@@ -46,6 +48,10 @@ impl Classes {
         let mut all: Numbers<Class> = Numbers::new();
         let mut known: BTreeMap<(usize, Tether, Vector), usize> = BTreeMap::new();
         let mut of_pods = Vec::with_capacity(asked.pods.len());
+        let mut replicas: BTreeMap<&str, i64> = BTreeMap::new();
+        for owner in asked.pods.iter().filter_map(|one| one.pod.metadata.controller()) {
+            *replicas.entry(&owner.uid).or_default() += 1;
+        }
         for one in &asked.pods {
             let (template, company) = (&asked.templates[one.template], &companies[one.template]);
             let (tether, rule) = match one.node {
@@ -56,18 +62,28 @@ impl Classes {
             let key = (one.template, tether, one.request);
             let class = *known.entry(key).or_insert_with_key(|(_, tether, request)| {
                 let itself = |term: &usize| i64::from(template.selected.contains(term));
+                let mut class = of_node(template, &asked.terms, &mut locals);
+                let owner = one.pod.metadata.controller().filter(|owner| owner.kind != "DaemonSet");
+                if let Some((owner, count)) = owner.and_then(|owner| replicas.get_key_value(owner.uid.as_str()))
+                    && *count > 1
+                {
+                    let number = locals.number(Local::Service((*owner).to_owned()));
+                    class.selected.push(number);
+                    class.selected.sort_unstable();
+                    class.share = Some((number, (count + 1) / 2));
+                }
                 all.number(Class {
                     request: *request,
                     needs: needs.number(tied(&asked.needs[template.needs], tether, company)),
                     spreads: tether.loose.iter().map(|term| (broken.numbers[term], itself(term))).collect(),
-                    ..of_node(template, &asked.terms, &mut locals)
+                    ..class
                 })
             });
             of_pods.push((class, template.rule.or(rule)));
         }
         let ports = locals.into_values().into_iter().enumerate().filter_map(|(number, local)| match local {
             Local::Port(protocol, port) => Some(((protocol, port), number)),
-            Local::Term(_) => None,
+            Local::Term(_) | Local::Service(_) => None,
         });
         Self { all: all.into_values(), of_pods, ports: ports.collect() }
     }
