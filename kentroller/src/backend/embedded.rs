@@ -246,7 +246,7 @@ mod tests {
     fn pod(node: &str, cpu: &str) -> Pod {
         serde_json::from_value(
             json!({"metadata": {"name": format!("p-{node}"), "namespace": "apps", "ownerReferences": [
-            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "p", "uid": "p", "controller": true}]},
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": node, "uid": node, "controller": true}]},
             "spec": {"nodeName": node, "containers": [{"resources": {"requests": {"cpu": cpu, "memory": "512Mi"}}}]},
             "status": {"phase": "Running"}}),
         )
