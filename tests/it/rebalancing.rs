@@ -381,8 +381,8 @@ async fn an_operator_that_is_restarted_again_and_again_finishes_the_plan() {
 #[tokio::test(start_paused = true)]
 async fn a_new_node_that_cannot_be_had_is_tried_with_its_next_offering() {
     let stage = Stage::drifted(12, 1);
-    // No minimal saving: each selected node is replaced, so a node must come.
-    let roll = json!({"autoExecute": false, "minSavingsPercentage": 0, "nodeConstraints": {"maxNodes": 2}});
+    // No minimal saving: each selected node is replaced, and they are more than the others have room for.
+    let roll = json!({"autoExecute": false, "minSavingsPercentage": 0, "nodeConstraints": {"maxNodes": 8}});
     stage.claim("asked", roll);
     assert!(stage.until(Duration::from_secs(300), |stage| stage.state("RebalancePlan", "asked") == "Created").await);
     let plan = stage.get("RebalancePlan", "asked").expect("the plan");
