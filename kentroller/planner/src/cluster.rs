@@ -56,8 +56,6 @@ pub(crate) struct Model {
 pub(crate) struct PodUnit {
     pub name: ObjectName,
     pub class: usize,
-    /// Its service, by number: the pods of one controller. Without a controller a pod has none.
-    pub service: Option<usize>,
     pub priority: i32,
     /// Where it runs; `None`: it waits for a node.
     pub node: Option<usize>,

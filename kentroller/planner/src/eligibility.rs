@@ -398,15 +398,17 @@ pub(crate) fn node_reason(
 pub(crate) fn is_consolidated(pool: &NodePool) -> bool {
     let disruption = &pool.spec.disruption;
     let is_shut = |budget: &DisruptionBudget| {
-        let reasons = budget.reasons.as_ref();
-        budget.schedule.is_none()
-            && matches!(budget.nodes.as_str(), "0" | "0%")
-            && reasons.is_none_or(|reasons| reasons.iter().any(|one| one == "Underutilized"))
+        budget.schedule.is_none() && matches!(budget.nodes.as_str(), "0" | "0%") && covers(budget, "Underutilized")
     };
     pool.spec.replicas.is_none()
         && disruption.consolidate_after != "Never"
         && disruption.consolidation_policy != "WhenEmpty"
         && !disruption.budgets.iter().flatten().any(is_shut)
+}
+
+/// Whether a budget binds disruptions for a reason; without reasons it binds all.
+fn covers(budget: &DisruptionBudget, reason: &str) -> bool {
+    budget.reasons.as_ref().is_none_or(|reasons| reasons.iter().any(|one| one == reason))
 }
 
 /// Which budget of the pool lets no node go now, if one does; one that cannot be read lets none go.
@@ -418,10 +420,8 @@ fn zero_budget(pool: &NodePool, handed_over: bool, is_empty: bool, now: Moment) 
     }
     let reason = if is_empty { "Empty" } else { "Underutilized" };
     pool.spec.disruption.budgets.iter().flatten().find_map(|budget| {
-        let covers =
-            |reason: &str| budget.reasons.as_ref().is_none_or(|reasons| reasons.iter().any(|one| one == reason));
         // A pool that was handed over is shut to Karpenter by such a budget, not to us.
-        if !covers(reason) || (handed_over && covers("Underutilized")) {
+        if !covers(budget, reason) || (handed_over && covers(budget, "Underutilized")) {
             return None;
         }
         match schedule::is_open(budget.schedule.as_deref(), budget.duration.as_deref(), now) {

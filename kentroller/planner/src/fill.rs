@@ -1,7 +1,7 @@
 //! Filling one bin with what is worth most for the room it takes.
 use crate::{
     cluster::{DIMS, Model, Tie, Vector, fits},
-    state::{Counts, give, put, shared_room},
+    state::{Counts, give, may_join, put},
 };
 
 /// Pods of a class that a bin could be given.
@@ -45,13 +45,7 @@ pub(crate) fn fill(model: &Model, free: &mut Vector, ties: &mut Vec<Tie>, candid
         while at < candidates.len() {
             let candidate = &candidates[at];
             let class = &model.classes[candidate.class];
-            let ok = candidate.left > 0
-                && fits(&class.request, free)
-                && ((class.apart.is_empty()
-                    && class.caps.is_empty()
-                    && class.share.is_none()
-                    && (ties.is_empty() || class.selected.is_empty()))
-                    || shared_room(model, candidate.class, free, ties) > 0);
+            let ok = candidate.left > 0 && fits(&class.request, free) && may_join(class, ties);
             if !ok {
                 candidates.swap_remove(at);
                 continue;

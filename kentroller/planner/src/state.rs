@@ -2,7 +2,7 @@
 //!
 //! One invariant carries everything: a node that exists either keeps all its pods (and may be given more) or goes.
 //! So pods move only off nodes that go, and any subset of the removals is feasible.
-use crate::cluster::{BrokenSpread, CPU, MEMORY, Model, Tie, Vector, add, times};
+use crate::cluster::{BrokenSpread, CPU, Class, MEMORY, Model, Tie, Vector, add, times};
 
 /// What a bin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -397,11 +397,29 @@ impl<'m> State<'m> {
 /// How many pods of a class fit into free room beside what the ties count.
 pub(crate) fn room(model: &Model, class: usize, free: &Vector, ties: &[Tie]) -> i64 {
     let of = &model.classes[class];
-    let mut most = times(&of.request, free);
-    if most == 0 || (of.apart.is_empty() && of.caps.is_empty() && ties.is_empty()) {
+    match times(&of.request, free) {
+        0 => 0,
+        most => most.min(company(of, ties)),
+    }
+}
+
+/// The same, and no more than leaves the service to several nodes.
+pub(crate) fn shared_room(model: &Model, class: usize, free: &Vector, ties: &[Tie]) -> i64 {
+    room(model, class, free, ties).min(share_left(&model.classes[class], ties))
+}
+
+/// Whether one more pod of a class may stand beside what the ties count; whether it fits is another question.
+pub(crate) fn may_join(of: &Class, ties: &[Tie]) -> bool {
+    share_left(of, ties) > 0 && company(of, ties) > 0
+}
+
+/// How many pods of a class the scheduler lets stand beside what the ties count.
+fn company(of: &Class, ties: &[Tie]) -> i64 {
+    let mut most = i64::MAX;
+    if of.apart.is_empty() && of.caps.is_empty() && ties.is_empty() {
         return most;
     }
-    let tie = |term: usize| ties.iter().find(|tie| tie.term == term).copied().unwrap_or_default();
+    let tie = |term: usize| tie_of(ties, term);
     for term in &of.apart {
         if tie(*term).selected > 0 {
             return 0;
@@ -427,12 +445,13 @@ pub(crate) fn room(model: &Model, class: usize, free: &Vector, ties: &[Tie]) -> 
     most
 }
 
-/// The same, and no more than leaves the service to several nodes.
-pub(crate) fn shared_room(model: &Model, class: usize, free: &Vector, ties: &[Tie]) -> i64 {
-    let most = room(model, class, free, ties);
-    let Some((service, share)) = model.classes[class].share else { return most };
-    let there = ties.iter().find(|tie| tie.term == service).map_or(0, |tie| tie.selected);
-    most.min((share - there).max(0))
+/// How many more pods of its service leave that to several nodes.
+fn share_left(of: &Class, ties: &[Tie]) -> i64 {
+    of.share.map_or(i64::MAX, |(service, share)| (share - tie_of(ties, service).selected).max(0))
+}
+
+fn tie_of(ties: &[Tie], term: usize) -> Tie {
+    ties.iter().find(|tie| tie.term == term).copied().unwrap_or_default()
 }
 
 /// Takes room for pods of a class and counts them in the ties.

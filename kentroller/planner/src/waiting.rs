@@ -26,18 +26,9 @@ pub(crate) fn seat(model: &mut Model) {
             model.classes.push(class);
             model.classes.len() - 1
         });
-        let PodUnit { name, service, priority, .. } = &model.pods[pod];
-        let (name, service, priority) = (name.clone(), *service, *priority);
-        model.pods.push(PodUnit {
-            name,
-            class,
-            service,
-            priority,
-            node: None,
-            home: None,
-            ghost: true,
-            succeeds: true,
-        });
+        let PodUnit { name, priority, .. } = &model.pods[pod];
+        let (name, priority) = (name.clone(), *priority);
+        model.pods.push(PodUnit { name, class, priority, node: None, home: None, ghost: true, succeeds: true });
         seats.push(model.pods.len() - 1);
     }
     // The scheduler's order: who matters most first. Of equals the largest, as they have the fewest places.
@@ -102,16 +93,7 @@ fn class_of(model: &mut Model, kept: &KeptFree, request: Vector) -> usize {
 
 fn hold(model: &mut Model, kept: &KeptFree, class: usize, node: usize) {
     let name = ObjectName { namespace: "(headroom)".to_owned(), name: kept.pool.clone() };
-    model.pods.push(PodUnit {
-        name,
-        class,
-        service: None,
-        priority: 0,
-        node: None,
-        home: None,
-        ghost: true,
-        succeeds: false,
-    });
+    model.pods.push(PodUnit { name, class, priority: 0, node: None, home: None, ghost: true, succeeds: false });
     sit(model, model.pods.len() - 1, node);
 }
 

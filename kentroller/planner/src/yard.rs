@@ -41,8 +41,6 @@ pub(crate) struct Yard<'a, 'm> {
     held_up: Vec<usize>,
     /// Broken spreads as they stand after the moves so far.
     spreads: Vec<BrokenSpread>,
-    /// By bin: its services with the number of their pods, after the moves so far.
-    services: Vec<Vec<(usize, i64)>>,
 }
 
 impl<'a, 'm> Yard<'a, 'm> {
@@ -60,13 +58,7 @@ impl<'a, 'm> Yard<'a, 'm> {
             queue: BinaryHeap::new(),
             held_up: Vec::new(),
             spreads: state.model.broken.clone(),
-            services: vec![Vec::new(); state.bins.len()],
         };
-        for (at, node) in state.model.nodes.iter().enumerate() {
-            for pod in node.pods.iter().filter(|_| state.bins[at].open || stay.contains(&at)) {
-                yard.join(at, *pod, 1);
-            }
-        }
         for (at, bin) in state.bins.iter().enumerate().filter(|(_, bin)| bin.open) {
             for (class, count) in &bin.given {
                 match bin.what {
@@ -170,14 +162,13 @@ impl<'a, 'm> Yard<'a, 'm> {
         for pod in &self.state.model.nodes[node].pods {
             let class = self.state.model.pods[*pod].class;
             self.count(What::Node(node), class, -1);
-            let slot = self.slot(*pod);
+            let slot = self.slot(class);
             let Some(slot) = slot else {
                 let unopened = self.unopened[class].iter().copied().filter(|bin| !self.is_open[*bin]);
                 let wanted =
                     unopened.filter(|bin| self.is_allowed(*bin, class)).min_by_key(|bin| self.state.bins[*bin].price);
                 self.spreads = spreads;
-                for (pod, bin, class) in moves {
-                    self.join(bin, pod, -1);
+                for (_, bin, class) in moves {
                     self.free[class] += 1;
                     self.slots[class].push((bin, 1));
                 }
@@ -188,7 +179,6 @@ impl<'a, 'm> Yard<'a, 'm> {
             };
             let bin = self.slots[class][slot].0;
             self.count(self.state.bins[bin].what, class, 1);
-            self.join(bin, *pod, 1);
             moves.push((*pod, bin, class));
             self.slots[class][slot].1 -= 1;
             self.free[class] -= 1;
@@ -208,40 +198,9 @@ impl<'a, 'm> Yard<'a, 'm> {
         Close::Done
     }
 
-    /// An open slot for a pod, of those that the spreads allow: where fewest of its service are; of equals the newest.
-    ///
-    /// Pods of a class can be told apart by nothing but their service: not to lose it with one node costs nothing here.
-    fn slot(&self, pod: usize) -> Option<usize> {
-        let class = self.state.model.pods[pod].class;
-        let slots = &self.slots[class];
-        let allowed = (0..slots.len()).rev().filter(|slot| self.is_allowed(slots[*slot].0, class)).take(COMPARED);
-        let mut best = None;
-        for slot in allowed {
-            let beside = self.beside(slots[slot].0, pod);
-            if best.is_none_or(|(fewest, _)| beside < fewest) {
-                best = Some((beside, slot));
-            }
-            if beside == 0 {
-                break;
-            }
-        }
-        best.map(|(_, slot)| slot)
-    }
-
-    /// How many pods of a pod's service are in a bin.
-    fn beside(&self, bin: usize, pod: usize) -> i64 {
-        let service = self.state.model.pods[pod].service;
-        let found = self.services[bin].iter().find(|(of, _)| Some(*of) == service);
-        found.map_or(0, |(_, count)| *count)
-    }
-
-    /// Counts a pod in (or out of) a bin.
-    fn join(&mut self, bin: usize, pod: usize, count: i64) {
-        let Some(service) = self.state.model.pods[pod].service else { return };
-        match self.services[bin].iter_mut().find(|(of, _)| *of == service) {
-            Some((_, n)) => *n += count,
-            None => self.services[bin].push((service, count)),
-        }
+    /// An open slot for a pod of a class, the newest that the spreads allow.
+    fn slot(&self, class: usize) -> Option<usize> {
+        (0..self.slots[class].len()).rev().find(|slot| self.is_allowed(self.slots[class][*slot].0, class))
     }
 
     fn is_allowed(&self, bin: usize, class: usize) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use super::{asked::Asked, classes::Classes};
 use crate::{
     Blocker, Rule,
-    cluster::{NodeBin, Numbers, PodUnit, Tie, add},
+    cluster::{NodeBin, PodUnit, Tie, add},
     eligibility::{Kind, PodRules, eviction_cost},
 };
 
@@ -16,7 +16,6 @@ pub(super) fn settle(
     rules: &PodRules<'_>,
 ) -> Vec<PodUnit> {
     let mut pods = Vec::new();
-    let mut services: Numbers<&str> = Numbers::new();
     let mut ties: Vec<BTreeMap<usize, Tie>> = vec![BTreeMap::new(); nodes.len()];
     for (one, (class, rule)) in asked.pods.iter().zip(&classes.of_pods) {
         let index = pods.len();
@@ -24,7 +23,6 @@ pub(super) fn settle(
             pods.push(PodUnit {
                 name: one.pod.metadata.key(),
                 class: *class,
-                service: one.pod.metadata.controller().map(|owner| services.number(owner.uid.as_str())),
                 priority: one.pod.spec.shape.priority,
                 node: one.node,
                 home: one.node,
