@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
 
 use crate::declaration::{Declaration, Verb};
 use crate::kind::{Cluster, Kind as _, KindInfo};
@@ -93,11 +94,8 @@ impl Rights {
             namespace: Some(namespace.to_owned()),
             api_group: None,
         }]);
-        let bound = |suffix: &str,
-                     rules: &Vec<PolicyRule>,
-                     place: Option<&str>|
-         -> Result<String, serde_saphyr::SerializeError> {
-            let (metadata, rules) = (metadata(&format!("{name}-{suffix}"), place), Some(rules.clone()));
+        let bound = |suffix: &str, rules: &[PolicyRule], place: Option<&str>| {
+            let (metadata, rules) = (metadata(&format!("{name}-{suffix}"), place), Some(rules.to_vec()));
             let role_ref = |kind: &str| RoleRef {
                 api_group: "rbac.authorization.k8s.io".to_owned(),
                 kind: kind.to_owned(),
@@ -107,11 +105,11 @@ impl Rights {
             if place.is_some() {
                 let role = Role { metadata: metadata.clone(), rules };
                 let binding = RoleBinding { metadata, role_ref: role_ref("Role"), subjects };
-                Ok([serde_saphyr::to_string(&role)?, serde_saphyr::to_string(&binding)?].join("---\n"))
+                documents(&role, &binding)
             } else {
                 let role = ClusterRole { metadata: metadata.clone(), rules, aggregation_rule: None };
                 let binding = ClusterRoleBinding { metadata, role_ref: role_ref("ClusterRole"), subjects };
-                Ok([serde_saphyr::to_string(&role)?, serde_saphyr::to_string(&binding)?].join("---\n"))
+                documents(&role, &binding)
             }
         };
         let always = [
@@ -122,6 +120,11 @@ impl Rights {
         ];
         Ok(Manifests { always: always.join("---\n"), act: bound("act", &self.act, None)? })
     }
+}
+
+/// A role and its binding, one document each.
+fn documents(role: &impl Serialize, binding: &impl Serialize) -> Result<String, serde_saphyr::SerializeError> {
+    Ok([serde_saphyr::to_string(role)?, serde_saphyr::to_string(binding)?].join("---\n"))
 }
 
 /// The requests that the engine sends for a verb: the subresource, and the verbs in the words of RBAC.
@@ -160,7 +163,7 @@ fn rules(grants: Grants) -> Vec<PolicyRule> {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-    use serde::{Deserialize, Serialize};
+    use serde::Deserialize;
 
     use super::*;
     use crate::declaration::{Access, EventInfo, KindEntry, Wake};
