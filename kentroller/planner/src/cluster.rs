@@ -76,6 +76,8 @@ pub(crate) struct Class {
     pub apart: Vec<usize>,
     /// Terms that select the pod, whoever owns them.
     pub selected: Vec<usize>,
+    /// What the pod adds to on its node: [`Class::selected`], and what bars nobody, such as its service.
+    pub counted: Vec<usize>,
     /// Terms that cap the selected pods of a node, with the cap.
     pub caps: Vec<(usize, i64)>,
     /// The term of its service, and the most pods of it that a node may hold to be given one more: a plan leaves no service to

@@ -408,15 +408,10 @@ pub(crate) fn shared_room(model: &Model, class: usize, free: &Vector, ties: &[Ti
     room(model, class, free, ties).min(share_left(&model.classes[class], ties))
 }
 
-/// Whether one more pod of a class may stand beside what the ties count; whether it fits is another question.
-pub(crate) fn may_join(of: &Class, ties: &[Tie]) -> bool {
-    share_left(of, ties) > 0 && company(of, ties) > 0
-}
-
-/// How many pods of a class the scheduler lets stand beside what the ties count.
-fn company(of: &Class, ties: &[Tie]) -> i64 {
+/// How many pods of a class the scheduler lets stand beside what the ties count; whether they fit is another question.
+pub(crate) fn company(of: &Class, ties: &[Tie]) -> i64 {
     let mut most = i64::MAX;
-    if of.apart.is_empty() && of.caps.is_empty() && ties.is_empty() {
+    if of.apart.is_empty() && of.caps.is_empty() && of.selected.is_empty() {
         return most;
     }
     let tie = |term: usize| tie_of(ties, term);
@@ -446,7 +441,7 @@ fn company(of: &Class, ties: &[Tie]) -> i64 {
 }
 
 /// How many more pods of its service leave that to several nodes.
-fn share_left(of: &Class, ties: &[Tie]) -> i64 {
+pub(crate) fn share_left(of: &Class, ties: &[Tie]) -> i64 {
     of.share.map_or(i64::MAX, |(service, share)| (share - tie_of(ties, service).selected).max(0))
 }
 
@@ -458,23 +453,20 @@ fn tie_of(ties: &[Tie], term: usize) -> Tie {
 pub(crate) fn put(model: &Model, class: usize, count: i64, free: &mut Vector, ties: &mut Vec<Tie>) {
     let of = &model.classes[class];
     add(free, &of.request, -count);
-    if of.apart.is_empty() && of.selected.is_empty() {
-        return;
+    for term in &of.counted {
+        tie_to(ties, *term).selected += count;
     }
-    let mut tie = |term: usize| {
-        ties.iter().position(|tie| tie.term == term).unwrap_or_else(|| {
-            ties.push(Tie { term, ..Tie::default() });
-            ties.len() - 1
-        })
-    };
-    let selected: Vec<usize> = of.selected.iter().map(|term| tie(*term)).collect();
-    let owned: Vec<usize> = of.apart.iter().map(|term| tie(*term)).collect();
-    for at in selected {
-        ties[at].selected += count;
+    for term in &of.apart {
+        tie_to(ties, *term).owned += count;
     }
-    for at in owned {
-        ties[at].owned += count;
-    }
+}
+
+fn tie_to(ties: &mut Vec<Tie>, term: usize) -> &mut Tie {
+    let at = ties.iter().position(|tie| tie.term == term).unwrap_or_else(|| {
+        ties.push(Tie { term, ..Tie::default() });
+        ties.len() - 1
+    });
+    &mut ties[at]
 }
 
 /// Adds to a count of a class; a count of zero is left out.

@@ -68,8 +68,7 @@ impl Classes {
                     && *count > 1
                 {
                     let number = locals.number(Local::Service((*owner).to_owned()));
-                    class.selected.push(number);
-                    class.selected.sort_unstable();
+                    class.counted.push(number);
                     class.share = Some((number, (count + 1) / 2));
                 }
                 all.number(Class {
@@ -126,5 +125,6 @@ fn of_node(template: &Template, all_terms: &[Term], locals: &mut Numbers<Local>)
         list.dedup();
     }
     class.caps.sort_unstable();
+    class.counted.clone_from(&class.selected);
     class
 }

@@ -33,7 +33,7 @@ pub(super) fn settle(
         let Some(at) = one.node else { continue };
         let node = &mut nodes[at];
         add(&mut node.used, &one.request, 1);
-        for term in &classes.all[*class].selected {
+        for term in &classes.all[*class].counted {
             tie(&mut ties[at], *term).selected += 1;
         }
         for term in &classes.all[*class].apart {
