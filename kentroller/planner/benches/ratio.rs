@@ -24,14 +24,20 @@ fn main() {
         Vec::new()
     };
     let options = Options { curve, ..Options::default() };
+    let zone = |labels: &kentroller_planner::manifest::Labels| labels.get("topology.kubernetes.io/zone").cloned();
     for seed in 0..seeds {
         let snapshot = generate(Recipe { nodes, seed, constrained, held: constrained }, &catalog);
         let start = Instant::now();
         let mut clock = |_: u64| (start.elapsed().as_secs_f64() * 1000.0 / seconds) as u32;
         let found = plan(&snapshot, &catalog, &options, &mut clock).expect("the cluster is sound");
         let bound = found.lower_bound.as_ref().map_or(Money::ZERO, |bound| bound.hourly);
+        let mut zones: std::collections::BTreeMap<&str, Option<String>> =
+            snapshot.nodes.iter().map(|node| (node.metadata.name.as_str(), zone(&node.metadata.labels))).collect();
+        zones.extend(found.added().iter().map(|(name, node)| (*name, zone(&node.labels))));
+        let moves = found.waves.iter().flat_map(|wave| &wave.moves);
+        let far = moves.filter(|one| zones.get(one.from.as_str()) != zones.get(one.to.as_str())).count();
         println!(
-            "seed {seed}: {} nodes {} pods; {} -> {} bound {} ratio {:.4} (before {:.3}); removed {} added {} moves {} waves {}; steps {} in {:.2} s",
+            "seed {seed}: {} nodes {} pods; {} -> {} bound {} ratio {:.4} (before {:.3}); removed {} added {} moves {} ({far} to another zone) waves {}; steps {} in {:.2} s",
             snapshot.nodes.len(),
             found.workload_pods,
             found.cost_before,

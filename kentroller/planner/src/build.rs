@@ -11,17 +11,23 @@ mod signatures;
 mod templates;
 mod volumes;
 mod wide;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::{asked::Asked, classes::Classes, nodes::Known, volumes::Volumes, wide::Wide};
+use self::{asked::Asked, classes::Classes, nodes::Known, volumes::Volumes, wide::Wide, wishes::Homes};
 use crate::{
     Catalog, InputError, Options, Snapshot, Warning,
     cluster::{KeptFree, Model, NodeBin, Numbers},
     eligibility::{Kind, PodRules, is_consolidated},
     kinds::Source,
     manifest::{Labels, Toleration},
-    rules::{overlay::Overlays, placement::Needs, pool},
+    rules::{
+        overlay::Overlays,
+        placement::{Likes, Needs},
+        pool,
+    },
+    wishes::Wishes,
 };
 
 pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Model, InputError> {
@@ -41,7 +47,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let broken = wide.broken();
     let rules = PodRules::of(snapshot, options);
     let companies = companions::companies(&asked, &known, &rules, snapshot.now, options);
-    let mut needs = Numbers::of(&asked.needs);
+    let mut needs = Numbers::of(&asked.of.needs);
     let classes = Classes::of(&asked, &wide, &broken, &companies, &mut needs);
     let headroom = headroom(options, &mut needs);
     let needs = needs.into_values();
@@ -51,9 +57,10 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
 
     let peers = offered::peers(&nodes, &known, &dims);
     let domain_keys = asked.domain_keys();
+    let liked = asked.of.likes.iter().flat_map(Likes::keys);
     let of_domains = domain_keys.iter().map(String::as_str);
     let keys: BTreeSet<&str> =
-        needs.iter().flat_map(Needs::keys).chain(of_domains).chain(["kubernetes.io/os"]).collect();
+        needs.iter().flat_map(Needs::keys).chain(liked).chain(of_domains).chain(["kubernetes.io/os"]).collect();
     let source = Source {
         snapshot,
         catalog,
@@ -66,7 +73,12 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     };
     let (mut kinds, mut shelf, limits) = offered::offered(&source, &wide, &classes.ports, &mut warnings);
     let (broken, key_domains) = broken.with_kinds(&kinds);
-    let admits = signatures::sign(&mut nodes, places, &mut kinds, &mut shelf, &needs, &keys);
+    let (admits, signed) = signatures::sign(&mut nodes, places, &mut kinds, &mut shelf, &needs, &keys);
+    let wishes = Wishes {
+        nodes: wishes::unmet(&asked.of.likes, &signed),
+        beside: classes.beside,
+        homes: Homes::of(&asked).domains(&snapshot.nodes, &kinds),
+    };
 
     warnings.sort();
     warnings.dedup();
@@ -88,6 +100,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
         shelf,
         domain_keys,
         headroom,
+        wishes,
     })
 }
 

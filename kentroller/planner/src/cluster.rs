@@ -6,6 +6,7 @@ use crate::{
     kinds::NewKind,
     manifest::{ObjectName, Resources},
     shelf::Shelf,
+    wishes::Wishes,
 };
 
 /// Dimensions of a bin. Cpu, memory and pods always; the rest are the resources that pods ask for, in order of name.
@@ -49,6 +50,7 @@ pub(crate) struct Model {
     /// The keys of all wide terms.
     pub domain_keys: BTreeSet<String>,
     pub headroom: Vec<KeptFree>,
+    pub wishes: Wishes,
 }
 
 /// A pod of the workload, running or waiting.
@@ -85,6 +87,14 @@ pub(crate) struct Class {
     pub share: Option<(usize, i64)>,
     /// Spreads over wider domains that the pod owns and that do not hold now: by number, and whether it counts itself.
     pub spreads: Vec<(usize, i64)>,
+    /// Its preferences among nodes, by number.
+    pub likes: usize,
+    /// Wishes about the pods of its node that the pod owns, by term.
+    pub hopes: Vec<usize>,
+    /// Those that its coming touches, whoever owns them.
+    pub touches: Vec<usize>,
+    /// Labels whose value it would keep, by number, and what leaving that weighs.
+    pub homes: Vec<(usize, i64)>,
 }
 
 /// A hard spread over zones or the like that does not hold now: whoever moves must land where it is allowed.

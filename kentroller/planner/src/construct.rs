@@ -5,7 +5,7 @@ use crate::{
     budget::Pace,
     cluster::times,
     fill::{Candidate, fill},
-    market::{Market, cheapest_holder},
+    market::Market,
     state::{Counts, State, What},
 };
 
@@ -102,12 +102,12 @@ pub(crate) fn construct<'m>(
         if content.iter().any(|(class, _)| !state.model.classes[*class].spreads.is_empty()) {
             again = 1;
         }
-        let kind = cheapest_holder(&state, state.model, top.kind, &content).unwrap_or(top.kind);
+        let kind = market.cheapest_holder(&state, top.kind, &content).unwrap_or(top.kind);
         for _ in 0..again {
             if !state.may_buy(kind) {
                 break;
             }
-            let bin = state.buy(kind);
+            let bin = state.buy(market.kindest(&state, kind, &content));
             for (class, count) in &content {
                 state.put(bin, *class, *count);
                 left[*class] -= count;
@@ -131,7 +131,8 @@ fn content_of(state: &State<'_>, bin: usize, classes: &[usize], left: &[i64], ma
         .iter()
         .map(|class| {
             let count = left[*class].min(state.spread_room(of.what, *class));
-            Candidate::of(state.model, *class, count, market.worth[*class], &capacity, 0.2)
+            let worth = market.worth_in(state, of.what, *class);
+            Candidate::of(state.model, *class, count, worth, &capacity, 0.2)
         })
         .collect();
     fill(state.model, &mut of.free.clone(), &mut of.ties.clone(), &mut candidates)
@@ -160,7 +161,8 @@ fn best_content(state: &State<'_>, market: &Market, offer: &Offer, left: &[i64])
             .iter()
             .map(|class| {
                 let count = left[*class].min(state.spread_room(What::New(offer.kind), *class));
-                Candidate::of(state.model, *class, count, market.worth[*class], &room, bias)
+                let worth = market.worth_in(state, What::New(offer.kind), *class);
+                Candidate::of(state.model, *class, count, worth, &room, bias)
             })
             .collect();
         let content =

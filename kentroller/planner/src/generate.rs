@@ -351,6 +351,9 @@ fn groups(recipe: Recipe, dice: &mut Dice) -> Vec<Group> {
                 None => spec["topologySpreadConstraints"] = serde_json::json!([constraint]),
             }
         }
+        if recipe.constrained && !constrained {
+            wish(&mut spec, &selector, number);
+        }
         if constrained && dice.chance(3) {
             spec["containers"][0]["ports"] =
                 serde_json::json!([{"hostPort": 9000 + dice.below(20), "protocol": "TCP"}]);
@@ -385,6 +388,31 @@ fn groups(recipe: Recipe, dice: &mut Dice) -> Vec<Group> {
         });
     }
     groups
+}
+
+/// Gives five of twelve groups something that their pods wish for.
+fn wish(spec: &mut serde_json::Value, selector: &serde_json::Value, number: usize) {
+    let anyway = |key: &str| serde_json::json!([{"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": selector}]);
+    let term = |selector: &serde_json::Value, key: &str| {
+        serde_json::json!({"preferredDuringSchedulingIgnoredDuringExecution":
+            [{"weight": 100, "podAffinityTerm": {"labelSelector": selector, "topologyKey": key}}]})
+    };
+    let hostname = "kubernetes.io/hostname";
+    match number % 12 {
+        0 => spec["topologySpreadConstraints"] = anyway(hostname),
+        1 => spec["topologySpreadConstraints"] = anyway(pool::ZONE),
+        2 => spec["affinity"] = serde_json::json!({"podAntiAffinity": term(selector, hostname)}),
+        3 => {
+            let other = serde_json::json!({"matchLabels": {"app": format!("app-{}", number - 1)}});
+            spec["affinity"] = serde_json::json!({"podAffinity": term(&other, hostname)});
+        }
+        4 => {
+            let zone = serde_json::json!({"key": pool::ZONE, "operator": "In", "values": [ZONES[0]]});
+            spec["affinity"] = serde_json::json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution":
+                [{"weight": 50, "preference": {"matchExpressions": [zone]}}]}});
+        }
+        _ => {}
+    }
 }
 
 /// The four pools of every generated cluster.

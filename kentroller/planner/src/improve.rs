@@ -3,14 +3,18 @@ use crate::{
     budget::Pace,
     dice::Dice,
     fill::{Candidate, fill},
-    market::{Market, cheapest_holder},
+    market::Market,
     search::{Given, Limits},
     shrink::place,
     state::{Bin, Counts, State, What, give},
+    swap::swap,
 };
 
 /// The share of the whole budget, in thousandths, in which something must be gained.
 const PATIENCE: u32 = 200;
+/// The part of a search in which unmet wishes count: the last eighth. From the start they would bar the way, as what costs
+/// the same is rarely as kind.
+const KIND: u32 = 8;
 
 /// Improves a solution until its share of the budget is used, or nothing more is gained.
 pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pace: &mut Pace<'_>) -> State<'m> {
@@ -22,7 +26,15 @@ pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pa
         roll: given.options.roll,
         state,
     };
-    search.run(given.bound.hourly.as_micros(), limits.until, pace);
+    let began = pace.used();
+    let last = limits.until.saturating_sub(began) / KIND;
+    search.run(given.bound.hourly.as_micros(), limits.until - last, 0, pace);
+    // What is left is for wishes: first for nothing, then at their price.
+    swap(&mut search.state, given.market, pace.used() + last / 2, pace);
+    let until = pace.used() + (pace.used() - began) / KIND;
+    search.state.is_kind = true;
+    search.run(0, until.min(limits.until), 16, pace);
+    search.state.is_kind = false;
     search.state
 }
 
@@ -39,14 +51,14 @@ struct Search<'a, 'm> {
 }
 
 impl Search<'_, '_> {
-    fn run(&mut self, bound: i64, until: u32, pace: &mut Pace<'_>) {
+    fn run(&mut self, bound: i64, until: u32, least: u64, pace: &mut Pace<'_>) {
         let mut bins: Vec<usize> = Vec::new();
         let began = pace.used();
         let mut last_gain = began;
         let mut round = 0u64;
         let mut best = self.objective();
         loop {
-            if round.is_multiple_of(16) {
+            if round >= least && round.is_multiple_of(16) {
                 let used = pace.used();
                 let now = self.objective();
                 // What a twentieth of a percent brings is a gain.
@@ -292,7 +304,8 @@ impl Search<'_, '_> {
             for (class, count) in pool.iter() {
                 let room = self.state.room(bin, *class);
                 if room > 0 {
-                    let worth = self.market.worth[*class] * (0.8 + 0.4 * self.dice.unit());
+                    let what = self.state.bins[bin].what;
+                    let worth = self.market.worth_in(&self.state, what, *class) * (0.8 + 0.4 * self.dice.unit());
                     candidates.push(Candidate::of(self.state.model, *class, room.min(*count), worth, &free, 0.3));
                 }
             }
@@ -338,7 +351,8 @@ impl Search<'_, '_> {
                 for (class, count) in pool.iter() {
                     let spread = self.state.spread_room(What::New(kind), *class);
                     if spread > 0 && self.state.kind_admits(kind, *class) {
-                        let worth = self.market.worth[*class] * (1.0 - noise * 0.5 + noise * self.dice.unit());
+                        let worth = self.market.worth_in(&self.state, What::New(kind), *class)
+                            * (1.0 - noise * 0.5 + noise * self.dice.unit());
                         candidates.push(Candidate::of(
                             self.state.model,
                             *class,
@@ -354,7 +368,8 @@ impl Search<'_, '_> {
                 if content.is_empty() {
                     continue;
                 }
-                let score = self.market.value(&content) / self.state.model.kinds[kind].price.as_micros() as f64;
+                let score = self.market.value_in(&self.state, kind, &content)
+                    / self.state.model.kinds[kind].price.as_micros() as f64;
                 if best.as_ref().is_none_or(|(most, _)| score > *most) {
                     best = Some((score, Pattern::Buy(kind, content)));
                 }
@@ -365,8 +380,8 @@ impl Search<'_, '_> {
                     self.state.reopen(node, pool);
                 }
                 Some((_, Pattern::Buy(kind, content))) => {
-                    let kind = cheapest_holder(&self.state, self.state.model, kind, &content).unwrap_or(kind);
-                    let bin = self.state.buy(kind);
+                    let kind = self.market.cheapest_holder(&self.state, kind, &content).unwrap_or(kind);
+                    let bin = self.state.buy(self.market.kindest(&self.state, kind, &content));
                     bought.push(bin);
                     for (class, count) in content {
                         self.state.put(bin, class, count);

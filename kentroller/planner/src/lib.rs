@@ -41,8 +41,10 @@ mod shrink;
 mod snapshot;
 mod stable;
 mod state;
+mod swap;
 mod waiting;
 mod waves;
+mod wishes;
 mod yard;
 
 pub use budget::{Budget, Steps};

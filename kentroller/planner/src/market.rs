@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     bound::Bound,
-    cluster::Model,
-    state::{Counts, State},
+    cluster::Numbers,
+    state::{Counts, State, What, put, shared_room},
+    wishes::price,
 };
 
 /// One type of one pool: its zones are variants of one price class.
@@ -28,6 +29,12 @@ pub(crate) struct Market {
     pub by_component: Vec<Vec<usize>>,
     /// By class.
     pub component: Vec<usize>,
+    /// By kind: its base, if it is of any.
+    base_of: Vec<Option<usize>>,
+    /// By kind: the number of its zone.
+    zone_of: Vec<usize>,
+    /// By zone: its kinds, the cheapest first.
+    by_zone: Vec<Vec<usize>>,
 }
 
 impl Market {
@@ -114,7 +121,62 @@ impl Market {
         for list in &mut by_component {
             list.sort_by(|a: &usize, b: &usize| bases[*b].promise.total_cmp(&bases[*a].promise).then(a.cmp(b)));
         }
-        Self { worth, bases, by_component, component }
+        let mut base_of = vec![None; model.kinds.len()];
+        for (index, base) in bases.iter().enumerate() {
+            for kind in &base.kinds {
+                base_of[*kind] = Some(index);
+            }
+        }
+        let mut zones: Numbers<&str> = Numbers::new();
+        let zone_of: Vec<usize> = model.kinds.iter().map(|kind| zones.number(&kind.zone)).collect();
+        let mut by_zone = vec![Vec::new(); zones.into_values().len()];
+        for (kind, zone) in zone_of.iter().enumerate() {
+            by_zone[*zone].push(kind);
+        }
+        for list in &mut by_zone {
+            list.sort_by_key(|kind| (model.kinds[*kind].price, *kind));
+        }
+        Self { worth, bases, by_component, component, base_of, zone_of, by_zone }
+    }
+
+    /// What a pod is worth in a bin, less the wishes that it would leave unmet there.
+    pub(crate) fn worth_in(&self, state: &State<'_>, what: What, class: usize) -> f64 {
+        self.worth[class] - if state.is_kind { price(state.unmet_by(what, class, 1)) as f64 } else { 0.0 }
+    }
+
+    /// What pods are worth together in a new node, less the wishes that they would leave unmet there.
+    pub(crate) fn value_in(&self, state: &State<'_>, kind: usize, content: &Counts) -> f64 {
+        self.value(content) - if state.is_kind { price(unmet(state, kind, content)) as f64 } else { 0.0 }
+    }
+
+    /// The variant of a kind, in another zone for the same price, that leaves fewest wishes of some content unmet.
+    pub(crate) fn kindest(&self, state: &State<'_>, kind: usize, content: &Counts) -> usize {
+        let holds = |other: usize| {
+            content.iter().all(|(class, count)| {
+                state.kind_admits(other, *class) && state.spread_room(What::New(other), *class) >= *count
+            })
+        };
+        let others = self.base_of[kind].into_iter().flat_map(|base| &self.bases[base].kinds).copied();
+        let others = others.filter(|other| *other != kind && holds(*other));
+        others.chain([kind]).min_by_key(|one| (unmet(state, *one, content), *one != kind, *one)).unwrap_or(kind)
+    }
+
+    /// The cheapest kind of the same zone that could hold some content for less.
+    pub(crate) fn cheapest_holder(&self, state: &State<'_>, kind: usize, content: &Counts) -> Option<usize> {
+        let model = state.model;
+        let holds = |other: &usize| {
+            let mut free = state.room_of_kind(*other);
+            let mut ties = model.kinds[*other].ties.clone();
+            state.may_buy(*other)
+                && content.iter().all(|(class, count)| {
+                    let ok = state.kind_admits(*other, *class) && shared_room(model, *class, &free, &ties) >= *count;
+                    put(model, *class, *count, &mut free, &mut ties);
+                    ok
+                })
+        };
+        let price = model.kinds[kind].price;
+        let cheaper = self.by_zone[self.zone_of[kind]].iter().take_while(|other| model.kinds[**other].price < price);
+        cheaper.copied().find(holds)
     }
 
     /// What pods are worth together, in millionths an hour.
@@ -128,23 +190,7 @@ impl Market {
     }
 }
 
-/// Kinds of a pool that could hold some content for less, cheapest first.
-pub(crate) fn cheapest_holder(state: &State<'_>, model: &Model, kind: usize, content: &Counts) -> Option<usize> {
-    let of = &model.kinds[kind];
-    let cheaper = (0..model.kinds.len()).filter(|other| {
-        let other = &model.kinds[*other];
-        other.price < of.price && other.zone == of.zone
-    });
-    let holds = |other: &usize| {
-        let mut free = state.room_of_kind(*other);
-        let mut ties = model.kinds[*other].ties.clone();
-        state.may_buy(*other)
-            && content.iter().all(|(class, count)| {
-                let ok = state.kind_admits(*other, *class)
-                    && crate::state::shared_room(model, *class, &free, &ties) >= *count;
-                crate::state::put(model, *class, *count, &mut free, &mut ties);
-                ok
-            })
-    };
-    cheaper.filter(holds).min_by_key(|other| (model.kinds[*other].price, *other))
+/// The weight of wishes that some content would leave unmet in a new node.
+fn unmet(state: &State<'_>, kind: usize, content: &Counts) -> i64 {
+    content.iter().map(|(class, count)| state.unmet_by(What::New(kind), *class, *count)).sum()
 }

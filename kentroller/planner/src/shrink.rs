@@ -43,7 +43,7 @@ pub(crate) fn shrink<'m>(
     state
 }
 
-/// Gives pods to open bins, the fullest that takes them first; whether all found a place.
+/// Gives pods to open bins, the fullest first of those that leave fewest wishes unmet; whether all found a place.
 pub(crate) fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) -> bool {
     pool.sort_by_key(|(class, _)| std::cmp::Reverse(state.model.classes[*class].request));
     let mut left = Counts::new();
@@ -52,10 +52,11 @@ pub(crate) fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(us
             let best = (0..state.bins.len())
                 .filter_map(|bin| {
                     let room = state.room(bin, class);
-                    (room > 0).then(|| (state.bins[bin].free[0], bin, room))
+                    let unmet = || state.unmet_by(state.bins[bin].what, class, 1);
+                    (room > 0).then(|| (unmet(), state.bins[bin].free[0], bin, room))
                 })
                 .min();
-            let Some((_, bin, room)) = best else { break };
+            let Some((_, _, bin, room)) = best else { break };
             let taken = room.min(count);
             undo.push((bin, state.bins[bin].clone()));
             state.put(bin, class, taken);

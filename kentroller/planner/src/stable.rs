@@ -19,7 +19,7 @@ pub(crate) const SETTLING: u32 = 30;
 /// Carries out what Karpenter's rule would do next, as far as the limits of a plan let it.
 pub(crate) fn extend(state: &mut State<'_>, moves: i64, churn: i64, pace: &mut Pace<'_>) {
     let terms = Terms { moves, churn, until: pace.used().saturating_add(SETTLING) };
-    let rule = Rule::of(state.model, State::may_close);
+    let rule = Rule::of(state.model, would_go);
     while rule.command(state, terms, pace).is_some() {}
 }
 
@@ -44,14 +44,27 @@ pub(crate) fn left(
     Some(Warning { object: String::new(), message })
 }
 
-/// What Karpenter may remove: what is not in a plan's scope as well, and nothing of pools that it leaves alone.
+/// What a plan may remove and Karpenter would.
+fn would_go(state: &State<'_>, bin: usize) -> bool {
+    state.may_close(bin) && is_consolidated(state, bin)
+}
+
+/// What Karpenter may remove: what is not in a plan's scope as well.
 fn may_go(state: &State<'_>, bin: usize) -> bool {
-    let (of, model) = (&state.bins[bin], state.model);
-    let (held, pool) = match of.what {
-        What::Node(node) => (model.nodes[node].held.as_ref().map(|(reason, _)| *reason), model.nodes[node].pool),
-        What::New(kind) => (None, Some(model.kinds[kind].pool)),
+    let held = match state.bins[bin].what {
+        What::Node(node) => state.model.nodes[node].held.as_ref().map(|(reason, _)| *reason),
+        What::New(_) => None,
     };
-    of.open && held.is_none_or(is_scope) && pool.is_some_and(|pool| model.consolidated[pool])
+    state.bins[bin].open && held.is_none_or(is_scope) && is_consolidated(state, bin)
+}
+
+/// Whether a bin is of a pool that Karpenter does not leave alone.
+fn is_consolidated(state: &State<'_>, bin: usize) -> bool {
+    let pool = match state.bins[bin].what {
+        What::Node(node) => state.model.nodes[node].pool,
+        What::New(kind) => Some(state.model.kinds[kind].pool),
+    };
+    pool.is_some_and(|pool| state.model.consolidated[pool])
 }
 
 const fn is_scope(reason: KeptReason) -> bool {

@@ -2,7 +2,10 @@
 //!
 //! One invariant carries everything: a node that exists either keeps all its pods (and may be given more) or goes.
 //! So pods move only off nodes that go, and any subset of the removals is feasible.
-use crate::cluster::{BrokenSpread, CPU, Class, MEMORY, Model, Tie, Vector, add, times};
+use crate::{
+    cluster::{BrokenSpread, CPU, Class, MEMORY, Model, Tie, Vector, add, times},
+    wishes::{Away, price},
+};
 
 /// What a bin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) struct Bin {
     pub given: Vec<(usize, i64)>,
     /// The price of the open bin, in millionths an hour; 0 where it is not known.
     pub price: i64,
+    /// The weight of wishes about company that the open bin leaves unmet.
+    unmet: i64,
 }
 
 /// What a node costs besides its price, in millionths an hour: enough to tell equal costs apart.
@@ -67,15 +72,24 @@ pub(crate) struct State<'m> {
     pub shares: bool,
     pub reserve: crate::Percent,
     spare: Vec<usize>,
+    /// The weight of wishes that are unmet beyond those of the cluster as it is.
+    pub unmet: i64,
+    /// Whether they count as cost.
+    pub is_kind: bool,
+    away: Away,
 }
 
 impl<'m> State<'m> {
-    /// What a search makes small, in millionths an hour: the cost, and what moves cost by their price.
+    /// What a search makes small, in millionths an hour: the cost, and what moves and unmet wishes cost by their price.
     ///
     /// A removed node runs ten minutes beside its successor, which thirty days pay for; of equal costs fewer nodes win.
     pub(crate) fn objective(&self, churn: i64) -> i64 {
         let new: i64 = self.bought.iter().map(|(count, _, _)| count).sum();
-        self.cost + churn * self.moved + self.gone / (6 * 24 * 30) + NODE * (new - self.removed as i64)
+        self.cost
+            + churn * self.moved
+            + self.gone / (6 * 24 * 30)
+            + NODE * (new - self.removed as i64)
+            + if self.is_kind { price(self.unmet) } else { 0 }
     }
 
     /// The cluster as it is.
@@ -120,6 +134,9 @@ impl<'m> State<'m> {
             shares: true,
             reserve,
             spare: Vec::new(),
+            unmet: 0,
+            is_kind: false,
+            away: Away::none(model),
         };
         for index in 0..model.nodes.len() {
             let bin = state.node_bin(index);
@@ -146,6 +163,7 @@ impl<'m> State<'m> {
             ties: node.ties.clone(),
             given: Counts::new(),
             price: node.price.map_or(0, crate::Money::as_micros),
+            unmet: unmet(self.model, node.ties.iter().map(|tie| tie.term), &node.ties),
         }
     }
 
@@ -173,6 +191,7 @@ impl<'m> State<'m> {
             ties: of.ties.clone(),
             given: Counts::new(),
             price: of.price.as_micros(),
+            unmet: 0,
         };
         self.cost += bin.price;
         let bought = &mut self.bought[of.pool];
@@ -221,6 +240,7 @@ impl<'m> State<'m> {
         let given = std::mem::take(&mut of.given);
         of.open = false;
         self.cost -= of.price;
+        self.unmet -= of.unmet;
         let what = of.what;
         for (class, count) in given {
             self.land(what, class, -count);
@@ -261,6 +281,7 @@ impl<'m> State<'m> {
         }
         self.bins[node] = self.node_bin(node);
         self.cost += self.bins[node].price;
+        self.unmet += self.bins[node].unmet;
         self.moved -= self.own_moves(node);
         self.removed -= 1;
         self.gone -= self.bins[node].price;
@@ -287,6 +308,7 @@ impl<'m> State<'m> {
     pub(crate) fn restore(&mut self, bin: usize, was: Bin) {
         let sign = i64::from(was.open) - i64::from(self.bins[bin].open);
         self.cost += sign * was.price;
+        self.weigh_bin(&was, 1);
         match was.what {
             _ if sign == 0 => {}
             What::Node(node) => {
@@ -303,7 +325,8 @@ impl<'m> State<'m> {
                 self.spare.retain(|spare| *spare != bin);
             }
         }
-        self.bins[bin] = was;
+        let is = std::mem::replace(&mut self.bins[bin], was);
+        self.weigh_bin(&is, -1);
     }
 
     /// How many pods of a class an open bin may be given.
@@ -345,8 +368,44 @@ impl<'m> State<'m> {
         }
     }
 
+    /// The weight of wishes that pods of a class would leave unmet in a bin, whoever else is there.
+    pub(crate) fn unmet_by(&self, what: What, class: usize, count: i64) -> i64 {
+        self.dislike(what, class) * count + self.away.would(self.model, what, class, count)
+    }
+
+    /// The weight of a pod's preferences among nodes that a bin leaves unmet.
+    fn dislike(&self, what: What, class: usize) -> i64 {
+        let likes = &self.model.wishes.nodes[self.model.classes[class].likes];
+        if likes.is_empty() {
+            return 0;
+        }
+        likes[match what {
+            What::Node(node) => self.model.nodes[node].signature,
+            What::New(kind) => self.model.kinds[kind].signature,
+        }]
+    }
+
+    fn weigh(&mut self, what: What, class: usize, count: i64) {
+        self.unmet += self.dislike(what, class) * count + self.away.come(self.model, what, class, count);
+    }
+
+    /// Weighs all that a bin holds, or that went with it.
+    fn weigh_bin(&mut self, bin: &Bin, sign: i64) {
+        if bin.open {
+            self.unmet += sign * bin.unmet;
+            for (class, count) in &bin.given {
+                self.weigh(bin.what, *class, sign * count);
+            }
+        } else if let What::Node(node) = bin.what {
+            for (class, count) in &self.own.clone()[node] {
+                self.weigh(bin.what, *class, -sign * count);
+            }
+        }
+    }
+
     /// Counts pods in (or out of) the domains of a bin.
     fn count(&mut self, what: What, class: usize, count: i64) {
+        self.weigh(what, class, count);
         for (spread, itself) in &self.model.classes[class].spreads {
             let domain = self.domain(*spread, what);
             self.spreads[*spread].give(domain, count * itself);
@@ -382,7 +441,12 @@ impl<'m> State<'m> {
     /// Gives pods of a class to an open bin.
     pub(crate) fn put(&mut self, bin: usize, class: usize, count: i64) {
         let of = &mut self.bins[bin];
+        let touched = &self.model.classes[class].touches;
+        let was = unmet(self.model, touched.iter().copied(), &of.ties);
         put(self.model, class, count, &mut of.free, &mut of.ties);
+        let more = unmet(self.model, touched.iter().copied(), &of.ties) - was;
+        of.unmet += more;
+        self.unmet += more;
         give(&mut of.given, class, count);
         let what = of.what;
         self.land(what, class, count);
@@ -445,6 +509,12 @@ pub(crate) fn share_left(of: &Class, ties: &[Tie]) -> i64 {
     of.share.map_or(i64::MAX, |(service, share)| (share - tie_of(ties, service).selected).max(0))
 }
 
+/// The weight of wishes about company that counts of some terms leave unmet.
+fn unmet(model: &Model, terms: impl Iterator<Item = usize>, ties: &[Tie]) -> i64 {
+    let wishes = terms.filter_map(|term| Some((term, model.wishes.beside[term].as_ref()?)));
+    wishes.map(|(term, wish)| wish.unmet(tie_of(ties, term))).sum()
+}
+
 fn tie_of(ties: &[Tie], term: usize) -> Tie {
     ties.iter().find(|tie| tie.term == term).copied().unwrap_or_default()
 }
@@ -456,7 +526,7 @@ pub(crate) fn put(model: &Model, class: usize, count: i64, free: &mut Vector, ti
     for term in &of.counted {
         tie_to(ties, *term).selected += count;
     }
-    for term in &of.apart {
+    for term in of.apart.iter().chain(&of.hopes) {
         tie_to(ties, *term).owned += count;
     }
 }

@@ -162,7 +162,7 @@ impl<'a, 'm> Yard<'a, 'm> {
         for pod in &self.state.model.nodes[node].pods {
             let class = self.state.model.pods[*pod].class;
             self.count(What::Node(node), class, -1);
-            let slot = self.slot(class);
+            let slot = self.slot(node, class);
             let Some(slot) = slot else {
                 let unopened = self.unopened[class].iter().copied().filter(|bin| !self.is_open[*bin]);
                 let wanted =
@@ -198,9 +198,17 @@ impl<'a, 'm> Yard<'a, 'm> {
         Close::Done
     }
 
-    /// An open slot for a pod of a class, the newest that the spreads allow.
-    fn slot(&self, class: usize) -> Option<usize> {
-        (0..self.slots[class].len()).rev().find(|slot| self.is_allowed(self.slots[class][*slot].0, class))
+    /// An open slot for a pod of a class: of those that the spreads allow the newest near its node, else the newest.
+    fn slot(&self, node: usize, class: usize) -> Option<usize> {
+        let bin = |slot: &usize| self.slots[class][*slot].0;
+        let mut allowed = (0..self.slots[class].len()).rev().filter(|slot| self.is_allowed(bin(slot), class));
+        let is_near = |slot: &usize| {
+            let wishes = &self.state.model.wishes;
+            let what = self.state.bins[bin(slot)].what;
+            self.state.model.classes[class].homes.iter().all(|(home, _)| wishes.homes[*home].keeps(node, what))
+        };
+        let newest = allowed.next()?;
+        Some([newest].into_iter().chain(allowed).find(is_near).unwrap_or(newest))
     }
 
     fn is_allowed(&self, bin: usize, class: usize) -> bool {

@@ -81,7 +81,7 @@ fn after_a_plan_that_nothing_limits_karpenter_has_nothing_to_do() {
                 owner.uid = format!("{}-{number}", owner.uid);
             }
         }
-        let found = plan(&snapshot, &catalog, &options, &mut Steps(300)).expect("sound");
+        let found = plan(&snapshot, &catalog, &options, &mut Steps(3000)).expect("sound");
         let commands = consolidate(&after(&snapshot, &catalog, &found), &catalog).expect("sound");
         assert!(consolidate(&snapshot, &catalog).expect("sound").len() > 1, "seed {seed} was settled before");
         assert_eq!(commands.len(), 1, "seed {seed}: Karpenter goes on: {commands:?}; the plan says {:?}", told(&found));

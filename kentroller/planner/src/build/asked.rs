@@ -6,7 +6,7 @@ use std::{
 
 use super::{
     index_of,
-    templates::{Key, Template, templates},
+    templates::{Key, Numbered, Template, templates},
     volumes::Volumes,
 };
 use crate::{
@@ -16,9 +16,9 @@ use crate::{
     manifest::{Pod, PodShape},
     requests,
     rules::{
-        placement::Needs,
+        placement::{Likes, Needs},
         pool,
-        terms::{HOSTNAME, Term},
+        terms::HOSTNAME,
     },
 };
 
@@ -31,13 +31,13 @@ pub(super) struct Seen<'a> {
     pub(super) request: Vector,
 }
 
-/// What the pods of a cluster ask for; templates, terms and needs by their numbers.
+/// What the pods of a cluster ask for.
 pub(super) struct Asked<'a> {
     /// Neither those that have ended nor those that nobody looks for a node for yet.
     pub(super) pods: Vec<Seen<'a>>,
     pub(super) templates: Vec<Template>,
-    pub(super) terms: Vec<Term>,
-    pub(super) needs: Vec<Needs>,
+    /// By number: hard and soft terms, needs and likes.
+    pub(super) of: Numbered,
 }
 
 impl<'a> Asked<'a> {
@@ -72,23 +72,24 @@ impl<'a> Asked<'a> {
             }
             pods.push(Seen { pod, kind, node, template, request: [0; DIMS] });
         }
-        let (templates, terms, needs) = templates(&firsts, &keys.into_values(), snapshot, dims);
+        let (templates, of) = templates(&firsts, &keys.into_values(), snapshot, dims);
         for one in &mut pods {
             one.request = request(one.pod, &templates[one.template], dims, volumes);
         }
-        Ok(Self { pods, templates, terms, needs })
+        Ok(Self { pods, templates, of })
     }
 
     /// The labels whose values are the domains of terms wider than a node.
     pub(super) fn domain_keys(&self) -> BTreeSet<String> {
-        self.terms.iter().filter(|term| term.key != HOSTNAME).map(|term| term.key.clone()).collect()
+        self.of.terms.iter().filter(|term| term.key != HOSTNAME).map(|term| term.key.clone()).collect()
     }
 
     /// The labels of nodes that anything here can depend on.
     pub(super) fn keys(&self) -> BTreeSet<&str> {
-        let of_terms = self.terms.iter().map(|term| term.key.as_str());
+        let of_terms = self.of.terms.iter().map(|term| term.key.as_str());
         let fixed = ["kubernetes.io/os", HOSTNAME, pool::NODE_POOL];
-        self.needs.iter().flat_map(Needs::keys).chain(of_terms).chain(fixed).collect()
+        let likes = self.of.likes.iter().flat_map(Likes::keys);
+        self.of.needs.iter().flat_map(Needs::keys).chain(likes).chain(of_terms).chain(fixed).collect()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Classes: pods that no rule can tell apart.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     asked::Asked,
     companions::Company,
     templates::Template,
     wide::{Broken, Tether, Wide},
+    wishes::{Homes, wanted},
 };
 use crate::{
     Rule,
@@ -15,6 +16,7 @@ use crate::{
         placement::Needs,
         terms::{Demand, HOSTNAME, Term},
     },
+    wishes::{Beside, DEFAULT_SKEW, FULL, Wanted},
 };
 
 /// The classes of a cluster's pods.
@@ -24,6 +26,8 @@ pub(super) struct Classes {
     pub(super) of_pods: Vec<(usize, Option<Rule>)>,
     /// The numbers of host ports, by protocol and port.
     pub(super) ports: BTreeMap<(String, i32), usize>,
+    /// By term of a node's own domain: what pods wish of it.
+    pub(super) beside: Vec<Option<Beside>>,
 }
 
 /// A term of a node's own domain, or a host port, which works like one.
@@ -33,6 +37,8 @@ enum Local {
     Port(String, i32),
     /// By the uid of its controller.
     Service(String),
+    /// A soft term, what it wants, and its weight.
+    Wish(Term, Wanted, i64),
 }
 
 impl Classes {
@@ -48,6 +54,9 @@ impl Classes {
         let mut all: Numbers<Class> = Numbers::new();
         let mut known: BTreeMap<(usize, Tether, Vector), usize> = BTreeMap::new();
         let mut of_pods = Vec::with_capacity(asked.pods.len());
+        let (homes, owners) = (Homes::of(asked), owners(asked));
+        // Services that the scheduler spreads over nodes by itself.
+        let mut spread: BTreeSet<usize> = BTreeSet::new();
         let mut replicas: BTreeMap<&str, i64> = BTreeMap::new();
         for owner in asked.pods.iter().filter_map(|one| one.pod.metadata.controller()) {
             *replicas.entry(&owner.uid).or_default() += 1;
@@ -62,7 +71,8 @@ impl Classes {
             let key = (one.template, tether, one.request);
             let class = *known.entry(key).or_insert_with_key(|(_, tether, request)| {
                 let itself = |term: &usize| i64::from(template.selected.contains(term));
-                let mut class = of_node(template, &asked.terms, &mut locals);
+                let mut class = of_node(template, &asked.of.terms, &mut locals);
+                add_wishes(&mut class, template, &asked.of.wishes, &owners, &mut locals);
                 let owner = one.pod.metadata.controller().filter(|owner| owner.kind != "DaemonSet");
                 if let Some((owner, count)) = owner.and_then(|owner| replicas.get_key_value(owner.uid.as_str()))
                     && *count > 1
@@ -70,21 +80,72 @@ impl Classes {
                     let number = locals.number(Local::Service((*owner).to_owned()));
                     class.counted.push(number);
                     class.share = Some((number, (count + 1) / 2));
+                    if template.by_default {
+                        class.touches.push(number);
+                        spread.insert(number);
+                    }
                 }
                 all.number(Class {
                     request: *request,
-                    needs: needs.number(tied(&asked.needs[template.needs], tether, company)),
+                    needs: needs.number(tied(&asked.of.needs[template.needs], tether, company)),
                     spreads: tether.loose.iter().map(|term| (broken.numbers[term], itself(term))).collect(),
+                    likes: template.likes,
+                    homes: homes.of_pod(template, &asked.of.wishes),
                     ..class
                 })
             });
             of_pods.push((class, template.rule.or(rule)));
         }
-        let ports = locals.into_values().into_iter().enumerate().filter_map(|(number, local)| match local {
-            Local::Port(protocol, port) => Some(((protocol, port), number)),
-            Local::Term(_) | Local::Service(_) => None,
-        });
-        Self { all: all.into_values(), of_pods, ports: ports.collect() }
+        let mut ports = BTreeMap::new();
+        let mut beside = Vec::new();
+        for (number, local) in locals.into_values().into_iter().enumerate() {
+            let default = || Beside { wanted: Wanted::AtMost(DEFAULT_SKEW), weight: FULL };
+            beside.push(match local {
+                Local::Wish(_, wanted, weight) => Some(Beside { wanted, weight }),
+                Local::Service(_) => spread.contains(&number).then(default),
+                Local::Port(protocol, port) => {
+                    ports.insert((protocol, port), number);
+                    None
+                }
+                Local::Term(_) => None,
+            });
+        }
+        Self { all: all.into_values(), of_pods, ports, beside }
+    }
+}
+
+/// By soft term: the wishes that pods have about it.
+type Owners = BTreeMap<usize, BTreeSet<(Wanted, i64)>>;
+
+fn owners(asked: &Asked<'_>) -> Owners {
+    let mut owners = Owners::new();
+    for template in &asked.templates {
+        for (term, weight) in &template.wishes {
+            let wanted = wanted(&asked.of.wishes[*term], template.wished.contains(term));
+            owners.entry(*term).or_default().insert((wanted, *weight));
+        }
+    }
+    owners
+}
+
+/// Adds what a pod wishes of those on its node, and what they wish of it.
+fn add_wishes(class: &mut Class, template: &Template, wishes: &[Term], owners: &Owners, locals: &mut Numbers<Local>) {
+    let mut number = |term: usize, wanted: Wanted, weight: i64| {
+        (wishes[term].key == HOSTNAME).then(|| locals.number(Local::Wish(wishes[term].clone(), wanted, weight)))
+    };
+    for (term, weight) in &template.wishes {
+        let wanted = wanted(&wishes[*term], template.wished.contains(term));
+        class.hopes.extend(number(*term, wanted, *weight));
+    }
+    for term in &template.wished {
+        for (wanted, weight) in owners.get(term).into_iter().flatten() {
+            class.counted.extend(number(*term, *wanted, *weight));
+        }
+    }
+    class.touches = class.hopes.iter().chain(&class.counted[class.selected.len()..]).copied().collect();
+    for list in [&mut class.hopes, &mut class.touches] {
+        list.sort_unstable();
+        list.dedup();
     }
 }
 

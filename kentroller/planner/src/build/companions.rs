@@ -68,10 +68,10 @@ pub(super) fn companies(
     now: Moment,
     options: &Options,
 ) -> Vec<Company> {
-    let is_together = |term: &usize| asked.terms[*term].demand == Demand::Together;
-    let is_company = |term: &usize| is_together(term) && asked.terms[*term].key == HOSTNAME;
+    let is_together = |term: &usize| asked.of.terms[*term].demand == Demand::Together;
+    let is_company = |term: &usize| is_together(term) && asked.of.terms[*term].key == HOSTNAME;
     let mut companions = Companions::default();
-    if (0..asked.terms.len()).any(|term| is_company(&term)) {
+    if (0..asked.of.terms.len()).any(|term| is_company(&term)) {
         let stays = stays(asked, known, rules, now, options);
         for one in &asked.pods {
             let node = one.node.filter(|node| stays[*node] && matches!(one.kind, Kind::Workload | Kind::Daemon));

@@ -36,7 +36,8 @@ pub(super) fn settle(
         for term in &classes.all[*class].counted {
             tie(&mut ties[at], *term).selected += 1;
         }
-        for term in &classes.all[*class].apart {
+        let of = &classes.all[*class];
+        for term in of.apart.iter().chain(&of.hopes) {
             tie(&mut ties[at], *term).owned += 1;
         }
         let rule = match one.kind {

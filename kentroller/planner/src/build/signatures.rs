@@ -11,7 +11,7 @@ use crate::{
     shelf::Shelf,
 };
 
-/// Gives all places their signatures; `keys`: the labels that anybody asks for.
+/// Gives all places their signatures and returns what each stands for; `keys`: the labels that anybody asks for.
 pub(super) fn sign(
     nodes: &mut [NodeBin],
     places: Vec<Place>,
@@ -19,7 +19,7 @@ pub(super) fn sign(
     shelf: &mut Shelf,
     needs: &[Needs],
     keys: &BTreeSet<&str>,
-) -> Matrix {
+) -> (Matrix, Vec<Place>) {
     let by_name = needs.iter().any(Needs::asks_for_names);
     let mut signatures: Numbers<Place> = Numbers::new();
     let mut signature = |mut place: Place| {
@@ -38,7 +38,8 @@ pub(super) fn sign(
     for group in &mut shelf.groups {
         group.signature = signature(group.place.clone());
     }
-    admitted(needs, &signatures.into_values())
+    let places = signatures.into_values();
+    (admitted(needs, &places), places)
 }
 
 /// Which needs each place satisfies. Those that ask for no node by name are answered once for all nodes alike.

@@ -6,10 +6,10 @@ use crate::{
     cluster::{Numbers, PODS, Vector, vector},
     eligibility::Kind,
     kinds::host_ports,
-    manifest::{Labels, Pod, PodShape, RequiredNodeTerms},
+    manifest::{Effect, Labels, Pod, PodShape, RequiredNodeTerms, Taint},
     requests,
     rules::{
-        placement::Needs,
+        placement::{Likes, Needs},
         terms::{self, Term},
     },
 };
@@ -21,6 +21,14 @@ pub(super) struct Template {
     pub(super) owned: Vec<usize>,
     /// Terms that select the pod, by number.
     pub(super) selected: Vec<usize>,
+    /// Soft terms that the pod owns, by number, with their weights.
+    pub(super) wishes: Vec<(usize, i64)>,
+    /// Soft terms that select the pod, by number.
+    pub(super) wished: Vec<usize>,
+    /// What it likes in a node, by number.
+    pub(super) likes: usize,
+    /// Whether the scheduler's default spread is for it: it names none.
+    pub(super) by_default: bool,
     pub(super) ports: Vec<(String, i32)>,
     pub(super) request: Vector,
     pub(super) rule: Option<Rule>,
@@ -53,22 +61,37 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The templates of pods that stand for all of their key, with all terms and needs that they have numbers of.
+/// What templates have numbers of.
+#[derive(Default)]
+pub(super) struct Numbered {
+    pub(super) terms: Vec<Term>,
+    pub(super) wishes: Vec<Term>,
+    pub(super) needs: Vec<Needs>,
+    pub(super) likes: Vec<Likes>,
+}
+
+/// The templates of pods that stand for all of their key, with all that they have numbers of.
 pub(super) fn templates(
     pods: &[&Pod],
     keys: &[Key<'_>],
     snapshot: &Snapshot,
     dims: &[String],
-) -> (Vec<Template>, Vec<Term>, Vec<Needs>) {
+) -> (Vec<Template>, Numbered) {
     let namespaces: Option<BTreeMap<String, Labels>> = snapshot
         .namespaces
         .as_ref()
         .map(|list| list.iter().map(|one| (one.metadata.name.clone(), one.metadata.labels.as_ref().clone())).collect());
     let nowhere = PodShape::default();
+    let is_soft = |taint: &Taint| taint.effect == Effect::PreferNoSchedule;
+    let has_soft_taints = snapshot.nodes.iter().flat_map(|node| &node.spec.taints).any(is_soft)
+        || snapshot.node_pools.iter().flat_map(|pool| &pool.spec.template.spec.taints).any(is_soft);
     let mut needs: Numbers<Needs> = Numbers::new();
-    let mut numbered: Numbers<Term> = Numbers::new();
+    let mut terms: Numbers<Term> = Numbers::new();
+    let mut wishes: Numbers<Term> = Numbers::new();
+    let mut likes: Numbers<Likes> = Numbers::of(&[Likes::default()]);
     let template = |(pod, key): (&&Pod, &Key<'_>)| {
         let shape = &*pod.spec.shape;
+        let (namespace, labels) = (key.namespace, &pod.metadata.labels);
         // Each pod of a DaemonSet names its node, and none of them looks for another.
         let looked_for = if key.is_resident { &nowhere } else { shape };
         let own = needs.number(Needs::of(looked_for, key.volumes.clone()));
@@ -76,14 +99,23 @@ pub(super) fn templates(
         let tied = !key.volumes.is_empty();
         let said = if tied { needs.number(Needs::of(shape, Vec::new())) } else { own };
         let said = u32::try_from(said).unwrap_or(u32::MAX);
-        let owned = terms::of_pod(shape, key.namespace, &pod.metadata.labels, said, namespaces.as_ref());
+        let owned = terms::of_pod(shape, namespace, labels, said, namespaces.as_ref());
+        let wished = terms::wished(looked_for, namespace, labels, namespaces.as_ref());
+        let liked = Likes {
+            preferred: looked_for.affinity.node_affinity.preferred.clone(),
+            tolerations: has_soft_taints.then(|| looked_for.tolerations.clone()),
+        };
         let (mut request, unknown) = vector(&requests::of_shape(shape), dims);
         request[PODS] = 1;
         let is_known = owned.is_ok() && unknown.is_empty();
         Template {
             needs: own,
-            owned: owned.unwrap_or_default().into_iter().map(|term| numbered.number(term)).collect(),
+            owned: owned.unwrap_or_default().into_iter().map(|term| terms.number(term)).collect(),
             selected: Vec::new(),
+            wishes: wished.into_iter().map(|(term, weight)| (wishes.number(term), weight)).collect(),
+            wished: Vec::new(),
+            likes: likes.number(liked),
+            by_default: looked_for.topology_spread_constraints.is_empty(),
             ports: host_ports(shape),
             request,
             rule: if is_known { key.rule } else { Some(Rule::UnknownConstraint) },
@@ -91,13 +123,21 @@ pub(super) fn templates(
         }
     };
     let mut templates: Vec<Template> = pods.iter().zip(keys).map(template).collect();
-    let terms = numbered.into_values();
-    select(&mut templates, pods, &terms);
-    (templates, terms, needs.into_values())
+    let numbered = Numbered {
+        terms: terms.into_values(),
+        wishes: wishes.into_values(),
+        needs: needs.into_values(),
+        likes: likes.into_values(),
+    };
+    let (selected, wished) = (selecting(pods, &numbered.terms), selecting(pods, &numbered.wishes));
+    for (template, (selected, wished)) in templates.iter_mut().zip(selected.into_iter().zip(wished)) {
+        (template.selected, template.wished) = (selected, wished);
+    }
+    (templates, numbered)
 }
 
-/// Finds for each template the terms that select it.
-fn select(templates: &mut [Template], pods: &[&Pod], all_terms: &[Term]) {
+/// By pod: the terms that select it.
+fn selecting(pods: &[&Pod], all_terms: &[Term]) -> Vec<Vec<usize>> {
     // Most selectors name a label and its value; only those whose first pair the pod has are tried.
     let mut by_pair: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     let mut others = Vec::new();
@@ -107,11 +147,14 @@ fn select(templates: &mut [Template], pods: &[&Pod], all_terms: &[Term]) {
             None => others.push(number),
         }
     }
-    for (template, pod) in templates.iter_mut().zip(pods) {
+    let of_pod = |pod: &&Pod| {
         let (namespace, labels) = (&pod.metadata.namespace, &pod.metadata.labels);
         let pairs = labels.iter().filter_map(|(key, value)| by_pair.get(&(key.as_str(), value.as_str())));
         let tried = pairs.flatten().chain(&others);
-        template.selected = tried.copied().filter(|term| all_terms[*term].selects(namespace, labels)).collect();
-        template.selected.sort_unstable();
-    }
+        let mut selecting: Vec<usize> =
+            tried.copied().filter(|term| all_terms[*term].selects(namespace, labels)).collect();
+        selecting.sort_unstable();
+        selecting
+    };
+    pods.iter().map(of_pod).collect()
 }

@@ -45,7 +45,7 @@ pub(super) struct Wide<'a> {
 
 impl<'a> Wide<'a> {
     pub(super) fn of(asked: &'a Asked<'_>, places: &'a [Place]) -> Self {
-        let (terms, needs) = (asked.terms.as_slice(), asked.needs.as_slice());
+        let (terms, needs) = (asked.of.terms.as_slice(), asked.of.needs.as_slice());
         let mut values: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
         let mut counts: BTreeMap<usize, BTreeMap<&str, (i64, i64)>> = BTreeMap::new();
         let mut eligible: BTreeMap<(u32, bool, bool, &str), Vec<bool>> = BTreeMap::new();

@@ -1,6 +1,9 @@
 //! Which nodes a pod may run on by what the node *is*: taints, selectors, node affinity, volumes, operating system.
 use super::pool::is_untold;
-use crate::manifest::{Effect, Labels, PodShape, RequiredNodeTerms, Taint, Toleration};
+use crate::{
+    manifest::{Effect, Labels, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration},
+    wishes::FULL,
+};
 
 /// What a pod asks of a node's labels and taints.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,6 +13,33 @@ pub(crate) struct Needs {
     /// Each list must hold in one of its terms: the pod's own required affinity and those of its volumes.
     pub terms: Vec<RequiredNodeTerms>,
     pub os: String,
+}
+
+/// What a pod would rather have in a node's labels and taints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Likes {
+    pub preferred: Vec<PreferredNodeTerm>,
+    /// By which it bears soft taints; `None` where no node has any.
+    pub tolerations: Option<Vec<Toleration>>,
+}
+
+impl Likes {
+    /// The weight that a place leaves unmet, at most a full one. What is not known is not met.
+    pub(crate) fn unmet(&self, place: &Place) -> i64 {
+        let missed =
+            self.preferred.iter().filter(|one| one.preference.matches(&place.name, &place.labels) != Some(true));
+        let missed: i64 = missed.map(|one| i64::from(one.weight).max(0)).sum();
+        let bears = |taint: &Taint| self.tolerations.iter().flatten().any(|toleration| toleration.tolerates(taint));
+        let soft = place.taints.iter().filter(|taint| taint.effect == Effect::PreferNoSchedule);
+        let disliked = if self.tolerations.is_some() && !soft.clone().all(bears) { FULL } else { 0 };
+        (missed + disliked).min(FULL)
+    }
+
+    /// Every label key that an answer can depend on.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let expressions = self.preferred.iter().flat_map(|one| &one.preference.match_expressions);
+        expressions.map(|expression| expression.key.as_str())
+    }
 }
 
 /// A node, existing or new, as selectors see it.

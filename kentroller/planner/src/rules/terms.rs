@@ -1,7 +1,10 @@
 //! Which pods may share a node or a zone: required (anti-)affinity and topology spread, as counts by domain.
 use std::collections::BTreeMap;
 
-use crate::manifest::{LabelSelector, Labels, PodAffinityTerm, PodShape, SpreadConstraint};
+use crate::{
+    manifest::{LabelSelector, Labels, PodAffinityTerm, PodShape, SpreadConstraint},
+    wishes::FULL,
+};
 
 /// The label of a node's own name: a domain of one node.
 pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -76,6 +79,30 @@ pub(crate) fn of_pod(
     terms.sort();
     terms.dedup();
     Ok(terms)
+}
+
+/// The soft terms of a pod with their weights of 1 to 100. One that cannot be judged weighs nothing.
+pub(crate) fn wished(
+    shape: &PodShape,
+    namespace: &str,
+    labels: &Labels,
+    namespaces: Option<&BTreeMap<String, Labels>>,
+) -> Vec<(Term, i64)> {
+    let mut wished = Vec::new();
+    for (list, demand) in [
+        (&shape.affinity.pod_anti_affinity.preferred, Demand::Apart),
+        (&shape.affinity.pod_affinity.preferred, Demand::Together),
+    ] {
+        for one in list {
+            let term = of_affinity(&one.pod_affinity_term, demand.clone(), namespace, labels, namespaces);
+            wished.extend(term.ok().map(|term| (term, i64::from(one.weight).clamp(0, FULL))));
+        }
+    }
+    for constraint in shape.topology_spread_constraints.iter().filter(|one| one.when_unsatisfiable == "ScheduleAnyway")
+    {
+        wished.extend(of_spread(constraint, namespace, labels, u32::MAX).ok().map(|term| (term, FULL)));
+    }
+    wished
 }
 
 fn of_affinity(

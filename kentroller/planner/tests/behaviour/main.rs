@@ -3,3 +3,4 @@ mod karpenter;
 mod pools;
 mod scene;
 mod scheduler;
+mod wishes;
