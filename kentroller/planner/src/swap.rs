@@ -36,8 +36,11 @@ pub(crate) fn swap(state: &mut State<'_>, market: &Market, until: u32, pace: &mu
     }
 }
 
-/// Puts what a new bin holds into the kindest variant of it.
+/// Puts what a new bin holds into the kindest variant of it. Where a spread does not hold, zones stay as they are.
 fn rezone(state: &mut State<'_>, market: &Market, bin: usize, kind: usize) {
+    if state.bins[bin].given.iter().any(|(class, _)| !state.model.classes[*class].spreads.is_empty()) {
+        return;
+    }
     let mut content = Counts::new();
     state.close(bin, &mut content);
     let kindest = market.kindest(state, kind, &content);
