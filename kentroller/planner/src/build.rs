@@ -48,7 +48,8 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let rules = PodRules::of(snapshot, options);
     let companies = companions::companies(&asked, &known, &rules, snapshot.now, options);
     let mut needs = Numbers::of(&asked.of.needs);
-    let classes = Classes::of(&asked, &wide, &broken, &companies, &mut needs);
+    let homes = Homes::of(&asked);
+    let classes = Classes::of(&asked, &wide, &broken, &companies, &homes, &mut needs);
     let headroom = headroom(options, &mut needs);
     let needs = needs.into_values();
 
@@ -77,7 +78,7 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let wishes = Wishes {
         nodes: wishes::unmet(&asked.of.likes, &signed),
         beside: classes.beside,
-        homes: Homes::of(&asked).domains(&snapshot.nodes, &kinds),
+        homes: homes.domains(&snapshot.nodes, &kinds),
     };
 
     warnings.sort();

@@ -6,6 +6,7 @@ use crate::{
     kinds::NewKind,
     manifest::{ObjectName, Resources},
     shelf::Shelf,
+    state::What,
     wishes::Wishes,
 };
 
@@ -53,6 +54,21 @@ pub(crate) struct Model {
     pub wishes: Wishes,
 }
 
+impl Model {
+    /// The signature of a place.
+    pub(crate) fn signature(&self, what: What) -> usize {
+        match what {
+            What::Node(node) => self.nodes[node].signature,
+            What::New(kind) => self.kinds[kind].signature,
+        }
+    }
+
+    /// The domain of a broken spread that a place is in.
+    pub(crate) fn domain(&self, spread: usize, what: What) -> Option<usize> {
+        self.keys[self.broken[spread].key].of(what)
+    }
+}
+
 /// A pod of the workload, running or waiting.
 #[derive(Debug, Hash)]
 pub(crate) struct PodUnit {
@@ -95,6 +111,13 @@ pub(crate) struct Class {
     pub touches: Vec<usize>,
     /// Labels whose value it would keep, by number, and what leaving that weighs.
     pub homes: Vec<(usize, i64)>,
+}
+
+impl Class {
+    /// Whether it asks who is on a node besides, or is asked about.
+    pub(crate) const fn has_rules(&self) -> bool {
+        !(self.apart.is_empty() && self.caps.is_empty() && self.selected.is_empty())
+    }
 }
 
 /// A hard spread over zones or the like that does not hold now: whoever moves must land where it is allowed.
@@ -140,6 +163,16 @@ impl BrokenSpread {
 pub(crate) struct KeyDomains {
     pub of_node: Vec<Option<usize>>,
     pub of_kind: Vec<Option<usize>>,
+}
+
+impl KeyDomains {
+    /// The value of a place.
+    pub(crate) fn of(&self, what: What) -> Option<usize> {
+        match what {
+            What::Node(node) => self.of_node[node],
+            What::New(kind) => self.of_kind[kind],
+        }
+    }
 }
 
 /// Counts of one term on one node.

@@ -14,7 +14,7 @@ pub(crate) struct Candidate {
     service: Option<usize>,
     /// How many more pods of its service the bin may be given.
     share: i64,
-    /// Whether it asks who is there besides.
+    /// [`Class::has_rules`](crate::cluster::Class::has_rules), at hand.
     has_rules: bool,
     request: [f64; DIMS],
 }
@@ -32,8 +32,7 @@ impl Candidate {
         }
         let key = if bias > 0.0 { worth * size.powf(bias) } else { worth };
         let service = of.share.map(|(service, _)| service);
-        let has_rules = !(of.apart.is_empty() && of.caps.is_empty() && of.selected.is_empty());
-        Self { class, left, key, service, share: i64::MAX, has_rules, request }
+        Self { class, left, key, service, share: i64::MAX, has_rules: of.has_rules(), request }
     }
 }
 

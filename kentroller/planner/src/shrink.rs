@@ -52,8 +52,8 @@ pub(crate) fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(us
             let best = (0..state.bins.len())
                 .filter_map(|bin| {
                     let room = state.room(bin, class);
-                    let unmet = || state.unmet_by(state.bins[bin].what, class, 1);
-                    (room > 0).then(|| (unmet(), state.bins[bin].free[0], bin, room))
+                    let of = &state.bins[bin];
+                    (room > 0).then(|| (state.unmet_by(of.what, class, 1), of.free[0], bin, room))
                 })
                 .min();
             let Some((_, _, bin, room)) = best else { break };

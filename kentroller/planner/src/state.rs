@@ -332,11 +332,7 @@ impl<'m> State<'m> {
     /// How many pods of a class an open bin may be given.
     pub(crate) fn room(&self, bin: usize, class: usize) -> i64 {
         let of = &self.bins[bin];
-        let signature = match of.what {
-            What::Node(node) => self.model.nodes[node].signature,
-            What::New(kind) => self.model.kinds[kind].signature,
-        };
-        if !of.open || !self.model.admits.get(self.model.classes[class].needs, signature) {
+        if !of.open || !self.model.admits.get(self.model.classes[class].needs, self.model.signature(of.what)) {
             return 0;
         }
         let spread = self.spread_room(of.what, class);
@@ -355,17 +351,9 @@ impl<'m> State<'m> {
     pub(crate) fn spread_room(&self, what: What, class: usize) -> i64 {
         let spreads = self.model.classes[class].spreads.iter();
         spreads
-            .map(|(spread, itself)| self.spreads[*spread].room(self.domain(*spread, what), *itself))
+            .map(|(spread, itself)| self.spreads[*spread].room(self.model.domain(*spread, what), *itself))
             .min()
             .unwrap_or(i64::MAX)
-    }
-
-    fn domain(&self, spread: usize, what: What) -> Option<usize> {
-        let key = &self.model.keys[self.spreads[spread].key];
-        match what {
-            What::Node(node) => key.of_node[node],
-            What::New(kind) => key.of_kind[kind],
-        }
     }
 
     /// The weight of wishes that pods of a class would leave unmet in a bin, whoever else is there.
@@ -379,10 +367,7 @@ impl<'m> State<'m> {
         if likes.is_empty() {
             return 0;
         }
-        likes[match what {
-            What::Node(node) => self.model.nodes[node].signature,
-            What::New(kind) => self.model.kinds[kind].signature,
-        }]
+        likes[self.model.signature(what)]
     }
 
     fn weigh(&mut self, what: What, class: usize, count: i64) {
@@ -407,7 +392,7 @@ impl<'m> State<'m> {
     fn count(&mut self, what: What, class: usize, count: i64) {
         self.weigh(what, class, count);
         for (spread, itself) in &self.model.classes[class].spreads {
-            let domain = self.domain(*spread, what);
+            let domain = self.model.domain(*spread, what);
             self.spreads[*spread].give(domain, count * itself);
         }
     }
@@ -416,7 +401,7 @@ impl<'m> State<'m> {
     fn land(&mut self, what: What, class: usize, count: i64) {
         self.count(what, class, count);
         for (spread, _) in &self.model.classes[class].spreads {
-            if let Some(domain) = self.domain(*spread, what) {
+            if let Some(domain) = self.model.domain(*spread, what) {
                 self.landed[*spread][domain] += count;
             }
         }
@@ -475,7 +460,7 @@ pub(crate) fn shared_room(model: &Model, class: usize, free: &Vector, ties: &[Ti
 /// How many pods of a class the scheduler lets stand beside what the ties count; whether they fit is another question.
 pub(crate) fn company(of: &Class, ties: &[Tie]) -> i64 {
     let mut most = i64::MAX;
-    if of.apart.is_empty() && of.caps.is_empty() && of.selected.is_empty() {
+    if !of.has_rules() {
         return most;
     }
     let tie = |term: usize| tie_of(ties, term);

@@ -127,10 +127,6 @@ fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<usiz
 fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
     let model = state.model;
     let mut spreads = model.broken.clone();
-    let domain = |spread: usize, what: What| match what {
-        What::Node(node) => model.keys[model.broken[spread].key].of_node[node],
-        What::New(kind) => model.keys[model.broken[spread].key].of_kind[kind],
-    };
     let mut stay = BTreeSet::new();
     // Where pods landed in earlier drafts.
     let mut settled: BTreeSet<(usize, Option<usize>)> = BTreeSet::new();
@@ -146,8 +142,8 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
             let mut allowed = true;
             for (pod, bin) in moves {
                 for (spread, itself) in &model.classes[model.pods[*pod].class].spreads {
-                    spreads[*spread].give(domain(*spread, What::Node(node)), -itself);
-                    let to = domain(*spread, state.bins[*bin].what);
+                    spreads[*spread].give(model.domain(*spread, What::Node(node)), -itself);
+                    let to = model.domain(*spread, state.bins[*bin].what);
                     allowed &= spreads[*spread].room(to, *itself) > 0;
                     spreads[*spread].give(to, *itself);
                     landed.push((node, *spread, to));

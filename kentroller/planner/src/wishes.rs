@@ -50,11 +50,7 @@ impl Home {
 
     /// The domain of a place; those without the label are one more.
     fn of(&self, what: What) -> usize {
-        let domain = match what {
-            What::Node(node) => self.domains.of_node[node],
-            What::New(kind) => self.domains.of_kind[kind],
-        };
-        domain.unwrap_or(self.count)
+        self.domains.of(what).unwrap_or(self.count)
     }
 }
 

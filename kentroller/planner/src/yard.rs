@@ -214,20 +214,14 @@ impl<'a, 'm> Yard<'a, 'm> {
     fn is_allowed(&self, bin: usize, class: usize) -> bool {
         let what = self.state.bins[bin].what;
         let spreads = &self.state.model.classes[class].spreads;
-        spreads.iter().all(|(spread, itself)| self.spreads[*spread].room(self.domain(*spread, what), *itself) > 0)
-    }
-
-    fn domain(&self, spread: usize, what: What) -> Option<usize> {
-        let key = &self.state.model.keys[self.spreads[spread].key];
-        match what {
-            What::Node(node) => key.of_node[node],
-            What::New(kind) => key.of_kind[kind],
-        }
+        spreads
+            .iter()
+            .all(|(spread, itself)| self.spreads[*spread].room(self.state.model.domain(*spread, what), *itself) > 0)
     }
 
     fn count(&mut self, what: What, class: usize, count: i64) {
         for (spread, itself) in &self.state.model.classes[class].spreads {
-            let domain = self.domain(*spread, what);
+            let domain = self.state.model.domain(*spread, what);
             self.spreads[*spread].give(domain, count * itself);
         }
     }

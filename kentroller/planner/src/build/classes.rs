@@ -48,13 +48,14 @@ impl Classes {
         wide: &Wide<'_>,
         broken: &Broken<'_>,
         companies: &[Company],
+        homes: &Homes<'_>,
         needs: &mut Numbers<Needs>,
     ) -> Self {
         let mut locals: Numbers<Local> = Numbers::new();
         let mut all: Numbers<Class> = Numbers::new();
         let mut known: BTreeMap<(usize, Tether, Vector), usize> = BTreeMap::new();
         let mut of_pods = Vec::with_capacity(asked.pods.len());
-        let (homes, owners) = (Homes::of(asked), owners(asked));
+        let owners = owners(asked);
         // Services that the scheduler spreads over nodes by itself.
         let mut spread: BTreeSet<usize> = BTreeSet::new();
         let mut replicas: BTreeMap<&str, i64> = BTreeMap::new();

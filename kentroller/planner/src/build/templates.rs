@@ -138,6 +138,9 @@ pub(super) fn templates(
 
 /// By pod: the terms that select it.
 fn selecting(pods: &[&Pod], all_terms: &[Term]) -> Vec<Vec<usize>> {
+    if all_terms.is_empty() {
+        return vec![Vec::new(); pods.len()];
+    }
     // Most selectors name a label and its value; only those whose first pair the pod has are tried.
     let mut by_pair: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     let mut others = Vec::new();
