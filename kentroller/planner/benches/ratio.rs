@@ -32,7 +32,7 @@ fn main() {
         let found = plan(&snapshot, &catalog, &options, &mut clock).expect("the cluster is sound");
         let bound = found.lower_bound.as_ref().map_or(Money::ZERO, |bound| bound.hourly);
         let mut zones: std::collections::BTreeMap<&str, Option<String>> =
-            snapshot.nodes.iter().map(|node| (node.metadata.name.as_str(), zone(&node.metadata.labels))).collect();
+            snapshot.nodes.iter().map(|node| (&*node.metadata.name, zone(&node.metadata.labels))).collect();
         zones.extend(found.added().iter().map(|(name, node)| (*name, zone(&node.labels))));
         let moves = found.waves.iter().flat_map(|wave| &wave.moves);
         let far = moves.filter(|one| zones.get(one.from.as_str()) != zones.get(one.to.as_str())).count();

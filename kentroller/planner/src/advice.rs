@@ -200,7 +200,7 @@ mod tests {
         };
         let dear = "karpenter.k8s.aws/instance-family";
         let all =
-            requirements(snapshot.node_pools.iter_mut().find(|pool| pool.metadata.name == "general").expect("it"));
+            requirements(snapshot.node_pools.iter_mut().find(|pool| &*pool.metadata.name == "general").expect("it"));
         all.push(Requirement {
             key: dear.to_owned(),
             operator: Operator::In,
@@ -210,7 +210,7 @@ mod tests {
         let (bound_with, with) = told(&snapshot);
         let first = with.first().expect("an advice");
         assert!(first.text.contains(dear) && first.text.contains("m5,m6g"), "{first:?}");
-        requirements(snapshot.node_pools.iter_mut().find(|pool| pool.metadata.name == "general").expect("it")).pop();
+        requirements(snapshot.node_pools.iter_mut().find(|pool| &*pool.metadata.name == "general").expect("it")).pop();
         let (bound_without, without) = told(&snapshot);
         let lower = bound_with - bound_without;
         assert!((first.saves - lower).as_micros().abs() * 100 <= lower.as_micros(), "{first:?}: {lower}");

@@ -13,9 +13,19 @@ mod volumes;
 mod wide;
 mod wishes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use self::{asked::Asked, classes::Classes, nodes::Known, volumes::Volumes, wide::Wide, wishes::Homes};
+use self::{
+    asked::{Asked, Seen},
+    classes::Classes,
+    nodes::Known,
+    volumes::Volumes,
+    wide::Wide,
+    wishes::Homes,
+};
 use crate::{
     Catalog, InputError, Options, Snapshot, Warning,
     cluster::{KeptFree, Model, NodeBin, Numbers},
@@ -45,7 +55,8 @@ pub(crate) fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
     let places = nodes::places(&snapshot.nodes, &asked);
     let wide = Wide::of(&asked, &places);
     let broken = wide.broken();
-    let rules = PodRules::of(snapshot, options);
+    let runs = |one: &&Seen<'_>| one.kind == Kind::Workload && one.node.is_some();
+    let rules = PodRules::of(snapshot, options, asked.pods.iter().filter(runs).map(|one| one.pod));
     let companies = companions::companies(&asked, &known, &rules, snapshot.now, options);
     let mut needs = Numbers::of(&asked.of.needs);
     let homes = Homes::of(&asked);
@@ -135,10 +146,10 @@ fn headroom(options: &Options, needs: &mut Numbers<Needs>) -> Vec<KeptFree> {
 }
 
 /// Names of one kind by their place in the list.
-fn index_of<'a>(names: impl Iterator<Item = &'a String>, kind: &str) -> Result<BTreeMap<&'a str, usize>, InputError> {
+fn index_of<'a>(names: impl Iterator<Item = &'a Arc<str>>, kind: &str) -> Result<BTreeMap<&'a str, usize>, InputError> {
     let mut index = BTreeMap::new();
     for (at, name) in names.enumerate() {
-        if index.insert(name.as_str(), at).is_some() {
+        if index.insert(&**name, at).is_some() {
             return Err(InputError {
                 object: format!("{kind} {name}"),
                 field: "metadata.name".to_owned(),

@@ -1,10 +1,10 @@
 //! What may move: which rules hold a pod where it is, and which hold a node whatever its pods say.
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     Aggressive, CapacityType, EvictionRule, EvictionTarget, KeptReason, Mode, Moment, Options, Rule, Scope, Snapshot,
     Strictness,
-    manifest::{DisruptionBudget, Node, NodeClaim, NodePool, ObjectName, Pod, PodDisruptionBudget},
+    manifest::{DisruptionBudget, Node, NodeClaim, NodePool, ObjectName, Owner, Pod, PodDisruptionBudget},
     moment::parse_span,
     rules::pool,
     schedule,
@@ -49,6 +49,22 @@ pub(crate) fn kind_of(pod: &Pod) -> Kind {
     }
 }
 
+/// Pods by the uid of their controller.
+pub(crate) fn replicas<'a>(pods: impl Iterator<Item = &'a Pod>) -> BTreeMap<&'a str, u32> {
+    // Pods of a set often share one list of owners: those are counted first, which compares no texts.
+    let mut lists: BTreeMap<*const Vec<Owner>, (&str, u32)> = BTreeMap::new();
+    for pod in pods {
+        if let Some(owner) = pod.metadata.controller() {
+            lists.entry(Arc::as_ptr(&pod.metadata.owner_references)).or_insert((&owner.uid, 0)).1 += 1;
+        }
+    }
+    let mut replicas = BTreeMap::new();
+    for (uid, count) in lists.into_values() {
+        *replicas.entry(uid).or_default() += count;
+    }
+    replicas
+}
+
 /// Answers which rule holds a pod.
 pub(crate) struct PodRules<'a> {
     now: Moment,
@@ -62,18 +78,11 @@ pub(crate) struct PodRules<'a> {
 }
 
 impl<'a> PodRules<'a> {
-    pub(crate) fn of(snapshot: &'a Snapshot, options: &'a Options) -> Self {
-        let mut replicas: BTreeMap<&str, u32> = BTreeMap::new();
-        let there: BTreeSet<&str> = snapshot.nodes.iter().map(|node| node.metadata.name.as_str()).collect();
-        let runs = |pod: &&Pod| kind_of(pod) == Kind::Workload && there.contains(pod.spec.node_name.as_str());
-        for pod in snapshot.pods.iter().filter(runs) {
-            if let Some(owner) = pod.metadata.controller() {
-                *replicas.entry(&owner.uid).or_default() += 1;
-            }
-        }
+    /// `running`: the workload's pods on known nodes.
+    pub(crate) fn of(snapshot: &'a Snapshot, options: &'a Options, running: impl Iterator<Item = &'a Pod>) -> Self {
+        let replicas = replicas(running);
         let nodes = snapshot.nodes.iter();
-        let nodes =
-            nodes.filter_map(|node| Some((node.metadata.name.as_str(), node_strictness(node, options)?))).collect();
+        let nodes = nodes.filter_map(|node| Some((&*node.metadata.name, node_strictness(node, options)?))).collect();
         let pdbs = Pdbs::of(&snapshot.pdbs);
         Self { now: snapshot.now, options, pdbs, replicas, nodes, known_replicas: &snapshot.replicas }
     }
@@ -193,7 +202,7 @@ impl<'a> PodRules<'a> {
 
     fn known_replicas_of(&self, pod: &Pod) -> Option<u32> {
         let owner = pod.metadata.controller()?;
-        let told = (pod.metadata.namespace.clone(), owner.kind.clone(), owner.name.clone());
+        let told = ((*pod.metadata.namespace).to_owned(), owner.kind.clone(), owner.name.clone());
         self.known_replicas.get(&told).copied()
     }
 
@@ -207,14 +216,14 @@ impl<'a> PodRules<'a> {
                 let bounded = |bound: Option<u32>, holds: fn(u32, u32) -> bool| {
                     bound.is_none_or(|bound| replicas.map_or(protects, |count| holds(count, bound)))
                 };
-                (namespaces.is_empty() || namespaces.contains(&pod.metadata.namespace))
+                (namespaces.is_empty() || namespaces.iter().any(|one| **one == *pod.metadata.namespace))
                     && labels.matches(&pod.metadata.labels).unwrap_or(protects)
                     && (kind.is_empty() || is_of(kind, pod).unwrap_or(protects))
                     && bounded(min_replicas.filter(|least| *least > 0), |count, bound| count >= bound)
                     && bounded(*max_replicas, |count, bound| count <= bound)
             }
         });
-        let of_node = self.nodes.get(pod.spec.node_name.as_str()).copied();
+        let of_node = self.nodes.get(&*pod.spec.node_name).copied();
         matching.map(|rule| rule.strictness).chain(of_node).max()
     }
 }
@@ -231,7 +240,7 @@ impl<'a> Pdbs<'a> {
     fn of(all: &'a [PodDisruptionBudget]) -> Self {
         let (mut by_label, mut others) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
         for pdb in all {
-            let namespace = pdb.metadata.namespace.as_str();
+            let namespace = &*pdb.metadata.namespace;
             // An expression may be one that cannot be judged: that concerns every pod of the namespace.
             let plain = pdb.spec.selector.as_ref().filter(|selector| selector.match_expressions.is_empty());
             match plain.and_then(|selector| selector.match_labels.iter().next()) {
@@ -244,7 +253,7 @@ impl<'a> Pdbs<'a> {
 
     /// Those that may select a pod.
     fn near<'s>(&'s self, pod: &'s Pod) -> impl Iterator<Item = &'s PodDisruptionBudget> {
-        let namespace = pod.metadata.namespace.as_str();
+        let namespace = &*pod.metadata.namespace;
         let labels = pod.metadata.labels.iter();
         let named =
             labels.filter_map(move |(key, value)| self.by_label.get(&(namespace, key.as_str(), value.as_str())));
@@ -335,7 +344,7 @@ pub(crate) fn node_reason(
     if node_strictness(node, options) == Some(Strictness::RemovalDisabled) {
         return told(KeptReason::RemovalDisabled, "evictionConfig says removalDisabled for this node");
     }
-    if options.reserved_nodes.contains(&node.metadata.name) {
+    if options.reserved_nodes.contains(&*node.metadata.name) {
         return told(KeptReason::InUse, "another plan or controller works on it");
     }
     let who = pool.metadata.annotations.get(CONSOLIDATION).map(String::as_str);
@@ -371,7 +380,7 @@ pub(crate) fn node_reason(
     }
     let in_scope = match &options.scope {
         Scope::All => true,
-        Scope::Nodes(names) => names.contains(&node.metadata.name),
+        Scope::Nodes(names) => names.contains(&*node.metadata.name),
         Scope::Terms(terms) => {
             terms.iter().any(|term| term.matches(&node.metadata.name, &node.metadata.labels) == Some(true))
         }
@@ -480,7 +489,7 @@ pub(crate) fn receives(
         && node.status.is_ready()
         && matches!(node.metadata.labels.get("kubernetes.io/os").map(String::as_str), None | Some("linux"))
         && leaving(node, claim).is_none()
-        && !options.reserved_nodes.contains(&node.metadata.name)
+        && !options.reserved_nodes.contains(&*node.metadata.name)
 }
 
 /// Within 48 hours of its expiry: pods moved there would move again soon.
@@ -528,7 +537,7 @@ pub(crate) fn eviction_cost(pod: &Pod) -> i64 {
 
 /// The names of a pod's claims.
 pub(crate) fn claims_of(pod: &Pod) -> Vec<ObjectName> {
-    let name = |name: String| ObjectName { namespace: pod.metadata.namespace.clone(), name };
+    let name = |name: String| ObjectName { namespace: pod.metadata.namespace.clone(), name: name.into() };
     let volumes = pod.spec.shape.volumes.iter();
     let mut claims: Vec<ObjectName> = volumes
         .filter_map(|volume| match (volume.claim.as_str(), volume.ephemeral.as_str()) {

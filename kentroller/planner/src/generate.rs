@@ -46,7 +46,7 @@ struct Group {
     per_node: usize,
     zone_spread: bool,
     zonal_volume: bool,
-    annotations: Labels,
+    annotations: Arc<Labels>,
 }
 
 /// A node that is being filled: pool, arm64 or not, zone, pods, what they ask for, and the cpu at which it is full.
@@ -79,15 +79,13 @@ pub fn generate(recipe: Recipe, catalog: &Catalog) -> Snapshot {
         .collect();
     let requirements: BTreeMap<&str, pool::Requirements> = pools
         .iter()
-        .filter_map(|pool| {
-            pool::Requirements::of(pool, false).map(|requirements| (pool.metadata.name.as_str(), requirements))
-        })
+        .filter_map(|pool| pool::Requirements::of(pool, false).map(|requirements| (&*pool.metadata.name, requirements)))
         .collect();
     let offered: BTreeMap<(&str, bool), Vec<(&crate::Priced, Money)>> = pools
         .iter()
         .flat_map(|node_pool| [(node_pool, false), (node_pool, true)])
         .map(|(node_pool, arm)| {
-            let name = node_pool.metadata.name.as_str();
+            let name = &*node_pool.metadata.name;
             let fitting = types.iter().filter(|priced| {
                 let mut labels = pool::pool_labels(node_pool);
                 labels.extend(pool::type_labels(&priced.instance_type, REGION));
@@ -384,7 +382,7 @@ fn groups(recipe: Recipe, dice: &mut Dice) -> Vec<Group> {
             per_node,
             zone_spread,
             zonal_volume: stateful,
-            annotations,
+            annotations: Arc::new(annotations),
         });
     }
     groups
@@ -466,8 +464,8 @@ fn snapshot(recipe: Recipe, groups: &[Group], grown: &[Grown], node_pools: Vec<N
             .iter()
             .map(|(name, spec)| {
                 let mut set = DaemonSet::default();
-                set.metadata.name = (*name).to_owned();
-                set.metadata.namespace = "kube-system".to_owned();
+                set.metadata.name = (*name).into();
+                set.metadata.namespace = "kube-system".into();
                 set.spec.template.spec = (*spec).clone();
                 set
             })
@@ -503,8 +501,8 @@ fn snapshot(recipe: Recipe, groups: &[Group], grown: &[Grown], node_pools: Vec<N
         ];
         let mut object = Node {
             metadata: Meta {
-                name: node.name.clone(),
-                uid: format!("node-{index}"),
+                name: node.name.as_str().into(),
+                uid: format!("node-{index}").into(),
                 labels: Arc::new(labels.clone()),
                 creation_timestamp: created,
                 ..Meta::default()
@@ -516,7 +514,7 @@ fn snapshot(recipe: Recipe, groups: &[Group], grown: &[Grown], node_pools: Vec<N
             object.spec.taints = snapshot
                 .node_pools
                 .iter()
-                .find(|pool| pool.metadata.name == node.pool)
+                .find(|pool| *pool.metadata.name == *node.pool)
                 .map(|pool| pool.spec.template.spec.taints.clone())
                 .unwrap_or_default();
         }
@@ -525,8 +523,8 @@ fn snapshot(recipe: Recipe, groups: &[Group], grown: &[Grown], node_pools: Vec<N
             Arc::new(NodeStatus { capacity: allocatable.clone(), allocatable, conditions: vec![condition("Ready")] });
         let mut claim = NodeClaim {
             metadata: Meta {
-                name: format!("{}-{index:05}", node.pool),
-                uid: format!("claim-{index}"),
+                name: format!("{}-{index:05}", node.pool).into(),
+                uid: format!("claim-{index}").into(),
                 labels: Arc::new(labels),
                 creation_timestamp: created,
                 ..Meta::default()
@@ -547,7 +545,7 @@ fn snapshot(recipe: Recipe, groups: &[Group], grown: &[Grown], node_pools: Vec<N
             let of = &groups[*group];
             let mut pod = pod_on(&node.name, format!("{}-{replica}", of.name), "apps", of.owner_kind, &of.name);
             pod.metadata.labels = Arc::clone(&of.labels);
-            pod.metadata.annotations = of.annotations.clone();
+            pod.metadata.annotations = Arc::clone(&of.annotations);
             pod.spec.shape = Arc::clone(&of.shape);
             if of.zonal_volume {
                 let mut shape = of.shape.as_ref().clone();
@@ -584,9 +582,9 @@ fn condition(kind: &str) -> Condition {
 fn pod_on(node: &str, name: String, namespace: &str, kind: &str, owner: &str) -> Pod {
     let mut pod = Pod {
         metadata: Meta {
-            uid: format!("pod-{name}"),
-            name,
-            namespace: namespace.to_owned(),
+            uid: format!("pod-{name}").into(),
+            name: name.into(),
+            namespace: namespace.into(),
             creation_timestamp: Some(Moment(NOW - 80_000)),
             owner_references: Arc::new(vec![Owner {
                 kind: kind.to_owned(),
@@ -598,10 +596,10 @@ fn pod_on(node: &str, name: String, namespace: &str, kind: &str, owner: &str) ->
         },
         ..Pod::default()
     };
-    pod.spec.node_name = node.to_owned();
-    pod.status.phase = "Running".to_owned();
+    pod.spec.node_name = node.into();
+    pod.status.phase = "Running".into();
     pod.status.start_time = Some(Moment(NOW - 80_000));
-    pod.status.conditions = vec![condition("Ready")];
+    pod.status.conditions = Arc::new(vec![condition("Ready")]);
     pod
 }
 
@@ -612,7 +610,7 @@ fn volume(snapshot: &mut Snapshot, claim: String, zone: &str) {
         "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": pool::ZONE, "operator": "In", "values": [zone]}]}]}}}})));
     let mut object = crate::manifest::PersistentVolumeClaim::default();
     object.spec.volume_name = format!("pv-{claim}");
-    object.metadata.name = claim;
-    object.metadata.namespace = "apps".to_owned();
+    object.metadata.name = claim.into();
+    object.metadata.namespace = "apps".into();
     snapshot.persistent_volume_claims.push(object);
 }

@@ -313,7 +313,7 @@ impl Source<'_> {
             }
             kinds.push(NewKind {
                 pool: index,
-                pool_name: node_pool.metadata.name.clone(),
+                pool_name: (*node_pool.metadata.name).to_owned(),
                 instance_type: one.shelved.instance_type,
                 zone: (*zone).to_owned(),
                 capacity_type: capacity_type.clone(),

@@ -92,7 +92,7 @@ fn class_of(model: &mut Model, kept: &KeptFree, request: Vector) -> usize {
 }
 
 fn hold(model: &mut Model, kept: &KeptFree, class: usize, node: usize) {
-    let name = ObjectName { namespace: "(headroom)".to_owned(), name: kept.pool.clone() };
+    let name = ObjectName { namespace: "(headroom)".into(), name: kept.pool.as_str().into() };
     model.pods.push(PodUnit { name, class, priority: 0, node: None, home: None, ghost: true, succeeds: false });
     sit(model, model.pods.len() - 1, node);
 }

@@ -28,7 +28,7 @@ fn replay(snapshot: &Snapshot, plan: &Plan) {
         let free =
             node.status.allocatable.iter().map(|(name, quantity)| (name.clone(), amount(name, *quantity))).collect();
         let labels = node.metadata.labels.as_ref().clone();
-        places.insert(node.metadata.name.clone(), Place { free, labels, apps: BTreeMap::new() });
+        places.insert((*node.metadata.name).to_owned(), Place { free, labels, apps: BTreeMap::new() });
     }
     let mut at: BTreeMap<String, String> = BTreeMap::new();
     let pods: BTreeMap<String, &kentroller_planner::manifest::Pod> =
@@ -44,8 +44,8 @@ fn replay(snapshot: &Snapshot, plan: &Plan) {
         }
     };
     for (key, pod) in &pods {
-        weigh(places.get_mut(&pod.spec.node_name).expect("a node"), key, 1);
-        at.insert(key.clone(), pod.spec.node_name.clone());
+        weigh(places.get_mut(&*pod.spec.node_name).expect("a node"), key, 1);
+        at.insert(key.clone(), (*pod.spec.node_name).to_owned());
     }
     let mut before = plan.cost_before;
     for wave in &plan.waves {
@@ -97,7 +97,7 @@ fn replay(snapshot: &Snapshot, plan: &Plan) {
             at.insert(key, step.to.clone());
         }
         for node in &wave.remove {
-            let stays = at.iter().find(|(key, on)| *on == node && pods[*key].metadata.namespace != "kube-system");
+            let stays = at.iter().find(|(key, on)| *on == node && &*pods[*key].metadata.namespace != "kube-system");
             assert!(stays.is_none(), "{node} goes with {stays:?} on it");
         }
         assert!(wave.hourly_after <= before, "a wave that costs: {} after {before}", wave.hourly_after);

@@ -24,7 +24,7 @@ fn after(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Snapshot {
             let mut labels = new.labels.clone();
             labels.insert("kubernetes.io/hostname".to_owned(), new.name.clone());
             let mut node = node.clone();
-            node.metadata.name.clone_from(&new.name);
+            node.metadata.name = new.name.as_str().into();
             node.metadata.labels = Arc::new(labels.clone());
             node.spec.taints.clone_from(&new.taints);
             Arc::make_mut(&mut node.status).allocatable = [
@@ -35,13 +35,13 @@ fn after(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Snapshot {
             ]
             .into();
             let mut claim = claim.clone();
-            claim.metadata.name.clone_from(&new.name);
+            claim.metadata.name = new.name.as_str().into();
             claim.metadata.labels = Arc::new(labels);
             Arc::make_mut(&mut claim.status).node_name.clone_from(&new.name);
             for daemon in &daemons {
                 let mut pod = (*daemon).clone();
-                pod.metadata.name = format!("{}-{}", pod.metadata.name, new.name);
-                pod.spec.node_name.clone_from(&new.name);
+                pod.metadata.name = format!("{}-{}", pod.metadata.name, new.name).into();
+                pod.spec.node_name = new.name.as_str().into();
                 end.pods.push(pod);
             }
             end.nodes.push(node);
@@ -52,13 +52,13 @@ fn after(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Snapshot {
         plan.waves.iter().flat_map(|wave| &wave.moves).map(|step| (&step.pod, step.to.clone())).collect();
     for pod in &mut end.pods {
         if let Some(to) = to.get(&pod.metadata.key()) {
-            pod.spec.node_name.clone_from(to);
+            pod.spec.node_name = to.as_str().into();
         }
     }
     let gone: Vec<&str> = plan.removed().collect();
-    end.nodes.retain(|node| !gone.contains(&node.metadata.name.as_str()));
+    end.nodes.retain(|node| !gone.contains(&&*node.metadata.name));
     end.node_claims.retain(|claim| !gone.contains(&claim.status.node_name.as_str()));
-    end.pods.retain(|pod| !gone.contains(&pod.spec.node_name.as_str()));
+    end.pods.retain(|pod| !gone.contains(&&*pod.spec.node_name));
     end
 }
 
@@ -100,7 +100,8 @@ fn of_pools_that_karpenter_leaves_alone_nothing_is_told() {
         told_before += usize::from(told(&planned(&snapshot)).is_some());
         for pool in &mut snapshot.node_pools {
             // Handed over to us.
-            pool.metadata.annotations.insert("kentroller.cast.ai/consolidation".to_owned(), "include".to_owned());
+            Arc::make_mut(&mut pool.metadata.annotations)
+                .insert("kentroller.cast.ai/consolidation".to_owned(), "include".to_owned());
             pool.spec.disruption.consolidation_policy = "WhenEmpty".to_owned();
         }
         let handed_over = planned(&snapshot);

@@ -36,7 +36,7 @@ pub(super) fn sum<'a>(nodes: impl Iterator<Item = &'a manifest::Node>, catalog: 
 pub(super) fn savings(plan: &Plan, snapshot: &Snapshot, catalog: &Catalog) -> Costs {
     let removed: BTreeSet<&str> = plan.removed().collect();
     let blue_nodes: Vec<&manifest::Node> =
-        snapshot.nodes.iter().filter(|node| removed.contains(node.metadata.name.as_str())).collect();
+        snapshot.nodes.iter().filter(|node| removed.contains(&*node.metadata.name)).collect();
     let added = plan.added();
     let blue = sum(blue_nodes.iter().copied(), catalog);
     let green = added.values().fold(Money::ZERO, |sum, node| sum + node.price);
@@ -79,7 +79,7 @@ fn blue_cost(node: &manifest::Node, catalog: &Catalog) -> NodeCost {
         is_spot: label("karpenter.sh/capacity-type").as_deref() == Some("spot"),
         memory_mib: capacity("memory").map(|memory| memory.units() >> 20),
         milli_cpu: capacity("cpu").map(|cpu| cpu.milli()),
-        name: node.metadata.name.clone(),
+        name: (*node.metadata.name).to_owned(),
         price_hourly: price(node, catalog).map(Money::hourly),
     }
 }

@@ -113,11 +113,11 @@ fn owner(owner: &Owner) -> manifest::Owner {
 
 fn metadata(meta: &Meta, owners: &mut Owners) -> manifest::Meta {
     manifest::Meta {
-        name: meta.name.to_string(),
-        namespace: meta.namespace.to_string(),
-        uid: meta.uid.to_string(),
+        name: meta.name.clone(),
+        namespace: meta.namespace.clone(),
+        uid: meta.uid.clone(),
         labels: meta.labels.clone(),
-        annotations: (*meta.annotations).clone(),
+        annotations: meta.annotations.clone(),
         owner_references: owners.of(&meta.owners),
         creation_timestamp: Some(moment(meta.created)),
         deletion_timestamp: meta.deadline.map(moment),

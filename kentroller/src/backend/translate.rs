@@ -24,7 +24,7 @@ const POOL: &str = "karpenter.sh/nodepool";
 pub(crate) fn to_spec(plan: &Plan, snapshot: &Snapshot, name: &str) -> Result<RebalancePlanSpec, String> {
     let claims = snapshot.claims_by_node();
     let pools: BTreeMap<&str, &manifest::NodePool> =
-        snapshot.node_pools.iter().map(|pool| (pool.metadata.name.as_str(), pool)).collect();
+        snapshot.node_pools.iter().map(|pool| (&*pool.metadata.name, pool)).collect();
     let mut spec = RebalancePlanSpec::default();
     let mut new_names: BTreeMap<&str, String> = BTreeMap::new();
     for (index, wave) in (0..).zip(&plan.waves) {
@@ -37,15 +37,15 @@ pub(crate) fn to_spec(plan: &Plan, snapshot: &Snapshot, name: &str) -> Result<Re
         for node in &wave.remove {
             let claim = claims.get(node.as_str()).ok_or_else(|| format!("node {node} has no NodeClaim"))?;
             spec.node_claims_to_delete
-                .push(NodeClaimToDelete { node_claim_name: claim.metadata.name.clone(), wave: index });
+                .push(NodeClaimToDelete { node_claim_name: (*claim.metadata.name).to_owned(), wave: index });
         }
         for moved in &wave.moves {
-            let known = claims.get(moved.to.as_str()).map(|claim| claim.metadata.name.clone());
+            let known = claims.get(moved.to.as_str()).map(|claim| (*claim.metadata.name).to_owned());
             let to = new_names.get(moved.to.as_str()).cloned().or(known).unwrap_or_else(|| moved.to.clone());
             spec.pods_to_migrate.push(PodToMigrate {
                 dst_node_claim_name: to,
-                name: moved.pod.name.clone(),
-                namespace: moved.pod.namespace.clone(),
+                name: (*moved.pod.name).to_owned(),
+                namespace: (*moved.pod.namespace).to_owned(),
                 policy: MigrationPolicy::Optional,
                 src_node: moved.from.clone(),
                 wave: index,
@@ -160,7 +160,7 @@ fn taint(of_pool: &manifest::Taint) -> NodeTaint {
 /// Everything in the spec that refers to what the cluster does not have, or that cannot be read.
 pub(super) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: &Catalog) -> Result<Plan, Vec<String>> {
     let claims = snapshot.claims_by_node().into_iter();
-    let nodes: BTreeMap<&str, &str> = claims.map(|(node, claim)| (claim.metadata.name.as_str(), node)).collect();
+    let nodes: BTreeMap<&str, &str> = claims.map(|(node, claim)| (&*claim.metadata.name, node)).collect();
     let removed: BTreeSet<&str> = spec.node_claims_to_delete.iter().map(|gone| gone.node_claim_name.as_str()).collect();
     let region = region(snapshot, &nodes, &removed);
     let last = waves(spec);
@@ -187,7 +187,7 @@ pub(super) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: 
     for pod in &spec.pods_to_migrate {
         let to = nodes.get(pod.dst_node_claim_name.as_str()).map_or(pod.dst_node_claim_name.as_str(), |node| node);
         waves[at(pod.wave)].moves.push(Move {
-            pod: ObjectName { namespace: pod.namespace.clone(), name: pod.name.clone() },
+            pod: ObjectName { namespace: pod.namespace.as_str().into(), name: pod.name.as_str().into() },
             from: pod.src_node.clone(),
             to: to.to_owned(),
         });
@@ -198,7 +198,7 @@ pub(super) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: 
     let before = savings::sum(snapshot.nodes.iter(), catalog);
     let mut hourly = before;
     for wave in &mut waves {
-        let going = snapshot.nodes.iter().filter(|node| wave.remove.contains(&node.metadata.name));
+        let going = snapshot.nodes.iter().filter(|node| wave.remove.iter().any(|name| **name == *node.metadata.name));
         hourly =
             hourly - savings::sum(going, catalog) + wave.add.iter().fold(Money::ZERO, |sum, node| sum + node.price);
         wave.hourly_after = hourly;
@@ -221,7 +221,7 @@ fn region(snapshot: &Snapshot, nodes: &BTreeMap<&str, &str>, removed: &BTreeSet<
     let going: BTreeSet<&str> = removed.iter().filter_map(|claim| nodes.get(claim).copied()).collect();
     let mut labelled = snapshot.nodes.iter().filter_map(|node| {
         let region = node.metadata.labels.get("topology.kubernetes.io/region")?;
-        Some((!going.contains(node.metadata.name.as_str()), region))
+        Some((!going.contains(&*node.metadata.name), region))
     });
     let first = labelled.next();
     labelled.chain(first).min().map(|(_, region)| region.clone()).unwrap_or_default()

@@ -28,7 +28,7 @@ fn told<T>(what: &str, kind: &str, name: &str, answer: Result<T, Refusal>) -> Op
 }
 
 fn place(key: &ObjectName) -> Option<&str> {
-    (!key.namespace.is_empty()).then_some(key.namespace.as_str())
+    (!key.namespace.is_empty()).then_some(&*key.namespace)
 }
 
 impl Hands {
@@ -78,7 +78,7 @@ pub(crate) fn text(value: &Value) -> String {
 
 /// The key of a cluster-wide object.
 pub(crate) fn wide(name: &str) -> ObjectName {
-    ObjectName { namespace: String::new(), name: name.to_owned() }
+    ObjectName { namespace: "".into(), name: name.into() }
 }
 
 /// A `metav1.Time`: whole seconds.

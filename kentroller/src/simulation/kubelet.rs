@@ -36,7 +36,7 @@ impl Kubelets {
         let wait = match seen.pods.get(key) {
             Some(pod) if pod.object.spec.node_name.is_empty() || pod.object.status.is_finished() => None,
             Some(pod) if pod.is_leaving() => Some(self.stop_of(pod)),
-            Some(pod) if pod.object.status.phase == "Pending" => Some(self.start_of(pod)),
+            Some(pod) if &*pod.object.status.phase == "Pending" => Some(self.start_of(pod)),
             _ => None,
         };
         match wait {

@@ -78,7 +78,7 @@ impl SubAssign for Amounts {
 /// Pods that no rule can tell apart: same namespace, labels, owner and affinities.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class {
-    pub(crate) namespace: String,
+    pub(crate) namespace: Arc<str>,
     pub(crate) owner: String,
     pub(crate) labels: Arc<Labels>,
     pub(crate) affinity: Affinity,
@@ -106,7 +106,7 @@ pub(crate) struct Crowd {
 /// A node, real or only thought of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Room {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) labels: Labels,
     pub(crate) taints: Vec<Taint>,
     pub(crate) unschedulable: bool,

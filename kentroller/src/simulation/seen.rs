@@ -1,5 +1,6 @@
 //! The cluster as the world's actors see it: kept up from committed writes, so that nobody ever lists.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -104,13 +105,13 @@ impl News {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) pods: BTreeMap<ObjectName, KnownPod>,
-    pub(crate) nodes: BTreeMap<String, Known<Node>>,
-    pub(crate) claims: BTreeMap<String, Known<NodeClaim>>,
-    pub(crate) pools: BTreeMap<String, Known<NodePool>>,
+    pub(crate) nodes: BTreeMap<Arc<str>, Known<Node>>,
+    pub(crate) claims: BTreeMap<Arc<str>, Known<NodeClaim>>,
+    pub(crate) pools: BTreeMap<Arc<str>, Known<NodePool>>,
     /// Kinds that are read as they are.
     pub(crate) plain: BTreeMap<Kind, BTreeMap<ObjectName, Arc<Value>>>,
     pub(crate) pods_of_owner: BTreeMap<String, BTreeSet<ObjectName>>,
-    pub(crate) pods_on_node: BTreeMap<String, BTreeSet<ObjectName>>,
+    pub(crate) pods_on_node: BTreeMap<Arc<str>, BTreeSet<ObjectName>>,
     /// Pods without a node.
     pub(crate) unbound: BTreeSet<ObjectName>,
 }
@@ -165,7 +166,7 @@ impl Seen {
         let mut news = News::default();
         for commit in commits {
             if let Some(kind) = Kind::named(&commit.write.kind) {
-                let key = ObjectName { namespace: commit.write.namespace, name: commit.write.name };
+                let key = ObjectName { namespace: commit.write.namespace.into(), name: commit.write.name.into() };
                 self.put(kind, key, commit.after, &mut news);
             }
         }
@@ -226,7 +227,7 @@ impl Seen {
     /// The node of a claim.
     pub(crate) fn node_of(&self, claim: &NodeClaim) -> Option<&Known<Node>> {
         let provider_id = &claim.status.provider_id;
-        if let Some(node) = self.nodes.get(&claim.status.node_name) {
+        if let Some(node) = self.nodes.get(claim.status.node_name.as_str()) {
             return Some(node);
         }
         let mut nodes = self.nodes.values();
@@ -236,10 +237,9 @@ impl Seen {
     /// The room that nodes have for pods.
     pub(crate) fn rooms(&self) -> Rooms {
         let mut rooms = Rooms::of(self.nodes.values().map(|node| Room::of(&node.object)).collect());
-        let by_name: BTreeMap<&str, usize> =
-            self.nodes.keys().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+        let by_name: BTreeMap<&str, usize> = self.nodes.keys().enumerate().map(|(at, name)| (&**name, at)).collect();
         for pod in self.pods.values().filter(|pod| !pod.object.status.is_finished()) {
-            if let Some(at) = by_name.get(pod.object.spec.node_name.as_str()) {
+            if let Some(at) = by_name.get(&*pod.object.spec.node_name) {
                 let class = rooms.class(Class::of(&pod.object));
                 rooms.seat(*at, class, pod.amounts, !pod.is_leaving());
             }
@@ -248,7 +248,7 @@ impl Seen {
     }
 }
 
-fn remove_from(index: &mut BTreeMap<String, BTreeSet<ObjectName>>, at: &str, key: &ObjectName) {
+fn remove_from<K: Borrow<str> + Ord>(index: &mut BTreeMap<K, BTreeSet<ObjectName>>, at: &str, key: &ObjectName) {
     if let Some(keys) = index.get_mut(at) {
         keys.remove(key);
         if keys.is_empty() {
@@ -257,7 +257,7 @@ fn remove_from(index: &mut BTreeMap<String, BTreeSet<ObjectName>>, at: &str, key
     }
 }
 
-fn replace<T: DeserializeOwned>(all: &mut BTreeMap<String, Known<T>>, name: String, after: Option<Arc<Value>>) {
+fn replace<T: DeserializeOwned>(all: &mut BTreeMap<Arc<str>, Known<T>>, name: Arc<str>, after: Option<Arc<Value>>) {
     match after {
         Some(raw) => drop(all.insert(name, Known { object: decoded(&raw), raw })),
         None => drop(all.remove(&name)),
@@ -274,7 +274,7 @@ fn decoded<T: DeserializeOwned>(raw: &Value) -> T {
 }
 
 pub(crate) fn key_of(object: &Value) -> ObjectName {
-    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().into();
     ObjectName { namespace: text("namespace"), name: text("name") }
 }
 

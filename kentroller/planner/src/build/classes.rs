@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Rule,
     cluster::{Class, Numbers, Vector},
+    eligibility::replicas,
     manifest::{NodeSelectorTerm, RequiredNodeTerms},
     rules::{
         placement::Needs,
@@ -58,10 +59,7 @@ impl Classes {
         let owners = owners(asked);
         // Services that the scheduler spreads over nodes by itself.
         let mut spread: BTreeSet<usize> = BTreeSet::new();
-        let mut replicas: BTreeMap<&str, i64> = BTreeMap::new();
-        for owner in asked.pods.iter().filter_map(|one| one.pod.metadata.controller()) {
-            *replicas.entry(&owner.uid).or_default() += 1;
-        }
+        let replicas = replicas(asked.pods.iter().map(|one| one.pod));
         for one in &asked.pods {
             let (template, company) = (&asked.templates[one.template], &companies[one.template]);
             let (tether, rule) = match one.node {
@@ -80,7 +78,7 @@ impl Classes {
                 {
                     let number = locals.number(Local::Service((*owner).to_owned()));
                     class.counted.push(number);
-                    class.share = Some((number, (count + 1) / 2));
+                    class.share = Some((number, i64::from(count.div_ceil(2))));
                     if template.by_default {
                         class.touches.push(number);
                         spread.insert(number);

@@ -76,7 +76,7 @@ pub(super) fn companies(
         for one in &asked.pods {
             let node = one.node.filter(|node| stays[*node] && matches!(one.kind, Kind::Workload | Kind::Daemon));
             for term in asked.templates[one.template].selected.iter().filter(|term| is_company(term)) {
-                companions.count(*term, node.map(|node| known[node].node.metadata.name.as_str()));
+                companions.count(*term, node.map(|node| &*known[node].node.metadata.name));
             }
         }
     }
@@ -99,7 +99,7 @@ fn stays(asked: &Asked<'_>, known: &[Known<'_>], rules: &PodRules<'_>, now: Mome
     }
     for (Known { node, claim, pool, .. }, stays) in known.iter().zip(&mut stays) {
         let reason = |is_empty| node_reason(node, *claim, *pool, now, options, is_empty, false);
-        let is_named = node.metadata.labels.get(HOSTNAME).is_some_and(|name| *name == node.metadata.name);
+        let is_named = node.metadata.labels.get(HOSTNAME).is_some_and(|name| **name == *node.metadata.name);
         *stays = is_named
             && receives(node, *claim, *pool, now, options)
             && (*stays || [true, false].into_iter().all(|is_empty| reason(is_empty).is_some()));

@@ -21,7 +21,7 @@ pub(super) fn limits_of(snapshot: &Snapshot, kinds: &mut Vec<kinds::NewKind>, di
     let pools = snapshot.node_pools.iter().enumerate();
     pools
         .map(|(index, pool)| {
-            let seen = used.get(pool.metadata.name.as_str());
+            let seen = used.get(&*pool.metadata.name);
             let told = &pool.status.resources;
             let left = |name: &str| {
                 let limit = amount(name, *pool.spec.limits.get(name)?);

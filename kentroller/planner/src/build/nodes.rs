@@ -25,7 +25,7 @@ impl<'a> Known<'a> {
         let claims = snapshot.claims_by_node();
         let pools = index_of(snapshot.node_pools.iter().map(|pool| &pool.metadata.name), "NodePool")?;
         let known = snapshot.nodes.iter().map(|node| {
-            let claim = claims.get(node.metadata.name.as_str()).copied();
+            let claim = claims.get(&*node.metadata.name).copied();
             let index = node.metadata.labels.get(pool::NODE_POOL).and_then(|name| pools.get(name.as_str())).copied();
             Known { node, claim, pool: index.map(|index| &snapshot.node_pools[index]), index }
         });
@@ -41,7 +41,7 @@ impl<'a> Known<'a> {
         let (mut allocatable, _) = vector(&self.node.status.allocatable, dims);
         allocatable[attachments(dims)] = volumes.limit(&self.node.metadata.name);
         NodeBin {
-            name: self.node.metadata.name.clone(),
+            name: (*self.node.metadata.name).to_owned(),
             zone: self.label(pool::ZONE).unwrap_or_default().to_owned(),
             pool: self.index,
             instance_type: self.label(pool::INSTANCE_TYPE).unwrap_or_default().to_owned(),
@@ -78,7 +78,7 @@ pub(super) fn places(nodes: &[Node], asked: &Asked<'_>) -> Vec<Place> {
     let place = |node: &Node| {
         let labels = keys.iter().filter_map(|key| node.metadata.labels.get_key_value(*key));
         Place {
-            name: node.metadata.name.clone(),
+            name: (*node.metadata.name).to_owned(),
             labels: labels.map(|(key, value)| (key.clone(), value.clone())).collect(),
             taints: node.spec.taints.clone(),
             unschedulable: node.spec.unschedulable,

@@ -77,10 +77,9 @@ pub(super) fn templates(
     snapshot: &Snapshot,
     dims: &[String],
 ) -> (Vec<Template>, Numbered) {
-    let namespaces: Option<BTreeMap<String, Labels>> = snapshot
-        .namespaces
-        .as_ref()
-        .map(|list| list.iter().map(|one| (one.metadata.name.clone(), one.metadata.labels.as_ref().clone())).collect());
+    let namespaces: Option<BTreeMap<String, Labels>> = snapshot.namespaces.as_ref().map(|list| {
+        list.iter().map(|one| ((*one.metadata.name).to_owned(), one.metadata.labels.as_ref().clone())).collect()
+    });
     let nowhere = PodShape::default();
     let is_soft = |taint: &Taint| taint.effect == Effect::PreferNoSchedule;
     let has_soft_taints = snapshot.nodes.iter().flat_map(|node| &node.spec.taints).any(is_soft)

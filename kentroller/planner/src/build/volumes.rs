@@ -27,7 +27,7 @@ impl<'a> Volumes<'a> {
                 .iter()
                 .map(|claim| (claim.metadata.key(), claim.spec.volume_name.as_str()))
                 .collect(),
-            volumes: snapshot.persistent_volumes.iter().map(|volume| (volume.metadata.name.as_str(), volume)).collect(),
+            volumes: snapshot.persistent_volumes.iter().map(|volume| (&*volume.metadata.name, volume)).collect(),
             limits: snapshot
                 .csi_nodes
                 .iter()
@@ -35,7 +35,7 @@ impl<'a> Volumes<'a> {
                     let driver = node.spec.drivers.iter().find(|driver| driver.name == EBS);
                     // A driver that tells no limit has none.
                     let limit = driver.and_then(|driver| driver.allocatable.get("count")).copied();
-                    (node.metadata.name.as_str(), limit.unwrap_or(1 << 30))
+                    (&*node.metadata.name, limit.unwrap_or(1 << 30))
                 })
                 .collect(),
         }

@@ -188,7 +188,7 @@ impl<'a> Board<'a> {
             ambiguous_pods: BTreeSet::new(),
         };
         let pools: BTreeMap<&str, &NodePool> =
-            snapshot.node_pools.iter().map(|pool| (pool.metadata.name.as_str(), pool)).collect();
+            snapshot.node_pools.iter().map(|pool| (&*pool.metadata.name, pool)).collect();
         let mut claims: BTreeMap<&str, &NodeClaim> = BTreeMap::new();
         for claim in &snapshot.node_claims {
             for key in [&claim.status.node_name, &claim.status.provider_id] {
@@ -205,9 +205,9 @@ impl<'a> Board<'a> {
         for pod in &snapshot.pods {
             let shape = &pod.spec.shape;
             let address =
-                (Arc::as_ptr(shape).addr(), Arc::as_ptr(&pod.metadata.labels).addr(), pod.metadata.namespace.as_str());
+                (Arc::as_ptr(shape).addr(), Arc::as_ptr(&pod.metadata.labels).addr(), &*pod.metadata.namespace);
             let kind = *seen.entry(address).or_insert_with(|| {
-                let value = (pod.metadata.namespace.as_str(), &*pod.metadata.labels, &**shape);
+                let value = (&*pod.metadata.namespace, &*pod.metadata.labels, &**shape);
                 *by_value.entry(value).or_insert_with(|| {
                     let (namespace, labels, shape) = value;
                     board.kinds.push(Kind { namespace, labels, shape, needs: requests::of_template(shape) });
@@ -231,7 +231,7 @@ impl<'a> Board<'a> {
         claims: &BTreeMap<&str, &'a NodeClaim>,
         pools: &BTreeMap<&str, &'a NodePool>,
     ) {
-        let name = node.metadata.name.as_str();
+        let name = &*node.metadata.name;
         let claim = claims.get(name).or_else(|| claims.get(node.spec.provider_id.as_str())).copied();
         let pool = node.metadata.labels.get("karpenter.sh/nodepool").and_then(|pool| pools.get(pool.as_str())).copied();
         let mut host = Host {
@@ -257,7 +257,7 @@ impl<'a> Board<'a> {
 
     fn seat_pod(&mut self, pod: &'a Pod, kind: usize) {
         let controlled_by = |kind: &str| pod.metadata.controller().is_some_and(|owner| owner.kind == kind);
-        let bound = pod.spec.node_name.as_str();
+        let bound = &*pod.spec.node_name;
         let host = self.host_ids.get(bound).copied();
         let role = match (pod.status.is_finished(), bound.is_empty(), host) {
             (true, _, _) | (false, false, None) => Role::Absent,
@@ -272,7 +272,7 @@ impl<'a> Board<'a> {
         let resized = !pod.status.container_statuses.is_empty();
         let own_needs = resized.then(|| requests::of_pod(&pod.spec.shape, &pod.status));
         let host = host.filter(|_| matches!(role, Role::Workload | Role::Daemon | Role::Mirror));
-        let name = (pod.metadata.namespace.as_str(), pod.metadata.name.as_str());
+        let name = (&*pod.metadata.namespace, &*pod.metadata.name);
         if self.body_ids.insert(name, index).is_some() {
             self.ambiguous_pods.insert(name);
         }

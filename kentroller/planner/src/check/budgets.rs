@@ -18,7 +18,7 @@ pub(super) fn zeros(snapshot: &Snapshot) -> BTreeMap<(&str, &'static str), Strin
     for pool in &snapshot.node_pools {
         for reason in ["Empty", "Underutilized"] {
             if let Some(why) = zero(pool, reason, snapshot.now) {
-                all.insert((pool.metadata.name.as_str(), reason), why);
+                all.insert((&*pool.metadata.name, reason), why);
             }
         }
     }

@@ -117,7 +117,7 @@ pub(super) fn removal_faults(
     }
     let reason = if was_empty { "Empty" } else { "Underutilized" };
     if !options.aggressive.ignore_zero_node_pool_disruption_budgets
-        && let Some(why) = zero_budgets.get(&(pool.metadata.name.as_str(), reason))
+        && let Some(why) = zero_budgets.get(&(&*pool.metadata.name, reason))
     {
         refuse(true, Fault::BudgetZero, format!("NodePool {}: {why}", pool.metadata.name));
     }

@@ -163,7 +163,7 @@ impl<'a> Evictions<'a> {
                 vec![(Fault::PdbAllowsNone, text)]
             }
             Some(several) => {
-                let names: Vec<&str> = several.iter().map(|pdb| pdb.metadata.name.as_str()).collect();
+                let names: Vec<&str> = several.iter().map(|pdb| &*pdb.metadata.name).collect();
                 let text = format!("the PodDisruptionBudgets {} select it: no eviction is possible", names.join(", "));
                 vec![(Fault::SeveralPdbs, text)]
             }
@@ -229,7 +229,7 @@ fn rule_matches(rule: &EvictionRule, board: &Board<'_>, body: usize) -> Option<b
 
 fn known_replicas(board: &Board<'_>, metadata: &Meta) -> Option<u32> {
     let owner = metadata.controller()?;
-    board.snapshot.replicas.get(&(metadata.namespace.clone(), owner.kind.clone(), owner.name.clone())).copied()
+    board.snapshot.replicas.get(&((*metadata.namespace).to_owned(), owner.kind.clone(), owner.name.clone())).copied()
 }
 
 /// Karpenter's rule for pods: `true`, or a positive duration since the start that has not passed; anything else is ignored.

@@ -188,7 +188,7 @@ fn resolve(term: &PodAffinityTerm, namespace: &str, labels: &Labels, snapshot: &
         Some(selector) => {
             for candidate in snapshot.namespaces.as_ref()? {
                 if selects(selector, &candidate.metadata.labels)? {
-                    namespaces.as_mut()?.insert(candidate.metadata.name.clone());
+                    namespaces.as_mut()?.insert((*candidate.metadata.name).to_owned());
                 }
             }
         }

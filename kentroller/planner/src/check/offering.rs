@@ -60,7 +60,7 @@ impl<'a> Market<'a> {
         let mut market = Self {
             prices,
             learned: Learned::new(board.snapshot),
-            pools: board.snapshot.node_pools.iter().map(|pool| (pool.metadata.name.as_str(), pool)).collect(),
+            pools: board.snapshot.node_pools.iter().map(|pool| (&*pool.metadata.name, pool)).collect(),
             daemons: daemons(board),
             peers: BTreeMap::new(),
             ephemeral: BTreeMap::new(),
@@ -69,7 +69,7 @@ impl<'a> Market<'a> {
         for host in board.hosts.iter().filter(|host| is_initialized(host)) {
             let Origin::Live { node, pool: Some(pool), .. } = host.origin else { continue };
             let Some(of) = node.metadata.labels.get(labels::TYPE) else { continue };
-            let pool = pool.metadata.name.as_str();
+            let pool = &*pool.metadata.name;
             if let Some(has) = host.room.get("ephemeral-storage") {
                 let least = market.ephemeral.entry(pool).or_insert(*has);
                 *least = (*least).min(*has);
@@ -200,7 +200,7 @@ impl<'a> Market<'a> {
 
     /// Allocatable of a node that does not exist yet: the provider's model, or less where live nodes of its pool have less.
     fn room(&self, pool: &'a NodePool, it: &InstanceType) -> Amounts<'a> {
-        let pool = pool.metadata.name.as_str();
+        let pool = &*pool.metadata.name;
         let mut room = Amounts::from([
             ("cpu", milli_cpu(it)),
             ("memory", bytes(it)),
@@ -302,7 +302,7 @@ fn daemons<'a>(board: &Board<'a>) -> Vec<&'a PodShape> {
             let needs = board.needs(body);
             (needs.get("cpu").copied(), needs.get("memory").copied())
         };
-        let known = largest.entry((body.pod.metadata.namespace.as_str(), owner.name.as_str())).or_insert(index);
+        let known = largest.entry((&*body.pod.metadata.namespace, owner.name.as_str())).or_insert(index);
         if size(index) > size(*known) {
             *known = index;
         }

@@ -35,7 +35,7 @@ impl<'a> Prices<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, catalog: &'a Catalog, region: &'a str) -> Self {
         let changes = |overlay: &&NodeOverlay| overlay.spec.price.is_some() || overlay.spec.price_adjustment.is_some();
         let mut overlays: Vec<&NodeOverlay> = snapshot.node_overlays.iter().filter(changes).collect();
-        overlays.sort_by_key(|overlay| (std::cmp::Reverse(overlay.spec.weight), overlay.metadata.name.as_str()));
+        overlays.sort_by_key(|overlay| (std::cmp::Reverse(overlay.spec.weight), &*overlay.metadata.name));
         Self { catalog, region, overlays }
     }
 

@@ -43,9 +43,9 @@ impl<'a> Volumes<'a> {
             claims: snapshot
                 .persistent_volume_claims
                 .iter()
-                .map(|claim| ((claim.metadata.namespace.as_str(), claim.metadata.name.as_str()), claim))
+                .map(|claim| ((&*claim.metadata.namespace, &*claim.metadata.name), claim))
                 .collect(),
-            volumes: snapshot.persistent_volumes.iter().map(|volume| (volume.metadata.name.as_str(), volume)).collect(),
+            volumes: snapshot.persistent_volumes.iter().map(|volume| (&*volume.metadata.name, volume)).collect(),
             limits: BTreeMap::new(),
             by_type: BTreeMap::new(),
             by_driver: BTreeMap::new(),
@@ -56,17 +56,17 @@ impl<'a> Volumes<'a> {
             .iter()
             .filter_map(|node| {
                 let of = node.metadata.labels.get("node.kubernetes.io/instance-type")?;
-                Some((node.metadata.name.as_str(), of.as_str()))
+                Some((&*node.metadata.name, of.as_str()))
             })
             .collect();
         for node in &snapshot.csi_nodes {
-            let limits = all.limits.entry(node.metadata.name.as_str()).or_default();
+            let limits = all.limits.entry(&*node.metadata.name).or_default();
             for driver in &node.spec.drivers {
                 let Some(count) = driver.allocatable.get("count") else { continue };
                 limits.insert(&driver.name, *count);
                 let least = all.by_driver.entry(&driver.name).or_insert(*count);
                 *least = (*least).min(*count);
-                if let Some(of) = types.get(node.metadata.name.as_str()) {
+                if let Some(of) = types.get(&*node.metadata.name) {
                     let least = all.by_type.entry((of, &driver.name)).or_insert(*count);
                     *least = (*least).min(*count);
                 }
@@ -120,7 +120,8 @@ impl<'a> Volumes<'a> {
                 let Some(volume) = mounted.volume else { continue };
                 let Some(csi) = &volume.spec.csi else { continue };
                 let namespace = board.kind_of(other).namespace;
-                let own = if mounted.ephemeral { format!("{namespace}/{name}") } else { volume.metadata.name.clone() };
+                let own =
+                    if mounted.ephemeral { format!("{namespace}/{name}") } else { (*volume.metadata.name).to_owned() };
                 attached.entry(&csi.driver).or_default().insert(own);
             }
         }

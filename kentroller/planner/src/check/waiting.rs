@@ -204,7 +204,7 @@ impl<'a> Waiting<'a> {
     fn free(&self, board: &Board<'a>, pool: &str) -> (i128, i128) {
         let (mut cpu, mut memory) = (0, 0);
         for (at, host) in board.standing() {
-            if host.pool().is_some_and(|of| of.metadata.name == pool) && !is_cordoned(host) && !is_deleting(host) {
+            if host.pool().is_some_and(|of| *of.metadata.name == *pool) && !is_cordoned(host) && !is_deleting(host) {
                 let taken = |name: &str| self.taken.get(&at).and_then(|taken| taken.get(name)).copied().unwrap_or(0);
                 cpu += (host.free("cpu") - taken("cpu")).max(0);
                 memory += (host.free("memory") - taken("memory")).max(0);

@@ -60,9 +60,9 @@ pub fn add_buffers(
     let mut unknown = Vec::new();
     for buffer in buffers {
         let Meta { name, namespace, .. } = &buffer.metadata;
-        let template = buffer.template().and_then(|template| {
-            templates.get(&ObjectName { namespace: namespace.clone(), name: template.to_owned() })
-        });
+        let template = buffer
+            .template()
+            .and_then(|template| templates.get(&ObjectName { namespace: namespace.clone(), name: template.into() }));
         match template {
             Some(template) => pods.extend(buffer.pods(template)),
             None => unknown.push(format!(
@@ -90,13 +90,13 @@ impl CapacityBuffer {
         let count = self.status.replicas.or(self.spec.replicas).unwrap_or(0).min(MOST);
         let labels = std::sync::Arc::new(template.metadata.labels.clone());
         let named = |number: u32| Meta {
-            name: format!("{}-buffer-{number}", self.metadata.name),
+            name: format!("{}-buffer-{number}", self.metadata.name).into(),
             namespace: self.metadata.namespace.clone(),
             labels: labels.clone(),
             ..Meta::default()
         };
         let mut spec = template.spec.clone();
-        spec.node_name.clear();
+        spec.node_name = "".into();
         (1..=count)
             .map(|number| Pod { metadata: named(number), spec: spec.clone(), status: super::PodStatus::default() })
             .collect()

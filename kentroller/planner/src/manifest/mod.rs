@@ -55,16 +55,16 @@ const ANNOTATIONS: [&str; 8] = [
 #[serde(rename_all = "camelCase", default)]
 pub struct Meta {
     #[serde(deserialize_with = "or_default")]
-    pub name: String,
+    pub name: Arc<str>,
     #[serde(deserialize_with = "or_default")]
-    pub namespace: String,
+    pub namespace: Arc<str>,
     #[serde(deserialize_with = "or_default")]
-    pub uid: String,
+    pub uid: Arc<str>,
     #[serde(deserialize_with = "shared_or_default")]
     pub labels: Arc<Labels>,
     /// Only those whose prefix planning reads.
     #[serde(deserialize_with = "known_annotations")]
-    pub annotations: Labels,
+    pub annotations: Arc<Labels>,
     /// One list for all pods of a set.
     #[serde(deserialize_with = "shared_or_default")]
     pub owner_references: Arc<Vec<Owner>>,
@@ -106,8 +106,8 @@ pub struct Owner {
 /// Namespace and name of an object, shown as `namespace/name`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectName {
-    pub namespace: String,
-    pub name: String,
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
 }
 
 impl fmt::Display for ObjectName {
@@ -131,7 +131,7 @@ fn shared_or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(f
     or_default(from).map(Arc::new)
 }
 
-fn known_annotations<'de, D: Deserializer<'de>>(from: D) -> Result<Labels, D::Error> {
+fn known_annotations<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Labels>, D::Error> {
     struct Known;
     impl<'de> serde::de::Visitor<'de> for Known {
         type Value = Labels;
@@ -153,5 +153,5 @@ fn known_annotations<'de, D: Deserializer<'de>>(from: D) -> Result<Labels, D::Er
             Ok(kept)
         }
     }
-    from.deserialize_any(Known)
+    from.deserialize_any(Known).map(Arc::new)
 }

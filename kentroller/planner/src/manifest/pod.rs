@@ -29,7 +29,7 @@ pub struct Pod {
 #[serde(rename_all = "camelCase")]
 pub struct PodSpec {
     /// Empty while the pod waits for a node.
-    pub node_name: String,
+    pub node_name: Arc<str>,
     #[serde(flatten)]
     pub shape: Arc<PodShape>,
 }
@@ -49,7 +49,7 @@ impl<'de> Deserialize<'de> for PodSpec {
 pub struct PodShape {
     /// Moved into [`PodSpec`] when decoded; empty here.
     #[serde(deserialize_with = "or_default", skip_serializing)]
-    node_name: String,
+    node_name: Arc<str>,
     #[serde(deserialize_with = "or_default")]
     pub containers: Vec<Container>,
     #[serde(deserialize_with = "or_default")]
@@ -336,10 +336,11 @@ impl<'de> Deserialize<'de> for Volume {
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStatus {
     #[serde(deserialize_with = "or_default")]
-    pub phase: String,
+    pub phase: Arc<str>,
     pub start_time: Option<crate::Moment>,
+    /// Without their times: one list for all pods that are as well.
     #[serde(deserialize_with = "only_ready")]
-    pub conditions: Vec<super::Condition>,
+    pub conditions: Arc<Vec<super::Condition>>,
     /// Resources in force after an in-place resize; only containers that report some.
     #[serde(deserialize_with = "with_resources")]
     pub container_statuses: Vec<ContainerState>,
@@ -348,7 +349,7 @@ pub struct PodStatus {
 impl PodStatus {
     /// Whether the pod has ended for good.
     pub fn is_finished(&self) -> bool {
-        self.phase == "Succeeded" || self.phase == "Failed"
+        matches!(&*self.phase, "Succeeded" | "Failed")
     }
 
     /// Whether the pod serves.
@@ -384,12 +385,13 @@ pub struct ContainerState {
     pub resources: ResourceList,
 }
 
-fn only_ready<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<super::Condition>, D::Error> {
+fn only_ready<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Vec<super::Condition>>, D::Error> {
     or_default::<D, Vec<super::Condition>>(from).map(|mut conditions| {
         conditions.retain(|c| c.kind == "Ready" || c.kind.starts_with("PodResize"));
-        // Room for eight would stay with every pod for the one that is kept.
-        conditions.shrink_to_fit();
-        conditions
+        for condition in &mut conditions {
+            condition.last_transition_time = None;
+        }
+        Arc::new(conditions)
     })
 }
 
@@ -408,17 +410,20 @@ fn with_resources<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ContainerSta
 pub struct Interner {
     shapes: Shared<PodShape>,
     labels: Shared<Labels>,
+    conditions: Shared<Vec<super::Condition>>,
 }
 
 /// Values by a digest, which tells most of them apart without comparing them.
 type Shared<T> = BTreeSet<(u64, Arc<T>)>;
 
 impl Interner {
-    /// Replaces the pod's shape and labels by shared ones of the same value, and drops what its status only repeats.
+    /// Replaces the pod's shape, labels, annotations and conditions by shared ones of the same value, and drops what its status only repeats.
     pub fn share(&mut self, pod: &mut Pod) {
         pod.status.keep_resizes(&pod.spec.shape);
         share(&mut self.shapes, &mut pod.spec.shape);
         share(&mut self.labels, &mut pod.metadata.labels);
+        share(&mut self.labels, &mut pod.metadata.annotations);
+        share(&mut self.conditions, &mut pod.status.conditions);
     }
 }
 

@@ -112,7 +112,7 @@ pub(crate) fn is_untold(key: &str) -> bool {
 /// A requirement on a label of the user's own gives nodes that label: the first value that all requirements on it admit.
 pub(crate) fn pool_labels(pool: &NodePool) -> Labels {
     let mut labels = pool.spec.template.metadata.labels.clone();
-    labels.insert(NODE_POOL.to_owned(), pool.metadata.name.clone());
+    labels.insert(NODE_POOL.to_owned(), (*pool.metadata.name).to_owned());
     let class = &pool.spec.template.spec.node_class_ref;
     if !class.kind.is_empty() {
         labels.insert(format!("{}/{}", class.group, class.kind.to_lowercase()), class.name.clone());

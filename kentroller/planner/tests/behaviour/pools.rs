@@ -167,7 +167,7 @@ fn prices_are_those_that_karpenter_believes() {
         ("a node that costs nothing more is kept", too_large().overlay("m5.2xlarge", json!({"price": "0.01"})), &[Keep("a", "no-cheaper-place")]),
         ("the heavier overlay counts", cheap(json!({"price": "0.05", "weight": 5})).change(|all| {
             let mut other = all.node_overlays[0].clone();
-            other.metadata.name = "other".to_owned();
+            other.metadata.name = "other".into();
             other.spec.price = Some("0.30".to_owned());
             other.spec.weight = 9;
             all.node_overlays.push(other);

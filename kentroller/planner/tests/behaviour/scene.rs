@@ -259,7 +259,7 @@ impl Must {
             }
             Self::Move(pod, to) => {
                 let mut steps = plan.waves.iter().flat_map(|wave| &wave.moves);
-                let step = steps.find(|step| step.pod.name == pod).map_or("", |step| step.to.as_str());
+                let step = steps.find(|step| *step.pod.name == *pod).map_or("", |step| step.to.as_str());
                 (to.to_owned(), added.get(step).map_or(step, |node| node.instance_type.as_str()).to_owned())
             }
             Self::Leave(types) => {
@@ -296,7 +296,7 @@ pub fn shown(rows: Vec<(&str, Scene, &[Must])>) {
     assert!(wrong.is_empty(), "{} rules do not hold:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn named<'a, T>(all: &'a mut [T], name_of: fn(&T) -> &String, name: &str) -> &'a mut T {
+fn named<'a, T>(all: &'a mut [T], name_of: fn(&T) -> &str, name: &str) -> &'a mut T {
     all.iter_mut().find(|one| name_of(one) == name).unwrap_or_else(|| panic!("{name} is not in the scene"))
 }
 

@@ -34,7 +34,7 @@ impl Occupancy {
     }
 
     fn take(&mut self, pod: &Pod, sign: i64) {
-        let node = &pod.spec.node_name;
+        let node = &*pod.spec.node_name;
         let mut taken = self.taken.remove(node).unwrap_or_default();
         for (what, much) in requests_of(pod) {
             let sum = taken.remove(&what).unwrap_or_default().milli() + sign * much.milli();
@@ -43,7 +43,7 @@ impl Occupancy {
             }
         }
         if !taken.is_empty() {
-            self.taken.insert(node.clone(), taken);
+            self.taken.insert(node.to_owned(), taken);
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct Pod {
 impl Pod {
     /// The node on which it runs; `None` while it waits for one.
     pub fn node_name(&self) -> Option<&str> {
-        Some(self.spec.node_name.as_str()).filter(|name| !name.is_empty())
+        Some(&*self.spec.node_name).filter(|name| !name.is_empty())
     }
 
     /// The owner that makes a successor when the pod is gone.
@@ -75,6 +75,9 @@ impl Pod {
     fn share_parts(&mut self, pool: &mut Pool) {
         self.status.keep_resizes(&self.spec.shape);
         pool.value(&mut self.spec.shape);
+        pool.text(&mut self.spec.node_name);
+        pool.text(&mut self.status.phase);
+        pool.value(&mut self.status.conditions);
         super::keep_annotations(&mut self.metadata, pool, |key| READ.iter().any(|part| key.contains(part)));
     }
 }
@@ -124,6 +127,8 @@ mod tests {
         let annotated = |name: &'static str| {
             pod(move |pod| {
                 pod["metadata"]["name"] = json!(name);
+                pod["status"]["conditions"][0]["lastTransitionTime"] =
+                    json!(if name == "cart-1" { "2026-11-22T02:00:00Z" } else { "2026-11-22T03:00:00Z" });
                 pod["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/last-applied-configuration": name, "karpenter.sh/do-not-disrupt": "true"});
             })
         };
@@ -131,6 +136,8 @@ mod tests {
         one.share(&mut pool);
         other.share(&mut pool);
         assert!(Arc::ptr_eq(&one.spec.shape, &other.spec.shape));
+        assert!(Arc::ptr_eq(&one.spec.node_name, &other.spec.node_name));
+        assert!(Arc::ptr_eq(&one.status.conditions, &other.status.conditions));
         assert!(Arc::ptr_eq(&one.metadata.annotations, &other.metadata.annotations));
         assert_eq!(one.metadata.annotations.keys().collect::<Vec<_>>(), ["karpenter.sh/do-not-disrupt"]);
     }

@@ -4,6 +4,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, BufRead, BufReader, Read},
+    sync::Arc,
 };
 
 use kentroller_planner::{
@@ -26,7 +27,7 @@ pub(super) struct Dump {
     /// The first twelve hex digits of the hash of all that was read.
     pub digest: String,
     seen: BTreeSet<String>,
-    nodes: BTreeSet<String>,
+    nodes: BTreeSet<Arc<str>>,
     pods: BTreeSet<ObjectName>,
     buffers: Vec<CapacityBuffer>,
     templates: BTreeMap<ObjectName, PodTemplate>,
@@ -290,7 +291,7 @@ fn decode<T: DeserializeOwned>(place: &str, kind: &str, item: &[u8]) -> Result<T
             metadata: Names,
         }
         let Names { name, namespace } = serde_json::from_slice::<Named>(item).unwrap_or_default().metadata;
-        let object = ObjectName { namespace, name };
+        let object = ObjectName { namespace: namespace.into(), name: name.into() };
         let mut reader = serde_json::Deserializer::from_slice(item);
         match serde_path_to_error::deserialize::<_, T>(&mut reader) {
             Err(error) => format!("{place}: {kind} {object}, field {}: {}", error.path(), error.inner()),
@@ -322,7 +323,7 @@ mod tests {
         for bytes in [json.as_slice(), packed.as_slice(), yaml.as_slice()] {
             let dump = read(bytes).expect("reads");
             assert_eq!((dump.snapshot.nodes.len(), dump.snapshot.pods.len()), (1, 1));
-            assert_eq!(dump.snapshot.pods[0].spec.node_name, "a");
+            assert_eq!(&*dump.snapshot.pods[0].spec.node_name, "a");
         }
         let cut = read(&packed[..packed.len() - 12]).expect_err("truncated");
         assert!(cut.contains("dump"), "{cut}");

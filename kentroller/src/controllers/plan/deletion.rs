@@ -263,7 +263,7 @@ impl<'a> Step<'a> {
 
 /// No pod came to the node since its pods were listed.
 fn still_empty(pods: &[Pod], node: &str) -> Result<(), String> {
-    match pods.iter().find(|pod| pod.spec.node_name == node && pod.is_workload()) {
+    match pods.iter().find(|pod| *pod.spec.node_name == *node && pod.is_workload()) {
         Some(pod) => Err(format!("pod {} is on the node", pod.key())),
         None => Ok(()),
     }

@@ -50,7 +50,7 @@ impl<'a> Room<'a> {
             (node.name(), free)
         });
         let unwell: Vec<&Pod> = occupancy.moving().filter_map(|key| world.lookup::<Pod>(key).present()).collect();
-        let leaves = |pod: &&Pod| pod.deleting().is_some() && leaving.contains(&pod.spec.node_name);
+        let leaves = |pod: &&Pod| pod.deleting().is_some() && leaving.contains(&*pod.spec.node_name);
         let to_come = to_come(world, unwell.iter().copied().filter(leaves));
         let moving = unwell.iter().filter(|pod| leaves(pod) || (pod.deleting().is_none() && pod.created() >= began));
         let mut waiting: Vec<&Pod> = unwell.iter().copied().filter(|pod| pod.spec.node_name.is_empty()).collect();

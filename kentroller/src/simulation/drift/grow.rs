@@ -152,7 +152,7 @@ fn room(machine: &Machine, catalogue: &Catalogue) -> Room {
     for daemon in objects::daemons() {
         used += Amounts::of_pod(&daemon_spec(&daemon).shape);
     }
-    Room { name: machine.name.clone(), labels, allocatable: sold.allocatable(), used, ..Room::default() }
+    Room { name: machine.name.as_str().into(), labels, allocatable: sold.allocatable(), used, ..Room::default() }
 }
 
 /// Takes pods away by lot; every service keeps one at least.

@@ -3,6 +3,7 @@
 //! Absent: consolidation of nodes that are not empty, and the schedules of budgets (a budget with one always binds).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -29,7 +30,7 @@ const NOTE_PACE: SignedDuration = SignedDuration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Disruption {
     /// Names of the claims found empty, and when that is checked again.
-    chosen: Option<(BTreeSet<String>, Timestamp)>,
+    chosen: Option<(BTreeSet<Arc<str>>, Timestamp)>,
     next_pass: Option<Timestamp>,
 }
 
@@ -68,8 +69,8 @@ fn note_pods(seen: &Seen, news: &News, hands: &Hands) {
     let nodes: BTreeSet<&str> = news
         .of(Kind::Pod)
         .filter_map(|key| seen.pods.get(key))
-        .filter(|pod| !pod.is_daemon() && (pod.is_leaving() || pod.object.status.phase == "Pending"))
-        .map(|pod| pod.object.spec.node_name.as_str())
+        .filter(|pod| !pod.is_daemon() && (pod.is_leaving() || &*pod.object.status.phase == "Pending"))
+        .map(|pod| &*pod.object.spec.node_name)
         .filter(|node| !node.is_empty())
         .collect();
     for claim in seen.claims.values().filter(|claim| nodes.contains(claim.object.status.node_name.as_str())) {
@@ -84,7 +85,7 @@ fn note_pods(seen: &Seen, news: &News, hands: &Hands) {
 }
 
 fn pool_of<'a>(claim: &NodeClaim, seen: &'a Seen) -> Option<&'a Known<NodePool>> {
-    seen.pools.get(claim.metadata.labels.get(NODE_POOL)?)
+    seen.pools.get(claim.metadata.labels.get(NODE_POOL)?.as_str())
 }
 
 /// Sets and clears `Consolidatable` by the pool's `consolidateAfter`.
@@ -114,7 +115,7 @@ fn mark_consolidatable(seen: &Seen, hands: &Hands) -> Option<Timestamp> {
 }
 
 /// Claims whose node may go because nothing but daemons runs there, no more of a pool than its budgets allow.
-fn empty_within_budget(seen: &Seen, now: Timestamp) -> BTreeSet<String> {
+fn empty_within_budget(seen: &Seen, now: Timestamp) -> BTreeSet<Arc<str>> {
     let mut taken: BTreeMap<&str, i64> = BTreeMap::new();
     let mut found = BTreeSet::new();
     for (name, claim) in &seen.claims {
@@ -126,7 +127,7 @@ fn empty_within_budget(seen: &Seen, now: Timestamp) -> BTreeSet<String> {
         if is_leaving(&claim.raw) || shielded || !empty || !conditions::is_true(&claim.raw, "Consolidatable") {
             continue;
         }
-        let pool_name = pool.object.metadata.name.as_str();
+        let pool_name = &*pool.object.metadata.name;
         let used = taken.entry(pool_name).or_default();
         if *used < allowed(&pool.object, seen) {
             *used += 1;
@@ -140,7 +141,7 @@ fn empty_within_budget(seen: &Seen, now: Timestamp) -> BTreeSet<String> {
 fn allowed(pool: &NodePool, seen: &Seen) -> i64 {
     let members = || {
         seen.claims.values().filter(|claim| {
-            claim.object.metadata.labels.get(NODE_POOL) == Some(&pool.metadata.name)
+            claim.object.metadata.labels.get(NODE_POOL).is_some_and(|name| **name == *pool.metadata.name)
                 && claim.object.status.is("Initialized")
                 && !conditions::is_true(&claim.raw, "InstanceTerminating")
         })

@@ -61,7 +61,7 @@ impl<'a> Provisioning<'a> {
         barred: BTreeSet<Offering>,
     ) -> Self {
         pools.sort_by_key(|pool| (-pool.object.spec.weight, pool.object.metadata.name.clone()));
-        let left = pools.iter().map(|pool| (pool.object.metadata.name.as_str(), headroom(&pool.object))).collect();
+        let left = pools.iter().map(|pool| (&*pool.object.metadata.name, headroom(&pool.object))).collect();
         Self { rooms: Rooms::default(), pools, daemons, catalogue, barred, left, claims: Vec::new() }
     }
 
@@ -107,9 +107,9 @@ impl<'a> Provisioning<'a> {
             let template = &pool.object.spec.template;
             let name = format!("thought-{}", self.rooms.list.len());
             let mut labels = template.metadata.labels.clone();
-            labels.insert(NODE_POOL.into(), pool.object.metadata.name.clone());
+            labels.insert(NODE_POOL.into(), (*pool.object.metadata.name).to_owned());
             labels.insert(HOSTNAME.into(), name.clone());
-            let (amounts, nodes) = self.left[pool.object.metadata.name.as_str()];
+            let (amounts, nodes) = self.left[&*pool.object.metadata.name];
             let types: Vec<&Sold> = self
                 .catalogue
                 .cheapest_first()
@@ -123,7 +123,8 @@ impl<'a> Provisioning<'a> {
             let taints = template.spec.taints.clone();
             let requests = overhead(&self.daemons, &name, &labels, &taints);
             let boundless = Amounts { cpu_milli: i64::MAX / 4, memory: i64::MAX / 4, pods: i64::MAX / 4 };
-            let room = Room { name, labels, taints, allocatable: boundless, used: requests, ..Room::default() };
+            let room =
+                Room { name: name.into(), labels, taints, allocatable: boundless, used: requests, ..Room::default() };
             self.rooms.list.push(room);
             let at = self.rooms.list.len() - 1;
             let mut claim = NewClaim { pool, types, zones: ZONES.to_vec(), requests, room: at };

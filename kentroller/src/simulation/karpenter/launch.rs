@@ -172,7 +172,7 @@ impl Karpenter {
         }
         let name = loop {
             let name = node_name(&mut luck);
-            if !seen.nodes.contains_key(&name) {
+            if !seen.nodes.contains_key(name.as_str()) {
                 break name;
             }
         };

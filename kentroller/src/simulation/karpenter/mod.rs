@@ -54,8 +54,8 @@ pub(crate) struct Karpenter {
     /// Offerings that had no capacity when last tried, and until when they are left alone.
     short: BTreeMap<Offering, Timestamp>,
     /// When each pool's counts were last written, and which are out of date.
-    counted: BTreeMap<String, Timestamp>,
-    uncounted: BTreeSet<String>,
+    counted: BTreeMap<Arc<str>, Timestamp>,
+    uncounted: BTreeSet<Arc<str>>,
 }
 
 impl Karpenter {
@@ -106,7 +106,7 @@ pub(crate) fn is_managed(class: &NodeClassRef) -> bool {
 /// Whether the class of a claim or pool exists and is ready.
 fn class_is_ready(class: &NodeClassRef, seen: &Seen) -> bool {
     let mut classes = seen.plain(Kind::NodeClass);
-    classes.any(|(key, object)| key.name == class.name && conditions::is_true(object, "Ready"))
+    classes.any(|(key, object)| *key.name == *class.name && conditions::is_true(object, "Ready"))
 }
 
 /// Amounts as a resource list.

@@ -55,7 +55,7 @@ impl Karpenter {
         let mut next = None;
         let relevant = news.any(&[Kind::NodePool, Kind::NodeClaim, Kind::NodeClass]);
         for (name, pool) in &seen.pools {
-            let key = ObjectName { namespace: String::new(), name: name.clone() };
+            let key = ObjectName { namespace: "".into(), name: name.clone() };
             let hash = hash_of(&pool.raw);
             if pool.raw["metadata"]["annotations"][HASH] != hash.as_str() {
                 hands.edit("NodePool", &key, |object| {
@@ -76,7 +76,7 @@ impl Karpenter {
             self.uncounted.remove(name);
             self.counted.insert(name.clone(), hands.now);
             let members = seen.claims.values().filter(|claim| {
-                claim.object.metadata.labels.get(NODE_POOL) == Some(name)
+                claim.object.metadata.labels.get(NODE_POOL).is_some_and(|one| **one == **name)
                     && !claim.object.status.provider_id.is_empty()
                     && !is_leaving(&claim.raw)
             });

@@ -124,7 +124,7 @@ fn existing(seen: &Seen, daemons: &[PodSpec]) -> Rooms {
             None => claim.object.metadata.name.clone(),
         };
         let mut labels = (*claim.object.metadata.labels).clone();
-        labels.insert(HOSTNAME.into(), name.clone());
+        labels.insert(HOSTNAME.into(), (*name).to_owned());
         let allocatable = serde_json::from_value(claim.raw["status"]["allocatable"].clone()).unwrap_or_default();
         let cordoned = seen.nodes.get(&name).is_some_and(|node| node.object.spec.unschedulable);
         let mut room = Room {

@@ -163,7 +163,7 @@ fn force(pods: &[(&ObjectName, &KnownPod)], deadline: Timestamp, hands: &Hands) 
 pub(super) fn follow_deleted_nodes(seen: &Seen, news: &News, hands: &Hands) {
     for key in news.of(Kind::Node) {
         let leaving = seen.nodes.get(&key.name).is_none_or(|node| is_leaving(&node.raw));
-        let claim = seen.claims.values().find(|claim| claim.object.status.node_name == key.name);
+        let claim = seen.claims.values().find(|claim| *claim.object.status.node_name == *key.name);
         if let Some(claim) = claim.filter(|claim| leaving && !is_leaving(&claim.raw)) {
             hands.delete("NodeClaim", &wide(&claim.object.metadata.name), &DeleteOptions::default());
         }

@@ -84,7 +84,7 @@ struct State {
     seen: Seen,
     violations: Vec<Violation>,
     /// Nodes that were shielded by somebody else before the operator first touched them.
-    shielded: BTreeSet<String>,
+    shielded: BTreeSet<Arc<str>>,
     /// The operator has evicted a pod or deleted a claim.
     moving: bool,
     looked: Option<Timestamp>,
@@ -229,7 +229,7 @@ impl State {
         let wanted = greens.filter_map(|green| green["metadata"]["name"].as_str().map(str::to_owned));
         let ready = |green: &str| {
             let attempts = self.seen.claims.iter().filter(|(name, claim)| {
-                (name.as_str() == green || name.starts_with(&format!("{green}-attempt-"))) && !is_leaving(&claim.raw)
+                (***name == *green || name.starts_with(&format!("{green}-attempt-"))) && !is_leaving(&claim.raw)
             });
             attempts.into_iter().any(|(_, claim)| claim.object.status.is("Ready"))
         };
@@ -277,7 +277,7 @@ impl State {
     /// The initialized nodes of a pool whose instance is not ending.
     fn members<'a>(&'a self, pool: &'a NodePool) -> impl Iterator<Item = &'a Known<NodeClaim>> {
         self.seen.claims.values().filter(|claim| {
-            claim.object.metadata.labels.get(NODE_POOL) == Some(&pool.metadata.name)
+            claim.object.metadata.labels.get(NODE_POOL).is_some_and(|name| **name == *pool.metadata.name)
                 && claim.object.status.is("Initialized")
                 && !conditions::is_true(&claim.raw, "InstanceTerminating")
         })
@@ -292,7 +292,7 @@ impl State {
     }
 
     fn pool_of(&self, claim: &NodeClaim) -> Option<&Known<NodePool>> {
-        self.seen.pools.get(claim.metadata.labels.get(NODE_POOL)?)
+        self.seen.pools.get(claim.metadata.labels.get(NODE_POOL)?.as_str())
     }
 
     /// S2: no pod waits longer than its patience once pods are being moved.
@@ -301,11 +301,11 @@ impl State {
         if !self.moving {
             return;
         }
-        let waits = |pod: &&KnownPod| pod.is_active() && pod.object.status.phase == "Pending";
+        let waits = |pod: &&KnownPod| pod.is_active() && &*pod.object.status.phase == "Pending";
         let since = |pod: &KnownPod| time(&pod.raw, "creationTimestamp").unwrap_or(now);
         let late = self.seen.pods.values().filter(waits).filter(|pod| now.duration_since(since(pod)) > PATIENCE);
         let late: Vec<(String, String)> =
-            late.map(|pod| (pod.object.metadata.uid.clone(), pod.object.metadata.key().to_string())).collect();
+            late.map(|pod| ((*pod.object.metadata.uid).to_owned(), pod.object.metadata.key().to_string())).collect();
         for (uid, key) in late {
             if self.told.insert(uid) {
                 self.broken(

@@ -77,7 +77,7 @@ impl<'a> Rules<'a> {
         let shape = &pod.spec.shape;
         let hard =
             shape.topology_spread_constraints.iter().filter(|spread| spread.when_unsatisfiable == "DoNotSchedule");
-        let (namespace, labels) = (pod.metadata.namespace.as_str(), &pod.metadata.labels);
+        let (namespace, labels) = (&*pod.metadata.namespace, &pod.metadata.labels);
         let mut unwanted = BTreeSet::new();
         for term in &shape.affinity.pod_anti_affinity.required {
             let meant = rooms.matching_term(namespace, labels, term);

@@ -36,7 +36,7 @@ impl Count {
             selector.iter().flat_map(|selector| guarded(selector, namespace, seen)).collect();
         let healthy = guarded
             .iter()
-            .filter(|(key, pod)| pod.is_active() && pod.object.status.is_ready() && !gone.contains_key(&key.name));
+            .filter(|(key, pod)| pod.is_active() && pod.object.status.is_ready() && !gone.contains_key(&*key.name));
         let healthy = i64::try_from(healthy.count()).unwrap_or(i64::MAX);
         let whole = i64::try_from(guarded.iter().filter(|(_, pod)| pod.is_active()).count()).unwrap_or(i64::MAX);
         let scale = scale(&guarded, seen);
@@ -77,8 +77,8 @@ fn guarded<'a>(
     namespace: &'a str,
     seen: &'a Seen,
 ) -> impl Iterator<Item = (&'a ObjectName, &'a KnownPod)> {
-    let from = ObjectName { namespace: namespace.to_owned(), name: String::new() };
-    let of_namespace = seen.pods.range(from..).take_while(move |(key, _)| key.namespace == namespace);
+    let from = ObjectName { namespace: namespace.into(), name: "".into() };
+    let of_namespace = seen.pods.range(from..).take_while(move |(key, _)| *key.namespace == *namespace);
     of_namespace.filter(|(_, pod)| {
         !pod.object.status.is_finished() && selector.matches(&pod.object.metadata.labels) == Some(true)
     })
@@ -110,7 +110,7 @@ fn reconcile(key: &ObjectName, budget: &Value, seen: &Seen, hands: &Hands) -> Op
         after(since, FORGOTTEN_AFTER)
     };
     disrupted.retain(|name, since| {
-        let pod = seen.pods.get(&ObjectName { namespace: key.namespace.clone(), name: name.clone() });
+        let pod = seen.pods.get(&ObjectName { namespace: key.namespace.clone(), name: name.as_str().into() });
         pod.is_some_and(|pod| !pod.is_leaving()) && expiry(since) > hands.now
     });
     let next = disrupted.values().map(expiry).min();
@@ -126,12 +126,12 @@ impl Actor for Budgets {
         let namespaces: BTreeSet<&str> = [Kind::Pod, Kind::ReplicaSet, Kind::Deployment]
             .into_iter()
             .flat_map(|kind| news.of(kind))
-            .map(|key| key.namespace.as_str())
+            .map(|key| &*key.namespace)
             .collect();
         let mut next = None;
         for (key, budget) in seen.plain(Kind::DisruptionBudget) {
             let touched = news.touched.get(&Kind::DisruptionBudget).is_some_and(|keys| keys.contains(key));
-            if touched || namespaces.contains(key.namespace.as_str()) || !budget["status"]["disruptedPods"].is_null() {
+            if touched || namespaces.contains(&*key.namespace) || !budget["status"]["disruptedPods"].is_null() {
                 next = sooner(next, reconcile(key, budget, seen, hands));
             }
         }

@@ -32,7 +32,7 @@ impl Daemons {
         let spec = spec_of(daemon);
         let mut wanted = 0;
         for (name, node) in &seen.nodes {
-            let runs = pods.iter().filter(|(_, pod)| target(&pod.object.spec) == Some(name.as_str())).count();
+            let runs = pods.iter().filter(|(_, pod)| target(&pod.object.spec) == Some(&*name)).count();
             let fits = belongs(&spec, name, &node.object.metadata.labels, &node.object.spec.taints);
             wanted += usize::from(fits);
             if fits && runs == 0 && !is_leaving(&node.raw) {

@@ -60,7 +60,7 @@ fn leaving_first<'a>(pods: &[(&'a ObjectName, &'a KnownPod)], seen: &Seen) -> Ve
         let alike = seen.on_node(node).filter(|(_, other)| other.owner_uid() == pod.owner_uid()).count();
         (
             !node.is_empty(),
-            pod.object.status.phase == "Running",
+            &*pod.object.status.phase == "Running",
             pod.object.status.is_ready(),
             cost.and_then(|cost| cost.parse::<i64>().ok()).unwrap_or(0),
             std::cmp::Reverse(alike),

@@ -86,7 +86,8 @@ fn a_new_node_is_one_that_its_pool_may_launch() {
             |s| {
                 require(s, json!({"key": "karpenter.k8s.aws/instance-category", "operator": "In", "values": ["x"]}));
                 s.options.aggressive.ignore_instance_criteria = true;
-                s.pool().metadata.annotations = labels(&[("kentroller.cast.ai/ignore-instance-criteria", "allow")]);
+                s.pool().metadata.annotations =
+                    labels(&[("kentroller.cast.ai/ignore-instance-criteria", "allow")]).into();
             },
             &[],
         ),
@@ -448,7 +449,7 @@ fn limit(scene: &mut Scene, resource: &str, amount: &str) {
 fn daemon(scene: &mut Scene, cpu: &str, more: serde_json::Value) {
     let set = &mut scene.snapshot.daemon_sets.as_mut().unwrap()[0];
     let mut second = set.clone();
-    second.metadata.name = "second".to_owned();
+    second.metadata.name = "second".into();
     patch(
         &mut second.spec.template.spec,
         json!({"containers": [{"name": "agent", "resources": {"requests": {"cpu": cpu}}}]}),

@@ -155,7 +155,7 @@ fn a_pod_moves_only_when_it_may() {
                 s.guard("web", "default", 0);
                 s.snapshot.pdbs[0].spec.unhealthy_pod_eviction_policy = "AlwaysAllow".into();
                 for pod in ["a1", "d1"] {
-                    s.pod(pod).status.conditions.clear();
+                    s.pod(pod).status.conditions = Arc::default();
                 }
             },
             &[],

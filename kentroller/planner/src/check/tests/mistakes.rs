@@ -272,7 +272,7 @@ fn every_mistake_in_a_plan_made_by_hand_is_found() {
 }
 
 fn aim(scene: &mut Scene, pod: &str, to: &str) {
-    let step = scene.plan.waves[0].moves.iter_mut().find(|step| step.pod.name == pod).unwrap();
+    let step = scene.plan.waves[0].moves.iter_mut().find(|step| *step.pod.name == *pod).unwrap();
     to.clone_into(&mut step.to);
 }
 

@@ -162,9 +162,7 @@ fn pods_go_only_to_nodes_that_stay_and_serve() {
                 let labels = Arc::make_mut(&mut s.node("b").metadata.labels);
                 labels.retain(|key, _| !key.starts_with("karpenter"));
                 s.snapshot.node_claims.retain(|claim| claim.status.node_name != "b");
-                s.node("b")
-                    .metadata
-                    .annotations
+                Arc::make_mut(&mut s.node("b").metadata.annotations)
                     .insert("cluster-autoscaler.kubernetes.io/scale-down-disabled".into(), "true".into());
             },
             &["receiver"],

@@ -52,7 +52,7 @@ fn cluster(seed: u64, catalog: &Catalog) -> Snapshot {
         let of_deployments =
             |pod: &&mut crate::manifest::Pod| pod.metadata.controller().is_some_and(|owner| owner.kind == "ReplicaSet");
         for pod in snapshot.pods.iter_mut().filter(of_deployments).step_by(40) {
-            pod.spec.node_name.clear();
+            pod.spec.node_name = "".into();
             pod.status = PodStatus::default();
         }
     }
@@ -88,7 +88,7 @@ fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
                 "karpenter.sh/capacity-type",
                 ["reserved", "lent", "spot"][dice.below(3)],
             ),
-            8 => drop(node.metadata.annotations.insert("karpenter.sh/do-not-disrupt".into(), "true".into())),
+            8 => mark(&mut node.metadata.annotations, "karpenter.sh/do-not-disrupt", "true"),
             9 => Arc::make_mut(&mut node.status).conditions.clear(),
             10 => mark(&mut node.metadata.labels, "autoscaling.cast.ai/removal-disabled", "true"),
             11 => Arc::make_mut(&mut claim.status).node_name.clear(),
@@ -120,18 +120,20 @@ fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
             5 => pool.metadata.deletion_timestamp = Some(now),
             6 | 7 => {
                 let word = ["include", "exclude", "maybe"][dice.below(3)].to_owned();
-                pool.metadata.annotations.insert("kentroller.cast.ai/consolidation".into(), word);
+                Arc::make_mut(&mut pool.metadata.annotations).insert("kentroller.cast.ai/consolidation".into(), word);
             }
             _ => {}
         }
     }
     let apps: Vec<String> = snapshot.pods.iter().filter_map(|pod| pod.metadata.labels.get("app").cloned()).collect();
     let mut shapes: BTreeMap<String, Arc<PodShape>> = BTreeMap::new();
-    for pod in snapshot.pods.iter_mut().filter(|pod| pod.metadata.namespace == "apps") {
+    for pod in snapshot.pods.iter_mut().filter(|pod| &*pod.metadata.namespace == "apps") {
         match dice.below(120) {
             0 => pod.metadata.deletion_timestamp = Some(now),
-            1 => pod.status.phase = ["Succeeded", "Failed"][dice.below(2)].to_owned(),
-            2 => drop(pod.metadata.annotations.insert("karpenter.sh/do-not-disrupt".into(), "1h".into())),
+            1 => pod.status.phase = ["Succeeded", "Failed"][dice.below(2)].into(),
+            2 => drop(
+                Arc::make_mut(&mut pod.metadata.annotations).insert("karpenter.sh/do-not-disrupt".into(), "1h".into()),
+            ),
             3 => pod.metadata.owner_references = Arc::default(),
             _ => {}
         }

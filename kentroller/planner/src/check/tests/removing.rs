@@ -74,7 +74,7 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
         (
             "excluded by annotation",
             |s| {
-                s.pool().metadata.annotations = labels(&[("kentroller.cast.ai/consolidation", "exclude")]);
+                s.pool().metadata.annotations = labels(&[("kentroller.cast.ai/consolidation", "exclude")]).into();
             },
             &["consolidation-off"],
         ),
@@ -97,7 +97,8 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
             "our own budget of 0",
             |s| {
                 hand_over(s);
-                s.pool().metadata.annotations.insert("kentroller.cast.ai/budget".into(), "0".into());
+                Arc::make_mut(&mut s.pool().metadata.annotations)
+                    .insert("kentroller.cast.ai/budget".into(), "0".into());
             },
             &["budget-zero"],
         ),
@@ -144,14 +145,14 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
         (
             "do-not-disrupt",
             |s| {
-                s.node("a").metadata.annotations = labels(&[("karpenter.sh/do-not-disrupt", "true")]);
+                s.node("a").metadata.annotations = labels(&[("karpenter.sh/do-not-disrupt", "true")]).into();
             },
             &["do-not-disrupt"],
         ),
         (
             "do-not-disrupt false",
             |s| {
-                s.node("a").metadata.annotations = labels(&[("karpenter.sh/do-not-disrupt", "false")]);
+                s.node("a").metadata.annotations = labels(&[("karpenter.sh/do-not-disrupt", "false")]).into();
             },
             &[],
         ),
@@ -164,7 +165,7 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
             "both, ignored",
             |s| {
                 s.label_node("a", "autoscaling.cast.ai/removal-disabled", "true");
-                s.node("a").metadata.annotations = labels(&[("karpenter.sh/do-not-disrupt", "true")]);
+                s.node("a").metadata.annotations = labels(&[("karpenter.sh/do-not-disrupt", "true")]).into();
                 s.options.aggressive.ignore_problem_removal_disabled_nodes = true;
             },
             &[],
@@ -235,7 +236,7 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
             |s| {
                 s.options.mode = Mode::DeleteEmpty;
                 s.pool().spec.disruption.consolidation_policy = "WhenEmpty".into();
-                s.snapshot.pods.retain(|pod| pod.metadata.name != "a1");
+                s.snapshot.pods.retain(|pod| &*pod.metadata.name != "a1");
                 first_wave_only(s);
                 s.wave(1).moves.clear();
             },
@@ -245,7 +246,7 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
             "a budget of 0 for Empty, and it is empty",
             |s| {
                 budget(s, json!([{"nodes": "0", "reasons": ["Empty"]}]));
-                s.snapshot.pods.retain(|pod| pod.metadata.name != "a1");
+                s.snapshot.pods.retain(|pod| &*pod.metadata.name != "a1");
                 first_wave_only(s);
                 s.wave(1).moves.clear();
             },
@@ -255,7 +256,7 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
 }
 
 fn hand_over(scene: &mut Scene) {
-    scene.pool().metadata.annotations = labels(&[("kentroller.cast.ai/consolidation", "include")]);
+    scene.pool().metadata.annotations = labels(&[("kentroller.cast.ai/consolidation", "include")]).into();
 }
 
 fn budget(scene: &mut Scene, budgets: serde_json::Value) {

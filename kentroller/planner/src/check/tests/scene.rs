@@ -169,9 +169,9 @@ impl Scene {
         scene.node("f").spec.unschedulable = true;
         Arc::make_mut(&mut scene.node("g").metadata.labels).retain(|key, _| !key.starts_with("karpenter"));
         scene.snapshot.node_claims.retain(|claim| claim.status.node_name != "g");
-        scene.node("h").metadata.annotations = labels(&[("karpenter.sh/do-not-disrupt", "true")]);
+        scene.node("h").metadata.annotations = labels(&[("karpenter.sh/do-not-disrupt", "true")]).into();
         let mut fixed = scene.pool().clone();
-        fixed.metadata.name = "fixed".to_owned();
+        fixed.metadata.name = "fixed".into();
         fixed.spec.replicas = Some(1);
         scene.snapshot.node_pools.push(fixed);
         scene.label_node("i", "karpenter.sh/nodepool", "fixed");
@@ -204,7 +204,7 @@ impl Scene {
                 "containers": [{"name": "main", "resources": {"requests": {"cpu": cpu, "memory": "64Mi"}}}]}),
             );
         }
-        scene.pod("done1").status.phase = "Succeeded".to_owned();
+        scene.pod("done1").status.phase = "Succeeded".into();
         scene.shape("gated1").gates = 1;
         scene.pod("j1").metadata.owner_references = Arc::default();
         scene.label_pod("k1", "app", "guarded");
@@ -282,12 +282,12 @@ impl Scene {
             "spec": spec,
             "status": {"phase": "Running", "startTime": "2026-11-24T11:00:00Z", "conditions": [{"type": "Ready", "status": "True"}]},
         }));
-        node.clone_into(&mut pod.spec.node_name);
+        pod.spec.node_name = node.into();
         self.snapshot.pods.push(pod);
     }
 
     pub(super) fn node(&mut self, name: &str) -> &mut Node {
-        self.snapshot.nodes.iter_mut().find(|node| node.metadata.name == name).unwrap()
+        self.snapshot.nodes.iter_mut().find(|node| *node.metadata.name == *name).unwrap()
     }
 
     pub(super) fn claim(&mut self, node: &str) -> &mut NodeClaim {
@@ -299,7 +299,7 @@ impl Scene {
     }
 
     pub(super) fn pod(&mut self, name: &str) -> &mut Pod {
-        self.snapshot.pods.iter_mut().find(|pod| pod.metadata.name == name).unwrap()
+        self.snapshot.pods.iter_mut().find(|pod| *pod.metadata.name == *name).unwrap()
     }
 
     pub(super) fn shape(&mut self, pod: &str) -> &mut PodShape {
@@ -315,7 +315,7 @@ impl Scene {
     }
 
     pub(super) fn annotate_pod(&mut self, pod: &str, key: &str, value: &str) {
-        self.pod(pod).metadata.annotations.insert(key.to_owned(), value.to_owned());
+        Arc::make_mut(&mut self.pod(pod).metadata.annotations).insert(key.to_owned(), value.to_owned());
     }
 
     pub(super) fn request(&mut self, pod: &str, resource: &str, amount: &str) {
@@ -351,11 +351,7 @@ impl Scene {
 }
 
 pub(super) fn step(pod: &str, from: &str, to: &str) -> Move {
-    Move {
-        pod: ObjectName { namespace: "default".to_owned(), name: pod.to_owned() },
-        from: from.to_owned(),
-        to: to.to_owned(),
-    }
+    Move { pod: ObjectName { namespace: "default".into(), name: pod.into() }, from: from.to_owned(), to: to.to_owned() }
 }
 
 pub(super) fn labels(pairs: &[(&str, &str)]) -> Labels {

@@ -47,7 +47,7 @@ const SLIPS: &[(&str, Slip)] = &[
     }),
     ("a pod that does not exist moves", |plan, _| {
         first(plan, |wave| {
-            wave.moves.first_mut()?.pod.name.push('x');
+            wave.moves.first_mut()?.pod.name = "nobody".into();
             Some(())
         })
     }),
@@ -84,7 +84,7 @@ const SLIPS: &[(&str, Slip)] = &[
         let receivers: Vec<String> =
             plan.waves.iter().flat_map(|wave| &wave.moves).map(|step| step.to.clone()).collect();
         let kept = plan.kept.iter().find(|kept| {
-            receivers.contains(&kept.node) && snapshot.nodes.iter().any(|n| n.metadata.name == kept.node)
+            receivers.contains(&kept.node) && snapshot.nodes.iter().any(|n| *n.metadata.name == *kept.node)
         })?;
         let name = kept.node.clone();
         plan.waves.last_mut()?.remove.push(name);
@@ -129,7 +129,7 @@ const SLIPS: &[(&str, Slip)] = &[
     }),
     ("a new node has a live name", |plan, snapshot| {
         bought(plan, |new| {
-            new.name.clone_from(&snapshot.nodes.first()?.metadata.name);
+            new.name = (*snapshot.nodes.first()?.metadata.name).to_owned();
             Some(())
         })
     }),

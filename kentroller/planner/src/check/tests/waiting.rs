@@ -32,7 +32,7 @@ fn pods_that_wait_and_headroom_keep_their_room() {
             |s| {
                 for at in 0..6 {
                     wait(s, "1500m");
-                    s.snapshot.pods.last_mut().unwrap().metadata.name = format!("w{at}");
+                    s.snapshot.pods.last_mut().unwrap().metadata.name = format!("w{at}").into();
                 }
             },
             &["pending-room"],
