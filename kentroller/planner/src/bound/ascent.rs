@@ -109,8 +109,8 @@ impl<'a> Ascent<'a> {
                 }
             }
             for ((group, load), prices) in groups.iter().zip(&load).zip(&mut prices) {
-                // A group's load answers to its price the more sharply the less is smoothed.
-                step(group, load, prices, if group.count.is_some() { 0.7 * smooth } else { speed });
+                // Limited room is dear to hold at a wrong price, and swings if it answers as sharply as what can be bought.
+                step(group, load, prices, if group.count.is_some() { 0.2 * speed } else { speed });
             }
             let weight = (1.0 / (round + 1) as f64).max(0.04);
             for (mean, prices) in mean.iter_mut().zip(&prices) {
