@@ -7,7 +7,7 @@ use super::{
     labels::{self, Bought, Learned},
     prices::Prices,
     requests::{self, Amounts},
-    selectors::{Known, and, holds, untolerated},
+    selectors::{Known, and, holds, satisfies, untolerated},
     violation::Fault,
 };
 use crate::{
@@ -236,7 +236,7 @@ impl<'a> Market<'a> {
                 continue;
             }
             let shown = || format!("{key} {:?} {:?}", requirement.operator, requirement.values);
-            match holds(&requirement.expression(), label) {
+            match satisfies(&requirement.operator, &requirement.values, label) {
                 Some(true) => {}
                 Some(false) => {
                     faults.push((

@@ -2,7 +2,7 @@
 use super::{
     board::{Host, Origin},
     labels,
-    selectors::{Known, holds},
+    selectors::{Known, satisfies},
 };
 use crate::{CapacityType, Catalog, Money, Snapshot, manifest::NodeOverlay};
 
@@ -63,7 +63,10 @@ impl<'a> Prices<'a> {
         for overlay in &self.overlays {
             let mut applies = Some(true);
             for requirement in &overlay.spec.requirements {
-                applies = super::selectors::and(applies, holds(&requirement.expression(), label(&requirement.key)));
+                applies = super::selectors::and(
+                    applies,
+                    satisfies(&requirement.operator, &requirement.values, label(&requirement.key)),
+                );
             }
             if applies? {
                 return adjusted(overlay, base);

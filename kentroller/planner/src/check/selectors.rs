@@ -16,20 +16,25 @@ pub(super) enum Known<'a> {
 
 /// Whether one comparison holds.
 pub(super) fn holds(expression: &Expression, label: Known<'_>) -> Option<bool> {
+    satisfies(&expression.operator, &expression.values, label)
+}
+
+/// As [`holds`], of the parts of an expression.
+pub(super) fn satisfies(operator: &Operator, values: &[String], label: Known<'_>) -> Option<bool> {
     let value = match label {
         Known::Is(value) => Some(value),
         Known::Absent => None,
         Known::Untold => return None,
     };
-    let listed = |value: &str| expression.values.iter().any(|wanted| wanted == value);
+    let listed = |value: &str| values.iter().any(|wanted| wanted == value);
     let compared = |wanted: &[std::cmp::Ordering]| -> Option<bool> {
-        let [bound] = expression.values.as_slice() else { return None };
+        let [bound] = values else { return None };
         let bound: i64 = bound.parse().ok()?;
         // A label that is absent or no integer satisfies no comparison.
         Some(value.and_then(|value| value.parse::<i64>().ok()).is_some_and(|value| wanted.contains(&value.cmp(&bound))))
     };
     use std::cmp::Ordering::{Equal, Greater, Less};
-    match &expression.operator {
+    match operator {
         Operator::In => Some(value.is_some_and(listed)),
         Operator::NotIn => Some(value.is_none_or(|value| !listed(value))),
         Operator::Exists => Some(value.is_some()),

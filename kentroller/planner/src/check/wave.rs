@@ -58,6 +58,8 @@ pub(super) struct Judge<'a> {
     /// What this wave buys, and what it gives up.
     bought: Vec<(Likeness<'a>, &'a str)>,
     given_up: BTreeSet<Likeness<'a>>,
+    /// By new node: what may come instead of it.
+    instead: BTreeMap<usize, Vec<(String, Host<'a>)>>,
     /// Nodes that pods of more than one node move to, in all waves.
     gathering: BTreeSet<&'a str>,
 }
@@ -106,6 +108,7 @@ impl<'a> Judge<'a> {
             unbuilt: BTreeSet::new(),
             bought: Vec::new(),
             given_up: BTreeSet::new(),
+            instead: BTreeMap::new(),
             gathering: gathering(plan),
         };
         judge.report("", faults);

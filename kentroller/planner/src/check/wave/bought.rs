@@ -25,47 +25,52 @@ impl<'a> Judge<'a> {
         if bought_now && host.pods.is_empty() && !waited_for && !self.roll {
             faults.push((Fault::BoughtUnused, "add: no pod of this wave moves to it, and none waits".to_owned()));
         }
-        faults.extend(self.alternative_faults(at, planned));
+        if bought_now {
+            let (possible, wrong) = self.alternatives(host, planned);
+            faults.extend(wrong);
+            self.instead.insert(at, possible);
+        }
+        let host = &self.board.hosts[at];
+        for (what, instead) in self.instead.get(&at).into_iter().flatten() {
+            let own = self.instead_faults(host, instead);
+            faults.extend(own.into_iter().map(|(fault, text)| (fault, format!("{what}: {text}"))));
+        }
         self.report(&planned.name, faults);
     }
 
-    /// What is wrong with the offerings that may come instead of a new node.
-    fn alternative_faults(&self, at: usize, planned: &'a NewNode) -> Faults {
-        let host = &self.board.hosts[at];
+    /// The nodes that may come instead of a new one, and what is wrong with them before any pod is on them.
+    fn alternatives(&self, host: &Host<'a>, planned: &'a NewNode) -> (Vec<(String, Host<'a>)>, Faults) {
         let mut faults = Faults::new();
         let mut seen =
             BTreeSet::from([(planned.instance_type.as_str(), planned.zone.as_str(), &planned.capacity_type)]);
         let mut dearest = Money::ZERO;
         let mut possible = Vec::new();
         for other in &planned.alternatives {
-            let what = || format!("alternative {} in {:?}", other.instance_type, other.zone);
+            let what = format!("alternative {} in {:?}", other.instance_type, other.zone);
             if !seen.insert((&other.instance_type, &other.zone, &other.capacity_type)) {
-                faults.push((Fault::Duplicate, format!("{}: is named twice", what())));
+                faults.push((Fault::Duplicate, format!("{what}: is named twice")));
             }
             if other.price < dearest {
-                faults.push((Fault::Price, format!("{}: is cheaper than the one before it", what())));
+                faults.push((Fault::Price, format!("{what}: is cheaper than the one before it")));
             }
             dearest = other.price;
             let mut own = Faults::new();
-            if let Some(mut instead) = self.market.judge(planned, stated(other), &mut own) {
-                instead.pods.clone_from(&host.pods);
-                own.extend(self.instead_faults(host, &instead));
-                possible.push(instead);
-            }
-            faults.extend(own.into_iter().map(|(fault, text)| (fault, format!("{}: {text}", what()))));
+            let instead = self.market.judge(planned, stated(other), &mut own);
+            faults.extend(own.into_iter().map(|(fault, text)| (fault, format!("{what}: {text}"))));
+            possible.extend(instead.map(|instead| (what, instead)));
         }
         for requirement in host.pool().map_or(&[][..], |pool| &pool.spec.template.spec.requirements) {
             let Some(least) = requirement.min_values else { continue };
             let key = &requirement.key;
             let values: BTreeSet<&String> =
-                possible.iter().chain([host]).filter_map(|host| host.labels.get(key)).collect();
+                possible.iter().map(|(_, host)| host).chain([host]).filter_map(|host| host.labels.get(key)).collect();
             if values.len() < least as usize {
                 let has = values.len();
                 let text = format!("its NodePool asks for {least} values of {key}, it and its alternatives have {has}");
                 faults.push((Fault::MinValues, text));
             }
         }
-        faults
+        (possible, faults)
     }
 
     /// Whether the pods of a new node could run on another offering instead.
