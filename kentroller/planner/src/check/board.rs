@@ -146,6 +146,8 @@ pub(super) struct Board<'a> {
     pub(super) kinds: Vec<Kind<'a>>,
     pub(super) bodies: Vec<Body<'a>>,
     pub(super) tallies: Vec<Tally>,
+    /// Tallies for which a host no longer counts once it is tainted.
+    minding_taints: Vec<usize>,
     topologies: Vec<Topology>,
     topology_ids: BTreeMap<String, usize>,
     by_kind: Vec<Vec<usize>>,
@@ -176,6 +178,7 @@ impl<'a> Board<'a> {
             kinds: Vec::new(),
             bodies: Vec::new(),
             tallies: Vec::new(),
+            minding_taints: Vec::new(),
             topologies: Vec::new(),
             topology_ids: BTreeMap::new(),
             by_kind: Vec::new(),
@@ -343,9 +346,9 @@ impl<'a> Board<'a> {
     /// Closes a host to new pods.
     pub(super) fn cordon(&mut self, host: usize) {
         self.hosts[host].cordon();
-        for tally in 0..self.tallies.len() {
-            let minds_taints = matches!(self.tallies[tally].hosts, Hosts::SeenBy { honor_taints: true, .. });
-            if minds_taints && self.tallies[tally].counts_host(host) && self.domain_seen(tally, host).is_none() {
+        for at in 0..self.minding_taints.len() {
+            let tally = self.minding_taints[at];
+            if self.tallies[tally].counts_host(host) && self.domain_seen(tally, host).is_none() {
                 self.dismiss(tally, host);
             }
         }
@@ -353,11 +356,12 @@ impl<'a> Board<'a> {
 
     /// Takes a host off the board, with whatever still runs on it.
     pub(super) fn remove_host(&mut self, host: usize) {
-        for tally in 0..self.tallies.len() {
-            self.dismiss(tally, host);
-        }
         for body in std::mem::take(&mut self.hosts[host].pods) {
+            self.count(body, host, -1);
             self.bodies[body].host = None;
+        }
+        for tally in &mut self.tallies {
+            tally.dismiss(host);
         }
         self.hosts[host].gone = true;
         self.alive -= usize::from(!is_deleting(&self.hosts[host]));
@@ -433,6 +437,9 @@ impl<'a> Board<'a> {
             if tally.members[kind] {
                 counting.push(index);
             }
+        }
+        if matches!(tally.hosts, Hosts::SeenBy { honor_taints: true, .. }) {
+            self.minding_taints.push(index);
         }
         let members: Vec<usize> = (0..self.kinds.len()).filter(|kind| tally.members[*kind]).collect();
         let counts_terminating = tally.counts_terminating;

@@ -20,8 +20,8 @@ pub(super) struct Tally {
     pub(super) counts_terminating: bool,
     /// By kind of pod.
     pub(super) members: Vec<bool>,
-    /// By host: the domain that it counts for.
-    domains: Vec<Option<usize>>,
+    /// By host: the domain that it counts for, plus one; 0 for none. There are as many as nodes times spreads: in the small.
+    domains: Vec<u32>,
     /// By domain: hosts and pods.
     counts: Vec<(usize, i64)>,
     /// Domains with a host.
@@ -49,10 +49,10 @@ impl Tally {
     /// Lets a host count for a domain, without its pods.
     pub(super) fn admit(&mut self, host: usize, domain: Option<usize>) {
         if self.domains.len() <= host {
-            self.domains.resize(host + 1, None);
+            self.domains.resize(host + 1, 0);
         }
         if let Some(domain) = domain {
-            self.domains[host] = Some(domain);
+            self.domains[host] = u32::try_from(domain + 1).unwrap_or(0);
             if self.counts.len() <= domain {
                 self.counts.resize(domain + 1, (0, 0));
             }
@@ -66,8 +66,8 @@ impl Tally {
 
     /// Counts pods in or out.
     pub(super) fn shift(&mut self, host: usize, by: i64) {
-        let Some(Some(domain)) = self.domains.get(host) else { return };
-        let entry = &mut self.counts[*domain];
+        let Some(domain) = self.domain(host) else { return };
+        let entry = &mut self.counts[domain];
         leave(&mut self.levels, entry.1);
         entry.1 += by;
         *self.levels.entry(entry.1).or_default() += 1;
@@ -76,7 +76,8 @@ impl Tally {
 
     /// Takes a host out, after its pods.
     pub(super) fn dismiss(&mut self, host: usize) {
-        let Some(domain) = self.domains.get_mut(host).and_then(Option::take) else { return };
+        let Some(domain) = self.domain(host) else { return };
+        self.domains[host] = 0;
         let entry = &mut self.counts[domain];
         entry.0 -= 1;
         if entry.0 == 0 {
@@ -86,7 +87,11 @@ impl Tally {
     }
 
     pub(super) fn counts_host(&self, host: usize) -> bool {
-        matches!(self.domains.get(host), Some(Some(_)))
+        self.domain(host).is_some()
+    }
+
+    fn domain(&self, host: usize) -> Option<usize> {
+        self.domains.get(host).and_then(|domain| (*domain as usize).checked_sub(1))
     }
 
     /// Pods in a domain.

@@ -60,6 +60,8 @@ pub(super) struct Judge<'a> {
     given_up: BTreeSet<Likeness<'a>>,
     /// By new node: what may come instead of it.
     instead: BTreeMap<usize, Vec<(String, Host<'a>)>>,
+    /// By host: pods that this wave brought it.
+    arrived: BTreeMap<usize, Vec<usize>>,
     /// Nodes that pods of more than one node move to, in all waves.
     gathering: BTreeSet<&'a str>,
 }
@@ -109,6 +111,7 @@ impl<'a> Judge<'a> {
             bought: Vec::new(),
             given_up: BTreeSet::new(),
             instead: BTreeMap::new(),
+            arrived: BTreeMap::new(),
             gathering: gathering(plan),
         };
         judge.report("", faults);
@@ -156,6 +159,7 @@ impl<'a> Judge<'a> {
         for host in given.iter().chain(&new).copied().collect::<BTreeSet<usize>>() {
             self.look_at_new(host, new.contains(&host));
         }
+        self.arrived.clear();
         self.stand(wave, &given);
     }
 
@@ -332,6 +336,7 @@ impl<'a> Judge<'a> {
         faults.extend(self.neighbours.faults(&mut self.board, body, to));
         faults.extend(self.spread.faults(&mut self.board, body, to));
         self.board.put(body, to);
+        self.arrived.entry(to).or_default().push(body);
         self.report(&name, faults);
     }
 

@@ -6,14 +6,14 @@ use super::{
         board::{Host, Origin},
         labels::is_well_known,
         offering::Stated,
-        requests::amounts,
+        requests::{Amounts, amounts},
         selectors::node_wanted,
         violation::Fault,
         waiting::kept_free,
     },
     Faults, Judge,
 };
-use crate::{Money, NewNode, Offering};
+use crate::{Money, NewNode, Offering, Percent};
 
 impl<'a> Judge<'a> {
     /// Looks at a new node after a wave that bought it or moved pods to it.
@@ -31,8 +31,14 @@ impl<'a> Judge<'a> {
             self.instead.insert(at, possible);
         }
         let host = &self.board.hosts[at];
+        let mut needed = Amounts::new();
+        for (name, amount) in host.pods.iter().flat_map(|body| self.board.needs(*body)) {
+            *needed.entry(*name).or_default() += amount;
+        }
+        let arrived = self.arrived.get(&at).map_or(&[][..], Vec::as_slice);
         for (what, instead) in self.instead.get(&at).into_iter().flatten() {
-            let own = self.instead_faults(host, instead);
+            let mut own = room_faults(&needed, instead, self.options.reserve);
+            own.extend(self.instead_faults(host, instead, arrived));
             faults.extend(own.into_iter().map(|(fault, text)| (fault, format!("{what}: {text}"))));
         }
         self.report(&planned.name, faults);
@@ -73,26 +79,12 @@ impl<'a> Judge<'a> {
         (possible, faults)
     }
 
-    /// Whether the pods of a new node could run on another offering instead.
-    fn instead_faults(&self, planned: &Host<'a>, instead: &Host<'a>) -> Faults {
+    /// Whether pods that came to a new node could run on another offering instead, its room left out.
+    fn instead_faults(&self, planned: &Host<'a>, instead: &Host<'a>, arrived: &[usize]) -> Faults {
         let mut faults = Faults::new();
-        let mut used = instead.used.clone();
-        for body in &planned.pods {
-            for (name, amount) in self.board.needs(*body) {
-                *used.entry(name).or_default() += amount;
-            }
-        }
-        for (resource, used) in used.iter().filter(|(_, used)| **used > 0) {
-            let room = instead.room.get(resource).copied().unwrap_or(0);
-            let receives = matches!(*resource, "cpu" | "memory") && !planned.pods.is_empty();
-            let keeps = if receives { kept_free(self.options.reserve, room) } else { 0 };
-            if *used > room - keeps {
-                faults.push((Fault::Room, format!("has {room} of {resource}, {used} are needed and {keeps} kept")));
-            }
-        }
         let hostname = "kubernetes.io/hostname";
         let differs = |key: &str| key != hostname && planned.labels.get(key) != instead.labels.get(key);
-        for body in &planned.pods {
+        for body in arrived {
             let (pod, shape) = (self.board.bodies[*body].pod.metadata.key(), self.board.kind_of(*body).shape);
             if node_wanted(shape, instead.name, &|key| instead.label(key)) != Some(true) {
                 faults.push((Fault::NodeSelector, format!("does not satisfy nodeSelector or node affinity of {pod}")));
@@ -113,6 +105,24 @@ impl<'a> Judge<'a> {
         }
         faults
     }
+}
+
+/// Whether a node that comes instead has room for what pods need.
+fn room_faults(needed: &Amounts<'_>, instead: &Host<'_>, reserve: Percent) -> Faults {
+    let mut used = instead.used.clone();
+    for (name, amount) in needed {
+        *used.entry(name).or_default() += amount;
+    }
+    let mut faults = Faults::new();
+    for (resource, used) in used.iter().filter(|(_, used)| **used > 0) {
+        let room = instead.room.get(resource).copied().unwrap_or(0);
+        let receives = matches!(*resource, "cpu" | "memory") && !needed.is_empty();
+        let keeps = if receives { kept_free(reserve, room) } else { 0 };
+        if *used > room - keeps {
+            faults.push((Fault::Room, format!("has {room} of {resource}, {used} are needed and {keeps} kept")));
+        }
+    }
+    faults
 }
 
 /// Whether what a plan says of a new node is what its pool makes of it.
