@@ -3,6 +3,7 @@ mod bought;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::bought::Purchase;
 use super::{
     bill::Bill,
     board::{Board, Found, Host, Origin, Role},
@@ -58,8 +59,8 @@ pub(super) struct Judge<'a> {
     /// What this wave buys, and what it gives up.
     bought: Vec<(Likeness<'a>, &'a str)>,
     given_up: BTreeSet<Likeness<'a>>,
-    /// By new node: what may come instead of it.
-    instead: BTreeMap<usize, Vec<(String, Host<'a>)>>,
+    /// By host.
+    purchases: BTreeMap<usize, Purchase<'a>>,
     /// By host: pods that this wave brought it.
     arrived: BTreeMap<usize, Vec<usize>>,
     /// Nodes that pods of more than one node move to, in all waves.
@@ -110,7 +111,7 @@ impl<'a> Judge<'a> {
             unbuilt: BTreeSet::new(),
             bought: Vec::new(),
             given_up: BTreeSet::new(),
-            instead: BTreeMap::new(),
+            purchases: BTreeMap::new(),
             arrived: BTreeMap::new(),
             gathering: gathering(plan),
         };
@@ -225,7 +226,12 @@ impl<'a> Judge<'a> {
         let likeness: Likeness<'a> =
             (&planned.node_pool, &planned.instance_type, &planned.zone, planned.capacity_type.as_str());
         self.bought.push((likeness, name));
-        Some(self.board.add_host(host))
+        let (instead, faults) = self.alternatives(&host, planned);
+        self.report(name, faults);
+        let daemons = host.used.clone();
+        let at = self.board.add_host(host);
+        self.purchases.insert(at, Purchase { daemons, instead });
+        Some(at)
     }
 
     /// Judges the nodes that a wave removes, and closes them to new pods.

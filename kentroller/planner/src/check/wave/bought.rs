@@ -15,6 +15,14 @@ use super::{
 };
 use crate::{Money, NewNode, Offering, Percent};
 
+/// What was bought, before any pod was on it.
+pub(super) struct Purchase<'a> {
+    /// What its DaemonSets ask for.
+    pub(super) daemons: Amounts<'a>,
+    /// What may come instead.
+    pub(super) instead: Vec<(String, Host<'a>)>,
+}
+
 impl<'a> Judge<'a> {
     /// Looks at a new node after a wave that bought it or moved pods to it.
     pub(super) fn look_at_new(&mut self, at: usize, bought_now: bool) {
@@ -25,19 +33,15 @@ impl<'a> Judge<'a> {
         if bought_now && host.pods.is_empty() && !waited_for && !self.roll {
             faults.push((Fault::BoughtUnused, "add: no pod of this wave moves to it, and none waits".to_owned()));
         }
-        if bought_now {
-            let (possible, wrong) = self.alternatives(host, planned);
-            faults.extend(wrong);
-            self.instead.insert(at, possible);
-        }
-        let host = &self.board.hosts[at];
-        let mut needed = Amounts::new();
-        for (name, amount) in host.pods.iter().flat_map(|body| self.board.needs(*body)) {
-            *needed.entry(*name).or_default() += amount;
+        let Some(purchase) = self.purchases.get(&at) else { return self.report(&planned.name, faults) };
+        let mut needed = host.used.clone();
+        for (name, amount) in &purchase.daemons {
+            *needed.entry(*name).or_default() -= amount;
         }
         let arrived = self.arrived.get(&at).map_or(&[][..], Vec::as_slice);
-        for (what, instead) in self.instead.get(&at).into_iter().flatten() {
-            let mut own = room_faults(&needed, instead, self.options.reserve);
+        for (what, instead) in &purchase.instead {
+            let keeps = if host.pods.is_empty() { Percent::whole(0) } else { self.options.reserve };
+            let mut own = room_faults(&needed, instead, keeps);
             own.extend(self.instead_faults(host, instead, arrived));
             faults.extend(own.into_iter().map(|(fault, text)| (fault, format!("{what}: {text}"))));
         }
@@ -45,7 +49,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The nodes that may come instead of a new one, and what is wrong with them before any pod is on them.
-    fn alternatives(&self, host: &Host<'a>, planned: &'a NewNode) -> (Vec<(String, Host<'a>)>, Faults) {
+    pub(super) fn alternatives(&self, host: &Host<'a>, planned: &'a NewNode) -> (Vec<(String, Host<'a>)>, Faults) {
         let mut faults = Faults::new();
         let mut seen =
             BTreeSet::from([(planned.instance_type.as_str(), planned.zone.as_str(), &planned.capacity_type)]);
@@ -116,8 +120,7 @@ fn room_faults(needed: &Amounts<'_>, instead: &Host<'_>, reserve: Percent) -> Fa
     let mut faults = Faults::new();
     for (resource, used) in used.iter().filter(|(_, used)| **used > 0) {
         let room = instead.room.get(resource).copied().unwrap_or(0);
-        let receives = matches!(*resource, "cpu" | "memory") && !needed.is_empty();
-        let keeps = if receives { kept_free(reserve, room) } else { 0 };
+        let keeps = if matches!(*resource, "cpu" | "memory") { kept_free(reserve, room) } else { 0 };
         if *used > room - keeps {
             faults.push((Fault::Room, format!("has {room} of {resource}, {used} are needed and {keeps} kept")));
         }
