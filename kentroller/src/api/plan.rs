@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kentroller_planner::manifest::Operator;
 use kentroller_runtime::{Conditions, resource, words};
 
 use super::{ExecutionPolicy, NodeClaimSpec, NodeRequirement, PlanState, PlanStatus};
@@ -76,6 +77,14 @@ pub struct Alternative {
     pub price_hourly: Option<String>,
     /// What it is: instance type, zone, capacity type. They replace the requirements of the spec on the same labels.
     pub requirements: Vec<NodeRequirement>,
+}
+
+impl Alternative {
+    /// The first value that it asks for of a label.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        let found = self.requirements.iter().find(|one| one.key == key && one.operator == Operator::In);
+        found.and_then(|one| one.values.first()).map(String::as_str)
+    }
 }
 
 #[resource(part)]

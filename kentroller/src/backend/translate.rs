@@ -228,7 +228,7 @@ fn region(snapshot: &Snapshot, nodes: &BTreeMap<&str, &str>, removed: &BTreeSet<
 }
 
 fn new_node(added: &NodeClaimToAdd) -> Result<NewNode, String> {
-    let mut offerings = added.alternatives.iter().map(|one| offering(&one.requirements, one.price_hourly.as_deref()));
+    let mut offerings = added.alternatives.iter().map(offering);
     let planned = offerings.next().ok_or("no alternatives: its price cannot be judged")??;
     let requests = added.spec.resources.as_ref().map(|resources| resources.requests.clone()).unwrap_or_default();
     Ok(NewNode {
@@ -245,12 +245,9 @@ fn new_node(added: &NodeClaimToAdd) -> Result<NewNode, String> {
     })
 }
 
-fn offering(requirements: &[NodeRequirement], price: Option<&str>) -> Result<Offering, String> {
-    let value = |key: &str| {
-        let found = requirements.iter().find(|one| one.key == key && one.operator == Operator::In);
-        found.and_then(|one| one.values.first()).cloned()
-    };
-    let text = price.ok_or("an alternative has no priceHourly")?;
+fn offering(one: &Alternative) -> Result<Offering, String> {
+    let value = |key: &str| one.value(key).map(str::to_owned);
+    let text = one.price_hourly.as_deref().ok_or("an alternative has no priceHourly")?;
     Ok(Offering {
         instance_type: value(TYPE).ok_or_else(|| format!("an alternative has no {TYPE}"))?,
         zone: value(ZONE).unwrap_or_default(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{NodeAttemptFailed, NodeReady, NodeRequestFailed, NodeRequested, PLAN_LABEL, Step};
 use crate::api::foreign::{Node, NodeClaim, NodePool};
-use crate::api::{AttemptStatus, CreationAttempt, NodeClaimToAdd, NodeCreation};
+use crate::api::{Alternative, AttemptStatus, CreationAttempt, NodeClaimToAdd, NodeCreation, NodeRequirement};
 
 /// On a NodeClaim: the plan that made it; it stays for good.
 pub(super) const MADE_BY: &str = "rebalancing.cast.ai/made-by";
@@ -16,6 +16,11 @@ const UNLAUNCHED: usize = 5;
 /// How long a node may take from its NodeClaim to initialized, in seconds. Karpenter itself gives up a node that does
 /// not register within 15 minutes, and never one that does not initialize.
 const PATIENCE: i64 = 16 * 60;
+/// At most so many attempts for one node; ruling 40 of the contract.
+const TRIES: usize = 10;
+pub(super) const TYPE: &str = "node.kubernetes.io/instance-type";
+const CAPACITY: &str = "karpenter.sh/capacity-type";
+const ZONE: &str = "topology.kubernetes.io/zone";
 /// What Karpenter copies from a NodePool to its claims, so that it can tell drift.
 const HASHES: [&str; 2] = ["karpenter.sh/nodepool-hash", "karpenter.sh/nodepool-hash-version"];
 
@@ -85,11 +90,10 @@ impl Step<'_> {
                     };
                     self.note(name, AttemptStatus::Failed, why);
                 } else if let Some(node) = node.filter(|node| claim.is_initialized() && node.is_ready()) {
-                    let (instance_type, zone) =
-                        (label(node, "node.kubernetes.io/instance-type"), label(node, "topology.kubernetes.io/zone"));
+                    let (instance_type, zone) = (label(node, TYPE), label(node, ZONE));
                     self.out.event(NodeReady, format!("{} is there: {instance_type} in {zone}", claim.name()));
                     self.note(name, AttemptStatus::Success, "initialized");
-                    self.describe(name, &instance_type, zone, label(node, "karpenter.sh/capacity-type"));
+                    self.describe(name, &instance_type, zone, label(node, CAPACITY));
                     return Progress::Done;
                 } else if age > PATIENCE {
                     self.out.delete(claim);
@@ -115,7 +119,7 @@ impl Step<'_> {
     /// Tries the offering with this place in the list, if there is one.
     fn attempt(&mut self, add: &NodeClaimToAdd, index: usize, launching: &mut usize) -> Progress {
         let name = &add.metadata.name;
-        if index >= add.alternatives.len().max(1) {
+        if index >= add.alternatives.len().clamp(1, TRIES) {
             return Progress::Exhausted(format!("node {name}: none of its {index} offerings can be had"));
         }
         if *launching >= UNLAUNCHED {
@@ -123,18 +127,15 @@ impl Step<'_> {
         }
         *launching += 1;
         let claim = if index == 0 { name.clone() } else { format!("{name}-attempt-{index}") };
-        let value = |key: &str| {
-            let chosen = add.alternatives.get(index)?.requirements.iter().find(|one| one.key == key)?;
-            chosen.values.first().cloned()
-        };
+        let value = |key: &str| add.alternatives.get(index)?.value(key).map(str::to_owned);
         let attempt = CreationAttempt {
-            capacity_type: value("karpenter.sh/capacity-type"),
+            capacity_type: value(CAPACITY),
             description: "asked for".to_owned(),
-            instance_type: value("node.kubernetes.io/instance-type").unwrap_or_default(),
+            instance_type: value(TYPE).unwrap_or_default(),
             node_claim_name: claim.clone(),
             status: AttemptStatus::InProgress,
             timestamp: seconds(self.world.now()),
-            zone: value("topology.kubernetes.io/zone"),
+            zone: value(ZONE),
             zone_id: None,
         };
         let creation = NodeCreation { name: name.clone(), attempts: Vec::new() };
@@ -185,6 +186,23 @@ fn label(node: &Node, key: &str) -> String {
     node.label(key).unwrap_or_default().to_owned()
 }
 
+/// What is asked of a node in the attempt with this number.
+///
+/// On demand the offering of that place in the list. Which spot capacity can be had, and for how long, the fleet knows best:
+/// it is left the choice among all types of the list that were not tried so far.
+fn chosen(alternatives: &[Alternative], index: usize) -> Vec<NodeRequirement> {
+    let Some(offering) = alternatives.get(index) else { return Vec::new() };
+    let mut chosen = offering.requirements.clone();
+    if offering.value(CAPACITY) == Some("spot") {
+        let alike = |other: &&Alternative| [CAPACITY, ZONE].iter().all(|key| other.value(key) == offering.value(key));
+        let types = alternatives[index..].iter().filter(alike).filter_map(|other| other.value(TYPE));
+        for of_type in chosen.iter_mut().filter(|one| one.key == TYPE) {
+            of_type.values = types.clone().map(str::to_owned).collect();
+        }
+    }
+    chosen
+}
+
 /// The NodeClaim as Karpenter accepts and keeps it.
 fn manifest(
     add: &NodeClaimToAdd,
@@ -202,10 +220,9 @@ fn manifest(
         annotations.extend(pool.annotation(hash).map(|value| (hash.to_owned(), value.to_owned())));
     }
     let mut spec = add.spec.clone();
-    if let Some(chosen) = add.alternatives.get(index) {
-        spec.requirements.retain(|one| chosen.requirements.iter().all(|chosen| chosen.key != one.key));
-        spec.requirements.extend(chosen.requirements.iter().cloned());
-    }
+    let chosen = chosen(&add.alternatives, index);
+    spec.requirements.retain(|one| chosen.iter().all(|chosen| chosen.key != one.key));
+    spec.requirements.extend(chosen);
     json!({
         "apiVersion": NodeClaim::INFO.api_version(),
         "kind": NodeClaim::INFO.kind,
@@ -218,4 +235,44 @@ fn manifest(
         },
         "spec": spec,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spot_is_asked_for_all_types_that_are_left_and_on_demand_for_one() {
+        let offering = |(of_type, zone, capacity): (&str, &str, &str)| -> Alternative {
+            let one = |key: &str, value: &str| json!({"key": key, "operator": "In", "values": [value]});
+            serde_json::from_value(
+                json!({"requirements": [one(TYPE, of_type), one(CAPACITY, capacity), one(ZONE, zone)]}),
+            )
+            .expect("an offering")
+        };
+        let listed = |capacity| {
+            [
+                ("a", "1", capacity),
+                ("b", "1", capacity),
+                ("c", "2", capacity),
+                ("d", "1", capacity),
+                ("e", "1", "on-demand"),
+            ]
+            .map(offering)
+        };
+        let types = |capacity: &'static str, index: usize| -> Vec<String> {
+            let chosen = chosen(&listed(capacity), index);
+            chosen.into_iter().find(|one| one.key == TYPE).map(|one| one.values).unwrap_or_default()
+        };
+        let cases: [(&str, usize, &[&str]); 5] = [
+            ("spot", 0, &["a", "b", "d"]),
+            ("spot", 1, &["b", "d"]),
+            ("spot", 4, &["e"]),
+            ("on-demand", 0, &["a"]),
+            ("on-demand", 5, &[]),
+        ];
+        for (capacity, index, wanted) in cases {
+            assert_eq!(types(capacity, index), wanted, "{capacity} {index}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use kentroller_planner::Money;
 
+use super::creation::TYPE;
 use crate::api::{
     AchievedOutcome, AttemptStatus, DeletionStatus, FailedAttempt, FailedNode, NodeCost, OutcomeDiff, PlanStatus,
     RebalancePlan, Totals,
@@ -25,7 +26,7 @@ pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<Achi
             outcome.failed_nodes.push(FailedNode { attempts: tried.collect(), name: name.clone() });
             continue;
         }
-        let price = price(plan, name, creation.attempts.len() - 1);
+        let price = price(plan, name, creation.attempts.len() - 1, &last.instance_type);
         green += price.unwrap_or(Money::ZERO);
         let planned =
             savings.green_nodes.iter().find(|node| node.instance_type.as_deref() == Some(last.instance_type.as_str()));
@@ -62,8 +63,10 @@ pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<Achi
     Some(outcome)
 }
 
-/// The price of the offering that a node came from.
-fn price(plan: &RebalancePlan, name: &str, attempt: usize) -> Option<Money> {
+/// The price of the offering that a node came from: of what an attempt asked for, the type that came.
+fn price(plan: &RebalancePlan, name: &str, attempt: usize, instance_type: &str) -> Option<Money> {
     let add = plan.spec.node_claims_to_add.iter().find(|add| add.metadata.name == name)?;
-    Money::parse(add.alternatives.get(attempt)?.price_hourly.as_deref()?)
+    let asked = add.alternatives.get(attempt..)?;
+    let came = asked.iter().find(|one| one.value(TYPE) == Some(instance_type)).or(asked.first())?;
+    Money::parse(came.price_hourly.as_deref()?)
 }
