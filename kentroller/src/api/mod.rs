@@ -35,6 +35,7 @@ pub use self::plan::{
     AggressiveMode, Alternative, MigrationPolicy, NodeClaimMetadata, NodeClaimToAdd, NodeClaimToDelete, PlanCondition,
     PlanTimeouts, PodToMigrate, RebalancePlan, RebalancePlanSpec,
 };
+pub(crate) use self::plan::{CAPACITY_TYPE, INSTANCE_TYPE, ZONE};
 pub use self::plan_status::{
     AchievedOutcome, AttemptStatus, ConsolidationStability, CreationAttempt, DeletionEvent, DeletionStatus,
     FailedAttempt, FailedNode, FailurePhase, NodeCreation, NodeDeletion, NodePoolBudget, NodeStability, OutcomeDiff,

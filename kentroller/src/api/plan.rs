@@ -79,6 +79,11 @@ pub struct Alternative {
     pub requirements: Vec<NodeRequirement>,
 }
 
+/// The labels of a node that tell what it is.
+pub(crate) const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
+pub(crate) const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
+
 impl Alternative {
     /// The first value that it asks for of a label.
     pub fn value(&self, key: &str) -> Option<&str> {

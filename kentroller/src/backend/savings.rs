@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kentroller_planner::{CapacityType, Catalog, Money, Plan, Snapshot, manifest};
 
-use crate::api::{NodeCost, Savings};
+use crate::api::{CAPACITY_TYPE, INSTANCE_TYPE, NodeCost, Savings, ZONE};
 
 /// The savings of a plan, and the amounts that they are made of.
 #[derive(Clone, Debug)]
@@ -19,13 +19,8 @@ pub(super) struct Costs {
 /// What a node costs an hour, as far as that is known.
 pub(super) fn price(node: &manifest::Node, catalog: &Catalog) -> Option<Money> {
     let label = |key: &str| node.metadata.labels.get(key).map(String::as_str).unwrap_or_default();
-    let capacity = CapacityType::of(label("karpenter.sh/capacity-type"));
-    catalog.price(
-        label("topology.kubernetes.io/region"),
-        label("node.kubernetes.io/instance-type"),
-        label("topology.kubernetes.io/zone"),
-        &capacity,
-    )
+    let capacity = CapacityType::of(label(CAPACITY_TYPE));
+    catalog.price(label("topology.kubernetes.io/region"), label(INSTANCE_TYPE), label(ZONE), &capacity)
 }
 
 /// The sum of what the nodes cost; nodes without a known price count nothing.
@@ -75,8 +70,8 @@ fn blue_cost(node: &manifest::Node, catalog: &Catalog) -> NodeCost {
     let label = |key: &str| node.metadata.labels.get(key).cloned();
     let capacity = |resource: &str| node.status.capacity.get(resource);
     NodeCost {
-        instance_type: label("node.kubernetes.io/instance-type"),
-        is_spot: label("karpenter.sh/capacity-type").as_deref() == Some("spot"),
+        instance_type: label(INSTANCE_TYPE),
+        is_spot: label(CAPACITY_TYPE).as_deref() == Some("spot"),
         memory_mib: capacity("memory").map(|memory| memory.units() >> 20),
         milli_cpu: capacity("cpu").map(|cpu| cpu.milli()),
         name: (*node.metadata.name).to_owned(),

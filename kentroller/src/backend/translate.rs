@@ -8,13 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::savings;
 use crate::api::{
-    Alternative, MigrationPolicy, NodeClaimMetadata, NodeClaimResources, NodeClaimSpec, NodeClaimToAdd,
-    NodeClaimToDelete, NodeClassRef, NodeRequirement, NodeTaint, PodToMigrate, RebalancePlanSpec,
+    Alternative, CAPACITY_TYPE, INSTANCE_TYPE, MigrationPolicy, NodeClaimMetadata, NodeClaimResources, NodeClaimSpec,
+    NodeClaimToAdd, NodeClaimToDelete, NodeClassRef, NodeRequirement, NodeTaint, PodToMigrate, RebalancePlanSpec, ZONE,
 };
 
-const TYPE: &str = "node.kubernetes.io/instance-type";
-const ZONE: &str = "topology.kubernetes.io/zone";
-const CAPACITY: &str = "karpenter.sh/capacity-type";
 const POOL: &str = "karpenter.sh/nodepool";
 
 /// The spec of the RebalancePlan named `name`; `execute` is false.
@@ -125,7 +122,8 @@ fn decimal(price: Money) -> String {
 }
 
 fn requirements(offering: &Offering) -> Vec<NodeRequirement> {
-    let mut all = vec![one_of(TYPE, &offering.instance_type), one_of(CAPACITY, offering.capacity_type.as_str())];
+    let mut all =
+        vec![one_of(INSTANCE_TYPE, &offering.instance_type), one_of(CAPACITY_TYPE, offering.capacity_type.as_str())];
     if !offering.zone.is_empty() {
         all.push(one_of(ZONE, &offering.zone));
     }
@@ -249,9 +247,11 @@ fn offering(one: &Alternative) -> Result<Offering, String> {
     let value = |key: &str| one.value(key).map(str::to_owned);
     let text = one.price_hourly.as_deref().ok_or("an alternative has no priceHourly")?;
     Ok(Offering {
-        instance_type: value(TYPE).ok_or_else(|| format!("an alternative has no {TYPE}"))?,
+        instance_type: value(INSTANCE_TYPE).ok_or_else(|| format!("an alternative has no {INSTANCE_TYPE}"))?,
         zone: value(ZONE).unwrap_or_default(),
-        capacity_type: CapacityType::of(&value(CAPACITY).ok_or_else(|| format!("an alternative has no {CAPACITY}"))?),
+        capacity_type: CapacityType::of(
+            &value(CAPACITY_TYPE).ok_or_else(|| format!("an alternative has no {CAPACITY_TYPE}"))?,
+        ),
         price: Money::parse(text).ok_or_else(|| format!("priceHourly {text:?} is not an amount such as 0.096"))?,
     })
 }

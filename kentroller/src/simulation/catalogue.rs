@@ -6,6 +6,7 @@ use kentroller_planner::manifest::Labels;
 use kentroller_planner::{CapacityType, Catalog, InstanceType, Money};
 
 use super::room::Amounts;
+pub(crate) use crate::api::{CAPACITY_TYPE, INSTANCE_TYPE, ZONE};
 
 /// The rows as they are shipped, with their source in the first lines; the planner's catalogue reads the same text.
 pub const CSV: &str = include_str!("catalogue.csv");
@@ -17,9 +18,6 @@ pub const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 /// The only capacity type sold: there is no list of spot prices that would hold for longer than an hour.
 pub(crate) const ON_DEMAND: &str = "on-demand";
 
-pub(crate) const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
-pub(crate) const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
-pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
 pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// A type in a zone under a capacity type: what can be bought.

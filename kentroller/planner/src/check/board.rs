@@ -153,8 +153,6 @@ pub(super) struct Board<'a> {
     by_kind: Vec<Vec<usize>>,
     /// By kind: the tallies that count it.
     counting: Vec<Vec<usize>>,
-    /// Hosts that were given pods since somebody asked.
-    given: BTreeSet<usize>,
     /// Hosts that stand and are not being deleted.
     alive: usize,
     host_ids: BTreeMap<&'a str, usize>,
@@ -183,7 +181,6 @@ impl<'a> Board<'a> {
             topology_ids: BTreeMap::new(),
             by_kind: Vec::new(),
             counting: Vec::new(),
-            given: BTreeSet::new(),
             alive: 0,
             host_ids: BTreeMap::new(),
             body_ids: BTreeMap::new(),
@@ -318,11 +315,6 @@ impl<'a> Board<'a> {
         self.alive
     }
 
-    /// Hosts that were given pods since the last time this was asked.
-    pub(super) fn take_given(&mut self) -> BTreeSet<usize> {
-        std::mem::take(&mut self.given)
-    }
-
     /// Hosts that stand.
     pub(super) fn standing(&self) -> impl Iterator<Item = (usize, &Host<'a>)> {
         self.hosts.iter().enumerate().filter(|(_, host)| !host.gone)
@@ -381,7 +373,6 @@ impl<'a> Board<'a> {
         let needs = self.needs(body).clone();
         self.hosts[host].take(&needs);
         self.hosts[host].pods.insert(body);
-        self.given.insert(host);
         self.bodies[body].host = Some(host);
         self.count(body, host, 1);
     }

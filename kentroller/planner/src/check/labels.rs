@@ -4,7 +4,7 @@ use std::{
     sync::Arc,
 };
 
-use super::selectors::{Known, holds};
+use super::selectors::{Known, satisfies};
 use crate::{
     CapacityType, InstanceType, Snapshot,
     manifest::{Labels, NodePool, Operator},
@@ -138,9 +138,10 @@ pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) ->
         if labels.contains_key(key) || is_well_known(key) {
             continue;
         }
-        let expression = requirement.expression();
         match (bought.stated.get(key), requirement.values.as_slice()) {
-            (Some(value), _) if holds(&expression, Known::Is(value)) == Some(true) => {
+            (Some(value), _)
+                if satisfies(&requirement.operator, &requirement.values, Known::Is(value)) == Some(true) =>
+            {
                 labels.insert(key.clone(), value.clone());
             }
             (_, [value]) if requirement.operator == Operator::In => {

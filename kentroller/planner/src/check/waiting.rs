@@ -1,5 +1,5 @@
 //! Room that a plan must leave: for pods that wait, for headroom, and the reserve on receivers.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     board::{Board, Role},
@@ -215,9 +215,13 @@ impl<'a> Waiting<'a> {
 }
 
 /// After a wave: hosts that were given pods and keep less than the reserve.
-pub(super) fn reserve_faults(board: &Board<'_>, given: &BTreeSet<usize>, reserve: Percent) -> Faults {
+pub(super) fn reserve_faults<'h>(
+    board: &Board<'_>,
+    given: impl Iterator<Item = &'h usize>,
+    reserve: Percent,
+) -> Faults {
     let mut faults = Faults::new();
-    for host in given.iter().map(|host| &board.hosts[*host]).filter(|host| !host.gone) {
+    for host in given.map(|host| &board.hosts[*host]).filter(|host| !host.gone) {
         for resource in ["cpu", "memory"] {
             let room = host.room.get(resource).copied().unwrap_or(0);
             let (free, wanted) = (host.free(resource), kept_free(reserve, room));

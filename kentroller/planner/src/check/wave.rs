@@ -156,16 +156,15 @@ impl<'a> Judge<'a> {
                 self.say(Fault::MinClusterSize, "", text);
             }
         }
-        let given = self.board.take_given();
-        for host in given.iter().chain(&new).copied().collect::<BTreeSet<usize>>() {
-            self.look_at_new(host, new.contains(&host));
+        let arrived = std::mem::take(&mut self.arrived);
+        for host in arrived.keys().chain(&new).copied().collect::<BTreeSet<usize>>() {
+            self.look_at_new(host, new.contains(&host), arrived.get(&host).map_or(&[][..], Vec::as_slice));
         }
-        self.arrived.clear();
-        self.stand(wave, &given);
+        self.stand(wave, arrived.keys());
     }
 
     /// What must hold whenever a plan stops.
-    fn stand(&mut self, wave: &Wave, given: &BTreeSet<usize>) {
+    fn stand<'h>(&mut self, wave: &Wave, given: impl Iterator<Item = &'h usize>) {
         let given_up = std::mem::take(&mut self.given_up);
         for ((pool, of, zone, capacity), name) in std::mem::take(&mut self.bought) {
             // A node that gathers the pods of several is no replacement of one of them, whatever its type.

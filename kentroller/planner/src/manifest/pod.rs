@@ -417,7 +417,8 @@ pub struct Interner {
 type Shared<T> = BTreeSet<(u64, Arc<T>)>;
 
 impl Interner {
-    /// Replaces the pod's shape, labels, annotations and conditions by shared ones of the same value, and drops what its status only repeats.
+    /// Replaces the pod's shape, labels, annotations and conditions by shared ones of the same value, and drops what its
+    /// status only repeats.
     pub fn share(&mut self, pod: &mut Pod) {
         pod.status.keep_resizes(&pod.spec.shape);
         share(&mut self.shapes, &mut pod.spec.shape);

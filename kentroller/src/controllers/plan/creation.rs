@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use super::{NodeAttemptFailed, NodeReady, NodeRequestFailed, NodeRequested, PLAN_LABEL, Step};
 use crate::api::foreign::{Node, NodeClaim, NodePool};
-use crate::api::{Alternative, AttemptStatus, CreationAttempt, NodeClaimToAdd, NodeCreation, NodeRequirement};
+use crate::api::{
+    Alternative, AttemptStatus, CAPACITY_TYPE, CreationAttempt, INSTANCE_TYPE, NodeClaimToAdd, NodeCreation,
+    NodeRequirement, ZONE,
+};
 
 /// On a NodeClaim: the plan that made it; it stays for good.
 pub(super) const MADE_BY: &str = "rebalancing.cast.ai/made-by";
@@ -18,9 +21,6 @@ const UNLAUNCHED: usize = 5;
 const PATIENCE: i64 = 16 * 60;
 /// At most so many attempts for one node; ruling 40 of the contract.
 const TRIES: usize = 10;
-pub(super) const TYPE: &str = "node.kubernetes.io/instance-type";
-const CAPACITY: &str = "karpenter.sh/capacity-type";
-const ZONE: &str = "topology.kubernetes.io/zone";
 /// What Karpenter copies from a NodePool to its claims, so that it can tell drift.
 const HASHES: [&str; 2] = ["karpenter.sh/nodepool-hash", "karpenter.sh/nodepool-hash-version"];
 
@@ -90,10 +90,10 @@ impl Step<'_> {
                     };
                     self.note(name, AttemptStatus::Failed, why);
                 } else if let Some(node) = node.filter(|node| claim.is_initialized() && node.is_ready()) {
-                    let (instance_type, zone) = (label(node, TYPE), label(node, ZONE));
+                    let (instance_type, zone) = (label(node, INSTANCE_TYPE), label(node, ZONE));
                     self.out.event(NodeReady, format!("{} is there: {instance_type} in {zone}", claim.name()));
                     self.note(name, AttemptStatus::Success, "initialized");
-                    self.describe(name, &instance_type, zone, label(node, CAPACITY));
+                    self.describe(name, &instance_type, zone, label(node, CAPACITY_TYPE));
                     return Progress::Done;
                 } else if age > PATIENCE {
                     self.out.delete(claim);
@@ -129,9 +129,9 @@ impl Step<'_> {
         let claim = if index == 0 { name.clone() } else { format!("{name}-attempt-{index}") };
         let value = |key: &str| add.alternatives.get(index)?.value(key).map(str::to_owned);
         let attempt = CreationAttempt {
-            capacity_type: value(CAPACITY),
+            capacity_type: value(CAPACITY_TYPE),
             description: "asked for".to_owned(),
-            instance_type: value(TYPE).unwrap_or_default(),
+            instance_type: value(INSTANCE_TYPE).unwrap_or_default(),
             node_claim_name: claim.clone(),
             status: AttemptStatus::InProgress,
             timestamp: seconds(self.world.now()),
@@ -193,10 +193,11 @@ fn label(node: &Node, key: &str) -> String {
 fn chosen(alternatives: &[Alternative], index: usize) -> Vec<NodeRequirement> {
     let Some(offering) = alternatives.get(index) else { return Vec::new() };
     let mut chosen = offering.requirements.clone();
-    if offering.value(CAPACITY) == Some("spot") {
-        let alike = |other: &&Alternative| [CAPACITY, ZONE].iter().all(|key| other.value(key) == offering.value(key));
-        let types = alternatives[index..].iter().filter(alike).filter_map(|other| other.value(TYPE));
-        for of_type in chosen.iter_mut().filter(|one| one.key == TYPE) {
+    if offering.value(CAPACITY_TYPE) == Some("spot") {
+        let alike =
+            |other: &&Alternative| [CAPACITY_TYPE, ZONE].iter().all(|key| other.value(key) == offering.value(key));
+        let types = alternatives[index..].iter().filter(alike).filter_map(|other| other.value(INSTANCE_TYPE));
+        for of_type in chosen.iter_mut().filter(|one| one.key == INSTANCE_TYPE) {
             of_type.values = types.clone().map(str::to_owned).collect();
         }
     }
@@ -246,7 +247,7 @@ mod tests {
         let offering = |(of_type, zone, capacity): (&str, &str, &str)| -> Alternative {
             let one = |key: &str, value: &str| json!({"key": key, "operator": "In", "values": [value]});
             serde_json::from_value(
-                json!({"requirements": [one(TYPE, of_type), one(CAPACITY, capacity), one(ZONE, zone)]}),
+                json!({"requirements": [one(INSTANCE_TYPE, of_type), one(CAPACITY_TYPE, capacity), one(ZONE, zone)]}),
             )
             .expect("an offering")
         };
@@ -262,7 +263,7 @@ mod tests {
         };
         let types = |capacity: &'static str, index: usize| -> Vec<String> {
             let chosen = chosen(&listed(capacity), index);
-            chosen.into_iter().find(|one| one.key == TYPE).map(|one| one.values).unwrap_or_default()
+            chosen.into_iter().find(|one| one.key == INSTANCE_TYPE).map(|one| one.values).unwrap_or_default()
         };
         let cases: [(&str, usize, &[&str]); 5] = [
             ("spot", 0, &["a", "b", "d"]),

@@ -2,10 +2,9 @@
 
 use kentroller_planner::Money;
 
-use super::creation::TYPE;
 use crate::api::{
-    AchievedOutcome, AttemptStatus, DeletionStatus, FailedAttempt, FailedNode, NodeCost, OutcomeDiff, PlanStatus,
-    RebalancePlan, Totals,
+    AchievedOutcome, AttemptStatus, DeletionStatus, FailedAttempt, FailedNode, INSTANCE_TYPE, NodeCost, OutcomeDiff,
+    PlanStatus, RebalancePlan, Totals,
 };
 
 /// The outcome of an ended plan; `None` for a plan that only deletes.
@@ -67,6 +66,6 @@ pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<Achi
 fn price(plan: &RebalancePlan, name: &str, attempt: usize, instance_type: &str) -> Option<Money> {
     let add = plan.spec.node_claims_to_add.iter().find(|add| add.metadata.name == name)?;
     let asked = add.alternatives.get(attempt..)?;
-    let came = asked.iter().find(|one| one.value(TYPE) == Some(instance_type)).or(asked.first())?;
+    let came = asked.iter().find(|one| one.value(INSTANCE_TYPE) == Some(instance_type)).or(asked.first())?;
     Money::parse(came.price_hourly.as_deref()?)
 }

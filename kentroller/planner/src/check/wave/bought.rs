@@ -25,7 +25,7 @@ pub(super) struct Purchase<'a> {
 
 impl<'a> Judge<'a> {
     /// Looks at a new node after a wave that bought it or moved pods to it.
-    pub(super) fn look_at_new(&mut self, at: usize, bought_now: bool) {
+    pub(super) fn look_at_new(&mut self, at: usize, bought_now: bool, arrived: &[usize]) {
         let host = &self.board.hosts[at];
         let Origin::Planned { planned, .. } = host.origin else { return };
         let mut faults = request_faults(planned, host);
@@ -38,9 +38,8 @@ impl<'a> Judge<'a> {
         for (name, amount) in &purchase.daemons {
             *needed.entry(*name).or_default() -= amount;
         }
-        let arrived = self.arrived.get(&at).map_or(&[][..], Vec::as_slice);
+        let keeps = if host.pods.is_empty() { Percent::whole(0) } else { self.options.reserve };
         for (what, instead) in &purchase.instead {
-            let keeps = if host.pods.is_empty() { Percent::whole(0) } else { self.options.reserve };
             let mut own = room_faults(&needed, instead, keeps);
             own.extend(self.instead_faults(host, instead, arrived));
             faults.extend(own.into_iter().map(|(fault, text)| (fault, format!("{what}: {text}"))));
