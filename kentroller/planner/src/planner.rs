@@ -14,7 +14,8 @@ use crate::{
     search::{self, Given, Limits},
     stable::{self, SETTLING},
     state::State,
-    waiting, waves,
+    waiting,
+    waves::Waves,
 };
 
 /// Finds the cheapest set of nodes for a cluster.
@@ -64,30 +65,30 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
         MoveLimit::Pods(pods) => i64::try_from(pods).unwrap_or(i64::MAX),
         MoveLimit::Share(share) => i64::try_from(share.of_count(model.workload_pods)).unwrap_or(i64::MAX),
     });
-    let cost = |waves: &[Wave]| waves.last().map_or(before, |wave| wave.hourly_after);
+    let cost = |made: &Waves| made.waves.last().map_or(before, |wave| wave.hourly_after);
     let broken = !model.broken.is_empty() && !options.roll;
     let state =
         found(&start, given, limit, if broken { 850 - 2 * tail } else { 1000 - tail } - 2 * SETTLING, &mut pace);
-    let mut waves = waves::waves(&state, before, options.roll, &mut pace);
-    let mut others: Vec<Vec<Wave>> = last.filter(|_| limit.is_none() && !options.roll).into_iter().collect();
+    let mut best = Waves::of(&state, before, options, &mut pace);
+    let mut others: Vec<Waves> = last.filter(|_| limit.is_none() && !options.roll).into_iter().collect();
     let in_time = pace.used() + 3 * tail < 1000;
-    if broken && in_time && cost(&waves).as_micros() > state.cost + state.cost / 200 {
+    if broken && in_time && cost(&best).as_micros() > state.cost + state.cost / 200 {
         // What moves under a broken spread moves in an order, which the search does not see. Where that cost a lot, a plan
         // in which those nodes stay may be cheaper.
         let mut frozen = start.clone();
         frozen.frozen = true;
         let state = found(&frozen, given, limit, 1000 - tail - 2 * SETTLING, &mut pace);
-        others.push(waves::waves(&state, before, false, &mut pace));
+        others.push(Waves::of(&state, before, options, &mut pace));
     }
     for made in others {
-        if cost(&made) < cost(&waves) {
-            waves = made;
+        if cost(&made) < cost(&best) {
+            best = made;
         }
     }
+    let Waves { mut waves, cut } = best;
     let mut held_back = None;
     let prices: BTreeMap<&str, Money> =
         model.nodes.iter().filter_map(|node| node.price.map(|price| (node.name.as_str(), price))).collect();
-    let cut = keep_size(&model, &mut waves, options);
     let after = waves.last().map_or(before, |wave| wave.hourly_after);
     let removed: Money =
         waves.iter().flat_map(|wave| &wave.remove).filter_map(|name| prices.get(name.as_str()).copied()).sum();
@@ -182,9 +183,10 @@ fn narrow(model: &mut Model, options: &Options, pace: &mut Pace<'_>) {
 }
 
 /// The best plan within each share of moved pods, and the waves of the last of them.
-fn curve(start: &State<'_>, given: Given<'_>, until: u32, pace: &mut Pace<'_>) -> (Vec<CurvePoint>, Option<Vec<Wave>>) {
+fn curve(start: &State<'_>, given: Given<'_>, until: u32, pace: &mut Pace<'_>) -> (Vec<CurvePoint>, Option<Waves>) {
     let mut shares = given.options.curve.clone();
     shares.sort();
+    let saving = Options { roll: false, ..given.options.clone() };
     let before = Money::micros(start.cost);
     let mut points = Vec::new();
     let mut state = start.clone();
@@ -195,28 +197,12 @@ fn curve(start: &State<'_>, given: Given<'_>, until: u32, pace: &mut Pace<'_>) -
         let part = until.saturating_sub(began) / u32::try_from(shares.len()).unwrap_or(1);
         let until = began + part * u32::try_from(at + 1).unwrap_or(1);
         state = search::near(start, state, given, Limits { moves: Some(moves), until }, pace);
-        let waves = waves::waves(&state, before, false, pace);
-        let hourly = waves.last().map_or(before, |wave| wave.hourly_after);
-        points.push(CurvePoint { moved: *share, hourly, waves: waves.len() });
-        last = Some(waves);
+        let made = Waves::of(&state, before, &saving, pace);
+        let hourly = made.waves.last().map_or(before, |wave| wave.hourly_after);
+        points.push(CurvePoint { moved: *share, hourly, waves: made.waves.len() });
+        last = Some(made);
     }
     (points, last)
-}
-
-/// Ends the plan before the wave that would leave too few nodes; whether it did.
-fn keep_size(model: &Model, waves: &mut Vec<Wave>, options: &Options) -> bool {
-    let leaving = model.nodes.iter().filter(|node| matches!(node.held, Some((KeptReason::Deleting, _)))).count();
-    let mut nodes = model.nodes.len() - leaving;
-    let fine = waves
-        .iter()
-        .take_while(|wave| {
-            nodes = (nodes + wave.add.len()).saturating_sub(wave.remove.len());
-            nodes >= options.min_cluster_size
-        })
-        .count();
-    let cut = fine < waves.len();
-    waves.truncate(fine);
-    cut
 }
 
 /// What a wave's removed and added nodes cost while both run: ten minutes. Unit: US dollars.

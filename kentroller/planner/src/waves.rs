@@ -2,8 +2,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Money, Wave,
+    KeptReason, Money, Options, Wave,
     budget::Pace,
+    cluster::Model,
     naming::name,
     state::{State, What},
     yard::{Close, Yard},
@@ -20,21 +21,35 @@ pub(crate) struct Draft {
 }
 
 /// The waves of a solution, cheapest way first.
-pub(crate) fn waves(state: &State<'_>, before: Money, roll: bool, pace: &mut Pace<'_>) -> Vec<Wave> {
-    let drafts = draft(state, roll, pace);
-    name(state, drafts, before)
+#[derive(Debug, Default)]
+pub(crate) struct Waves {
+    pub waves: Vec<Wave>,
+    /// Whether they end early because the cluster would get too small.
+    pub cut: bool,
 }
 
-/// Orders removals so that each wave pays for itself. What turns out to bring nothing, or to come in no order, stays.
-fn draft(state: &State<'_>, roll: bool, pace: &mut Pace<'_>) -> Vec<Draft> {
+impl Waves {
+    pub(crate) fn of(state: &State<'_>, before: Money, options: &Options, pace: &mut Pace<'_>) -> Self {
+        let (drafts, cut) = draft(state, options, pace);
+        Self { waves: name(state, drafts, before), cut }
+    }
+}
+
+/// Orders removals so that each wave pays for itself, up to the least size of the cluster, and whether that ended them.
+///
+/// What turns out to bring nothing, or to come in no order, stays.
+fn draft(state: &State<'_>, options: &Options, pace: &mut Pace<'_>) -> (Vec<Draft>, bool) {
+    let roll = options.roll;
     let mut stay = BTreeSet::new();
     let mut settled = Vec::new();
+    let mut cut = false;
     for _ in 0..REDRAFTS {
         let began = pace.used();
         settled = settle(state, ordered(state, &stay, roll), roll);
-        let more = unsound(state, &mut settled, roll);
+        cut = false;
+        let more = unsound(state, &mut settled, &mut cut, options);
         if more.is_empty() {
-            return settled;
+            return (settled, cut);
         }
         stay.extend(more);
         let now = pace.used();
@@ -44,9 +59,9 @@ fn draft(state: &State<'_>, roll: bool, pace: &mut Pace<'_>) -> Vec<Draft> {
     }
     // As a last resort waves are thinned out as they are, which may leave moves without those that led the way for them.
     loop {
-        let more = unsound(state, &mut settled, roll);
+        let more = unsound(state, &mut settled, &mut cut, options);
         if more.is_empty() {
-            return settled;
+            return (settled, cut);
         }
         settled = settle(state, without(state, settled, &more, &BTreeSet::new()), roll);
     }
@@ -88,8 +103,12 @@ fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> 
 }
 
 /// Nodes of waves that have to stay, after all that can go in waves of its own does.
-fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, roll: bool) -> BTreeSet<usize> {
+///
+/// Before that the waves are cut, as what one of them buys may be there for a later one.
+fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, cut: &mut bool, options: &Options) -> BTreeSet<usize> {
+    let roll = options.roll;
     for round in 0.. {
+        *cut |= keep_size(state.model, drafts, options.min_cluster_size);
         let (stay, later) = if roll { Default::default() } else { doubtful(state, drafts, round) };
         if !stay.is_empty() {
             return stay;
@@ -100,6 +119,22 @@ fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, roll: bool) -> BTreeSet<u
         *drafts = settle(state, without(state, std::mem::take(drafts), &stay, &later), roll);
     }
     disallowed(state, drafts)
+}
+
+/// Ends before the wave that would leave too few nodes; whether it did.
+fn keep_size(model: &Model, drafts: &mut Vec<Draft>, least: usize) -> bool {
+    let leaving = model.nodes.iter().filter(|node| matches!(node.held, Some((KeptReason::Deleting, _)))).count();
+    let mut nodes = model.nodes.len() - leaving;
+    let enough = drafts
+        .iter()
+        .take_while(|draft| {
+            nodes = (nodes + draft.open.len()).saturating_sub(draft.close.len());
+            nodes >= least
+        })
+        .count();
+    let cut = enough < drafts.len();
+    drafts.truncate(enough);
+    cut
 }
 
 /// Nodes that stay, and nodes that go in waves of their own, so that no purchase only repeats what it replaces.

@@ -38,7 +38,6 @@ impl<'a> Waiting<'a> {
     /// Gives every pod that waits and could run at once a seat, as long as there are some.
     pub(super) fn new(board: &mut Board<'a>, others: &mut Others<'_, 'a>, options: &'a Options) -> Self {
         let mut waiting = Self::default();
-        let runs_with_us = |scheduler: &str| matches!(scheduler, "" | "default-scheduler");
         let mut pods: Vec<usize> = (0..board.bodies.len())
             .filter(|body| {
                 let (body, shape) = (&board.bodies[*body], board.kind_of(*body).shape);
@@ -46,7 +45,6 @@ impl<'a> Waiting<'a> {
                     && body.pod.metadata.deletion_timestamp.is_none()
                     && shape.gates == 0
                     && shape.resource_claims == 0
-                    && runs_with_us(&shape.scheduler_name)
             })
             .collect();
         pods.sort_by_key(|body| {

@@ -167,7 +167,8 @@ fn plans_for_generated_clusters_hold() {
     let mut wrong = Vec::new();
     // More of them on demand: `KENTROLLER_CLUSTERS=4000`.
     let clusters = std::env::var("KENTROLLER_CLUSTERS").ok().and_then(|count| count.parse().ok()).unwrap_or(240);
-    for seed in 0..clusters {
+    // Those at the end were planned wrongly once: a pod of another scheduler waits; a least size ends the plan early.
+    for seed in (0..clusters).chain([2565, 2957]) {
         let snapshot = cluster(seed, &catalog);
         let options = options(seed, &snapshot);
         let plan = crate::plan(&snapshot, &catalog, &options, &mut Steps(20)).unwrap();
