@@ -1,6 +1,6 @@
 //! Filling one bin with what is worth most for the room it takes.
 use crate::{
-    cluster::{DIMS, Model, Tie, Vector},
+    cluster::{DIMS, Model, Tie, Vector, times},
     state::{Counts, company, give, put, share_left},
 };
 
@@ -36,6 +36,9 @@ impl Candidate {
     }
 }
 
+/// A class is given at most this part of what would fit of it at once.
+const AT_ONCE: i64 = 16;
+
 /// Fills a bin greedily: the most worth for the scarcest room first. Candidates that no longer fit are dropped.
 pub(crate) fn fill(model: &Model, free: &mut Vector, ties: &mut Vec<Tie>, candidates: &mut Vec<Candidate>) -> Counts {
     let mut content = Counts::new();
@@ -46,7 +49,8 @@ pub(crate) fn fill(model: &Model, free: &mut Vector, ties: &mut Vec<Tie>, candid
         // No amount is above 2^45: they stand in floating point as they are.
         let room = free.map(|free| free as f64);
         let scarcity = room.map(|room| 1.0 / room.max(1.0));
-        let mut best: Option<(f64, usize)> = None;
+        // Worth and room of the best so far: products order as quotients do, and cost less.
+        let (mut best, mut key, mut room_taken) = (None, f64::NEG_INFINITY, 1.0);
         let mut at = 0;
         while at < candidates.len() {
             let candidate = &candidates[at];
@@ -61,20 +65,27 @@ pub(crate) fn fill(model: &Model, free: &mut Vector, ties: &mut Vec<Tie>, candid
                 candidates.swap_remove(at);
                 continue;
             }
-            let score = candidate.key / taken.max(1e-12);
-            if best.is_none_or(|(most, _)| score > most) {
-                best = Some((score, at));
+            let taken = taken.max(1e-12);
+            if candidate.key * room_taken > key * taken {
+                (best, key, room_taken) = (Some(at), candidate.key, taken);
             }
             at += 1;
         }
-        let Some((_, at)) = best else { break };
-        let (class, service) = (candidates[at].class, candidates[at].service);
-        put(model, class, 1, free, ties);
-        candidates[at].left -= 1;
-        if service.is_some() {
-            candidates.iter_mut().filter(|other| other.service == service).for_each(|other| other.share -= 1);
+        let Some(at) = best else { break };
+        let Candidate { class, service, left, share, has_rules, .. } = candidates[at];
+        // Where a class fits often, several at once are as good as one after another.
+        let of = &model.classes[class];
+        let mut count = (times(&of.request, free) / AT_ONCE).min(left).min(share);
+        if count > 1 && has_rules {
+            count = count.min(company(of, ties));
         }
-        give(&mut content, class, 1);
+        let count = count.max(1);
+        put(model, class, count, free, ties);
+        candidates[at].left -= count;
+        if service.is_some() {
+            candidates.iter_mut().filter(|other| other.service == service).for_each(|other| other.share -= count);
+        }
+        give(&mut content, class, count);
     }
     content
 }
