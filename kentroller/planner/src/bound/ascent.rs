@@ -10,6 +10,12 @@ pub(super) type Prices = Vec<[f64; WIDE]>;
 /// Rounds of one climb when nothing else ends it.
 const ROUNDS: usize = 500;
 
+/// Rounds after which all groups are looked at again; between, those that are dear stay out of it.
+const LOOK: usize = 8;
+
+/// What costs more of its heat beyond the cheapest takes part no more.
+const COLD: f64 = 12.0;
+
 /// The best prices found.
 pub(super) fn ascend(relaxed: &Relaxed, pace: &mut Pace<'_>) -> Prices {
     let mut ascent = Ascent::of(relaxed);
@@ -23,27 +29,54 @@ pub(super) fn ascend(relaxed: &Relaxed, pace: &mut Pace<'_>) -> Prices {
     ascent.best
 }
 
-/// Where pods of a demand may go, and what part of a bin one takes there.
+/// Where pods of a demand may go.
 struct Reach {
     /// The dimensions that it asks for.
     dims: Vec<usize>,
+    all: Places,
+    /// Those that cost little more than the cheapest when all were last looked at.
+    near: Places,
+}
+
+/// Groups, and what part of a bin one pod takes there.
+#[derive(Default)]
+struct Places {
     groups: Vec<usize>,
     /// As many for each group as there are dimensions.
     parts: Vec<f64>,
 }
 
-impl Reach {
+impl Places {
+    fn each(&self, dims: usize) -> impl Iterator<Item = (usize, &[f64])> {
+        self.groups.iter().copied().zip(self.parts.chunks_exact(dims))
+    }
+
     /// What one pod costs in each group; the least of it.
-    fn costs(&self, prices: &Prices, costs: &mut Vec<f64>) -> f64 {
+    fn costs(&self, dims: &[usize], prices: &Prices, costs: &mut Vec<f64>) -> f64 {
         costs.clear();
         let mut least = f64::INFINITY;
-        for (group, parts) in self.groups.iter().zip(self.parts.chunks_exact(self.dims.len())) {
-            let prices = &prices[*group];
-            let cost = self.dims.iter().zip(parts).map(|(dim, part)| prices[*dim] * part).sum();
+        for (group, parts) in self.each(dims.len()) {
+            let prices = &prices[group];
+            let cost = dims.iter().zip(parts).map(|(dim, part)| prices[*dim] * part).sum();
             least = least.min(cost);
             costs.push(cost);
         }
         least
+    }
+}
+
+impl Reach {
+    /// Looks at all groups: notes which are near, those that cost at most `within` of the cheapest more.
+    fn look(&mut self, prices: &Prices, within: f64, costs: &mut Vec<f64>) {
+        let most = self.all.costs(&self.dims, prices, costs) * (1.0 + within);
+        self.near.groups.clear();
+        self.near.parts.clear();
+        for ((group, parts), cost) in self.all.each(self.dims.len()).zip(costs) {
+            if *cost <= most {
+                self.near.groups.push(group);
+                self.near.parts.extend(parts);
+            }
+        }
     }
 }
 
@@ -66,7 +99,7 @@ impl<'a> Ascent<'a> {
             let part =
                 |group: usize, dim: usize| demand.request[dim] as f64 / relaxed.groups[group].capacity[dim] as f64;
             let parts = groups.iter().flat_map(|group| dims.iter().map(|dim| part(*group, *dim))).collect();
-            Reach { dims, groups, parts }
+            Reach { dims, all: Places { groups, parts }, near: Places::default() }
         });
         let reach = reach.collect();
         let mut ascent = Self { relaxed, reach, best: Vec::new(), best_value: f64::NEG_INFINITY };
@@ -88,22 +121,25 @@ impl<'a> Ascent<'a> {
             let progress = from + (1.0 - from) * round as f64 / rounds as f64;
             let smooth = 0.06 * (0.001f64 / 0.06).powf(progress);
             let speed = 0.5 * (0.02f64 / 0.5).powf(progress);
+            if round % LOOK == 0 {
+                // As far as weights go, and as far again for what prices change until the next look.
+                self.reach.iter_mut().for_each(|reach| reach.look(&prices, 2.0 * COLD * smooth + speed, &mut costs));
+            }
             load.fill([0.0; WIDE]);
             for (demand, reach) in self.relaxed.demands.iter().zip(&self.reach) {
-                let least = reach.costs(&prices, &mut costs);
+                let least = reach.near.costs(&reach.dims, &prices, &mut costs);
                 let heat = (least * smooth).max(1e-6);
                 let mut total = 0.0;
                 for cost in &mut costs {
                     let above = (*cost - least) / heat;
-                    *cost = if above > 12.0 { 0.0 } else { (-above).exp() };
+                    *cost = if above > COLD { 0.0 } else { (-above).exp() };
                     total += *cost;
                 }
-                let parts = reach.parts.chunks_exact(reach.dims.len());
-                for ((group, parts), weight) in reach.groups.iter().zip(parts).zip(&costs) {
+                for ((group, parts), weight) in reach.near.each(reach.dims.len()).zip(&costs) {
                     if *weight > 0.0 {
                         let amount = demand.count as f64 * weight / total;
                         for (dim, part) in reach.dims.iter().zip(parts) {
-                            load[*group][*dim] += amount * part;
+                            load[group][*dim] += amount * part;
                         }
                     }
                 }
@@ -130,7 +166,7 @@ impl<'a> Ascent<'a> {
         let mut value = 0.0;
         let mut costs = Vec::new();
         for (demand, reach) in self.relaxed.demands.iter().zip(&self.reach) {
-            let least = reach.costs(prices, &mut costs);
+            let least = reach.all.costs(&reach.dims, prices, &mut costs);
             if least.is_finite() {
                 value += demand.count as f64 * least;
             }
