@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use crate::{
     Options, Rule, Snapshot,
     cluster::EBS_DEFAULT,
-    eligibility::claims_of,
     manifest::{ObjectName, PersistentVolume, Pod, RequiredNodeTerms},
 };
 
@@ -76,4 +75,20 @@ impl<'a> Volumes<'a> {
         terms.dedup();
         (terms, rule)
     }
+}
+
+/// The names of a pod's claims.
+fn claims_of(pod: &Pod) -> Vec<ObjectName> {
+    let name = |name: String| ObjectName { namespace: pod.metadata.namespace.clone(), name: name.into() };
+    let volumes = pod.spec.shape.volumes.iter();
+    let mut claims: Vec<ObjectName> = volumes
+        .filter_map(|volume| match (volume.claim.as_str(), volume.ephemeral.as_str()) {
+            ("", "") => None,
+            ("", ephemeral) => Some(name(format!("{}-{ephemeral}", pod.metadata.name))),
+            (claim, _) => Some(name(claim.to_owned())),
+        })
+        .collect();
+    claims.sort();
+    claims.dedup();
+    claims
 }

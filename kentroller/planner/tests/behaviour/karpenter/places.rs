@@ -189,6 +189,34 @@ pub(super) const ROWS: &[Row] = &[
             &[Remove(&["a"]), Warn("NodePool odd", "nothing is bought in it")],
         ),
     ),
+    (
+        56,
+        "nor does one whose types its DaemonSets fill",
+        Plan(
+            || {
+                let small =
+                    json!([{"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["m5.small"]}]);
+                let scene = Scene::pair().pool("odd", json!({"template": {"spec": {"requirements": small}}}));
+                scene
+                    .pod_of("DaemonSet", "d", "a", "100m")
+                    .asking("d", json!({"memory": "4Gi"}))
+                    .change(|snapshot| snapshot.daemon_sets = None)
+            },
+            &[Remove(&["a"]), Warn("NodePool odd", "no offering has room for more than its DaemonSets; nothing is")],
+        ),
+    ),
+    (
+        56,
+        "nor does one that asks for more types than there are",
+        Plan(
+            || {
+                let many =
+                    json!([{"key": "node.kubernetes.io/instance-type", "operator": "Exists", "minValues": 4000}]);
+                Scene::pair().pool("odd", json!({"template": {"spec": {"requirements": many}}}))
+            },
+            &[Remove(&["a"]), Warn("NodePool odd", "to choose from as its minValues ask for; nothing is bought in it")],
+        ),
+    ),
     (57, "a pod that nobody would bring back holds its node", Plan(bare, &[Keep("a", "blocked-by-pods")])),
     (
         57,
