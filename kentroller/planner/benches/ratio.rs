@@ -37,7 +37,7 @@ fn main() {
         let moves = found.waves.iter().flat_map(|wave| &wave.moves);
         let far = moves.filter(|one| zones.get(one.from.as_str()) != zones.get(one.to.as_str())).count();
         println!(
-            "seed {seed}: {} nodes {} pods; {} -> {} bound {} ratio {:.4} (before {:.3}); removed {} added {} moves {} ({far} to another zone) waves {}; steps {} in {:.2} s",
+            "seed {seed}: {} nodes {} pods; {} -> {} bound {} ratio {:.4} (before {:.3}); removed {} added {} moves {} ({far} to another zone) waves {} of at most {} nodes; steps {} in {:.2} s",
             snapshot.nodes.len(),
             found.workload_pods,
             found.cost_before,
@@ -49,6 +49,7 @@ fn main() {
             found.added().len(),
             found.moves(),
             found.waves.len(),
+            found.waves.iter().map(|wave| wave.remove.len()).max().unwrap_or(0),
             found.steps,
             start.elapsed().as_secs_f64(),
         );

@@ -78,8 +78,8 @@ fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> 
     let mut yard = Yard::of(state, stay);
     let mut drafts = Vec::new();
     let mut current = Draft::default();
-    while let Some(node) = yard.next() {
-        yard.open_for(node, &mut current);
+    while let Some((node, bins)) = yard.next() {
+        bins.into_iter().for_each(|bin| yard.open(bin, &mut current));
         let closed = loop {
             match yard.close(node, &mut current) {
                 Close::Done => break true,

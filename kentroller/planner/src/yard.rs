@@ -6,7 +6,7 @@ use std::{
 
 use crate::{
     cluster::BrokenSpread,
-    state::{State, What},
+    state::{Bin, State, What},
     waves::Draft,
 };
 
@@ -35,7 +35,7 @@ pub(crate) struct Yard<'a, 'm> {
     /// By class: nodes that wait and own it.
     owners: Vec<Vec<usize>>,
     waits: Vec<bool>,
-    /// (missing pods, price negated, node), possibly stale.
+    /// (missing pods for its price, price negated, node), possibly stale.
     queue: BinaryHeap<Reverse<(i64, i64, usize)>>,
     /// Nodes that a broken spread holds up until other moves are made.
     held_up: Vec<usize>,
@@ -87,48 +87,70 @@ impl<'a, 'm> Yard<'a, 'm> {
     }
 
     fn push(&mut self, node: usize) {
-        let missing = self.missing(node);
-        self.queue.push(Reverse((missing, -self.state.bins[node].price, node)));
+        self.queue.push(Reverse((self.lack(node), -self.state.bins[node].price, node)));
     }
 
-    /// The node that lacks least; of equals the dearest.
-    pub(crate) fn next(&mut self) -> Option<usize> {
-        while let Some(Reverse((told, _, node))) = self.queue.pop() {
-            if !self.waits[node] {
+    fn lack(&self, node: usize) -> i64 {
+        per_price(self.missing(node), self.state.bins[node].price)
+    }
+
+    /// The node to close next, with the new bins that it waits for: of those that lack least for their price the one whose
+    /// bins cost the smallest part of it. So a wave pays for what it buys with few nodes.
+    pub(crate) fn next(&mut self) -> Option<(usize, Vec<usize>)> {
+        let mut best: Option<(i64, usize, Vec<usize>)> = None;
+        let mut looked: Vec<usize> = Vec::new();
+        while looked.len() < COMPARED {
+            let Some(Reverse((told, _, node))) = self.queue.pop() else { break };
+            if !self.waits[node] || looked.contains(&node) {
                 continue;
             }
-            let missing = self.missing(node);
-            if missing > told {
+            let lack = self.lack(node);
+            if lack > told {
                 self.push(node);
                 continue;
             }
-            return Some(node);
-        }
-        None
-    }
-
-    /// Opens new bins until a node lacks nothing.
-    pub(crate) fn open_for(&mut self, node: usize, draft: &mut Draft) {
-        let own = &self.state.own;
-        for (class, count) in &own[node] {
-            while self.free[*class] < *count {
-                let is_open = &self.is_open;
-                self.unopened[*class].retain(|bin| !is_open[*bin]);
-                let compared = self.unopened[*class].iter().copied().take(COMPARED);
-                let chosen = compared.max_by_key(|bin| {
-                    let given = &self.state.bins[*bin].given;
-                    let useful: i64 = own[node]
-                        .iter()
-                        .filter_map(|(class, count)| {
-                            given.iter().find(|(of, _)| of == class).map(|(_, n)| *n.min(count))
-                        })
-                        .sum();
-                    (useful, Reverse(self.state.bins[*bin].price), Reverse(*bin))
-                });
-                let Some(bin) = chosen else { break };
-                self.open(bin, draft);
+            looked.push(node);
+            let bins = self.wanted(node);
+            let cost = bins.iter().map(|bin| self.state.bins[*bin].price).sum();
+            let cost = per_price(cost, self.state.bins[node].price);
+            if best.as_ref().is_none_or(|(least, _, _)| cost < *least) {
+                best = Some((cost, node, bins));
+            }
+            if lack == 0 {
+                break;
             }
         }
+        let (_, node, bins) = best?;
+        looked.into_iter().filter(|other| *other != node).for_each(|other| self.push(other));
+        Some((node, bins))
+    }
+
+    /// New bins that together hold what a node lacks: one after another the most useful for its price.
+    fn wanted(&mut self, node: usize) -> Vec<usize> {
+        let own = self.state.own[node].iter().map(|(class, count)| (*class, count - self.free[*class]));
+        let mut lacks: Vec<(usize, i64)> = own.filter(|(_, lack)| *lack > 0).collect();
+        let mut bins: Vec<usize> = Vec::new();
+        while let Some((class, _)) = lacks.first().copied() {
+            let is_open = &self.is_open;
+            self.unopened[class].retain(|bin| !is_open[*bin]);
+            let compared = self.unopened[class].iter().copied().filter(|bin| !bins.contains(bin)).take(COMPARED);
+            let chosen = compared.max_by_key(|bin| {
+                let Bin { given, price, .. } = &self.state.bins[*bin];
+                let useful = |(of, lack): &(usize, i64)| {
+                    given.iter().find(|(class, _)| class == of).map_or(0, |(_, count)| *count.min(lack))
+                };
+                (per_price(lacks.iter().map(useful).sum(), *price), Reverse(*price), Reverse(*bin))
+            });
+            // The solution holds every pod; what is not to be had waits for other moves.
+            let Some(bin) = chosen else { break };
+            bins.push(bin);
+            for (class, lack) in &mut lacks {
+                let given = &self.state.bins[bin].given;
+                *lack -= given.iter().find(|(of, _)| of == class).map_or(0, |(_, count)| *count);
+            }
+            lacks.retain(|(_, lack)| *lack > 0);
+        }
+        bins
     }
 
     pub(crate) fn open(&mut self, bin: usize, draft: &mut Draft) {
@@ -225,4 +247,9 @@ impl<'a, 'm> Yard<'a, 'm> {
             self.spreads[*spread].give(domain, count * itself);
         }
     }
+}
+
+/// An amount for a price, in parts that tell small differences apart.
+fn per_price(amount: i64, price: i64) -> i64 {
+    amount.saturating_mul(1_000_000_000) / price.max(1)
 }

@@ -139,6 +139,22 @@ fn every_wave_of_every_plan_keeps_every_constraint() {
 }
 
 #[test]
+fn no_wave_removes_more_than_a_seventh_of_the_nodes() {
+    let catalog = catalog();
+    for seed in 0..4 {
+        let snapshot = generate(Recipe { nodes: 100, seed, constrained: seed % 2 == 1, held: false }, &catalog);
+        let found = plan(&snapshot, &catalog, &Options::default(), &mut Steps(3000)).expect("sound");
+        let most = found.waves.iter().map(|wave| wave.remove.len()).max().unwrap_or(0);
+        assert!(
+            found.removed().count() > 50 && most * 7 <= snapshot.nodes.len(),
+            "seed {seed}: {most} of {} nodes go in one wave, {} in all",
+            snapshot.nodes.len(),
+            found.removed().count()
+        );
+    }
+}
+
+#[test]
 fn the_same_seed_and_steps_give_the_same_plan() {
     let catalog = catalog();
     let snapshot = generate(Recipe { nodes: 40, seed: 5, constrained: true, held: true }, &catalog);
