@@ -36,7 +36,7 @@ impl Candidate {
     }
 }
 
-/// A class is given at most this part of what would fit of it at once.
+/// Of the pods of a class that would fit, one in so many is given at once, and at least one.
 const AT_ONCE: i64 = 16;
 
 /// Fills a bin greedily: the most worth for the scarcest room first. Candidates that no longer fit are dropped.
@@ -73,7 +73,6 @@ pub(crate) fn fill(model: &Model, free: &mut Vector, ties: &mut Vec<Tie>, candid
         }
         let Some(at) = best else { break };
         let Candidate { class, service, left, share, has_rules, .. } = candidates[at];
-        // Where a class fits often, several at once are as good as one after another.
         let of = &model.classes[class];
         let mut count = (times(&of.request, free) / AT_ONCE).min(left).min(share);
         if count > 1 && has_rules {

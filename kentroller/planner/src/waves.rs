@@ -72,8 +72,8 @@ const REDRAFTS: usize = 12;
 
 /// The removals but those that stay, one after another.
 ///
-/// Room on existing nodes is there from the start. New bins open one after another, each chosen for the closed node that
-/// lacks least; a wave ends as soon as what it removed outweighs what it bought.
+/// Room on existing nodes is there from the start. New bins open for one node after another, first for the one for whose
+/// price they cost least; a wave ends as soon as what it removed outweighs what it bought.
 fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> {
     let mut yard = Yard::of(state, stay);
     let mut drafts = Vec::new();
