@@ -262,8 +262,7 @@ impl Search<'_, '_> {
             }
             let mut noted = false;
             for (class, count) in &mut missing {
-                let given = self.state.bins[*bin].given.iter().find(|(of, _)| of == class).map_or(0, |(_, n)| *n);
-                let taken = given.min(*count);
+                let taken = self.state.bins[*bin].holds(*class).min(*count);
                 if taken > 0 {
                     if !std::mem::replace(&mut noted, true) {
                         undo.push((*bin, self.state.bins[*bin].clone()));

@@ -89,8 +89,10 @@ impl Source<'_> {
             if node_pool.metadata.deletion_timestamp.is_some() || node_pool.spec.replicas.is_some() {
                 continue;
             }
-            let object = || format!("NodePool {}", node_pool.metadata.name);
-            let mut warn = |message: &str| warnings.push(Warning { object: object(), message: message.to_owned() });
+            let mut warn = |message: &str| {
+                let object = format!("NodePool {}", node_pool.metadata.name);
+                warnings.push(Warning { object, message: message.to_owned() });
+            };
             if let Err(why) = self.of_pool(index, node_pool, &assortment, &mut shelf, &mut kinds, &mut warn) {
                 warn(&format!("{why}; nothing is bought in it"));
             }

@@ -33,6 +33,13 @@ pub(crate) struct Bin {
     unmet: i64,
 }
 
+impl Bin {
+    /// How many pods of a class it was given.
+    pub(crate) fn holds(&self, class: usize) -> i64 {
+        self.given.iter().find(|(of, _)| *of == class).map_or(0, |(_, count)| *count)
+    }
+}
+
 /// What a node costs besides its price, in millionths an hour: enough to tell equal costs apart.
 const NODE: i64 = 10;
 

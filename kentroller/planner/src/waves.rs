@@ -21,7 +21,7 @@ pub(crate) struct Draft {
 }
 
 /// The waves of a solution, cheapest way first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waves {
     pub waves: Vec<Wave>,
     /// Whether they end early because the cluster would get too small.

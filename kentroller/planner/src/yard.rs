@@ -6,7 +6,7 @@ use std::{
 
 use crate::{
     cluster::BrokenSpread,
-    state::{Bin, State, What},
+    state::{State, What},
     waves::Draft,
 };
 
@@ -135,18 +135,15 @@ impl<'a, 'm> Yard<'a, 'm> {
             self.unopened[class].retain(|bin| !is_open[*bin]);
             let compared = self.unopened[class].iter().copied().filter(|bin| !bins.contains(bin)).take(COMPARED);
             let chosen = compared.max_by_key(|bin| {
-                let Bin { given, price, .. } = &self.state.bins[*bin];
-                let useful = |(of, lack): &(usize, i64)| {
-                    given.iter().find(|(class, _)| class == of).map_or(0, |(_, count)| *count.min(lack))
-                };
-                (per_price(lacks.iter().map(useful).sum(), *price), Reverse(*price), Reverse(*bin))
+                let of = &self.state.bins[*bin];
+                let useful = lacks.iter().map(|(class, lack)| of.holds(*class).min(*lack)).sum();
+                (per_price(useful, of.price), Reverse(of.price), Reverse(*bin))
             });
             // The solution holds every pod; what is not to be had waits for other moves.
             let Some(bin) = chosen else { break };
             bins.push(bin);
             for (class, lack) in &mut lacks {
-                let given = &self.state.bins[bin].given;
-                *lack -= given.iter().find(|(of, _)| of == class).map_or(0, |(_, count)| *count);
+                *lack -= self.state.bins[bin].holds(*class);
             }
             lacks.retain(|(_, lack)| *lack > 0);
         }

@@ -206,7 +206,7 @@ impl<'a> PodRules<'a> {
 
     fn strictness(&self, pod: &Pod) -> Option<Strictness> {
         let of_node = self.nodes.get(&*pod.spec.node_name).copied();
-        of_pod(pod, self.known_replicas_of(pod), self.options).max(of_node)
+        of_pod(pod, || self.known_replicas_of(pod), self.options).max(of_node)
     }
 }
 

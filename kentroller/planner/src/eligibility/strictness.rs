@@ -21,15 +21,15 @@ fn is_of(kind: &str, pod: &Pod) -> Option<bool> {
     }
 }
 
-/// What the entries that name pods say of one. `replicas`: of its controller, if they were told.
-pub(super) fn of_pod(pod: &Pod, replicas: Option<u32>, options: &Options) -> Option<Strictness> {
+/// What the entries that name pods say of one. `replicas`: of its controller, if they were told; most pods need not ask.
+pub(super) fn of_pod(pod: &Pod, replicas: impl Fn() -> Option<u32>, options: &Options) -> Option<Strictness> {
     let matching = binding(options).filter(|rule| match &rule.selects {
         EvictionTarget::Nodes(_) => false,
         EvictionTarget::Pods { namespaces, labels, kind, min_replicas, max_replicas } => {
             // What is not known matches what protects, and nothing else.
             let protects = rule.strictness == Strictness::RemovalDisabled;
             let bounded = |bound: Option<u32>, holds: fn(u32, u32) -> bool| {
-                bound.is_none_or(|bound| replicas.map_or(protects, |count| holds(count, bound)))
+                bound.is_none_or(|bound| replicas().map_or(protects, |count| holds(count, bound)))
             };
             (namespaces.is_empty() || namespaces.iter().any(|one| **one == *pod.metadata.namespace))
                 && labels.matches(&pod.metadata.labels).unwrap_or(protects)
