@@ -93,7 +93,7 @@ impl Reconcile for StreetLamps {
 }
 
 fn every_lamp(_: &Change<'_, Pod>, cut: &Cut) -> Vec<ObjectKey> {
-    cut.shelf::<Lamp>().into_iter().flat_map(|shelf| shelf.all()).map(Kind::key).collect()
+    cut.store::<Lamp>().into_iter().flat_map(|store| store.all()).map(Kind::key).collect()
 }
 
 /// Counts sockets.

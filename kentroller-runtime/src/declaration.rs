@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::kind::{Cluster, Kind, KindInfo, ObjectKey};
 use crate::outcome::Outcome;
-use crate::store::{AnyObject, AnyShelf, Cut, Shelf};
+use crate::store::{AnyKindStore, AnyObject, Cut, KindStore};
 use crate::switches::Switches;
 use crate::words::Edges;
 use crate::world::World;
@@ -140,7 +140,7 @@ impl Wake {
             let owners = [old, new].into_iter().flatten().flat_map(|object| object.owners());
             let mut keys: Vec<ObjectKey> = owners
                 .filter(|owner| owner.controller && owner.kind == O::INFO.kind)
-                .filter_map(|owner| cut.shelf::<O>()?.by_uid(&owner.uid).map(|object| object.key()))
+                .filter_map(|owner| cut.store::<O>()?.by_uid(&owner.uid).map(|object| object.key()))
                 .collect();
             keys.dedup();
             keys
@@ -183,7 +183,7 @@ pub struct KindEntry {
     pub conditions: Option<&'static [(&'static str, &'static str)]>,
     pub states: Edges,
     pub type_id: fn() -> TypeId,
-    pub empty: fn() -> Arc<dyn AnyShelf>,
+    pub empty: fn() -> Arc<dyn AnyKindStore>,
     pub watch: Option<crate::store::watch::Start>,
     /// Puts an object into its store, from JSON: for replays.
     pub restore: fn(Cut, Value) -> Result<Cut, serde_json::Error>,
@@ -196,7 +196,7 @@ impl KindEntry {
             conditions: K::CONDITIONS,
             states: K::STATES,
             type_id: TypeId::of::<K>,
-            empty: || Arc::new(Shelf::<K>::default()),
+            empty: || Arc::new(KindStore::<K>::default()),
             restore: |cut, object| Ok(cut.with(serde_json::from_value::<K>(object)?)),
             watch: (TypeId::of::<K>() != TypeId::of::<Cluster>()).then_some(crate::store::watch::start::<K>),
         }

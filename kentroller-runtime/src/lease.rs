@@ -19,6 +19,9 @@ pub const DURATION: Duration = Duration::from_secs(15);
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// Between two tries.
 pub const RETRY: Duration = Duration::from_secs(2);
+/// The longest that one write may take: below the gap between the renew deadline and the end of a lease, so that no
+/// write of an old leader can arrive after a new one has begun.
+pub const WRITE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Whether this process may write, by a clock that nobody can set back.
 #[derive(Clone, Debug)]
@@ -123,7 +126,7 @@ impl Election {
             tokio::time::sleep(RETRY).await;
         }
         if taken_over {
-            tokio::time::sleep(crate::engine::effects::WRITE_LIMIT).await;
+            tokio::time::sleep(WRITE_LIMIT).await;
         }
     }
 
@@ -131,7 +134,7 @@ impl Election {
     pub async fn keep(&mut self) {
         while self.fence.holds() {
             tokio::time::sleep(RETRY).await;
-            match tokio::time::timeout(crate::engine::effects::WRITE_LIMIT, self.try_once()).await {
+            match tokio::time::timeout(WRITE_LIMIT, self.try_once()).await {
                 Ok(Ok(Some(_))) => {}
                 Ok(Ok(None)) => break,
                 Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "the lease was not renewed"),

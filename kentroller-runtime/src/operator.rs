@@ -9,8 +9,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::engine::effects::Hands;
 use crate::engine::ports::Ports;
+use crate::engine::writer::Writer;
 use crate::engine::{AnyController, Engine, Parts};
 use crate::kind::KindInfo;
 use crate::lease::{Election, Fence};
@@ -101,7 +101,7 @@ impl<S: Switches + Serialize> Operator<S> {
     fn engine(self, client: kube::Client, clock: Clock, fence: Fence) -> Engine<S> {
         Engine::new(Parts {
             controllers: self.controllers,
-            hands: Hands { client, clock, fence, shadow: self.shadow },
+            writer: Writer { client, clock, fence, shadow: self.shadow },
             ports: self.ports,
             settings: self.settings,
             metrics: self.metrics,

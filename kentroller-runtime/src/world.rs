@@ -14,7 +14,7 @@ use crate::declaration::{Asks, Controller, Reads, Reconcile};
 use crate::kind::{Kind, KindInfo, ObjectKey};
 use crate::outcome::Outcome;
 use crate::port::{Answer, Port};
-use crate::store::{Cut, Lookup, Shelf};
+use crate::store::{Cut, KindStore, Lookup};
 use crate::switches::Switches;
 
 /// What became of an effect the last time it was tried. Kept in memory: after a restart there is none.
@@ -88,7 +88,7 @@ impl<C: Controller> World<C> {
     where
         C: Reads<K>,
     {
-        self.shelf::<K>().into_iter().flat_map(Shelf::all)
+        self.store::<K>().into_iter().flat_map(KindStore::all)
     }
 
     /// What is known of one object; tells "gone" from "never seen".
@@ -96,7 +96,7 @@ impl<C: Controller> World<C> {
     where
         C: Reads<K>,
     {
-        self.shelf::<K>().map_or(Lookup::NeverSeen, |shelf| shelf.lookup(key))
+        self.store::<K>().map_or(Lookup::NeverSeen, |store| store.lookup(key))
     }
 
     /// One cluster-scoped object by name.
@@ -120,7 +120,7 @@ impl<C: Controller> World<C> {
     where
         C: Reads<K>,
     {
-        self.shelf::<K>().into_iter().flat_map(|shelf| shelf.indexed_under(index)).collect()
+        self.store::<K>().into_iter().flat_map(|store| store.indexed_under(index)).collect()
     }
 
     /// The objects that name the owner with this uid.
@@ -128,7 +128,7 @@ impl<C: Controller> World<C> {
     where
         C: Reads<K>,
     {
-        self.shelf::<K>().into_iter().flat_map(|shelf| shelf.owned_by(uid)).collect()
+        self.store::<K>().into_iter().flat_map(|store| store.owned_by(uid)).collect()
     }
 
     /// What is computed from all objects of a kind.
@@ -136,7 +136,7 @@ impl<C: Controller> World<C> {
     where
         C: Reads<K>,
     {
-        self.shelf::<K>().map(|shelf| shelf.view().clone()).unwrap_or_default()
+        self.store::<K>().map(|store| store.view().clone()).unwrap_or_default()
     }
 
     /// What became of the effect with this key when it was last tried.
@@ -153,9 +153,9 @@ impl<C: Controller> World<C> {
         self.cut.answer::<P>(key)
     }
 
-    fn shelf<K: Kind>(&self) -> Option<&Shelf<K>> {
+    fn store<K: Kind>(&self) -> Option<&KindStore<K>> {
         self.read.borrow_mut().kinds.insert(K::INFO);
-        self.cut.shelf::<K>()
+        self.cut.store::<K>()
     }
 }
 

@@ -27,7 +27,7 @@ use kentroller::simulation::{CSV, Drift, Operated, Setup, served};
 use kentroller_planner::Catalog;
 use kentroller_runtime::simulation::apiserver::ApiServer;
 use kentroller_runtime::store::share::Pool;
-use kentroller_runtime::store::watch::{Context, Heard, start};
+use kentroller_runtime::store::watch::{Context, News, start};
 use kentroller_runtime::{Cancelled, Cut, Kind, KindEntry, Port};
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -86,8 +86,8 @@ async fn stores() -> (Cut, u128, usize) {
     let bytes = resident().saturating_sub(before);
     pods.abort();
     nodes.abort();
-    assert_eq!(cut.shelf::<Pod>().map(|shelf| shelf.len()), Some(PODS));
-    assert_eq!(cut.shelf::<Node>().map(|shelf| shelf.len()), Some(NODES));
+    assert_eq!(cut.store::<Pod>().map(|store| store.len()), Some(PODS));
+    assert_eq!(cut.store::<Node>().map(|store| store.len()), Some(NODES));
     (cut, bytes, wire)
 }
 
@@ -117,11 +117,11 @@ async fn list<K: Kind>(
         }
     });
     let client = kube::Client::new(service, "default");
-    let (to, mut heard) = mpsc::channel(10);
+    let (to, mut news) = mpsc::channel(10);
     let context = Context { client, to, relist: Arc::new(Notify::new()), namespace: String::new() };
     let watch = tokio::spawn(start::<K>(context));
-    match heard.recv().await {
-        Some(Heard::Step(step)) => drop(cut.apply(step, now())),
+    match news.recv().await {
+        Some(News::Message(message)) => drop(cut.apply(message, now())),
         other => panic!("the list does not arrive: {other:?}"),
     }
     watch
@@ -133,8 +133,8 @@ fn a_cut(cut: &Cut) -> Duration {
 
 /// One pod after the other becomes not ready, each while somebody holds the cut from before.
 fn an_event(cut: Cut) -> Duration {
-    let shelf = cut.shelf::<Pod>().expect("a store of pods");
-    let changed: Vec<Pod> = shelf.all().step_by(7).take(10_000).cloned().map(changed).collect();
+    let store = cut.store::<Pod>().expect("a store of pods");
+    let changed: Vec<Pod> = store.all().step_by(7).take(10_000).cloned().map(changed).collect();
     let mut changed = changed.into_iter();
     let mut cut = cut;
     each(10_000, |_| {

@@ -85,8 +85,8 @@ impl Switches for Settings {
     /// The environment, overlaid by the dynamic ConfigMap. A text with a mistake leaves what was in force; at the start, when
     /// nothing was, nobody knows how far the operator may go: then it observes.
     fn in_force(given: &Arc<Self>, last: Option<&Arc<Self>>, cut: &Cut) -> Arc<Self> {
-        let maps = cut.shelf::<ConfigMap>();
-        let text = maps.into_iter().flat_map(|shelf| shelf.all()).find_map(|map| given.document(map));
+        let maps = cut.store::<ConfigMap>();
+        let text = maps.into_iter().flat_map(|store| store.all()).find_map(|map| given.document(map));
         let settings = match (text.map(|text| given.overlaid(text)), last) {
             (None, _) => Arc::clone(given),
             (Some(Ok(settings)), _) => Arc::new(settings),

@@ -55,7 +55,7 @@ impl<C: Reconcile<Settings = S>, S: Switches> AnyController<S> for Typed<C> {
         settings: &Arc<S>,
         replies: Replies,
     ) -> Option<(Result<Decided, Failure>, ReadSet)> {
-        let object = cut.shelf::<C::Of>()?.lookup(key).present()?;
+        let object = cut.store::<C::Of>()?.lookup(key).present()?;
         let world = World::<C>::new(cut.clone(), now, Arc::clone(settings), replies);
         // A pure function leaves nothing half done behind when it panics.
         let decided = catch_unwind(AssertUnwindSafe(|| C::reconcile(object, &world)));

@@ -85,7 +85,7 @@ fn seen(expected: &Expected, cut: &Cut) -> bool {
         (Sighting::Present { deleting, .. }, What::Leaving) => deleting,
         // Made and gone between two looks: its store is past the write, so waiting longer shows nothing.
         (Sighting::NeverSeen, What::AtLeast(wanted)) => {
-            cut.any_shelf(expected.kind).is_none_or(|shelf| shelf.revision() >= wanted)
+            cut.any_store(expected.kind).is_none_or(|store| store.revision() >= wanted)
         }
         (Sighting::NeverSeen, What::Leaving) => true,
     }

@@ -1,18 +1,18 @@
 //! Out: runs controllers on cuts of the stores and carries out what they decide. One task holds all state; pure parts
-//! beside it decide, and [`effects::Hands`] write.
+//! beside it decide, and [`writer::Writer`] write.
 //!
 //! kube-runtime's Controller is not used: a panic ends it, and it has no time-outs, no reset of backoff, no priorities,
 //! no reading of its own writes, and no way to run a reconcile without a client.
 
 mod controller;
-pub mod effects;
 mod events;
+mod execution;
 mod expect;
-mod flight;
 pub mod ports;
 mod queue;
 pub mod record;
 mod status;
+pub mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,18 +28,18 @@ use serde_json::Value;
 use tokio::sync::{Notify, mpsc, watch};
 
 pub use self::controller::{AnyController, reconciler};
-use self::effects::Hands;
-use self::flight::{Flight, Landed, Latest};
+use self::execution::{Executed, Execution, Latest};
 use self::ports::{Ports, Put};
 use self::queue::{Item, Priority, Queue};
 use self::record::Record;
+use self::writer::Writer;
 use crate::condition::Mark;
 use crate::declaration::{Declaration, KindEntry};
 use crate::failure::{Class, Failure};
 use crate::kind::{Cluster, KindInfo};
 use crate::metrics::Metrics;
 use crate::outcome::Decided;
-use crate::store::watch::{Body, Heard};
+use crate::store::watch::{Body, News};
 use crate::store::{Changed, Cut};
 use crate::switches::Switches;
 use crate::world::{Replies, Reply};
@@ -57,7 +57,7 @@ const ANSWER_MEMORY: i64 = 900;
 /// Everything an engine is made of.
 pub struct Parts<S> {
     pub controllers: Vec<Box<dyn AnyController<S>>>,
-    pub hands: Hands,
+    pub writer: Writer,
     pub ports: Ports,
     pub settings: watch::Receiver<Arc<S>>,
     pub metrics: Metrics,
@@ -84,12 +84,12 @@ pub struct Engine<S> {
     answered: BTreeMap<Arc<str>, Timestamp>,
     said: events::Said,
     told: u64,
-    heard: mpsc::Receiver<Heard>,
+    news: mpsc::Receiver<News>,
     relist: BTreeMap<KindInfo, Arc<Notify>>,
     troubled: BTreeMap<KindInfo, String>,
-    flights: FuturesUnordered<BoxFuture<'static, Landed>>,
+    executions: FuturesUnordered<BoxFuture<'static, Executed>>,
     answers: FuturesUnordered<BoxFuture<'static, (Item, Arc<str>, Put)>>,
-    tellings: FuturesUnordered<BoxFuture<'static, ()>>,
+    posts: FuturesUnordered<BoxFuture<'static, ()>>,
     latest: Arc<ArcSwap<Latest>>,
     in_force: Arc<S>,
     /// How often the settings changed; 0 until they were read from the objects that hold them.
@@ -120,7 +120,7 @@ impl<S: Switches + Serialize> Engine<S> {
     pub fn new(parts: Parts<S>) -> Self {
         let declarations: Vec<Declaration> = parts.controllers.iter().map(|one| one.declaration()).collect();
         let kinds = kinds(&declarations);
-        let (to, heard) = mpsc::channel(BATCH);
+        let (to, news) = mpsc::channel(BATCH);
         let mut relist = BTreeMap::new();
         for kind in &kinds {
             let Some(start) = kind.watch else { continue };
@@ -128,7 +128,7 @@ impl<S: Switches + Serialize> Engine<S> {
             relist.insert(kind.info, Arc::clone(&again));
             let namespace = parts.own_namespace.get(&kind.info).cloned().unwrap_or_default();
             let context = crate::store::watch::Context {
-                client: parts.hands.client.clone(),
+                client: parts.writer.client.clone(),
                 to: to.clone(),
                 relist: again,
                 namespace,
@@ -150,23 +150,23 @@ impl<S: Switches + Serialize> Engine<S> {
             answered: BTreeMap::new(),
             said: events::Said::default(),
             told: 0,
-            heard,
+            news,
             relist,
             troubled: BTreeMap::new(),
-            flights: FuturesUnordered::new(),
+            executions: FuturesUnordered::new(),
             answers: FuturesUnordered::new(),
-            tellings: FuturesUnordered::new(),
+            posts: FuturesUnordered::new(),
             latest: Arc::new(ArcSwap::from_pointee(latest)),
             in_force,
             settings_version: 0,
         }
     }
 
-    /// Runs until `stop` says so; then takes nothing new in, and waits for what is in flight.
+    /// Runs until `stop` says so; then takes nothing new in, and waits for what is under way.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let cluster = Cluster { metadata: crate::kind::Meta { name: Cluster::NAME.into(), ..Default::default() } };
         let body = Body::Listed(vec![cluster], "0".to_owned());
-        self.hear(Heard::Step(crate::store::watch::Step {
+        self.hear(News::Message(crate::store::watch::WatchMessage {
             of: std::any::TypeId::of::<Cluster>(),
             body: Box::new(body),
         }));
@@ -178,19 +178,19 @@ impl<S: Switches + Serialize> Engine<S> {
                 biased;
                 _ = stop.changed() => break,
                 Ok(()) = self.parts.settings.changed() => self.follow_settings(),
-                Some(landed) = self.flights.next() => self.land(landed),
+                Some(executed) = self.executions.next() => self.finish(executed),
                 Some((item, key, put)) = self.answers.next() => self.answer(item, key, put),
-                Some(()) = self.tellings.next() => {}
-                Some(heard) = self.heard.recv() => self.hear_all(heard),
-                () = self.parts.hands.clock.sleep_until(next) => self.tick(),
+                Some(()) = self.posts.next() => {}
+                Some(news) = self.news.recv() => self.hear_all(news),
+                () = self.parts.writer.clock.sleep_until(next) => self.tick(),
             }
         }
-        while self.flights.next().await.is_some() {}
-        while self.tellings.next().await.is_some() {}
+        while self.executions.next().await.is_some() {}
+        while self.posts.next().await.is_some() {}
     }
 
     fn now(&self) -> Timestamp {
-        self.parts.hands.clock.now()
+        self.parts.writer.clock.now()
     }
 
     fn next_due(&self) -> Timestamp {
@@ -245,8 +245,8 @@ impl<S: Switches + Serialize> Engine<S> {
 
     fn wake_all(&mut self) {
         for (controller, declaration) in self.declarations.iter().enumerate() {
-            let shelf = self.cut.any_shelf(declaration.of.info);
-            for key in shelf.into_iter().flat_map(crate::store::AnyShelf::keys) {
+            let store = self.cut.any_store(declaration.of.info);
+            for key in store.into_iter().flat_map(crate::store::AnyKindStore::keys) {
                 self.queue.add(Item { controller, key }, Priority::Start);
             }
         }
@@ -257,12 +257,12 @@ impl<S: Switches + Serialize> Engine<S> {
         self.latest.store(Arc::new(Latest { cut: self.cut.clone(), settings: self.settings_version, mode }));
     }
 
-    fn hear_all(&mut self, first: Heard) {
+    fn hear_all(&mut self, first: News) {
         let mut settings = self.settings_version == 0;
         settings |= self.hear(first);
         for _ in 1..BATCH {
-            let Ok(heard) = self.heard.try_recv() else { break };
-            settings |= self.hear(heard);
+            let Ok(news) = self.news.try_recv() else { break };
+            settings |= self.hear(news);
         }
         if settings {
             self.follow_settings();
@@ -278,13 +278,13 @@ impl<S: Switches + Serialize> Engine<S> {
     }
 
     /// Takes one piece of news in; says whether an object that may hold settings changed.
-    fn hear(&mut self, heard: Heard) -> bool {
+    fn hear(&mut self, news: News) -> bool {
         let mut settings = false;
-        match heard {
-            Heard::Step(step) => {
+        match news {
+            News::Message(message) => {
                 let now = self.now();
-                let kind = self.cut.kind(step.of);
-                for change in self.cut.apply(step, now) {
+                let kind = self.cut.kind(message.of);
+                for change in self.cut.apply(message, now) {
                     settings |= S::kept_in().contains(&change.kind);
                     self.wake(&change);
                 }
@@ -295,7 +295,7 @@ impl<S: Switches + Serialize> Engine<S> {
                     self.wake_all();
                 }
             }
-            Heard::Trouble(kind, said) => {
+            News::Trouble(kind, said) => {
                 let known = self.troubled.insert(kind, said.clone());
                 if known.as_ref() != Some(&said) {
                     tracing::warn!(kind = kind.kind, "{said}");
@@ -368,14 +368,14 @@ impl<S: Switches + Serialize> Engine<S> {
     fn block(&mut self, item: Item, said: &str) {
         let name = self.declarations[item.controller].name;
         let before = self.stored_status(&item);
-        match self.failed(&item, name, &Failure::waiting("NotReadable", said)) {
+        match self.record_failure(&item, name, &Failure::waiting("NotReadable", said)) {
             Some(decided) => self.carry_out(item, decided, before.as_ref()),
             None => self.queue.done(&item),
         }
     }
 
     fn listed(&self, kind: KindInfo) -> bool {
-        self.cut.any_shelf(kind).is_none_or(crate::store::AnyShelf::synced)
+        self.cut.any_store(kind).is_none_or(crate::store::AnyKindStore::synced)
     }
 
     fn start(&mut self, item: Item) {
@@ -398,14 +398,15 @@ impl<S: Switches + Serialize> Engine<S> {
         }
         let before = self.stored_status(&item);
         let states = self.declarations[item.controller].of.states;
-        let in_order =
-            |decided: &Decided| before.as_ref().map_or(Ok(()), |before| status::follows(before, decided, states));
+        let in_order = |decided: &Decided| {
+            before.as_ref().map_or(Ok(()), |before| status::check_transition(before, decided, states))
+        };
         let decided = match decided.and_then(|decided| in_order(&decided).map(|()| decided)) {
             Ok(decided) => {
                 self.parts.metrics.reconciled(name, "success");
                 decided
             }
-            Err(failure) => match self.failed(&item, name, &failure) {
+            Err(failure) => match self.record_failure(&item, name, &failure) {
                 Some(decided) => decided,
                 None => {
                     self.queue.done(&item);
@@ -419,8 +420,8 @@ impl<S: Switches + Serialize> Engine<S> {
 
     /// The status of the reconciled object as the store has it; `None` if the object is not there.
     fn stored_status(&self, item: &Item) -> Option<Value> {
-        let shelf = self.cut.any_shelf(self.declarations[item.controller].of.info)?;
-        Some(shelf.object(&item.key)?.status_json())
+        let store = self.cut.any_store(self.declarations[item.controller].of.info)?;
+        Some(store.object(&item.key)?.status_json())
     }
 
     /// The patch of the status. One of no more than wording waits until the last one is old enough.
@@ -448,23 +449,23 @@ impl<S: Switches + Serialize> Engine<S> {
             self.settle(&item, &decided, true);
             return;
         }
-        let flight = Flight {
+        let execution = Execution {
             item,
             decided,
             status,
             settings: self.settings_version,
-            hands: Arc::new(self.parts.hands.clone()),
+            writer: Arc::new(self.parts.writer.clone()),
             latest: Arc::clone(&self.latest),
         };
-        self.flights.push(Box::pin(flight.fly()));
+        self.executions.push(Box::pin(execution.run()));
     }
 
     /// What a failure comes to: a condition, and another look in time.
-    fn failed(&mut self, item: &Item, name: &'static str, failure: &Failure) -> Option<Decided> {
+    fn record_failure(&mut self, item: &Item, name: &'static str, failure: &Failure) -> Option<Decided> {
         self.parts.metrics.reconciled(name, failure.class.as_str());
         tracing::warn!(controller = name, object = %item.key, reason = %failure.reason, class = failure.class.as_str(), "{}", failure.message);
         let kind = self.declarations[item.controller].of.info;
-        let object = self.cut.any_shelf(kind)?.object(&item.key)?;
+        let object = self.cut.any_store(kind)?.object(&item.key)?;
         let now = self.now();
         let mut decided = Decided::about(kind, &*object, now);
         if kind.ours() {
@@ -477,7 +478,7 @@ impl<S: Switches + Serialize> Engine<S> {
             decided.marks.push(mark("Ready", false));
             decided.marks.push(mark("Stalled", failure.class != Class::Transient));
         }
-        let delay = self.queue.failed(item);
+        let delay = self.queue.record_failure(item);
         decided.look_at = match failure.class {
             Class::Transient => now.saturating_add(delay).ok(),
             Class::Waiting => Timestamp::from_second(now.as_second() + WAITING).ok(),
@@ -491,7 +492,7 @@ impl<S: Switches + Serialize> Engine<S> {
             let cut = self.cut.clone();
             if question.ask.note(&question.key, &mut self.cut, now) {
                 let (item, key) = (item.clone(), Arc::clone(&question.key));
-                let filled = question.ask.run(Arc::clone(&key), &self.parts.ports, cut, &self.parts.hands.clock);
+                let filled = question.ask.run(Arc::clone(&key), &self.parts.ports, cut, &self.parts.writer.clock);
                 self.answers.push(Box::pin(async move { (item, key, filled.await) }));
             }
         }
@@ -505,9 +506,9 @@ impl<S: Switches + Serialize> Engine<S> {
         self.queue.add(item, Priority::Change);
     }
 
-    fn land(&mut self, landed: Landed) {
+    fn finish(&mut self, executed: Executed) {
         let now = self.now();
-        let Landed { item, decided, replies, expected, notes, dropped } = landed;
+        let Executed { item, decided, replies, expected, notes, dropped } = executed;
         let mut accepted = !dropped;
         for (key, result) in replies {
             self.parts.metrics.wrote(&key, result.as_ref().map_or_else(|refused| refused.code, |()| 200));
@@ -535,7 +536,7 @@ impl<S: Switches + Serialize> Engine<S> {
         if accepted {
             self.queue.succeeded(item);
         } else {
-            let retry = self.now().saturating_add(self.queue.failed(item)).unwrap_or(Timestamp::MAX);
+            let retry = self.now().saturating_add(self.queue.record_failure(item)).unwrap_or(Timestamp::MAX);
             next = Some(next.map_or(retry, |at| at.min(retry)));
         }
         if let Some(at) = next {
@@ -560,8 +561,8 @@ impl<S: Switches + Serialize> Engine<S> {
                 tracing::info!(controller = name, kind, %object, reason = note.reason, "{}", note.note);
             }
             let event = events::event(&regarding, &note, name, &self.parts.instance, self.told, now);
-            let hands = self.parts.hands.clone();
-            self.tellings.push(Box::pin(async move { hands.tell(&event).await }));
+            let writer = self.parts.writer.clone();
+            self.posts.push(Box::pin(async move { writer.tell(&event).await }));
         }
     }
 }
@@ -575,7 +576,7 @@ fn write_record(record: &Record, folder: &Path) {
     }
 }
 
-fn reply(before: Option<&Reply>, result: Result<(), effects::Refused>, now: Timestamp) -> Reply {
+fn reply(before: Option<&Reply>, result: Result<(), writer::Refused>, now: Timestamp) -> Reply {
     let Err(refused) = result else { return Reply::Accepted { at: now } };
     let (since, count) = match before {
         Some(Reply::Refused { since, count, .. }) => (*since, count + 1),

@@ -130,7 +130,7 @@ impl Queue {
     }
 
     /// Counts a failure; says how long to wait.
-    pub fn failed(&mut self, item: &Item) -> Duration {
+    pub fn record_failure(&mut self, item: &Item) -> Duration {
         let failures = self.failures.entry(item.clone()).or_default();
         *failures += 1;
         FIRST_DELAY.saturating_mul(1 << (*failures - 1).min(16)).min(LAST_DELAY)
@@ -209,9 +209,9 @@ mod tests {
     #[test]
     fn the_delay_doubles_up_to_five_minutes_and_success_resets_it() {
         let mut queue = Queue::new(1);
-        let delays: Vec<u64> = (0..10).map(|_| queue.failed(&item("a")).as_secs()).collect();
+        let delays: Vec<u64> = (0..10).map(|_| queue.record_failure(&item("a")).as_secs()).collect();
         assert_eq!(delays, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
         queue.succeeded(&item("a"));
-        assert_eq!(queue.failed(&item("a")).as_secs(), 1);
+        assert_eq!(queue.record_failure(&item("a")).as_secs(), 1);
     }
 }

@@ -57,11 +57,11 @@ impl Record {
     ) -> Self {
         let kinds = read.kinds.iter().chain([&declaration.of.info]);
         let mut objects: Vec<(String, Vec<Value>)> = kinds
-            .filter_map(|kind| cut.any_shelf(*kind))
-            .map(|shelf| {
+            .filter_map(|kind| cut.any_store(*kind))
+            .map(|store| {
                 let all =
-                    shelf.keys().iter().filter_map(|key| shelf.object(key)).map(|object| object.to_json()).collect();
-                (format!("{:?}", shelf.kind()), all)
+                    store.keys().iter().filter_map(|key| store.object(key)).map(|object| object.to_json()).collect();
+                (format!("{:?}", store.kind()), all)
             })
             .collect();
         objects.sort_by(|a, b| a.0.cmp(&b.0));

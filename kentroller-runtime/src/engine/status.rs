@@ -11,7 +11,7 @@ use crate::words::Edges;
 ///
 /// # Errors
 /// It may not, by what the kind declares: a mistake in the controller, of which nothing is written.
-pub fn follows(before: &Value, decided: &Decided, states: Edges) -> Result<(), Failure> {
+pub fn check_transition(before: &Value, decided: &Decided, states: Edges) -> Result<(), Failure> {
     let state = |status: &Value| status["state"].as_str().map(str::to_owned);
     let (Some((first, _)), Some(after)) = (states.first(), decided.status.as_ref().and_then(state)) else {
         return Ok(());
@@ -85,7 +85,7 @@ mod tests {
             let mut decided = Decided::about(Cluster::INFO, &Cluster::default(), Timestamp::UNIX_EPOCH);
             decided.status = Some(json!({"state": after}));
             const STATES: Edges = &[("Open", &["Shut"]), ("Shut", &[])];
-            let followed = follows(&before, &decided, STATES).map_err(|failure| failure.message);
+            let followed = check_transition(&before, &decided, STATES).map_err(|failure| failure.message);
             assert_eq!(followed, want.map_err(str::to_owned));
         };
         check(json!({"state": "Open"}), "Shut", Ok(()));

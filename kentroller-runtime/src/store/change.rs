@@ -81,7 +81,7 @@ pub enum Sighting {
 }
 
 /// A store without its type.
-pub trait AnyShelf: Send + Sync {
+pub trait AnyKindStore: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn kind(&self) -> KindInfo;
     /// How many objects it holds.
@@ -89,7 +89,7 @@ pub trait AnyShelf: Send + Sync {
     fn synced(&self) -> bool;
     /// The newest resourceVersion that its watch has delivered.
     fn revision(&self) -> u64;
-    fn fork(&self) -> Arc<dyn AnyShelf>;
+    fn fork(&self) -> Arc<dyn AnyKindStore>;
     fn apply(&mut self, body: Box<dyn Any + Send>, now: Timestamp) -> Vec<Changed>;
     fn object(&self, key: &ObjectKey) -> Option<Arc<dyn AnyObject>>;
     fn keys(&self) -> Vec<ObjectKey>;

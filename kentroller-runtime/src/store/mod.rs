@@ -4,8 +4,8 @@
 //! deletes, and it keeps whole objects (a pod with managed fields takes 244 KiB there, some 0.6 KiB here).
 
 pub(crate) mod change;
+mod kind_store;
 pub mod share;
-mod shelf;
 mod view;
 pub mod watch;
 
@@ -18,8 +18,8 @@ use imbl::OrdMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use self::change::{AnyObject, AnyShelf, Changed, Sighting};
-pub use self::shelf::{Gone, Lookup, Shelf};
+pub use self::change::{AnyKindStore, AnyObject, Changed, Sighting};
+pub use self::kind_store::{Gone, KindStore, Lookup};
 pub use self::view::View;
 use crate::declaration::KindEntry;
 use crate::kind::{Kind, KindInfo, ObjectKey};
@@ -46,7 +46,7 @@ pub struct Cut(Arc<Snapshot>);
 
 #[derive(Clone)]
 struct Snapshot {
-    shelves: Vec<Arc<dyn AnyShelf>>,
+    stores: Vec<Arc<dyn AnyKindStore>>,
     slots: Arc<BTreeMap<TypeId, usize>>,
     /// By the name of the port and the key of the question.
     answers: OrdMap<(&'static str, Arc<str>), Arc<dyn AnyAnswer>>,
@@ -54,27 +54,27 @@ struct Snapshot {
 
 impl fmt::Debug for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.shelves.iter().map(|shelf| (shelf.kind(), shelf.count()))).finish()
+        f.debug_map().entries(self.0.stores.iter().map(|store| (store.kind(), store.count()))).finish()
     }
 }
 
 impl Cut {
     /// Empty stores for these kinds; a kind that is named twice has one store.
     pub fn empty(kinds: &[KindEntry]) -> Self {
-        let (mut shelves, mut slots) = (Vec::new(), BTreeMap::new());
+        let (mut stores, mut slots) = (Vec::new(), BTreeMap::new());
         for kind in kinds {
             slots.entry((kind.type_id)()).or_insert_with(|| {
-                shelves.push((kind.empty)());
-                shelves.len() - 1
+                stores.push((kind.empty)());
+                stores.len() - 1
             });
         }
-        Self(Arc::new(Snapshot { shelves, slots: Arc::new(slots), answers: OrdMap::new() }))
+        Self(Arc::new(Snapshot { stores, slots: Arc::new(slots), answers: OrdMap::new() }))
     }
 
     /// The store of a kind; `None` if no controller declared it.
-    pub fn shelf<K: Kind>(&self) -> Option<&Shelf<K>> {
+    pub fn store<K: Kind>(&self) -> Option<&KindStore<K>> {
         let slot = *self.0.slots.get(&TypeId::of::<K>())?;
-        self.0.shelves[slot].as_any().downcast_ref()
+        self.0.stores[slot].as_any().downcast_ref()
     }
 
     /// The state of a question that was asked under this key.
@@ -83,11 +83,11 @@ impl Cut {
     }
 
     pub(crate) fn kind(&self, of: TypeId) -> Option<KindInfo> {
-        self.0.slots.get(&of).map(|slot| self.0.shelves[*slot].kind())
+        self.0.slots.get(&of).map(|slot| self.0.stores[*slot].kind())
     }
 
-    pub(crate) fn any_shelf(&self, kind: KindInfo) -> Option<&dyn AnyShelf> {
-        self.0.shelves.iter().find(|shelf| shelf.kind() == kind).map(Arc::as_ref)
+    pub(crate) fn any_store(&self, kind: KindInfo) -> Option<&dyn AnyKindStore> {
+        self.0.stores.iter().find(|store| store.kind() == kind).map(Arc::as_ref)
     }
 
     pub(crate) fn set_answer<P: Port>(&mut self, key: Arc<str>, answer: Answer<P>) {
@@ -103,31 +103,31 @@ impl Cut {
         *answers = std::mem::take(answers).into_iter().filter(|((_, key), _)| keep(key)).collect();
     }
 
-    /// Applies one step of a watch; says what changed.
-    pub fn apply(&mut self, step: watch::Step, now: Timestamp) -> Vec<Changed> {
-        let Some(&slot) = self.0.slots.get(&step.of) else { return Vec::new() };
+    /// Applies one message of a watch; says what changed.
+    pub fn apply(&mut self, message: watch::WatchMessage, now: Timestamp) -> Vec<Changed> {
+        let Some(&slot) = self.0.slots.get(&message.of) else { return Vec::new() };
         let snapshot = Arc::make_mut(&mut self.0);
-        let shelf = &mut snapshot.shelves[slot];
-        if Arc::get_mut(shelf).is_none() {
-            *shelf = shelf.fork();
+        let store = &mut snapshot.stores[slot];
+        if Arc::get_mut(store).is_none() {
+            *store = store.fork();
         }
-        Arc::get_mut(shelf).map(|shelf| shelf.apply(step.body, now)).unwrap_or_default()
+        Arc::get_mut(store).map(|store| store.apply(message.body, now)).unwrap_or_default()
     }
 
     /// Puts an object straight into its store: for tests of pure functions, and for replays.
     pub fn with<K: Kind>(mut self, object: K) -> Self {
-        let step = watch::Step { of: TypeId::of::<K>(), body: Box::new(watch::Body::Applied(object)) };
-        self.apply(step, Timestamp::UNIX_EPOCH);
+        let message = watch::WatchMessage { of: TypeId::of::<K>(), body: Box::new(watch::Body::Applied(object)) };
+        self.apply(message, Timestamp::UNIX_EPOCH);
         self
     }
 
     /// Whether every store has seen a whole list since the start.
     pub fn synced(&self) -> bool {
-        self.0.shelves.iter().all(|shelf| shelf.synced())
+        self.0.stores.iter().all(|store| store.synced())
     }
 
     /// What the store of a kind knows of one object, by uid.
     pub(crate) fn sighting(&self, kind: KindInfo, key: &ObjectKey, uid: &str) -> Sighting {
-        self.any_shelf(kind).map_or(Sighting::Unwatched, |shelf| shelf.sighting(key, uid))
+        self.any_store(kind).map_or(Sighting::Unwatched, |store| store.sighting(key, uid))
     }
 }

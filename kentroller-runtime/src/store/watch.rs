@@ -44,21 +44,21 @@ pub enum Body<K> {
 }
 
 /// A [`Body`] on its way to the store of its type.
-pub struct Step {
+pub struct WatchMessage {
     pub(crate) of: TypeId,
     pub(crate) body: Box<dyn Any + Send>,
 }
 
-impl fmt::Debug for Step {
+impl fmt::Debug for WatchMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Step").finish_non_exhaustive()
+        f.debug_struct("WatchMessage").finish_non_exhaustive()
     }
 }
 
 /// What arrives at the engine from a watch.
 #[derive(Debug)]
-pub enum Heard {
-    Step(Step),
+pub enum News {
+    Message(WatchMessage),
     /// The watch cannot read at the moment; what it read before stands.
     Trouble(KindInfo, String),
 }
@@ -67,7 +67,7 @@ pub enum Heard {
 #[derive(Clone)]
 pub struct Context {
     pub client: kube::Client,
-    pub to: mpsc::Sender<Heard>,
+    pub to: mpsc::Sender<News>,
     /// Asks for a fresh list.
     pub relist: Arc<Notify>,
     /// Reads this namespace only; empty for all.
@@ -265,7 +265,7 @@ impl<K: Kind> Watch<K> {
     }
 
     async fn tell(&self, body: Body<K>) -> bool {
-        self.context.to.send(Heard::Step(Step { of: TypeId::of::<K>(), body: Box::new(body) })).await.is_ok()
+        self.context.to.send(News::Message(WatchMessage { of: TypeId::of::<K>(), body: Box::new(body) })).await.is_ok()
     }
 
     async fn trouble(&self, error: &kube::Error) -> bool {
@@ -279,7 +279,7 @@ impl<K: Kind> Watch<K> {
             kube::Error::Api(status) => format!("cannot read {}: {} ({})", K::INFO.plural, status.message, status.code),
             other => format!("cannot read {}: {other}", K::INFO.plural),
         };
-        self.context.to.send(Heard::Trouble(K::INFO, said)).await.is_ok()
+        self.context.to.send(News::Trouble(K::INFO, said)).await.is_ok()
     }
 }
 

@@ -199,7 +199,7 @@ impl Embedded {
         let missing = || {
             Failure::waiting("PricesMissing", format!("ConfigMap {key} has no key catalog.csv with prices; write one"))
         };
-        let stored = cut.shelf::<ConfigMap>().and_then(|shelf| shelf.lookup(key).present()).ok_or_else(missing)?;
+        let stored = cut.store::<ConfigMap>().and_then(|store| store.lookup(key).present()).ok_or_else(missing)?;
         let text = stored.data.get("catalog.csv").ok_or_else(missing)?;
         let as_of = stored.metadata.created.to_string();
         let read = Catalog::from_csv(text, &format!("ConfigMap {key}"), &as_of);

@@ -84,9 +84,9 @@ fn all<K: Kind, T>(cut: &Cut, convert: impl FnMut(&K) -> T) -> Vec<T> {
 }
 
 fn known<K: Kind, T>(cut: &Cut, convert: impl FnMut(&K) -> T) -> Option<Vec<T>> {
-    cut.shelf::<K>().map(|shelf| {
-        let mut all = Vec::with_capacity(shelf.len());
-        all.extend(shelf.all().map(convert));
+    cut.store::<K>().map(|store| {
+        let mut all = Vec::with_capacity(store.len());
+        all.extend(store.all().map(convert));
         all
     })
 }

@@ -136,7 +136,7 @@ impl Run {
 
 /// A client that says who it is, and logs what the API server warns of.
 pub(super) fn client(mut config: kube::Config) -> kube::Result<kube::Client> {
-    // Refusals of writes are decisions to take, not noise to repeat: see engine/effects.rs.
+    // Refusals of writes are decisions to take, not noise to repeat: see engine/writer.rs.
     config.default_retry = false;
     // Stands in audit logs, and as the manager of what we write.
     let agent = HeaderValue::from_static(concat!("kentroller/", env!("CARGO_PKG_VERSION")));

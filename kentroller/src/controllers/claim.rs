@@ -80,7 +80,7 @@ fn waiting_claims(change: &Change<'_, RebalancePlan>, cut: &Cut) -> Vec<ObjectKe
     if change.new.is_some_and(|plan| !ended(plan)) {
         return Vec::new();
     }
-    let all = cut.shelf::<RebalancePlanClaim>().into_iter().flat_map(|shelf| shelf.all());
+    let all = cut.store::<RebalancePlanClaim>().into_iter().flat_map(|store| store.all());
     let open = all
         .filter(|claim| claim.status().and_then(|status| status.state.as_ref()).is_none_or(|state| !state.is_final()));
     open.map(Kind::key).collect()

@@ -133,7 +133,7 @@ fn running_for_pod(_: &Change<'_, Pod>, cut: &Cut) -> Vec<ObjectKey> {
 }
 
 fn in_state(cut: &Cut, state: &PlanState) -> Vec<ObjectKey> {
-    let all = cut.shelf::<RebalancePlan>().into_iter().flat_map(|shelf| shelf.all());
+    let all = cut.store::<RebalancePlan>().into_iter().flat_map(|store| store.all());
     all.filter(|plan| plan.status().and_then(|status| status.state.as_ref()) == Some(state)).map(Kind::key).collect()
 }
 

@@ -103,7 +103,7 @@ fn schedule_of(
     cut: &kentroller_runtime::Cut,
 ) -> Vec<kentroller_runtime::ObjectKey> {
     let uid = change.new.or(change.old).and_then(|claim| claim.label(SCHEDULE_LABEL));
-    let schedule = uid.and_then(|uid| cut.shelf::<RebalancePlanSchedule>()?.by_uid(uid));
+    let schedule = uid.and_then(|uid| cut.store::<RebalancePlanSchedule>()?.by_uid(uid));
     schedule.map(Kind::key).into_iter().collect()
 }
 

@@ -1,4 +1,4 @@
-//! Out: the only hands on the API. Every write goes through [`Hands::act`], with its conditions and a time-out, once.
+//! Out: the only writer on the API. Every write goes through [`Writer::act`], with its conditions and a time-out, once.
 //!
 //! The client must be one without retries: kube's own repeats 429 and 503 for any method, hides the refusals of
 //! disruption budgets for minutes, and outlives a lease.
@@ -13,13 +13,10 @@ use super::expect::{Expected, What};
 use crate::clock::Clock;
 use crate::guard::{Fresh, PlainGuard, Read};
 use crate::kind::KindInfo;
-use crate::lease::Fence;
+use crate::lease::{Fence, WRITE_LIMIT};
 use crate::outcome::{Act, Effect};
 use crate::switches::Mode;
 
-/// The longest that one write may take: below the gap between the renew deadline and the end of a lease, so that no
-/// write of an old leader can arrive after a new one has begun.
-pub const WRITE_LIMIT: Duration = Duration::from_secs(3);
 /// The longest that the fresh reads of a guard may take together.
 const GUARD_LIMIT: Duration = Duration::from_secs(10);
 
@@ -38,9 +35,9 @@ impl Refused {
     }
 }
 
-/// The hands of one engine.
+/// The writer of one engine.
 #[derive(Clone)]
-pub struct Hands {
+pub struct Writer {
     pub client: kube::Client,
     pub clock: Clock,
     pub fence: Fence,
@@ -48,7 +45,7 @@ pub struct Hands {
     pub shadow: bool,
 }
 
-impl Hands {
+impl Writer {
     /// Carries out one effect.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet, Vector};
 use jiff::{SignedDuration, Timestamp};
 
-use super::change::{AnyObject, AnyShelf, Changed, Sighting};
+use super::change::{AnyKindStore, AnyObject, Changed, Sighting};
 use super::view::View as _;
 use super::watch::Body;
 use crate::declaration::Change;
@@ -44,7 +44,7 @@ impl<'a, K> Lookup<'a, K> {
 
 /// The store of one kind.
 #[derive(Clone)]
-pub struct Shelf<K: Kind> {
+pub struct KindStore<K: Kind> {
     objects: OrdMap<ObjectKey, Arc<K>>,
     uids: OrdMap<Arc<str>, ObjectKey>,
     owned: OrdSet<(Arc<str>, ObjectKey)>,
@@ -57,7 +57,7 @@ pub struct Shelf<K: Kind> {
     synced: bool,
 }
 
-impl<K: Kind> Default for Shelf<K> {
+impl<K: Kind> Default for KindStore<K> {
     fn default() -> Self {
         Self {
             objects: OrdMap::new(),
@@ -73,13 +73,13 @@ impl<K: Kind> Default for Shelf<K> {
     }
 }
 
-impl<K: Kind> fmt::Debug for Shelf<K> {
+impl<K: Kind> fmt::Debug for KindStore<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shelf").field("objects", &self.objects.len()).field("revision", &self.revision).finish()
+        f.debug_struct("KindStore").field("objects", &self.objects.len()).field("revision", &self.revision).finish()
     }
 }
 
-impl<K: Kind> Shelf<K> {
+impl<K: Kind> KindStore<K> {
     /// All objects, ordered by namespace and name.
     pub fn all(&self) -> impl DoubleEndedIterator<Item = &K> {
         self.objects.values().map(Arc::as_ref)
@@ -215,7 +215,7 @@ pub(super) fn version(text: &str) -> u64 {
     text.parse().unwrap_or(0)
 }
 
-impl<K: Kind> AnyShelf for Shelf<K> {
+impl<K: Kind> AnyKindStore for KindStore<K> {
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -236,7 +236,7 @@ impl<K: Kind> AnyShelf for Shelf<K> {
         self.revision
     }
 
-    fn fork(&self) -> Arc<dyn AnyShelf> {
+    fn fork(&self) -> Arc<dyn AnyKindStore> {
         Arc::new(self.clone())
     }
 
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_view_is_at_every_moment_what_it_is_when_made_anew() {
-        let mut shelf = Shelf::<Pod>::default();
+        let mut store = KindStore::<Pod>::default();
         // The numbers of a linear congruential generator: every run is the same.
         let mut last = 7_u32;
         let mut lot = |below: u32| {
@@ -358,24 +358,24 @@ mod tests {
                 1 if step % 3 == 0 => Body::Listed((0..12).map(|one| any(step + one)).collect(), step.to_string()),
                 _ => Body::Applied(any(step)),
             };
-            shelf.apply(Box::new(body), Timestamp::UNIX_EPOCH);
-            assert_eq!(*shelf.view(), OnNodes::of(shelf.all()), "step {step}");
-            held.push((shelf.clone(), shelf.view().clone()));
+            store.apply(Box::new(body), Timestamp::UNIX_EPOCH);
+            assert_eq!(*store.view(), OnNodes::of(store.all()), "step {step}");
+            held.push((store.clone(), store.view().clone()));
         }
-        assert!(held.iter().all(|(shelf, view)| shelf.view() == view), "a cut keeps the view that it had");
+        assert!(held.iter().all(|(store, view)| store.view() == view), "a cut keeps the view that it had");
     }
 
     #[test]
     fn an_object_is_found_where_it_is_now_and_nowhere_else() {
         for after in [("u", "n1", "o1"), ("v", "n1", "o1"), ("u", "n2", "o1"), ("u", "", "o1"), ("u", "n1", "o2")] {
-            let mut shelf = Shelf::<Pod>::default();
-            shelf.insert(pod("u", "n1", "o1"));
-            let held = shelf.clone();
-            shelf.insert(pod(after.0, after.1, after.2));
+            let mut store = KindStore::<Pod>::default();
+            store.insert(pod("u", "n1", "o1"));
+            let held = store.clone();
+            store.insert(pod(after.0, after.1, after.2));
             for (uid, node, owner) in [("u", "n1", "o1"), ("v", "n2", "o2")] {
-                assert_eq!(shelf.by_uid(uid).is_some(), after.0 == uid, "{after:?}");
-                assert_eq!(shelf.indexed_under(node).count(), usize::from(after.1 == node), "{after:?}");
-                assert_eq!(shelf.owned_by(owner).count(), usize::from(after.2 == owner), "{after:?}");
+                assert_eq!(store.by_uid(uid).is_some(), after.0 == uid, "{after:?}");
+                assert_eq!(store.indexed_under(node).count(), usize::from(after.1 == node), "{after:?}");
+                assert_eq!(store.owned_by(owner).count(), usize::from(after.2 == owner), "{after:?}");
             }
             assert_eq!(
                 (held.by_uid("u").is_some(), held.indexed_under("n1").count(), held.owned_by("o1").count()),

@@ -8,9 +8,9 @@ use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::effects::{Hands, Refused};
 use super::expect::Expected;
 use super::queue::Item;
+use super::writer::{Refused, Writer};
 use crate::outcome::{Decided, Effect, Note};
 use crate::store::Cut;
 use crate::switches::Mode;
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 8;
 /// An Outcome that is older is not carried on.
 const MAX_AGE: i64 = 30;
 
-/// The newest state, seen by Outcomes in flight.
+/// The newest state, seen by Outcomes under way.
 #[derive(Debug)]
 pub(super) struct Latest {
     pub(super) cut: Cut,
@@ -30,18 +30,18 @@ pub(super) struct Latest {
 }
 
 /// One Outcome to carry out.
-pub(super) struct Flight {
+pub(super) struct Execution {
     pub(super) item: Item,
     pub(super) decided: Decided,
     /// The status patch that the decided status comes to.
     pub(super) status: Option<Value>,
     pub(super) settings: u64,
-    pub(super) hands: Arc<Hands>,
+    pub(super) writer: Arc<Writer>,
     pub(super) latest: Arc<ArcSwap<Latest>>,
 }
 
 /// What came of it.
-pub(super) struct Landed {
+pub(super) struct Executed {
     pub(super) item: Item,
     pub(super) decided: Decided,
     pub(super) replies: Vec<(String, Result<(), Refused>)>,
@@ -51,9 +51,9 @@ pub(super) struct Landed {
     pub(super) dropped: bool,
 }
 
-impl Flight {
-    pub(super) async fn fly(self) -> Landed {
-        let mut landed = Landed {
+impl Execution {
+    pub(super) async fn run(self) -> Executed {
+        let mut executed = Executed {
             item: self.item.clone(),
             decided: self.decided.clone(),
             replies: Vec::new(),
@@ -69,52 +69,52 @@ impl Flight {
         let groups = status.into_iter().chain(self.decided.groups.clone());
         for group in groups.filter(|group| !group.is_empty()) {
             if !self.still_wanted() {
-                landed.dropped = true;
-                return landed;
+                executed.dropped = true;
+                return executed;
             }
-            if !self.carry_out(group, &mut landed).await {
-                return landed;
+            if !self.carry_out(group, &mut executed).await {
+                return executed;
             }
         }
-        landed.notes.extend(self.decided.events.clone());
-        landed
+        executed.notes.extend(self.decided.events.clone());
+        executed
     }
 
     /// Runs the effects of a group; says whether all were accepted.
-    async fn carry_out(&self, group: Vec<Effect>, landed: &mut Landed) -> bool {
+    async fn carry_out(&self, group: Vec<Effect>, executed: &mut Executed) -> bool {
         let mut waiting = group.into_iter();
-        let mut flying = FuturesUnordered::new();
+        let mut running = FuturesUnordered::new();
         let mut all = true;
         loop {
-            while flying.len() < AT_ONCE {
+            while running.len() < AT_ONCE {
                 let Some(effect) = waiting.next() else { break };
-                flying.push(async move {
+                running.push(async move {
                     let mode = self.latest.load().mode;
-                    let result = self.hands.act(&effect, mode).await;
+                    let result = self.writer.act(&effect, mode).await;
                     (effect, result)
                 });
             }
-            let Some((effect, result)) = flying.next().await else { return all };
+            let Some((effect, result)) = running.next().await else { return all };
             match &result {
-                Ok(_) => landed.notes.extend(effect.says),
+                Ok(_) => executed.notes.extend(effect.says),
                 Err(refused) => {
                     all = false;
-                    landed.notes.extend(effect.or_says.map(|mut note| {
+                    executed.notes.extend(effect.or_says.map(|mut note| {
                         note.note = format!("{}: {}", note.note, refused.message);
                         note
                     }));
                 }
             }
-            landed.replies.push((effect.key, result.map(|expected| landed.expected.extend(expected))));
+            executed.replies.push((effect.key, result.map(|expected| executed.expected.extend(expected))));
         }
     }
 
     fn still_wanted(&self) -> bool {
         let latest = self.latest.load();
-        let stored = latest.cut.any_shelf(self.decided.kind).and_then(|shelf| shelf.object(&self.decided.object));
+        let stored = latest.cut.any_store(self.decided.kind).and_then(|store| store.object(&self.decided.object));
         let same = stored
             .is_some_and(|object| object.uid() == self.decided.uid && object.generation() == self.decided.generation);
-        let age = self.age(self.hands.clock.now());
+        let age = self.age(self.writer.clock.now());
         same && latest.settings == self.settings && age < MAX_AGE
     }
 
