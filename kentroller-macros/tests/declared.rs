@@ -6,8 +6,15 @@ use kentroller_runtime::{
     controller, resource,
 };
 
-#[path = "ui/settings.rs"]
-mod settings;
+/// What switches these controllers.
+mod settings {
+    #[derive(Debug)]
+    pub struct Settings {
+        pub light: bool,
+    }
+
+    impl kentroller_runtime::Switches for Settings {}
+}
 
 #[resource(
     group = "example.com",
@@ -78,17 +85,23 @@ impl Pod {
 
 /// Lights lamps. And more.
 #[controller(
+    of = Lamp,
     feature = "light",
     owns(Socket: create + delete),
     watches(Pod => every_lamp),
     writes(Pod: evict),
     events(LampLit = "A lamp was lit.", warning(LampBroken = "A lamp is broken."))
 )]
-impl Reconcile for StreetLamps {
-    type Of = Lamp;
+pub struct StreetLamps;
 
+impl Reconcile for StreetLamps {
     fn reconcile(lamp: &Lamp, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
-        Ok(world.outcome(lamp))
+        let mut out = world.outcome(lamp);
+        match lamp.spec.places.is_empty() {
+            true => out.event(Self::LampBroken, "it hangs nowhere"),
+            false => out.event(Self::LampLit, "it gives light"),
+        }
+        Ok(out)
     }
 }
 
@@ -97,12 +110,51 @@ fn every_lamp(_: &Change<'_, Pod>, cut: &Cut) -> Vec<ObjectKey> {
 }
 
 /// Counts sockets.
-#[controller(finalizes)]
-impl Reconcile for Sockets {
-    type Of = Socket;
+#[controller(of = Socket, finalizes)]
+pub struct Sockets;
 
+impl Reconcile for Sockets {
     fn reconcile(socket: &Socket, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Ok(world.outcome(socket))
+    }
+}
+
+/// Kinds of other people that have the runtime's name for none.
+mod elsewhere {
+    use kentroller_runtime::{Meta, resource};
+
+    #[resource(foreign, group = "cluster.x-k8s.io", version = "v1beta1", kind = "Cluster", plural = "clusters")]
+    pub struct Cluster {
+        pub metadata: Meta,
+    }
+}
+
+/// Looks after somebody's clusters, of two names in two places, one of which is written twice. Its event has the reason
+/// of another's.
+#[controller(
+    of = elsewhere::Cluster,
+    finalizes,
+    owns(Pod: create),
+    writes(self::Pod: evict),
+    events(LampLit = "A lamp was lit in a cluster.")
+)]
+pub struct Clusters;
+
+impl Reconcile for Clusters {
+    fn reconcile(cluster: &elsewhere::Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        let mut out = world.outcome(cluster);
+        out.event(Self::LampLit, "somewhere in it");
+        Ok(out)
+    }
+}
+
+/// Has no kind.
+#[controller(of = kentroller_runtime::Cluster, reads(elsewhere::Cluster))]
+pub struct Sweeper;
+
+impl Reconcile for Sweeper {
+    fn reconcile(cluster: &kentroller_runtime::Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Ok(world.outcome(cluster))
     }
 }
 
@@ -121,6 +173,20 @@ fn a_controller_has_the_access_that_it_declared_and_no_other() {
 }
 
 #[test]
+fn a_kind_is_told_by_its_type_not_by_the_name_that_it_is_written_with() {
+    use Verb::{Create, Evict, Patch, Read};
+    assert_eq!(access::<Clusters>(), [("Cluster", vec![Read, Patch]), ("Pod", vec![Read, Create, Evict])]);
+    assert_eq!(access::<Sweeper>(), [("Cluster", vec![Read])]);
+    assert_eq!(Sweeper::declaration().access[0].kind.info.group, "cluster.x-k8s.io");
+}
+
+#[test]
+fn a_feature_is_a_field_of_the_settings() {
+    let on = |light| StreetLamps::enabled(&settings::Settings { light });
+    assert_eq!((on(true), on(false), Sockets::enabled(&settings::Settings { light: false })), (true, false, true));
+}
+
+#[test]
 fn a_declaration_says_name_meaning_wake_ups_and_events() {
     let declaration = StreetLamps::declaration();
     assert_eq!((declaration.name, declaration.doc), ("street-lamps", "Lights lamps."));
@@ -129,7 +195,7 @@ fn a_declaration_says_name_meaning_wake_ups_and_events() {
     assert_eq!(woken_by, ["Socket", "Pod"]);
     let events: Vec<_> = declaration.events.iter().map(|event| (event.reason, event.warning)).collect();
     assert_eq!(events, [("LampLit", false), ("LampBroken", true)]);
-    assert_eq!(LampBroken.info.doc, "A lamp is broken.");
+    assert_eq!(StreetLamps::LampBroken.info.doc, "A lamp is broken.");
 }
 
 #[test]

@@ -92,9 +92,6 @@ impl Switches for Round {
     fn mode(&self) -> Mode {
         Mode::Act
     }
-    fn enabled(&self, _feature: &str) -> bool {
-        true
-    }
     fn workers(&self) -> usize {
         10
     }
@@ -103,6 +100,7 @@ impl Switches for Round {
 struct Widgets;
 
 impl Controller for Widgets {
+    type Of = Widget;
     type Settings = Round;
 
     fn declaration() -> Declaration {
@@ -121,8 +119,6 @@ impl Controller for Widgets {
 impl Reads<Widget> for Widgets {}
 
 impl Reconcile for Widgets {
-    type Of = Widget;
-
     fn reconcile(widget: &Widget, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         RECONCILED.fetch_add(1, Ordering::Relaxed);
         let mut out = world.outcome(widget);

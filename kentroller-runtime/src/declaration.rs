@@ -9,35 +9,67 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::kind::{Cluster, Kind, KindInfo, ObjectKey};
-use crate::outcome::Outcome;
+use crate::outcome::{Decided, Outcome};
+use crate::port::{Kinds as _, Port};
 use crate::store::{AnyKindStore, AnyObject, Cut, KindStore};
 use crate::switches::Switches;
 use crate::words::Edges;
 use crate::world::World;
 
-/// A controller: its name and what it declared. Implemented by `#[controller]`.
+/// A controller: what it reconciles and what it declared. Implemented by `#[controller]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no controller",
+    note = "declare it: `#[controller(of = Kind, …)] pub struct {Self};`"
+)]
 pub trait Controller: Sized + Send + Sync + 'static {
+    /// The kind that is reconciled; [`Cluster`] for a controller without one.
+    type Of: Kind;
     /// The type of `world.settings()`.
     type Settings: Switches;
 
+    /// All that the controller declared.
     fn declaration() -> Declaration;
+
+    /// Whether the feature that it declared is on; a controller without one always is.
+    fn enabled(_settings: &Self::Settings) -> bool {
+        true
+    }
 }
 
-/// The one function that the author of a controller writes.
+/// The function that the author of a controller writes.
+#[diagnostic::on_unimplemented(
+    message = "controller `{Self}` decides nothing",
+    note = "write `impl Reconcile for {Self}` with `fn reconcile(object: &Kind, world: &World<Self>) -> Result<Outcome<Self>, Failure>`"
+)]
 pub trait Reconcile: Controller {
-    /// The kind that is reconciled; [`Cluster`] for a controller without one.
-    type Of: Kind;
-
     /// Decides what to do about one object, from one cut of everything declared.
     ///
     /// # Errors
     /// A [`Failure`] says why nothing could be decided, and what the engine does next.
     fn reconcile(object: &Self::Of, world: &World<Self>) -> Result<Outcome<Self>, Failure>;
+
+    /// Decides while the feature of the controller is off: by default nothing, and `Ready` is False with reason
+    /// `FeatureDisabled`. A controller that brings what it began to its end says here how.
+    ///
+    /// # Errors
+    /// As [`Reconcile::reconcile`].
+    fn disabled(object: &Self::Of, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        let mut out = world.outcome(object);
+        out.disabled();
+        Ok(out)
+    }
+}
+
+/// What a controller decides about an object with its feature as it is, if the API server will take it.
+pub(crate) fn decide<C: Reconcile>(object: &C::Of, world: &World<C>) -> Result<Decided, Failure> {
+    let decided = if world.enabled() { C::reconcile(object, world) } else { C::disabled(object, world) };
+    decided.and_then(Outcome::finished).map_err(Failure::checked)
 }
 
 #[diagnostic::on_unimplemented(
-    message = "controller `{Self}` has not declared that it reads `{K}`",
-    note = "add `reads({K})` to its #[controller(…)]; `watches` and `owns` include it"
+    message = "`{Self}` has not declared that it reads `{K}`",
+    note = "a controller: add `reads({K})` to its #[controller(…)]; `watches` and `owns` include it",
+    note = "the reads of a port: add `{K}` to its `reads!` list"
 )]
 pub trait Reads<K> {}
 
@@ -71,6 +103,13 @@ pub trait Evicts<K> {}
 )]
 pub trait Asks<P> {}
 
+/// A condition type of the kind `K`. `#[resource(…, conditions = …)]` makes it one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the condition type of `{K}`",
+    note = "add `conditions = {Self}` to the #[resource(…)] of `{K}`; `Ready`, `Reconciling` and `Stalled` are set by `out.ready`, `out.reconciling` and `out.stalled`"
+)]
+pub trait ConditionOf<K> {}
+
 /// What the engine may do to objects of a kind. `Status` concerns the reconciled kind only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
@@ -92,6 +131,34 @@ pub struct Access {
 impl Access {
     pub fn to<K: Kind>(verbs: &[Verb]) -> Self {
         Self { kind: KindEntry::of::<K>(), verbs: verbs.to_vec() }
+    }
+
+    /// To the reconciled kind: its status too, if it has one. To [`Cluster`] there is none.
+    pub fn own<K: Kind>(verbs: &[Verb]) -> Self {
+        let status = K::CONDITIONS.is_some().then_some(Verb::Status);
+        let verbs = verbs.iter().copied().chain(status);
+        Self { verbs: verbs.filter(|_| !K::INFO.is_cluster()).collect(), ..Self::to::<K>(&[]) }
+    }
+
+    /// What the filler of a port reads.
+    pub fn of_port<P: Port>() -> impl Iterator<Item = Self> {
+        P::Reads::kinds().into_iter().map(|kind| Self { kind, verbs: vec![Verb::Read] })
+    }
+
+    /// One entry for each kind, by whatever names it was declared; without those of which nothing is wanted.
+    pub fn merged(all: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::new();
+        for access in all.into_iter().filter(|access| !access.verbs.is_empty()) {
+            match merged.iter_mut().find(|known| (known.kind.type_id)() == (access.kind.type_id)()) {
+                Some(known) => {
+                    known.verbs.extend(access.verbs);
+                    known.verbs.sort();
+                    known.verbs.dedup();
+                }
+                None => merged.push(access),
+            }
+        }
+        merged
     }
 }
 

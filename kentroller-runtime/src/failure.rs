@@ -27,7 +27,16 @@ impl Class {
     }
 }
 
-/// A reconcile that could not decide. It becomes the object's `Ready` condition, a log line and a metric.
+/// A reconcile that could not decide.
+///
+/// ```
+/// use kentroller_runtime::Failure;
+///
+/// let failure = Failure::waiting("PricesMissing", "ConfigMap prices has no key catalog.csv; write one");
+/// assert_eq!(failure.to_string(), "PricesMissing: ConfigMap prices has no key catalog.csv; write one");
+/// ```
+///
+/// It becomes the object's `Ready` condition, a log line and a metric.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{reason}: {message}")]
 pub struct Failure {
@@ -38,7 +47,26 @@ pub struct Failure {
     pub message: String,
 }
 
+/// Whether it can stand as a reason: PascalCase, which is what the API server takes, and users grep for.
+pub(crate) fn is_reason(text: &str) -> bool {
+    text.len() <= 1024
+        && text.starts_with(|first: char| first.is_ascii_uppercase())
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric())
+}
+
 impl Failure {
+    /// This failure, or that its reason is none.
+    pub(crate) fn checked(self) -> Self {
+        if is_reason(&self.reason) {
+            return self;
+        }
+        let text = format!(
+            "reason {:?} of a failure is not in PascalCase, and the API server refuses it: {}",
+            self.reason, self.message
+        );
+        Self { class: self.class, reason: "ReasonInvalid".into(), message: text }
+    }
+
     pub fn transient(reason: &'static str, message: impl fmt::Display) -> Self {
         Self { class: Class::Transient, reason: reason.into(), message: message.to_string() }
     }

@@ -20,6 +20,29 @@ pub enum Read {
 type Check = dyn Fn(&Fresh) -> Result<(), String> + Send + Sync;
 
 /// What must still hold right before a write, checked on fresh reads. An error of a read refuses the write.
+///
+/// ```
+/// # use kentroller_runtime::prelude::*;
+/// # mod settings { #[derive(Debug)] pub struct Settings; impl kentroller_runtime::Switches for Settings {} }
+/// # #[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
+/// # pub struct Node { pub metadata: Meta }
+/// # #[resource(foreign, group = "", version = "v1", kind = "Pod", plural = "pods", namespaced)]
+/// # pub struct Pod { pub metadata: Meta }
+/// # /// Deletes empty nodes.
+/// # #[controller(of = Node, reads(Pod), writes(Node: delete))]
+/// # pub struct Empty;
+/// # impl Reconcile for Empty {
+/// fn reconcile(node: &Node, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+///     let mut out = world.outcome(node);
+///     let empty = Guard::that(|fresh| match fresh.all::<Pod>()?.len() {
+///         0 => Ok(()),
+///         some => Err(format!("{some} pods came")),
+///     });
+///     out.delete(node).only_if(empty.list::<Pod>(format!("spec.nodeName={}", node.name())));
+///     Ok(out)
+/// }
+/// # }
+/// ```
 pub struct Guard<C> {
     plain: PlainGuard,
     controller: PhantomData<fn() -> C>,

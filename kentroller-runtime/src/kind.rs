@@ -35,6 +35,11 @@ impl KindInfo {
         self.crd.is_some()
     }
 
+    /// Whether it is [`Cluster`], which no API server keeps. A kind of that name in somebody's group is not.
+    pub const fn is_cluster(&self) -> bool {
+        self.plural.is_empty()
+    }
+
     /// `v1` or `group/version`, as in manifests.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
@@ -158,6 +163,17 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
     fn annotation(&self, key: &str) -> Option<&str> {
         self.meta().annotations().get(key).map(String::as_str)
     }
+    /// The reference by which this object owns another as its controller.
+    fn owner_reference(&self) -> OwnerReference {
+        OwnerReference {
+            api_version: Self::INFO.api_version(),
+            kind: Self::INFO.kind.to_owned(),
+            name: self.name().to_owned(),
+            uid: self.uid().to_owned(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }
+    }
     /// When deletion was asked for, while finalizers or a grace period still hold the object.
     fn deleting(&self) -> Option<Timestamp> {
         self.meta().deleting()
@@ -168,6 +184,10 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
 }
 
 /// A kind with a status that one of our controllers owns. Implemented by `#[resource]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no status of ours: there is no place for a status or a condition",
+    note = "a kind of ours: add `status = …` to its #[resource(…)]; somebody else's: tell it with `out.event(…)`"
+)]
 pub trait HasStatus: Kind {
     type Status: Clone + Default + Serialize + DeserializeOwned + fmt::Debug;
     /// The condition types besides `Ready`, `Reconciling` and `Stalled`.
@@ -309,6 +329,11 @@ impl Default for Meta {
 }
 
 impl Meta {
+    /// The metadata of an object that is to be made.
+    pub fn of(key: &ObjectKey) -> Self {
+        Self { name: Arc::clone(&key.name), namespace: Arc::clone(&key.namespace), ..Self::default() }
+    }
+
     /// Keeps one copy of what many objects have in common.
     pub fn share(&mut self, pool: &mut Pool) {
         pool.text(&mut self.namespace);

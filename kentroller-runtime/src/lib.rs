@@ -16,13 +16,16 @@ pub mod metrics;
 pub mod operator;
 pub mod outcome;
 pub mod port;
+pub mod prelude;
 pub mod serve;
 pub mod settings;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+pub mod spec;
 pub mod store;
 mod switches;
 pub mod telemetry;
+pub mod testing;
 mod words;
 mod world;
 
@@ -31,15 +34,15 @@ pub use kentroller_macros::{Conditions, Settings, controller, resource};
 pub use self::clock::Clock;
 pub use self::condition::{Condition, ConditionType, SummaryOnly};
 pub use self::declaration::{
-    Access, Asks, Change, Controller, Creates, Declaration, Deletes, Event, EventInfo, Evicts, KindEntry, Patches,
-    Reads, Reconcile, Verb, Wake,
+    Access, Asks, Change, ConditionOf, Controller, Creates, Declaration, Deletes, Event, EventInfo, Evicts, KindEntry,
+    Patches, Reads, Reconcile, Verb, Wake,
 };
 pub use self::engine::{AnyController, reconciler};
 pub use self::failure::{Class, Failure};
 pub use self::guard::{Fresh, Guard};
 pub use self::kind::{Cluster, HasStatus, Kind, KindInfo, Meta, Metadata, ObjectKey, Owner};
 pub use self::outcome::{Decided, Outcome};
-pub use self::port::{Answer, Cancelled, Port};
+pub use self::port::{Answer, Cancelled, Kinds, Port, Seen};
 pub use self::store::{Cut, Gone, Lookup, View};
 pub use self::switches::{Mode, Switches};
 pub use self::words::Edges;

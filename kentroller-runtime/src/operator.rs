@@ -106,6 +106,7 @@ impl<S: Switches + Serialize> Operator<S> {
             settings: self.settings,
             metrics: self.metrics,
             instance: self.instance,
+            namespace: self.namespace,
             own_namespace: self.own_namespace,
             records: self.records,
         })

@@ -1,6 +1,7 @@
 //! What a reconcile decided: effects in order, status, conditions, events, when to look again. Values only; the engine
 //! carries them out.
 
+mod change;
 mod decided;
 mod effect;
 
@@ -8,59 +9,64 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::decided::{Decided, Note, Question};
 pub use self::effect::{Act, Effect};
 use crate::condition::{ConditionType, Mark};
-use crate::declaration::{Asks, Controller, Creates, Deletes, Event, Evicts, Patches, Reconcile};
+use crate::declaration::{Asks, ConditionOf, Controller, Creates, Deletes, Event, Evicts, Patches, Reconcile};
+use crate::failure::{self, Failure};
 use crate::guard::Guard;
-use crate::kind::{HasStatus, Kind, ObjectKey};
+use crate::kind::{HasStatus, Kind, Metadata, ObjectKey, Owner};
 use crate::port::Port;
 
 /// What a reconcile of controller `C` decided. Only what `C` declared can be put into it.
 #[derive(Debug)]
 pub struct Outcome<C> {
     decided: Decided,
+    /// What the API server would refuse; the first one counts.
+    mistake: Option<Failure>,
     controller: PhantomData<fn() -> C>,
 }
 
 /// The effect that was just added, to say more about it.
 #[derive(Debug)]
 pub struct Added<'a, C> {
-    effect: &'a mut Effect,
+    /// `None` if it would change nothing.
+    effect: Option<&'a mut Effect>,
     controller: PhantomData<fn() -> C>,
 }
 
 impl<C: Controller> Added<'_, C> {
     /// Emits this event when the effect was accepted.
     pub fn says(self, event: Event<C>, note: impl Into<String>) -> Self {
-        self.effect.says = Some(Note::new(event.info, note));
-        self
+        self.with(|effect| effect.says = Some(Note::new(event.info, note)))
     }
 
     /// Emits this event when the effect was refused; the refusal is added to the note.
     pub fn or_says(self, event: Event<C>, note: impl Into<String>) -> Self {
-        self.effect.or_says = Some(Note::new(event.info, note));
-        self
+        self.with(|effect| effect.or_says = Some(Note::new(event.info, note)))
     }
 
     /// Looks once more, on fresh reads, right before the write.
     pub fn only_if(self, guard: Guard<C>) -> Self {
-        self.effect.guard = Some(guard.into_plain());
-        self
+        self.with(|effect| effect.guard = Some(guard.into_plain()))
     }
 
     /// Names the effect for [`crate::World::reply`]; otherwise its key is its verb, kind and object.
     pub fn keyed(self, key: impl Into<String>) -> Self {
-        self.effect.key = key.into();
+        self.with(|effect| effect.key = key.into())
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Effect)) -> Self {
+        self.effect.as_deref_mut().map(change);
         self
     }
 }
 
 impl<C: Reconcile> Outcome<C> {
     pub(crate) fn of(object: &C::Of, now: Timestamp) -> Self {
-        Self { decided: Decided::about(C::Of::INFO, object, now), controller: PhantomData }
+        Self { decided: Decided::about(C::Of::INFO, object, now), mistake: None, controller: PhantomData }
     }
 
     /// Creates an object. A name that is taken is refused with 409 and reason `AlreadyExists`.
@@ -71,6 +77,22 @@ impl<C: Reconcile> Outcome<C> {
         self.add(Effect::create(object))
     }
 
+    /// As [`Outcome::create`], with the reconciled object as its owner: it goes when its owner goes, and its changes wake
+    /// the owner.
+    pub fn create_owned<K: Kind>(&mut self, object: &K) -> Added<'_, C>
+    where
+        C: Creates<K>,
+    {
+        let owner = Owner {
+            api_version: self.decided.kind.api_version(),
+            kind: self.decided.kind.kind.to_owned(),
+            name: self.decided.object.name.to_string(),
+            uid: self.decided.uid.clone(),
+            controller: true,
+        };
+        self.add(Effect::create_owned(object, &owner))
+    }
+
     /// As [`Outcome::create`], from a manifest: for kinds that are stored as a projection and written whole.
     pub fn create_manifest<K: Kind>(&mut self, key: ObjectKey, manifest: Value) -> Added<'_, C>
     where
@@ -79,12 +101,91 @@ impl<C: Reconcile> Outcome<C> {
         self.add(Effect::create_manifest(K::INFO, key, manifest))
     }
 
-    /// Merges `patch` into an object, on the condition that it is still the very version that was read.
-    pub fn patch<K: Kind>(&mut self, object: &K, patch: Value) -> Added<'_, C>
+    /// Changes an object: what `change` makes different of it, and nothing else, is merged into the very version that was
+    /// read. A change of its status is not sent: a status has one owner.
+    ///
+    /// ```
+    /// # use kentroller_runtime::prelude::*;
+    /// # #[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
+    /// # pub struct Node { pub metadata: Meta, pub spec: NodeSpec }
+    /// # #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+    /// # #[serde(default)]
+    /// # pub struct NodeSpec { pub unschedulable: bool }
+    /// # mod settings { #[derive(Debug)] pub struct Settings; impl kentroller_runtime::Switches for Settings {} }
+    /// /// Cordons every node.
+    /// #[controller(of = Node, writes(Node: patch))]
+    /// pub struct Cordon;
+    ///
+    /// impl Reconcile for Cordon {
+    ///     fn reconcile(node: &Node, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+    ///         let mut out = world.outcome(node);
+    ///         out.patch(node, |node| node.spec.unschedulable = true);
+    ///         Ok(out)
+    ///     }
+    /// }
+    /// # fn main() {}
+    /// ```
+    pub fn patch<K: Kind>(&mut self, object: &K, change: impl FnOnce(&mut K)) -> Added<'_, C>
+    where
+        C: Patches<K>,
+    {
+        let mut changed = object.clone();
+        change(&mut changed);
+        match change::between(object, &changed) {
+            Some(patch) => self.merge(object, patch),
+            None => Added { effect: None, controller: PhantomData },
+        }
+    }
+
+    /// As [`Outcome::patch`], with a JSON merge patch: for fields that the projection does not have.
+    pub fn merge<K: Kind>(&mut self, object: &K, patch: Value) -> Added<'_, C>
     where
         C: Patches<K>,
     {
         self.add(Effect::patch(object, patch))
+    }
+
+    /// Puts a finalizer on an object, unless it is there.
+    pub fn add_finalizer<K: Kind>(&mut self, object: &K, finalizer: &str) -> Added<'_, C>
+    where
+        C: Patches<K>,
+    {
+        let mut all = object.meta().finalizers().to_vec();
+        if !all.iter().any(|known| known == finalizer) {
+            all.push(finalizer.to_owned());
+        }
+        self.finalizers(object, &all)
+    }
+
+    /// Takes a finalizer off an object, if it is there: the last one that goes lets a deleted object go.
+    pub fn remove_finalizer<K: Kind>(&mut self, object: &K, finalizer: &str) -> Added<'_, C>
+    where
+        C: Patches<K>,
+    {
+        let all: Vec<String> = object.meta().finalizers().iter().filter(|known| *known != finalizer).cloned().collect();
+        self.finalizers(object, &all)
+    }
+
+    fn finalizers<K: Kind>(&mut self, object: &K, all: &[String]) -> Added<'_, C>
+    where
+        C: Patches<K>,
+    {
+        if all == object.meta().finalizers() {
+            return Added { effect: None, controller: PhantomData };
+        }
+        self.merge(object, json!({"metadata": {"finalizers": all}}))
+    }
+
+    /// Gives a label of an object this value, or takes it away with `None`.
+    pub fn label<'v, K: Kind>(&mut self, object: &K, key: &str, value: impl Into<Option<&'v str>>) -> Added<'_, C>
+    where
+        C: Patches<K>,
+    {
+        let value = value.into();
+        if object.label(key) == value {
+            return Added { effect: None, controller: PhantomData };
+        }
+        self.merge(object, json!({"metadata": {"labels": {key: value}}}))
     }
 
     /// Deletes an object, on the condition that it is still the very version that was read.
@@ -103,12 +204,14 @@ impl<C: Reconcile> Outcome<C> {
         self.add(Effect::evict(pod))
     }
 
-    /// Asks a port; the answer is in the World when the object is looked at again.
-    pub fn ask<P: Port>(&mut self, key: impl Into<String>, ask: P::Ask)
+    /// Asks a port about the object as it stands; the answer is in the World when the object is looked at again.
+    pub fn ask<P: Port>(&mut self, ask: P::Ask)
     where
         C: Asks<P>,
     {
-        self.decided.questions.push(Question::new::<P>(key.into(), ask));
+        let about = &self.decided;
+        let key = crate::port::question_key(about.kind, &about.uid, about.generation);
+        self.decided.questions.push(Question::new::<P>(key, ask));
     }
 
     /// Everything added after this waits until everything before it was accepted.
@@ -118,25 +221,6 @@ impl<C: Reconcile> Outcome<C> {
 
     pub fn event(&mut self, event: Event<C>, note: impl Into<String>) {
         self.decided.events.push(Note::new(event.info, note));
-    }
-
-    /// The summary condition `Ready`; `None` is Unknown.
-    pub fn ready(&mut self, status: impl Into<Option<bool>>, reason: &str, message: impl Into<String>) {
-        self.mark("Ready", status.into(), reason, message.into());
-    }
-
-    /// The object is on its way: `Reconciling`, and `Ready` False with the same words.
-    pub fn reconciling(&mut self, reason: &str, message: impl Into<String>) {
-        let message = message.into();
-        self.mark("Ready", Some(false), reason, message.clone());
-        self.mark("Reconciling", Some(true), reason, message);
-    }
-
-    /// Nothing will happen until somebody changes something: `Stalled`, and `Ready` False with the same words.
-    pub fn stalled(&mut self, reason: &str, message: impl Into<String>) {
-        let message = message.into();
-        self.mark("Ready", Some(false), reason, message.clone());
-        self.mark("Stalled", Some(true), reason, message);
     }
 
     /// Looks again at this time, if nothing wakes the object before. The earliest of several counts.
@@ -153,38 +237,86 @@ impl<C: Reconcile> Outcome<C> {
         self.look_at(at);
     }
 
+    /// The whole status as it should be; conditions and observedGeneration are the engine's. Written before the effects
+    /// of its group, and only if it changes something.
+    pub fn status(&mut self, status: &<C::Of as HasStatus>::Status)
+    where
+        C::Of: HasStatus,
+    {
+        self.decided.status = Some(serde_json::to_value(status).unwrap_or_default());
+    }
+
+    /// The summary condition `Ready`; `None` is Unknown.
+    pub fn ready(&mut self, status: impl Into<Option<bool>>, reason: &str, message: impl Into<String>)
+    where
+        C::Of: HasStatus,
+    {
+        self.mark("Ready", status.into(), reason, message.into());
+    }
+
+    /// The object is on its way: `Reconciling`, and `Ready` False with the same words.
+    pub fn reconciling(&mut self, reason: &str, message: impl Into<String>)
+    where
+        C::Of: HasStatus,
+    {
+        let message = message.into();
+        self.mark("Ready", Some(false), reason, message.clone());
+        self.mark("Reconciling", Some(true), reason, message);
+    }
+
+    /// Nothing will happen until somebody changes something: `Stalled`, and `Ready` False with the same words.
+    pub fn stalled(&mut self, reason: &str, message: impl Into<String>)
+    where
+        C::Of: HasStatus,
+    {
+        let message = message.into();
+        self.mark("Ready", Some(false), reason, message.clone());
+        self.mark("Stalled", Some(true), reason, message);
+    }
+
+    /// One of the kind's own conditions.
+    pub fn condition<T: ConditionType + ConditionOf<C::Of>>(
+        &mut self,
+        condition: T,
+        status: impl Into<Option<bool>>,
+        reason: &str,
+        message: impl Into<String>,
+    ) where
+        C::Of: HasStatus,
+    {
+        self.mark(condition.as_str(), status.into(), reason, message.into());
+    }
+
+    /// `Ready` is False because the feature of the controller is off.
+    pub(crate) fn disabled(&mut self) {
+        let feature = C::declaration().feature.unwrap_or_default();
+        self.mark("Ready", Some(false), "FeatureDisabled", format!("Feature {feature} is off."));
+    }
+
+    /// What was decided.
+    ///
+    /// # Errors
+    /// What the API server would refuse, with what to write instead.
+    pub fn finished(self) -> Result<Decided, Failure> {
+        self.mistake.map_or(Ok(self.decided), Err)
+    }
+
+    /// What was decided, right or wrong.
     pub fn into_decided(self) -> Decided {
         self.decided
     }
 
     fn add(&mut self, effect: Effect) -> Added<'_, C> {
-        Added { effect: self.decided.push(effect), controller: PhantomData }
+        Added { effect: Some(self.decided.push(effect)), controller: PhantomData }
     }
 
     fn mark(&mut self, type_: &str, status: Option<bool>, reason: &str, message: String) {
+        if !failure::is_reason(reason) {
+            let message =
+                format!("condition {type_}: reason {reason:?} is not in PascalCase, and the API server refuses it");
+            self.mistake.get_or_insert_with(|| Failure::terminal("ReasonInvalid", message));
+        }
         self.decided.marks.retain(|mark| mark.type_ != type_);
         self.decided.marks.push(Mark { type_: type_.to_owned(), status, reason: reason.to_owned(), message });
-    }
-}
-
-impl<C: Reconcile> Outcome<C>
-where
-    C::Of: HasStatus,
-{
-    /// The whole status as it should be; conditions and observedGeneration are the engine's. Written before the effects
-    /// of its group, and only if it changes something.
-    pub fn status(&mut self, status: &<C::Of as HasStatus>::Status) {
-        self.decided.status = Some(serde_json::to_value(status).unwrap_or_default());
-    }
-
-    /// One of the kind's own conditions.
-    pub fn condition(
-        &mut self,
-        condition: <C::Of as HasStatus>::Condition,
-        status: impl Into<Option<bool>>,
-        reason: &str,
-        message: impl Into<String>,
-    ) {
-        self.mark(condition.as_str(), status.into(), reason, message.into());
     }
 }

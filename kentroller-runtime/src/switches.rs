@@ -22,11 +22,15 @@ pub enum Mode {
 
 /// The operator's settings, as the engine reads them.
 pub trait Switches: std::fmt::Debug + Send + Sync + 'static {
-    fn mode(&self) -> Mode;
-    /// Whether a feature gate is on. An unknown name is off.
-    fn enabled(&self, feature: &str) -> bool;
+    /// How far the operator goes; as the objects say, unless a setting says otherwise.
+    fn mode(&self) -> Mode {
+        Mode::Act
+    }
+
     /// How many objects of one controller are worked on at once.
-    fn workers(&self) -> usize;
+    fn workers(&self) -> usize {
+        10
+    }
 
     /// The kinds whose objects hold settings. No controller decides anything before they were listed.
     fn kept_in() -> &'static [KindInfo] {

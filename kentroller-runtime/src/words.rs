@@ -6,6 +6,21 @@ pub type Edges = &'static [(&'static str, &'static [&'static str])];
 
 /// Declares an enum of words with an `Unknown` case.
 ///
+/// ```
+/// kentroller_runtime::words! {
+///     /// Of a door.
+///     pub enum Door {
+///         /// One can go through.
+///         Open => [Shut],
+///         /// One cannot.
+///         Shut,
+///     }
+/// }
+///
+/// assert_eq!(Door::from("Open"), Door::Open);
+/// assert!(!Door::from("Ajar").is_known() && Door::Shut.is_final());
+/// ```
+///
 /// `words! { pub enum Phase { Open, Shut = "shut" } }` writes `Open` and `shut` in JSON, and the CRD refuses other words.
 /// `words! { pub open enum … }` leaves the CRD open as well. `Open => [Shut]` says what may follow, for words that are states.
 #[macro_export]
@@ -117,6 +132,8 @@ macro_rules! words {
                 !matches!(self, Self::Unknown(_))
             }
         }
+
+        impl $crate::spec::Field for $name {}
 
         impl ::std::convert::From<&str> for $name {
             fn from(word: &str) -> Self {

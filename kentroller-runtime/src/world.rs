@@ -11,11 +11,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::declaration::{Asks, Controller, Reads, Reconcile};
-use crate::kind::{Kind, KindInfo, ObjectKey};
+use crate::kind::{Kind, KindInfo, Metadata as _, ObjectKey};
 use crate::outcome::Outcome;
 use crate::port::{Answer, Port};
 use crate::store::{Cut, KindStore, Lookup};
-use crate::switches::Switches;
 
 /// What became of an effect the last time it was tried. Kept in memory: after a restart there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,10 +67,9 @@ impl<C: Controller> World<C> {
         self.read.into_inner()
     }
 
-    /// Whether the feature that the controller declared is on. Off, a controller starts nothing; what runs is brought
-    /// to its end, and what is done is cleaned up.
+    /// Whether the feature that the controller declared is on: false in [`Reconcile::disabled`] alone.
     pub fn enabled(&self) -> bool {
-        C::declaration().feature.is_none_or(|feature| self.settings.enabled(feature))
+        C::enabled(&self.settings)
     }
 
     /// The time of this reconcile.
@@ -81,6 +79,11 @@ impl<C: Controller> World<C> {
 
     pub fn settings(&self) -> &C::Settings {
         &self.settings
+    }
+
+    /// The namespace that the operator lives in: where its own objects belong.
+    pub fn namespace(&self) -> &str {
+        self.cut.namespace()
     }
 
     /// All objects of a kind, ordered by namespace and name.
@@ -144,13 +147,16 @@ impl<C: Controller> World<C> {
         self.replies.get(effect)
     }
 
-    /// The state of a question asked under this key.
-    pub fn answer<P: Port>(&self, key: &str) -> Option<&Answer<P>>
+    /// What became of the question that was asked about this object as it stands; `None` if it was not asked, or an edit
+    /// of the object came since.
+    pub fn answer<P: Port>(&self, object: &C::Of) -> Option<&Answer<P>>
     where
         C: Asks<P>,
     {
-        self.read.borrow_mut().answers.insert((P::NAME, key.to_owned()));
-        self.cut.answer::<P>(key)
+        let key = crate::port::question_key(C::Of::INFO, object.uid(), object.meta().generation());
+        let answer = self.cut.answer::<P>(&key);
+        self.read.borrow_mut().answers.insert((P::NAME, key));
+        answer
     }
 
     fn store<K: Kind>(&self) -> Option<&KindStore<K>> {

@@ -41,9 +41,6 @@ impl Switches for AllOn {
     fn mode(&self) -> Mode {
         Mode::Act
     }
-    fn enabled(&self, _feature: &str) -> bool {
-        true
-    }
     fn workers(&self) -> usize {
         10
     }
@@ -53,6 +50,7 @@ impl Switches for AllOn {
 struct Copies;
 
 impl Controller for Copies {
+    type Of = ConfigMap;
     type Settings = AllOn;
 
     fn declaration() -> Declaration {
@@ -73,8 +71,6 @@ impl Creates<ConfigMap> for Copies {}
 impl Deletes<ConfigMap> for Copies {}
 
 impl Reconcile for Copies {
-    type Of = ConfigMap;
-
     fn reconcile(object: &ConfigMap, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut out = world.outcome(object);
         assert!(object.label("poison").is_none(), "poisoned by {}", object.name());

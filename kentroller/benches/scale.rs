@@ -28,7 +28,7 @@ use kentroller_planner::Catalog;
 use kentroller_runtime::simulation::apiserver::ApiServer;
 use kentroller_runtime::store::share::Pool;
 use kentroller_runtime::store::watch::{Context, News, start};
-use kentroller_runtime::{Cancelled, Cut, Kind, KindEntry, Port};
+use kentroller_runtime::{Cancelled, Cut, Kind, KindEntry, Port, Seen};
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
@@ -177,7 +177,7 @@ fn plans(nodes: usize) -> (Duration, Duration) {
     let ask = PlanAsk { plan: "bench".to_owned(), options: kentroller_planner::Options::default() };
     // An hour later: no node is too young.
     let later = start + Duration::from_secs(3_600);
-    let asked = |at: Timestamp| plans.fill(&ask, &cut, at, &Cancelled::default()).expect("a plan");
+    let asked = |at: Timestamp| plans.fill(&ask, &Seen::of(&cut), at, &Cancelled::default()).expect("a plan");
     let first = each(1, |_| {
         let planned = asked(later);
         println!(

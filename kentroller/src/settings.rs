@@ -104,13 +104,6 @@ impl Switches for Settings {
         }
     }
 
-    fn enabled(&self, feature: &str) -> bool {
-        match feature {
-            "rebalancer" => self.rebalancer,
-            _ => false,
-        }
-    }
-
     fn workers(&self) -> usize {
         usize::try_from(self.rebalancer_workers).unwrap_or(usize::MAX)
     }

@@ -131,7 +131,7 @@ fn rules(rights: &Rights) -> Vec<Rule> {
         namespace: namespace.map(str::to_owned),
     };
     let wide = rights.observe.iter().chain(&rights.act).map(|one| rule(one, None));
-    let own = rights.own_namespace.iter().map(|one| rule(one, Some(NAMESPACE)));
+    let own = rights.own_namespace.iter().chain(&rights.act_in_own_namespace).map(|one| rule(one, Some(NAMESPACE)));
     let default = rights.default_namespace.iter().map(|one| rule(one, Some("default")));
     wide.chain(own).chain(default).collect()
 }

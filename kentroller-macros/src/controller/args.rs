@@ -4,15 +4,16 @@ use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{LitStr, Path, Token};
+use syn::{LitStr, Path, Token, Type};
 
 use crate::diagnostics::{Mistakes, did_you_mean};
 
-const WORDS: [&str; 10] =
-    ["asks", "crate", "events", "feature", "finalizes", "owns", "reads", "settings", "watches", "writes"];
+const WORDS: [&str; 11] =
+    ["asks", "crate", "events", "feature", "finalizes", "of", "owns", "reads", "settings", "watches", "writes"];
 
 #[derive(Default)]
 pub(super) struct Args {
+    pub(super) of: Option<Type>,
     pub(super) feature: Option<LitStr>,
     pub(super) settings: Option<Path>,
     pub(super) finalizes: Option<Ident>,
@@ -73,6 +74,7 @@ fn split(tokens: TokenStream) -> Vec<TokenStream> {
 fn parse_word(args: &mut Args, input: ParseStream<'_>) -> syn::Result<()> {
     let word = Ident::parse_any(input)?;
     match word.to_string().as_str() {
+        "of" => args.of = Some(value(input)?),
         "feature" => args.feature = Some(value(input)?),
         "settings" => args.settings = Some(value(input)?),
         "crate" => args.runtime = Some(value(input)?),

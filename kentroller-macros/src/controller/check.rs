@@ -1,8 +1,9 @@
 //! Everything that can be wrong with a `#[controller]`, found in one run, and its accesses gathered by kind.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Attribute, ImplItem, ItemImpl, LitStr, Path, Type};
+use syn::spanned::Spanned as _;
+use syn::{Fields, ItemStruct, LitStr, Path, Type};
 
 use super::args::{Args, EventWord, Watch, Written};
 use crate::diagnostics::{Mistakes, did_you_mean};
@@ -12,20 +13,21 @@ use crate::words::kebab;
 
 pub(super) struct Checked {
     pub(super) runtime: Runtime,
-    /// The author's impl without its doc comment.
-    pub(super) item: ItemImpl,
-    pub(super) doc_comment: Vec<Attribute>,
-    /// First sentence of the doc comment.
+    /// The author's struct.
+    pub(super) item: ItemStruct,
+    /// First sentence of its doc comment.
     pub(super) doc: String,
-    pub(super) ident: Ident,
     /// Kebab case.
     pub(super) name: String,
-    pub(super) feature: Option<LitStr>,
+    /// The field of the settings that switches it.
+    pub(super) feature: Option<Ident>,
     pub(super) settings: Path,
+    /// The kind, or the runtime's `Cluster`: only the compiler can tell them apart.
     pub(super) of: Type,
-    /// Whether `of` is a kind at all: a controller with a period reconciles the one `Cluster`.
-    pub(super) has_kind: bool,
+    /// The first is the kind's own.
     pub(super) accesses: Vec<Access>,
+    /// Words that mean nothing without a kind, and what to write instead.
+    pub(super) needs_kind: Vec<(Span, &'static str)>,
     pub(super) wakes: Vec<Wake>,
     pub(super) ports: Vec<Path>,
     pub(super) events: Vec<EventWord>,
@@ -54,32 +56,37 @@ const WRITING: [(&str, Verb); 4] =
     [("create", Verb::Create), ("delete", Verb::Delete), ("evict", Verb::Evict), ("patch", Verb::Patch)];
 
 /// `None` when there is nothing to declare a controller from.
-pub(super) fn check(args: Args, mut item: ItemImpl, mistakes: &mut Mistakes) -> Option<Checked> {
-    let ident = controller(&item, mistakes)?;
-    let (doc_comment, others) =
-        std::mem::take(&mut item.attrs).into_iter().partition(|attribute| attribute.path().is_ident("doc"));
-    item.attrs = others;
-    let doc = docs::first_sentence(&doc_comment);
-    if doc.is_empty() {
-        mistakes.add(&ident, format!("say in a doc comment what `{ident}` does: the reference page prints it"));
+pub(super) fn check(args: Args, item: ItemStruct, mistakes: &mut Mistakes) -> Option<Checked> {
+    if !matches!(item.fields, Fields::Unit) || !item.generics.params.is_empty() {
+        let ident = &item.ident;
+        mistakes.add(ident, format!("a controller keeps nothing between two looks: write `struct {ident};`"));
+        return None;
     }
-    let of = kind_of(&item, mistakes)?;
-    let has_kind =
-        !matches!(&of, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Cluster"));
+    let doc = docs::first_sentence(&item.attrs);
+    if doc.is_empty() {
+        let ident = &item.ident;
+        mistakes.add(ident, format!("say in a doc comment what `{ident}` does: the reference page prints it"));
+    }
+    let Some(of) = args.of else {
+        mistakes.add(
+            &item.ident,
+            "say what it reconciles: `#[controller(of = Kind, …)]`, or `of = Cluster` for a controller without a kind",
+        );
+        return None;
+    };
     let mut ledger = Ledger::default();
-    if has_kind {
-        ledger.grant(&of, Verb::Read);
-        if args.finalizes.is_some() {
-            ledger.grant(&of, Verb::Patch);
-        }
-    } else if let Some(word) = &args.finalizes {
-        mistakes.add(word, "a controller without a kind has no object to put a finalizer on");
+    ledger.grant(&of, Verb::Read);
+    let mut needs_kind = Vec::new();
+    if let Some(word) = args.finalizes {
+        ledger.grant(&of, Verb::Patch);
+        needs_kind.push((word.span(), "a controller without a kind has no object to put a finalizer on"));
     }
     let mut wakes = Vec::new();
     for Written { kind, verbs } in args.owns {
-        if !has_kind {
-            mistakes.add(&kind, "a controller without a kind owns nothing; write `reads(…)` and `writes(…)`");
-        }
+        needs_kind.push((
+            kind.span(),
+            "a controller without a kind owns nothing: write `reads(…)` and `writes(…)` instead of `owns(…)`",
+        ));
         ledger.grant_once(&kind, Verb::Read, "owns", mistakes);
         for verb in verbs {
             ledger.grant_word(&kind, &verb, mistakes);
@@ -110,20 +117,30 @@ pub(super) fn check(args: Args, mut item: ItemImpl, mistakes: &mut Mistakes) -> 
     let events = events(args.events, mistakes);
     Some(Checked {
         runtime: args.runtime.into(),
-        item,
-        doc_comment,
         doc,
-        name: kebab(&ident.to_string()),
-        ident,
-        feature: args.feature,
+        name: kebab(&item.ident.to_string()),
+        item,
+        feature: args.feature.and_then(|text| feature(&text, mistakes)),
         settings: args.settings.unwrap_or_else(|| syn::parse_quote!(crate::settings::Settings)),
         of,
-        has_kind,
         accesses: ledger.0,
+        needs_kind,
         wakes,
         ports: args.asks,
         events,
     })
+}
+
+/// The field of the settings that a feature is.
+fn feature(text: &LitStr, mistakes: &mut Mistakes) -> Option<Ident> {
+    match syn::parse_str::<Ident>(&text.value()) {
+        Ok(field) => Some(Ident::new(&field.to_string(), text.span())),
+        Err(_) => {
+            mistakes
+                .add(text, "a feature is the name of a `bool` field of the settings, such as `feature = \"search\"`");
+            None
+        }
+    }
 }
 
 /// What is declared for each kind, in the order of first mention.
@@ -174,39 +191,6 @@ impl Ledger {
             ),
         }
     }
-}
-
-fn controller(item: &ItemImpl, mistakes: &mut Mistakes) -> Option<Ident> {
-    let of_reconcile = item.trait_.as_ref().is_some_and(|(path, _)| is_reconcile(path));
-    if !of_reconcile {
-        mistakes.add(&item.self_ty, "#[controller] stands on `impl Reconcile for …`");
-        return None;
-    }
-    match &*item.self_ty {
-        Type::Path(path) if path.qself.is_none() && path.path.get_ident().is_some() => path.path.get_ident().cloned(),
-        other => {
-            mistakes.add(other, "write a new name here: #[controller] declares the struct itself");
-            None
-        }
-    }
-}
-
-fn is_reconcile(path: &Path) -> bool {
-    path.segments.last().is_some_and(|last| last.ident == "Reconcile")
-}
-
-fn kind_of(item: &ItemImpl, mistakes: &mut Mistakes) -> Option<Type> {
-    let of = item.items.iter().find_map(|inner| match inner {
-        ImplItem::Type(named) if named.ident == "Of" => Some(named.ty.clone()),
-        _ => None,
-    });
-    if of.is_none() {
-        mistakes.add(
-            &item.self_ty,
-            "say what it reconciles: `type Of = …;`, or `type Of = Cluster;` for a controller without a kind",
-        );
-    }
-    of
 }
 
 /// The events, each once.

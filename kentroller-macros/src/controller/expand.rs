@@ -1,51 +1,78 @@
-//! From a checked controller to its struct, its declaration, its marker impls and its event constants.
+//! From a checked controller to its declaration, its marker impls and its event constants; the struct stays as it is.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, format_ident, quote};
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ItemStruct;
+use syn::spanned::Spanned as _;
 
 use super::args::{EventWord, Watch};
 use super::check::{Access, Checked, Verb, Wake};
+use crate::paths::Runtime;
 
 pub(super) fn expand(checked: Checked) -> TokenStream {
     let declared = declaration(&checked);
     let markers = markers(&checked);
     let events = events(&checked);
-    let Checked { item, doc_comment, ident, .. } = checked;
+    let Checked { runtime, item, of, needs_kind, .. } = checked;
+    let debug = (!is_debug(&item)).then(|| quote!(#[derive(Debug)]));
+    let asserted = needs_kind.iter().map(|(word, instead)| {
+        quote_spanned!(*word=> const _: () = ::core::assert!(!<#of as #runtime::Kind>::INFO.is_cluster(), #instead);)
+    });
     quote! {
-        #(#doc_comment)*
-        #[derive(Debug)]
-        pub struct #ident;
+        #debug
+        #item
 
+        #(#asserted)*
         #events
         #declared
         #markers
-        #item
+    }
+}
+
+fn is_debug(item: &ItemStruct) -> bool {
+    item.attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("derive"))
+        .any(|attribute| attribute.to_token_stream().into_iter().flat_map(words).any(|word| word == "Debug"))
+}
+
+/// The identifiers of a token and all that it holds.
+fn words(token: TokenTree) -> Vec<Ident> {
+    match token {
+        TokenTree::Ident(word) => vec![word],
+        TokenTree::Group(group) => group.stream().into_iter().flat_map(words).collect(),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => Vec::new(),
     }
 }
 
 fn declaration(checked: &Checked) -> TokenStream {
-    let Checked { runtime, doc, ident, name, feature, settings, of, accesses, wakes, ports, events, .. } = checked;
-    let feature = match feature {
+    let Checked { runtime, item, doc, name, feature, settings, of, accesses, wakes, ports, events, .. } = checked;
+    let ident = &item.ident;
+    let enabled = feature.as_ref().map(|field| {
+        quote! {
+            fn enabled(settings: &Self::Settings) -> bool {
+                settings.#field
+            }
+        }
+    });
+    let feature = match feature.as_ref().map(Ident::to_string) {
         Some(feature) => quote!(::core::option::Option::Some(#feature)),
         None => quote!(::core::option::Option::None),
     };
-    let accesses = accesses.iter().map(|access| {
-        let Access { kind, verbs } = access;
+    let accesses = accesses.iter().enumerate().map(|(place, Access { kind, verbs })| {
         let verbs: Vec<_> = verbs.iter().map(|verb| verb.variant()).collect();
-        let own = checked.has_kind && kind.to_token_stream().to_string() == of.to_token_stream().to_string();
-        let granted = match own {
-            true => quote!(if <#of as #runtime::Kind>::CONDITIONS.is_some() { &[#(#runtime::Verb::#verbs,)* #runtime::Verb::Status] } else { &[#(#runtime::Verb::#verbs),*] }),
-            false => quote!(&[#(#runtime::Verb::#verbs),*]),
-        };
-        quote!(#runtime::Access::to::<#kind>(#granted))
+        let to = if place == 0 { quote!(own) } else { quote!(to) };
+        quote!(#runtime::Access::#to::<#kind>(&[#(#runtime::Verb::#verbs),*]))
     });
     let wakes = wakes.iter().map(|wake| match wake {
         Wake::Owner(kind) => quote!(#runtime::Wake::owner::<#of, #kind>()),
         Wake::By(Watch { kind, map }) => quote!(#runtime::Wake::by::<#kind>(#map)),
     });
-    let events = events.iter().map(|event| &event.reason);
+    // Not the constants themselves: one that is named here only is never said, and the compiler tells so.
+    let events = events.iter().map(|event| info(runtime, event));
     quote! {
         impl #runtime::Controller for #ident {
+            type Of = #of;
             type Settings = #settings;
 
             fn declaration() -> #runtime::Declaration {
@@ -54,22 +81,29 @@ fn declaration(checked: &Checked) -> TokenStream {
                     doc: #doc,
                     feature: #feature,
                     of: #runtime::KindEntry::of::<#of>(),
-                    access: ::std::vec::Vec::from([#(#accesses),*]),
+                    access: #runtime::Access::merged([#(#accesses),*].into_iter()#(.chain(#runtime::Access::of_port::<#ports>()))*),
                     wakes: ::std::vec::Vec::from([#(#wakes),*]),
-                    events: &[#(#events.info),*],
+                    events: &[#(#events),*],
                     ports: &[#(<#ports as #runtime::Port>::NAME),*],
                 }
             }
+            #enabled
         }
     }
 }
 
+fn info(runtime: &Runtime, EventWord { reason, doc, warning }: &EventWord) -> TokenStream {
+    let text = reason.to_string();
+    quote!(#runtime::EventInfo { reason: #text, warning: #warning, doc: #doc })
+}
+
 fn markers(checked: &Checked) -> TokenStream {
-    let Checked { runtime, ident, accesses, ports, .. } = checked;
+    let Checked { runtime, item, accesses, ports, .. } = checked;
+    let ident = &item.ident;
     let declared = accesses.iter().flat_map(|Access { kind, verbs }| {
         verbs.iter().map(move |verb| {
             let marker = verb.marker();
-            quote!(impl #runtime::#marker<#kind> for #ident {})
+            quote_spanned!(kind.span()=> impl #runtime::#marker<#kind> for #ident {})
         })
     });
     let markers: Vec<_> = Verb::ALL.iter().map(|verb| verb.marker()).chain([format_ident!("Asks")]).collect();
@@ -88,15 +122,22 @@ fn markers(checked: &Checked) -> TokenStream {
 }
 
 fn events(checked: &Checked) -> TokenStream {
-    let Checked { runtime, ident, events, .. } = checked;
-    let constants = events.iter().map(|EventWord { reason, doc, warning }| {
-        let text = reason.to_string();
-        let comment = format!(" {}", doc.value());
+    let Checked { runtime, item, events, .. } = checked;
+    if events.is_empty() {
+        return TokenStream::new();
+    }
+    let ident = &item.ident;
+    let constants = events.iter().map(|event| {
+        let (reason, comment, info) = (&event.reason, format!(" {}", event.doc.value()), info(runtime, event));
         quote! {
             #[doc = #comment]
-            #[allow(non_upper_case_globals, reason = "an event is spelled as users see it")]
-            pub const #reason: #runtime::Event<#ident> = #runtime::Event::new(#runtime::EventInfo { reason: #text, warning: #warning, doc: #doc });
+            const #reason: #runtime::Event<#ident> = #runtime::Event::new(#info);
         }
     });
-    quote!(#(#constants)*)
+    quote! {
+        #[allow(non_upper_case_globals, reason = "an event is spelled as users see it")]
+        impl #ident {
+            #(#constants)*
+        }
+    }
 }

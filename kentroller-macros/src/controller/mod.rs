@@ -12,10 +12,11 @@ use crate::diagnostics::Mistakes;
 pub(crate) fn run(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let args = args::parse(attribute, &mut mistakes);
-    let Some(item) = mistakes.take(syn::parse2::<syn::ItemImpl>(item.clone()).map_err(|error| {
-        syn::Error::new(
-            error.span(),
-            "#[controller] stands on `impl Reconcile for … { type Of = …; fn reconcile(…) … }`",
+    let Some(item) = mistakes.take(syn::parse2::<syn::ItemStruct>(item.clone()).map_err(|_| {
+        syn::Error::new_spanned(
+            &item,
+            "#[controller] stands on a struct without fields: `#[controller(of = Kind, …)] pub struct Name;`; \
+             `impl Reconcile for Name` is plain Rust below it",
         )
     })) else {
         return [mistakes.into_compile_errors(), item].into_iter().collect();

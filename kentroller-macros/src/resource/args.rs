@@ -4,7 +4,7 @@ use darling::ast::NestedMeta;
 use darling::util::{Flag, SpannedValue};
 use darling::{Error, FromMeta};
 use proc_macro2::TokenStream;
-use syn::Path;
+use syn::{LitStr, Path};
 
 use crate::diagnostics::Mistakes;
 use crate::paths::Runtime;
@@ -79,7 +79,7 @@ struct Nested {
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) type_: &'static str,
-    pub(super) path: String,
+    pub(super) path: LitStr,
     pub(super) priority: Option<i32>,
 }
 
@@ -93,12 +93,14 @@ impl FromMeta for Column {
             [name, NestedMeta::Meta(syn::Meta::Path(type_)), path, rest @ ..] => (name, type_, path, rest),
             _ => return Err(shape()),
         };
-        let (name, path) =
-            (text(name).ok_or_else(|| shape().with_span(name))?, text(path).ok_or_else(|| shape().with_span(path))?);
+        let (name, path) = (
+            text(name).ok_or_else(|| shape().with_span(name))?.value(),
+            text(path).ok_or_else(|| shape().with_span(path))?,
+        );
         let Some(known) = COLUMN_TYPES.into_iter().find(|known| type_.is_ident(known)) else {
             return Err(Error::custom(format!("a column is one of `{}`", COLUMN_TYPES.join("`, `"))).with_span(type_));
         };
-        if !path.starts_with('.') {
+        if !path.value().starts_with('.') {
             return Err(Error::custom("a column's path starts with a dot, such as `.spec.field`").with_span(&items[2]));
         }
         let priority = match rest {
@@ -112,9 +114,9 @@ impl FromMeta for Column {
     }
 }
 
-fn text(item: &NestedMeta) -> Option<String> {
+fn text(item: &NestedMeta) -> Option<LitStr> {
     match item {
-        NestedMeta::Lit(syn::Lit::Str(text)) => Some(text.value()),
+        NestedMeta::Lit(syn::Lit::Str(text)) => Some(text.clone()),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
 use super::args::Column;
+use super::assertions;
 use super::check::{Checked, ForeignKind, Names, OwnKind, Role, Rule, Status};
 use crate::paths::Runtime;
 
@@ -15,7 +16,8 @@ pub(super) fn expand(checked: Checked) -> TokenStream {
             let base = base(&runtime, true);
             let root = kube(&runtime, &kind);
             let impls = own_impls(&runtime, &kind);
-            quote!(#base #root #rules #item #impls)
+            let held = [as_part(&runtime, &item), assertions::of_kind(&runtime, &kind, &item.ident)];
+            quote!(#base #root #rules #item #impls #(#held)*)
         }
         Role::Foreign(kind) => {
             let serde = runtime.krate("serde");
@@ -30,13 +32,21 @@ pub(super) fn expand(checked: Checked) -> TokenStream {
         }
         Role::Part => {
             let base = base(&runtime, true);
-            quote!(#base #rules #item)
+            let part = as_part(&runtime, &item);
+            quote!(#base #rules #item #part)
         }
         Role::Status => {
             let base = base(&runtime, false);
-            quote!(#[derive(Default)] #base #rules #item)
+            let part = as_part(&runtime, &item);
+            quote!(#[derive(Default)] #base #rules #item #part)
         }
     }
+}
+
+/// What makes a struct one that may stand in a field.
+fn as_part(runtime: &Runtime, item: &syn::DeriveInput) -> TokenStream {
+    let (ident, held) = (&item.ident, assertions::of_fields(runtime, item));
+    quote!(impl #runtime::spec::Field for #ident {} #held)
 }
 
 /// The derives of a struct of ours, its fields in camelCase.
@@ -114,8 +124,11 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
         }
     });
     let has_status = status.as_ref().map(|Status { type_, conditions, .. }| {
+        let of = conditions.as_ref().map(|conditions| quote!(impl #runtime::ConditionOf<#ident> for #conditions {}));
         let conditions = conditions.as_ref().map_or_else(|| quote!(#runtime::SummaryOnly), ToTokens::to_token_stream);
         quote! {
+            #of
+
             impl #runtime::HasStatus for #ident {
                 type Status = #type_;
                 type Condition = #conditions;

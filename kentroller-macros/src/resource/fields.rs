@@ -99,6 +99,33 @@ pub(super) fn mentions(field: &Field, name: &str, word: &str) -> bool {
     })
 }
 
+/// The name of a field in JSON; `None` of one whose fields stand beside it.
+pub(super) fn json_name(field: &Field) -> Option<String> {
+    if mentions(field, "serde", "flatten") {
+        return None;
+    }
+    let mut renamed = None;
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+        // What is no renaming is passed over; serde itself judges it.
+        let _ = attribute.parse_nested_meta(|word| {
+            let value = word.value().and_then(|value| value.parse::<syn::Expr>());
+            if let (true, Ok(syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(name), .. }))) =
+                (word.path.is_ident("rename"), value)
+            {
+                renamed = Some(name.value());
+            }
+            Ok(())
+        });
+    }
+    renamed.or_else(|| Some(camel_case(&field.ident.as_ref()?.to_string())))
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_').filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
+}
+
 /// Takes the attributes with this name away and returns them.
 pub(super) fn take(attributes: &mut Vec<Attribute>, name: &str) -> Vec<Attribute> {
     let (taken, left) = std::mem::take(attributes).into_iter().partition(|attribute| attribute.path().is_ident(name));

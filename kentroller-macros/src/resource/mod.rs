@@ -1,6 +1,7 @@
 //! `#[resource]`: what the runtime, the API server and `kubectl explain` must know of a kind.
 
 mod args;
+mod assertions;
 mod check;
 mod expand;
 mod fields;

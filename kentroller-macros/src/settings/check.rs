@@ -6,7 +6,7 @@ use darling::ast::{Data, Style};
 use darling::util::SpannedValue;
 use proc_macro2::Ident;
 use quote::format_ident;
-use syn::Type;
+use syn::{Expr, Type};
 
 use super::args::{Args, Field, Range, Word, Written};
 use crate::diagnostics::Mistakes;
@@ -102,6 +102,16 @@ fn setting(field: Field, mistakes: &mut Mistakes) -> Setting {
     if field.range.is_some() && bounds.is_none() {
         mistakes.add(&ident, r#"write the least and the greatest value: `range(1, 100)`, `range("1s", "24h")`"#);
     }
+    if let Some((least, greatest)) = &bounds {
+        let place = field.default.as_ref().map(|default| &default.0);
+        in_range(
+            &ident,
+            place,
+            field.default.as_ref().and_then(Written::text).as_deref(),
+            (least.as_str(), greatest.as_str()),
+            mistakes,
+        );
+    }
     Setting {
         ident,
         type_: field.ty,
@@ -112,6 +122,43 @@ fn setting(field: Field, mistakes: &mut Mistakes) -> Setting {
         range: bounds,
         doc,
     }
+}
+
+/// A range that nothing is in, and a default outside of it.
+fn in_range(
+    ident: &Ident,
+    place: Option<&Expr>,
+    default: Option<&str>,
+    (least, greatest): (&str, &str),
+    mistakes: &mut Mistakes,
+) {
+    let (Some(low), Some(high)) = (rank(least), rank(greatest)) else { return };
+    if low > high {
+        return mistakes.add(ident, format!("nothing is in `range({least}, {greatest})`: the least value comes first"));
+    }
+    if let (Some(place), Some(text)) = (place, default)
+        && rank(text).is_some_and(|value| value < low || value > high)
+    {
+        mistakes.add(place, format!("the default {text} is not from {least} to {greatest}"));
+    }
+}
+
+/// Where a number, or a duration such as `1h30m`, stands among others; `None` of anything else. `crdgen` reads them all.
+fn rank(text: &str) -> Option<f64> {
+    if let Ok(number) = text.parse::<f64>() {
+        return Some(number);
+    }
+    let (mut rest, mut seconds) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+        let (number, after) = rest.split_at(digits);
+        let (size, unit) = [("ms", 0.001), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
+            .into_iter()
+            .find_map(|(unit, size)| after.starts_with(unit).then_some((size, unit)))?;
+        seconds += number.parse::<f64>().ok()? * size;
+        rest = &after[unit.len()..];
+    }
+    Some(seconds)
 }
 
 /// What can be seen of a wrong default without its type's parser.

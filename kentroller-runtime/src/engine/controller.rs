@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::declaration::{Controller, Declaration, Reconcile};
+use crate::declaration::{Controller, Declaration, Reconcile, decide};
 use crate::failure::Failure;
 use crate::kind::ObjectKey;
 use crate::outcome::Decided;
@@ -58,11 +58,9 @@ impl<C: Reconcile<Settings = S>, S: Switches> AnyController<S> for Typed<C> {
         let object = cut.store::<C::Of>()?.lookup(key).present()?;
         let world = World::<C>::new(cut.clone(), now, Arc::clone(settings), replies);
         // A pure function leaves nothing half done behind when it panics.
-        let decided = catch_unwind(AssertUnwindSafe(|| C::reconcile(object, &world)));
-        let decided = match decided {
-            Ok(outcome) => outcome.map(crate::outcome::Outcome::into_decided),
-            Err(panic) => Err(Failure::transient("ReconcilePanicked", format!("a bug: {}", said(&*panic)))),
-        };
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(object, &world)));
+        let decided = decided
+            .unwrap_or_else(|panic| Err(Failure::transient("ReconcilePanicked", format!("a bug: {}", said(&*panic)))));
         Some((decided, world.into_read()))
     }
 }

@@ -63,6 +63,8 @@ pub struct Parts<S> {
     pub metrics: Metrics,
     /// Who emits the events: the pod's name.
     pub instance: String,
+    /// Where the operator lives.
+    pub namespace: String,
     /// Kinds of the core group that are read in this namespace only.
     pub own_namespace: BTreeMap<KindInfo, String>,
     /// Where reconciles that acted are written, one file each.
@@ -119,6 +121,8 @@ impl<S: Switches + Serialize> Engine<S> {
     /// An engine whose watches are running; it does nothing before [`Engine::run`].
     pub fn new(parts: Parts<S>) -> Self {
         let declarations: Vec<Declaration> = parts.controllers.iter().map(|one| one.declaration()).collect();
+        let wrong = crate::generate::mistakes::of_controllers(&declarations);
+        assert!(wrong.is_empty(), "these controllers cannot run together: {}", wrong.join("; "));
         let kinds = kinds(&declarations);
         let (to, news) = mpsc::channel(BATCH);
         let mut relist = BTreeMap::new();
@@ -135,7 +139,7 @@ impl<S: Switches + Serialize> Engine<S> {
             };
             tokio::spawn(start(context));
         }
-        let cut = Cut::empty(&kinds);
+        let cut = Cut::empty(&kinds).of_operator_in(&parts.namespace);
         let in_force = Arc::clone(&parts.settings.borrow());
         let latest = Latest { cut: cut.clone(), settings: 0, mode: in_force.mode() };
         Self {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::failure::Failure;
-use crate::port::{Answer, Cancelled, Port};
+use crate::port::{Answer, Cancelled, Port, Seen};
 use crate::store::Cut;
 
 /// Puts an answer into a cut.
@@ -96,15 +96,15 @@ impl<P: Port> Asked for Typed<P> {
 }
 
 async fn fill<P: Port>(port: Arc<P>, ask: P::Ask, cut: Cut, clock: &Clock) -> Result<P::Answer, Failure> {
-    let (cancelled, now) = (Cancelled::default(), clock.now());
+    let (cancelled, now, seen) = (Cancelled::default(), clock.now(), Seen::of(&cut));
     if clock.is_virtual() {
         // One thread, one order: the same seed gives the same bytes.
         tokio::time::sleep(Duration::from_millis(1)).await;
-        return port.fill(&ask, &cut, now, &cancelled);
+        return port.fill(&ask, &seen, now, &cancelled);
     }
     let work = {
         let cancelled = cancelled.clone();
-        tokio::task::spawn_blocking(move || port.fill(&ask, &cut, now, &cancelled))
+        tokio::task::spawn_blocking(move || port.fill(&ask, &seen, now, &cancelled))
     };
     match tokio::time::timeout(P::TIME_LIMIT, work).await {
         Ok(Ok(filled)) => filled,

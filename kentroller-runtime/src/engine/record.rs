@@ -24,6 +24,9 @@ pub struct Record {
     pub controller: String,
     pub object: ObjectKey,
     pub now: Timestamp,
+    /// The namespace of the operator.
+    #[serde(default)]
+    pub namespace: String,
     pub settings: Value,
     pub replies: Vec<(String, Reply)>,
     /// All objects of every kind that it read, by kind.
@@ -74,6 +77,7 @@ impl Record {
             controller: declaration.name.to_owned(),
             object: object.clone(),
             now,
+            namespace: cut.namespace().to_owned(),
             settings: serde_json::to_value(settings).unwrap_or_default(),
             replies: replies.iter().map(|(key, reply)| (key.clone(), reply.clone())).collect(),
             objects,
@@ -105,7 +109,7 @@ impl Record {
         let place = declarations.iter().position(|declaration| declaration.name == self.controller);
         let place = place.ok_or_else(|| ReplayError::NoController(self.controller.clone()))?;
         let all = kinds(&declarations);
-        let mut cut = Cut::empty(&all);
+        let mut cut = Cut::empty(&all).of_operator_in(&self.namespace);
         for (name, objects) in &self.objects {
             let Some(kind) = all.iter().find(|kind| format!("{kind:?}") == *name) else { continue };
             for object in objects {

@@ -1,10 +1,15 @@
 //! Types to bytes: CRDs, RBAC, schemas and reference pages are read from the declarations. Nothing here touches a disk.
 
+#[cfg(feature = "simulation")]
+mod cel;
 pub mod crd;
+pub mod mistakes;
 pub mod outline;
 pub mod rbac;
 pub mod reference;
+pub mod scaffold;
 pub mod schema;
+pub mod unused;
 pub mod widening;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

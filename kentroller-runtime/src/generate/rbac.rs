@@ -21,6 +21,8 @@ pub struct Rights {
     pub act: Vec<PolicyRule>,
     /// Needed in the operator's own namespace: its lease, and kinds that it reads there only.
     pub own_namespace: Vec<PolicyRule>,
+    /// Needed there besides in modes `approve` and `act`: writing what other people own and is read there only.
+    pub act_in_own_namespace: Vec<PolicyRule>,
     /// Needed in namespace `default`, where events about cluster-scoped objects are kept.
     pub default_namespace: Vec<PolicyRule>,
 }
@@ -38,19 +40,32 @@ pub struct Manifests {
 type Grants = BTreeMap<(String, String), BTreeSet<&'static str>>;
 
 impl Rights {
-    /// What these declarations need; `own_namespace` are the kinds that are read in the operator's own namespace only.
+    /// What these declarations and the operator itself need; `own_namespace` are the kinds that are read in the operator's
+    /// own namespace only.
     pub fn of(declarations: &[Declaration], own_namespace: &[KindInfo]) -> Self {
-        let (mut observe, mut act, mut own, mut default) = (Grants::new(), Grants::new(), Grants::new(), Grants::new());
+        let mut own = Grants::new();
         grant(&mut own, "coordination.k8s.io", "leases", &["get", "create", "update"]);
+        Self::beside(own, declarations, own_namespace)
+    }
+
+    /// What one controller needs.
+    pub fn of_one(declaration: &Declaration, own_namespace: &[KindInfo]) -> Self {
+        Self::beside(Grants::new(), std::slice::from_ref(declaration), own_namespace)
+    }
+
+    fn beside(mut own: Grants, declarations: &[Declaration], own_namespace: &[KindInfo]) -> Self {
+        let (mut observe, mut act, mut act_in_own) = (Grants::new(), Grants::new(), Grants::new());
+        let mut default = Grants::new();
         for declaration in declarations {
             for access in &declaration.access {
                 let kind = access.kind.info;
                 for verb in &access.verbs {
-                    let grants = match verb {
-                        Verb::Read if own_namespace.contains(&kind) => &mut own,
-                        Verb::Read => &mut observe,
-                        _ if kind.ours() => &mut observe,
-                        _ => &mut act,
+                    let in_every_mode = *verb == Verb::Read || kind.ours();
+                    let grants = match (own_namespace.contains(&kind), in_every_mode) {
+                        (true, true) => &mut own,
+                        (true, false) => &mut act_in_own,
+                        (false, true) => &mut observe,
+                        (false, false) => &mut act,
                     };
                     let (suffix, verbs) = words(*verb);
                     grant(grants, kind.group, &format!("{}{suffix}", kind.plural), verbs);
@@ -72,7 +87,30 @@ impl Rights {
                 grant(events, "events.k8s.io", "events", &["create"]);
             }
         }
-        Self { observe: rules(observe), act: rules(act), own_namespace: rules(own), default_namespace: rules(default) }
+        Self {
+            observe: rules(observe),
+            act: rules(act),
+            own_namespace: rules(own),
+            act_in_own_namespace: rules(act_in_own),
+            default_namespace: rules(default),
+        }
+    }
+
+    /// One line for each rule, such as `everywhere: get, list, watch nodes`: what the test of a controller compares.
+    pub fn lines(&self) -> Vec<String> {
+        let places = [
+            ("everywhere", &self.observe),
+            ("everywhere, not in mode observe", &self.act),
+            ("in its own namespace", &self.own_namespace),
+            ("in its own namespace, not in mode observe", &self.act_in_own_namespace),
+            ("in namespace default", &self.default_namespace),
+        ];
+        let rules = places.into_iter().flat_map(|(place, rules)| rules.iter().map(move |rule| (place, rule)));
+        let line = |(place, rule): (&str, &PolicyRule)| {
+            let resources: Vec<&str> = rule.resources.iter().flatten().map(String::as_str).collect();
+            format!("{place}: {} {}", rule.verbs.join(", "), resources.join(", "))
+        };
+        rules.map(line).collect()
     }
 
     /// The rights as manifests: a ServiceAccount in a namespace, the roles, and their bindings to it.
@@ -118,7 +156,11 @@ impl Rights {
             bound("own-namespace", &self.own_namespace, Some(namespace))?,
             bound("events", &self.default_namespace, Some("default"))?,
         ];
-        Ok(Manifests { always: always.join("---\n"), act: bound("act", &self.act, None)? })
+        let mut act = vec![bound("act", &self.act, None)?];
+        if !self.act_in_own_namespace.is_empty() {
+            act.push(bound("act-in-own-namespace", &self.act_in_own_namespace, Some(namespace))?);
+        }
+        Ok(Manifests { always: always.join("---\n"), act: act.join("---\n") })
     }
 }
 
@@ -224,7 +266,7 @@ mod tests {
                 declaration(vec![
                     Access::to::<Plan>(&[Verb::Read, Verb::Status, Verb::Patch]),
                     Access::to::<Pod>(&[Verb::Read, Verb::Evict]),
-                    Access::to::<Config>(&[Verb::Read]),
+                    Access::to::<Config>(&[Verb::Read, Verb::Create]),
                 ]),
                 declaration(vec![Access::to::<Node>(&[Verb::Read, Verb::Patch]), Access::to::<Pod>(&[Verb::Read])]),
             ],
@@ -244,6 +286,7 @@ mod tests {
             show(&rights.own_namespace),
             [" configmaps: get,list,watch", "coordination.k8s.io leases: create,get,update"]
         );
+        assert_eq!(show(&rights.act_in_own_namespace), [" configmaps: create"]);
         assert_eq!(show(&rights.default_namespace), ["events.k8s.io events: create"]);
     }
 
@@ -260,5 +303,9 @@ mod tests {
         assert_eq!(always.matches("namespace: default").count(), 2, "{always}");
         assert_eq!(kinds(&act), wide, "{act}");
         assert!(act.contains("pods/eviction") && !always.contains("pods/eviction"), "{act}");
+        let own = Rights::of(&[declaration(vec![Access::to::<Config>(&[Verb::Create])])], &[Config::INFO]);
+        let act = own.manifests("op", "ours").expect("YAML").act;
+        assert_eq!(kinds(&act), [&wide[..], &narrow].concat(), "{act}");
+        assert_eq!(act.matches("namespace: ours").count(), 4, "{act}");
     }
 }

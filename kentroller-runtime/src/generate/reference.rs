@@ -147,20 +147,21 @@ pub fn rights(declarations: &[Declaration], own_namespace: &[KindInfo]) -> Strin
         "# Rights\n\nComputed from what the controllers declare: what is not declared does not compile, and what is not needed is not granted. Rights to \
          change what other people own are bound in modes `approve` and `act` only.\n",
     );
-    let mut section = |title: &str, rights: &Rights, with_namespaces: bool| {
-        let mut places = vec![("cluster", &rights.observe), ("cluster, not in mode `observe`", &rights.act)];
-        if with_namespaces {
-            places.push(("own namespace", &rights.own_namespace));
-            places.push(("namespace `default`", &rights.default_namespace));
-        }
+    let mut section = |title: &str, rights: &Rights| {
+        let places = [
+            ("cluster", &rights.observe),
+            ("cluster, not in mode `observe`", &rights.act),
+            ("own namespace", &rights.own_namespace),
+            ("own namespace, not in mode `observe`", &rights.act_in_own_namespace),
+            ("namespace `default`", &rights.default_namespace),
+        ];
         let rows = places.into_iter().flat_map(|(place, rules)| rules.iter().map(move |rule| row(place, rule)));
         page.push_str(&format!("\n## {title}\n\n"));
         table(&mut page, ["where", "API group", "resources", "verbs"], rows);
     };
-    section("The operator as a whole", &Rights::of(declarations, own_namespace), true);
+    section("The operator as a whole", &Rights::of(declarations, own_namespace));
     for declaration in declarations {
-        let one = Rights::of(std::slice::from_ref(declaration), own_namespace);
-        section(&format!("Controller {}", declaration.name), &one, false);
+        section(&format!("Controller {}", declaration.name), &Rights::of_one(declaration, own_namespace));
     }
     page
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Note;
 use crate::guard::PlainGuard;
-use crate::kind::{Kind, KindInfo, Metadata, ObjectKey};
+use crate::kind::{Kind, KindInfo, Metadata, ObjectKey, Owner};
 
 /// What is done to the object.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +82,19 @@ impl Effect {
             }
         }
         Self::on(object, Act::Create(body))
+    }
+
+    pub(super) fn create_owned<K: Kind>(object: &K, owner: &Owner) -> Self {
+        let mut effect = Self::create(object);
+        if let Act::Create(body) = &mut effect.act {
+            let mut owners = body["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
+            owners.push(
+                json!({"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name, "uid": owner.uid,
+                "controller": owner.controller, "blockOwnerDeletion": true}),
+            );
+            body["metadata"]["ownerReferences"] = Value::Array(owners);
+        }
+        effect
     }
 
     pub(super) fn patch<K: Kind>(object: &K, patch: Value) -> Self {

@@ -22,6 +22,18 @@ pub enum SettingType {
     Structure(&'static str),
 }
 
+impl SettingType {
+    /// Where a value stands among others of its type; `None` of a type without an order, and of what is no value of it.
+    pub(crate) fn rank(self, text: &str) -> Option<i128> {
+        match self {
+            Self::Integer => text.parse().ok(),
+            Self::Decimal => Decimal::parse(text).map(|decimal| i128::from(decimal.millionths())),
+            Self::Duration => duration::parse(text).and_then(|duration| i128::try_from(duration.as_nanos()).ok()),
+            Self::Boolean | Self::Text | Self::Word(_) | Self::List(_) | Self::Structure(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for SettingType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -48,6 +48,8 @@ pub struct Cut(Arc<Snapshot>);
 struct Snapshot {
     stores: Vec<Arc<dyn AnyKindStore>>,
     slots: Arc<BTreeMap<TypeId, usize>>,
+    /// Where the operator lives.
+    namespace: Arc<str>,
     /// By the name of the port and the key of the question.
     answers: OrdMap<(&'static str, Arc<str>), Arc<dyn AnyAnswer>>,
 }
@@ -68,7 +70,18 @@ impl Cut {
                 stores.len() - 1
             });
         }
-        Self(Arc::new(Snapshot { stores, slots: Arc::new(slots), answers: OrdMap::new() }))
+        Self(Arc::new(Snapshot { stores, slots: Arc::new(slots), namespace: Arc::from(""), answers: OrdMap::new() }))
+    }
+
+    /// As an operator in this namespace sees it.
+    pub fn of_operator_in(mut self, namespace: &str) -> Self {
+        Arc::make_mut(&mut self.0).namespace = Arc::from(namespace);
+        self
+    }
+
+    /// The namespace of the operator; empty where nobody said it.
+    pub fn namespace(&self) -> &str {
+        &self.0.namespace
     }
 
     /// The store of a kind; `None` if no controller declared it.

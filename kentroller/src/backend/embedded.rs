@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kentroller_planner::{Catalog, Former, Nothing, Options, Percent, Steps, plan_again};
-use kentroller_runtime::{Cancelled, Cut, Failure, ObjectKey, Port};
+use kentroller_runtime::{Cancelled, Failure, ObjectKey, Port, Seen};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::savings::savings;
-use super::snapshot::snapshot;
+use super::snapshot::{Observed, snapshot};
 use super::translate;
 use crate::api::foreign::ConfigMap;
 use crate::api::{RebalancePlanSpec, Savings, SkippedNode, SkippedReason};
@@ -104,12 +104,19 @@ pub struct Judged {
 impl Port for Plans {
     const NAME: &'static str = "plans";
     const TIME_LIMIT: Duration = Duration::from_secs(300);
+    type Reads = Observed;
     type Ask = PlanAsk;
     type Answer = Planned;
 
-    fn fill(&self, ask: &PlanAsk, cut: &Cut, now: Timestamp, cancelled: &Cancelled) -> Result<Planned, Failure> {
-        let catalog = self.embedded.catalog(cut)?;
-        let (snapshot, unknown) = snapshot(cut, now);
+    fn fill(
+        &self,
+        ask: &PlanAsk,
+        seen: &Seen<Observed>,
+        now: Timestamp,
+        cancelled: &Cancelled,
+    ) -> Result<Planned, Failure> {
+        let catalog = self.embedded.catalog(seen)?;
+        let (snapshot, unknown) = snapshot(seen, now);
         let remembered = || self.former.lock().unwrap_or_else(PoisonError::into_inner);
         let former = remembered().take();
         let found = match self.embedded.effort {
@@ -157,12 +164,13 @@ impl Port for Plans {
 impl Port for Judgements {
     const NAME: &'static str = "judgements";
     const TIME_LIMIT: Duration = Duration::from_secs(60);
+    type Reads = Observed;
     type Ask = JudgeAsk;
     type Answer = Judged;
 
-    fn fill(&self, ask: &JudgeAsk, cut: &Cut, now: Timestamp, _: &Cancelled) -> Result<Judged, Failure> {
-        let catalog = self.0.catalog(cut)?;
-        let (snapshot, _) = snapshot(cut, now);
+    fn fill(&self, ask: &JudgeAsk, seen: &Seen<Observed>, now: Timestamp, _: &Cancelled) -> Result<Judged, Failure> {
+        let catalog = self.0.catalog(seen)?;
+        let (snapshot, _) = snapshot(seen, now);
         let read = translate::from_spec(&ask.spec, &snapshot, &catalog);
         let (plan, mut violations) = match read {
             Ok(plan) => (plan, Vec::new()),
@@ -191,7 +199,7 @@ fn nothing(why: Nothing) -> (SkippedReason, String) {
 }
 
 impl Embedded {
-    fn catalog(&self, cut: &Cut) -> Result<Arc<Catalog>, Failure> {
+    fn catalog(&self, seen: &Seen<Observed>) -> Result<Arc<Catalog>, Failure> {
         let key = match &self.prices {
             Prices::Fixed(catalog) => return Ok(Arc::clone(catalog)),
             Prices::ConfigMap(key) => key,
@@ -199,7 +207,7 @@ impl Embedded {
         let missing = || {
             Failure::waiting("PricesMissing", format!("ConfigMap {key} has no key catalog.csv with prices; write one"))
         };
-        let stored = cut.store::<ConfigMap>().and_then(|store| store.lookup(key).present()).ok_or_else(missing)?;
+        let stored = seen.store::<ConfigMap>().and_then(|store| store.lookup(key).present()).ok_or_else(missing)?;
         let text = stored.data.get("catalog.csv").ok_or_else(missing)?;
         let as_of = stored.metadata.created.to_string();
         let read = Catalog::from_csv(text, &format!("ConfigMap {key}"), &as_of);
@@ -211,7 +219,7 @@ impl Embedded {
 #[cfg(test)]
 mod tests {
     use kentroller_planner::Warning;
-    use kentroller_runtime::KindEntry;
+    use kentroller_runtime::{Cut, KindEntry};
     use serde_json::{Value, json};
 
     use super::*;
@@ -260,7 +268,7 @@ mod tests {
         let ask = PlanAsk { plan: "now".to_owned(), options: Options::default() };
         let begin: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
         let asked = |cut: &Cut, minutes: u64, cancelled: &Cancelled| {
-            plans.fill(&ask, cut, begin + Duration::from_secs(60 * minutes), cancelled).expect("a plan")
+            plans.fill(&ask, &Seen::of(cut), begin + Duration::from_secs(60 * minutes), cancelled).expect("a plan")
         };
         let (over, going_on) = (Cancelled::default(), Cancelled::default());
         over.set();

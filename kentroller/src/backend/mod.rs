@@ -6,5 +6,5 @@ mod snapshot;
 mod translate;
 
 pub use self::embedded::{Effort, Embedded, JudgeAsk, Judged, Judgements, PlanAsk, Planned, Plans, Prices};
-pub use self::snapshot::snapshot;
+pub use self::snapshot::{Observed, snapshot};
 pub(crate) use self::translate::to_spec;

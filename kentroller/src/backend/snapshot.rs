@@ -5,16 +5,23 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kentroller_planner::{Moment, Snapshot, manifest};
-use kentroller_runtime::{Cut, Kind, Meta, Owner};
+use kentroller_runtime::{Kind, Meta, Owner, Reads, Seen};
 
 use crate::api::foreign::{
-    CapacityBuffer, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay, NodePool,
+    CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay, NodePool,
     PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 
-/// Everything that planning reads, as of one cut. Kinds that no controller reads are left out; where the planner can tell
-/// none from not known, they are not known. Besides, what of it could not be understood.
-pub fn snapshot(cut: &Cut, now: Timestamp) -> (Snapshot, Vec<String>) {
+kentroller_runtime::reads! {
+    /// Everything that planning reads; prices come from a ConfigMap.
+    pub struct Observed:
+        CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay,
+        NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget
+}
+
+/// Everything that planning reads, as of one cut. Kinds that the cut does not have are left out; where the planner can
+/// tell none from not known, they are not known. Besides, what of it could not be understood.
+pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>) {
     let owners = &mut Owners::default();
     let mut snapshot = Snapshot {
         now: moment(now),
@@ -79,11 +86,17 @@ pub fn snapshot(cut: &Cut, now: Timestamp) -> (Snapshot, Vec<String>) {
     (snapshot, unknown)
 }
 
-fn all<K: Kind, T>(cut: &Cut, convert: impl FnMut(&K) -> T) -> Vec<T> {
+fn all<K: Kind, T>(cut: &Seen<Observed>, convert: impl FnMut(&K) -> T) -> Vec<T>
+where
+    Observed: Reads<K>,
+{
     known(cut, convert).unwrap_or_default()
 }
 
-fn known<K: Kind, T>(cut: &Cut, convert: impl FnMut(&K) -> T) -> Option<Vec<T>> {
+fn known<K: Kind, T>(cut: &Seen<Observed>, convert: impl FnMut(&K) -> T) -> Option<Vec<T>>
+where
+    Observed: Reads<K>,
+{
     cut.store::<K>().map(|store| {
         let mut all = Vec::with_capacity(store.len());
         all.extend(store.all().map(convert));

@@ -12,7 +12,7 @@ use kentroller::controllers;
 use kentroller::settings::Settings;
 use kentroller_runtime::generate::outline::Outline;
 use kentroller_runtime::generate::rbac::Rights;
-use kentroller_runtime::generate::{crd, reference, schema, widening};
+use kentroller_runtime::generate::{crd, mistakes, reference, scaffold, schema, unused, widening};
 use kentroller_runtime::settings::Settings as _;
 use kentroller_runtime::{Declaration, Kind as _, metrics};
 
@@ -21,22 +21,28 @@ const COMMAND: &str = "cargo run --bin crdgen";
 /// Texts by path below the root of the workspace.
 type Files = BTreeMap<PathBuf, String>;
 
+const HELP: &str = "\
+Writes every file that follows from the declarations: CRDs, rights, reference pages.
+
+usage: cargo run --bin crdgen [-- ARGUMENT]
+
+  (none)       writes what is not as the declarations say
+  --check      writes nothing, names what is not as the declarations say, and fails if anything is not
+  new KIND     writes the two files of a new kind with its controller, and the lines that register them
+  --help       this text
+
+What contradicts itself, or what an API server would refuse, is told before anything is written.";
+
 fn main() -> anyhow::Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this crate lies in the workspace")?;
-    let files = generate(root)?;
-    match std::env::args().nth(1).as_deref() {
-        None => {
-            for (path, text) in &files {
-                let path = root.join(path);
-                if fs::read_to_string(&path).ok().as_ref() != Some(text) {
-                    fs::create_dir_all(path.parent().context("every file lies in a folder")?)?;
-                    fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
-                    println!("wrote {}", path.display());
-                }
-            }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => {
+            write(root, &generate(root)?)?;
             Ok(ExitCode::SUCCESS)
         }
-        Some("--check") => {
+        ["--check"] => {
+            let files = generate(root)?;
             let stale: Vec<&PathBuf> = files
                 .iter()
                 .filter(|(path, text)| fs::read_to_string(root.join(path)).ok().as_ref() != Some(text))
@@ -47,12 +53,44 @@ fn main() -> anyhow::Result<ExitCode> {
             }
             Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Some(other) => bail!("unknown argument {other}; `{COMMAND}` writes, `{COMMAND} -- --check` compares"),
+        ["new", kind] => {
+            let source = |path: &str| read(root, &format!("kentroller/src/{path}"));
+            let files = scaffold::of_kind(kind, &source("api/mod.rs")?, &source("controllers/mod.rs")?);
+            let files = files.map_err(anyhow::Error::msg)?;
+            let below = |(path, text): (String, String)| (Path::new("kentroller/src").join(path), text);
+            write(root, &files.into_iter().map(below).collect())?;
+            println!("next: `cargo test -p kentroller`, and `{COMMAND}` for its CRD, rights and pages");
+            Ok(ExitCode::SUCCESS)
+        }
+        ["--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => bail!("unknown arguments `{}`\n\n{HELP}", other.join(" ")),
     }
+}
+
+/// Writes what is not there as it should be.
+fn write(root: &Path, files: &Files) -> anyhow::Result<()> {
+    for (path, text) in files {
+        let path = root.join(path);
+        if fs::read_to_string(&path).ok().as_ref() != Some(text) {
+            fs::create_dir_all(path.parent().context("every file lies in a folder")?)?;
+            fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+            println!("wrote {}", path.display());
+        }
+    }
+    Ok(())
 }
 
 fn generate(root: &Path) -> anyhow::Result<Files> {
     let kinds = controllers::kinds();
+    let declarations: Vec<Declaration> = controllers::all().iter().map(|controller| controller.declaration()).collect();
+    let mut wrong = mistakes::all(&kinds, &declarations, Settings::FIELDS);
+    for source in sources(&root.join("kentroller/src/controllers"))? {
+        wrong.extend(unused::reads(&source));
+    }
+    ensure!(wrong.is_empty(), "the declarations are wrong:\n  {}", wrong.join("\n  "));
     let mut files = Files::new();
     let mut contracts = Vec::new();
     let accepted = read(root, "tests/contract/accepted-changes.txt")?;
@@ -61,7 +99,9 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         let crd = kind.crd();
         let outline = Outline::of(&crd);
         let path = format!("crds/{}.yaml", kind.info.plural);
-        if let Ok(before) = read(root, &path) {
+        // A kind that was never public may still become what its author finds best.
+        let contract = read(root, &format!("tests/contract/{}.txt", kind.info.plural)).ok();
+        if let (Some(_), Ok(before)) = (&contract, read(root, &path)) {
             let before = crd::read(&before).with_context(|| format!("{path} is no CRD; delete it"))?;
             let narrower = widening::narrowings(&Outline::of(&before), &outline);
             let news: Vec<String> =
@@ -74,11 +114,11 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         }
         let manifest = crd::manifest(&crd).with_context(|| format!("the CRD of {:?}", kind.info))?;
         files.insert(path.into(), in_yaml(&manifest));
-        let contract = Outline::parse(&read(root, &format!("tests/contract/{}.txt", kind.info.plural))?)?;
-        contracts.push((contract, outline));
+        if let Some(contract) = contract {
+            contracts.push((Outline::parse(&contract)?, outline));
+        }
     }
     ensure!(files.len() == kinds.len(), "two kinds have one plural");
-    let declarations: Vec<Declaration> = controllers::all().iter().map(|controller| controller.declaration()).collect();
     let own_namespace = [ConfigMap::INFO];
     let rights = Rights::of(&declarations, &own_namespace).manifests("castai-kentroller", "castai-agent")?;
     let templates = Path::new("charts/castai-kentroller/templates");
@@ -101,6 +141,29 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         serde_json::to_string_pretty(&schema::config("Dynamic configuration of Kentroller", Settings::FIELDS))?;
     files.insert("kentroller/docs/reference/settings.schema.json".into(), schema + "\n");
     Ok(files)
+}
+
+/// The source of each controller: its file, and what is below its folder.
+fn sources(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let mut files = Vec::new();
+    below(folder, &mut files)?;
+    let text = |file: &PathBuf| fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()));
+    let of = |top: &PathBuf| {
+        files.iter().filter(|file| *file == top || file.starts_with(top.with_extension(""))).map(text).collect()
+    };
+    files.iter().filter(|file| file.parent() == Some(folder)).map(of).collect()
+}
+
+fn below(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            below(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 fn read(root: &Path, path: &str) -> anyhow::Result<String> {

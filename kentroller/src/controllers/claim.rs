@@ -5,7 +5,6 @@ mod options;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kentroller_runtime::condition;
 use kentroller_runtime::settings::parse_duration;
 use kentroller_runtime::{
@@ -15,10 +14,6 @@ use kentroller_runtime::{
 pub(super) use self::options::options;
 use super::AGAIN;
 use super::plan::{has_ended, holds_the_turn};
-use crate::api::foreign::{
-    CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay, NodePool,
-    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
-};
 use crate::api::{
     AggressiveMode, ClaimCondition, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts, RebalancePlan,
     RebalancePlanClaim, SkippedReason, Warning,
@@ -32,13 +27,10 @@ const FRESH: i64 = 5 * 60;
 
 /// Has a plan computed for each claim, and follows it to its end.
 #[controller(
+    of = RebalancePlanClaim,
     feature = "rebalancer",
     owns(RebalancePlan: create),
     watches(RebalancePlan => waiting_claims),
-    reads(
-        CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay,
-        NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget
-    ),
     asks(Plans),
     events(
         PlanReady = "A plan was computed for the claim.",
@@ -49,9 +41,9 @@ const FRESH: i64 = 5 * 60;
         warning(PlanCreationFailed = "The RebalancePlan could not be made; it is tried again."),
     ),
 )]
-impl Reconcile for Claims {
-    type Of = RebalancePlanClaim;
+pub struct Claims;
 
+impl Reconcile for Claims {
     fn reconcile(claim: &RebalancePlanClaim, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut step =
             Step { claim, world, out: world.outcome(claim), status: claim.status().cloned().unwrap_or_default() };
@@ -71,6 +63,11 @@ impl Reconcile for Claims {
         }
         step.out.status(&step.status);
         Ok(step.out)
+    }
+
+    /// Nothing is started; what runs is brought to its end, and what is done is cleaned up.
+    fn disabled(claim: &RebalancePlanClaim, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Self::reconcile(claim, world)
     }
 }
 
@@ -105,21 +102,20 @@ impl Step<'_> {
             return Ok(());
         }
         let name = self.claim.name().to_owned();
-        let key = self.claim.uid().to_owned();
         let again = |at: Timestamp, after: i64| self.world.now().duration_since(at).as_secs() >= after;
-        match self.world.answer::<Plans>(&key).cloned() {
+        match self.world.answer::<Plans>(self.claim).cloned() {
             Some(Answer::Given { at, answer }) => {
                 let waits_for = self.waits_for();
                 let stale = again(at, FRESH);
                 self.take(&answer, waits_for.as_deref(), stale)?;
                 if waits_for.is_none() && stale && self.status.state == Some(ClaimState::Ready) {
-                    self.ask(&key, PlanAsk { plan: name, options });
+                    self.ask(PlanAsk { plan: name, options });
                 }
             }
             Some(Answer::Failed { at, failure }) => {
                 self.generating(&failure.message);
                 if again(at, AGAIN) {
-                    self.ask(&key, PlanAsk { plan: name, options });
+                    self.ask(PlanAsk { plan: name, options });
                 }
                 self.out.look_in(Duration::from_secs(AGAIN.unsigned_abs()));
             }
@@ -132,16 +128,16 @@ impl Step<'_> {
                 ) {
                     self.status.state = Some(ClaimState::Submitted);
                 }
-                self.ask(&key, PlanAsk { plan: name, options });
+                self.ask(PlanAsk { plan: name, options });
                 self.out.look_in(Duration::from_secs(1));
             }
         }
         Ok(())
     }
 
-    fn ask(&mut self, key: &str, ask: PlanAsk) {
-        self.status.operation_id = Some(key.to_owned());
-        self.out.ask::<Plans>(key, ask);
+    fn ask(&mut self, ask: PlanAsk) {
+        self.status.operation_id = Some(self.claim.uid().to_owned());
+        self.out.ask::<Plans>(ask);
     }
 
     fn generating(&mut self, message: &str) {
@@ -177,7 +173,7 @@ impl Step<'_> {
         }
         self.status.state = Some(ClaimState::Ready);
         let promise = format!("A plan that saves {} %.", planned.savings_percent);
-        self.out.event(PlanReady, promise.clone());
+        self.out.event(Claims::PlanReady, promise.clone());
         self.out.condition(ClaimCondition::PlanReady, true, "PlanReady", promise);
         let executes = self.claim.spec.auto_execute && self.world.settings().mode() == Mode::Act;
         match waits_for {
@@ -193,7 +189,7 @@ impl Step<'_> {
                 let plan = self.plan(planned, executes);
                 self.status.rebalance_name = Some(plan.name().to_owned());
                 self.out.reconciling("PlanReady", "The plan is being written.");
-                self.out.create(&plan).or_says(PlanCreationFailed, format!("plan {}", plan.name()));
+                self.out.create_owned(&plan).or_says(Claims::PlanCreationFailed, format!("plan {}", plan.name()));
             }
         }
         Ok(())
@@ -241,14 +237,6 @@ impl Step<'_> {
             EXECUTION_TIMEOUT,
         );
         plan.spec.timeouts = Some(PlanTimeouts { rebalance_execution_timeout: Some(seconds(limit)) });
-        plan.metadata.owner_references = Some(vec![OwnerReference {
-            api_version: RebalancePlanClaim::INFO.api_version(),
-            kind: RebalancePlanClaim::INFO.kind.to_owned(),
-            name: self.claim.name().to_owned(),
-            uid: self.claim.uid().to_owned(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        }]);
         plan
     }
 
@@ -279,7 +267,7 @@ impl Step<'_> {
                     saved.map_or("The plan was executed.".to_owned(), |saved| format!("Saves {saved} USD an hour."));
                 self.out.ready(true, "Completed", text.clone());
                 self.out.condition(ClaimCondition::Complete, true, "Completed", text.clone());
-                self.out.event(ClaimCompleted, text);
+                self.out.event(Claims::ClaimCompleted, text);
             }
             PlanState::Failed => self.fail(status.failure_reason.unwrap_or(FailureReason::ClusterChanged), &message),
             PlanState::Skipped => self.skip(status.skipped_reason.unwrap_or(SkippedReason::NoSaving), &message),
@@ -300,14 +288,14 @@ impl Step<'_> {
         self.end(ClaimState::Canceled);
         self.status.error_message = Some(message.to_owned());
         self.out.ready(false, "Canceled", message);
-        self.out.event(ClaimCanceled, message);
+        self.out.event(Claims::ClaimCanceled, message);
     }
 
     fn skip(&mut self, reason: SkippedReason, message: &str) {
         self.end(ClaimState::Skipped);
         self.out.ready(false, reason.as_str(), message);
         self.out.condition(ClaimCondition::Complete, true, reason.as_str(), message);
-        self.out.event(ClaimSkipped, message);
+        self.out.event(Claims::ClaimSkipped, message);
         self.status.skipped_reason = Some(reason);
         self.status.skipped_message = Some(message.to_owned());
     }
@@ -316,7 +304,7 @@ impl Step<'_> {
         self.end(ClaimState::Failed);
         self.out.stalled(reason.as_str(), message);
         self.out.condition(ClaimCondition::Failed, true, reason.as_str(), message);
-        self.out.event(ClaimFailed, message);
+        self.out.event(Claims::ClaimFailed, message);
         self.status.failure_reason = Some(reason);
         self.status.error_message = Some(message.to_owned());
     }
@@ -337,4 +325,28 @@ fn duration(text: Option<&str>, default: Duration) -> Duration {
 
 fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use kentroller_runtime::testing::{given, object};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_edit_of_the_claim_between_question_and_plan_asks_anew() {
+        let claim = |generation: i64| -> RebalancePlanClaim {
+            object(
+                json!({"apiVersion": "", "kind": "", "metadata": {"name": "a", "uid": "u", "generation": generation},
+                "spec": {}, "status": {"state": "Generating", "conditions": []}}),
+            )
+        };
+        let now = "2026-11-22T10:00:00Z";
+        let asked = Answer::Asked { since: now.parse().expect("a time") };
+        let world = given::<Claims>().at(now).answered::<Plans>(&claim(1), asked);
+        let questions = |generation| world.decide(&claim(generation)).expect("a decision").questions;
+        assert_eq!(format!("{:?}", questions(1)), "[]");
+        assert_eq!(format!("{:?}", questions(2)), "[plans RebalancePlanClaim/u/2]");
+    }
 }

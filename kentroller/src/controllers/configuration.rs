@@ -6,18 +6,18 @@ use kentroller_runtime::{Failure, Outcome, Reconcile, World, controller};
 use crate::api::foreign::ConfigMap;
 
 /// Tells on the dynamic ConfigMap why its settings do not count.
-#[controller(events(warning(
+#[controller(of = ConfigMap, events(warning(
     ConfigRejected = "The settings in this ConfigMap hold a mistake; none of them counts, the last good ones stay."
 )))]
-impl Reconcile for Configuration {
-    type Of = ConfigMap;
+pub struct Configuration;
 
+impl Reconcile for Configuration {
     fn reconcile(map: &ConfigMap, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut out = world.outcome(map);
         let settings = world.settings();
         if let Some(Err(mistakes)) = settings.document(map).map(|text| settings.overlaid(text)) {
             let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            out.event(ConfigRejected, all.join("; "));
+            out.event(Configuration::ConfigRejected, all.join("; "));
         }
         Ok(out)
     }

@@ -32,11 +32,8 @@ pub fn kinds() -> Vec<OwnKind> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use jiff::Timestamp;
-    use kentroller_runtime::settings::Settings as _;
-    use kentroller_runtime::{Class, Cut, Reconcile, Replies, World, engine};
+    use kentroller_runtime::testing::{given, object};
+    use kentroller_runtime::{Class, Reconcile};
     use serde_json::json;
 
     use super::*;
@@ -44,15 +41,11 @@ mod tests {
     #[test]
     fn a_state_that_another_version_has_stored_is_told_and_never_acted_on() {
         fn check<C: Reconcile<Settings = Settings>>(spec: serde_json::Value) {
-            let object: C::Of = serde_json::from_value(json!({
+            let object: C::Of = object(json!({
                 "apiVersion": "autoscaling.cast.ai/v1alpha", "kind": "", "metadata": {"name": "a", "uid": "u", "generation": 1}, "spec": spec,
                 "status": {"state": "Hibernating", "conditions": [], "observedGeneration": 1},
-            }))
-            .expect("a word that nobody knows is read");
-            let cut = Cut::empty(&engine::kinds(&[C::declaration()])).with(object.clone());
-            let settings = Arc::new(Settings::from_env(&|_| None).expect("every default is valid"));
-            let world = World::<C>::new(cut, Timestamp::UNIX_EPOCH, settings, Replies::new());
-            let failure = C::reconcile(&object, &world).err().expect("nothing is decided");
+            }));
+            let failure = given::<C>().decide(&object).expect_err("nothing is decided");
             assert_eq!((failure.class, failure.reason.as_ref()), (Class::Terminal, "StateUnknown"));
             assert!(failure.message.contains("status.state \"Hibernating\""), "{}", failure.message);
         }

@@ -20,10 +20,7 @@ use kentroller_runtime::{
 use serde_json::json;
 
 use super::{AGAIN, claim};
-use crate::api::foreign::{
-    CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay, NodePool,
-    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
-};
+use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
     SkippedReason, Warning,
@@ -41,16 +38,14 @@ const PULSE: Duration = Duration::from_secs(30);
 
 /// Executes plans, one at a time.
 #[controller(
+    of = RebalancePlan,
     feature = "rebalancer",
     finalizes,
     writes(NodeClaim: create + patch + delete, Node: patch, Pod: evict),
     watches(
         RebalancePlan => waiting_plans, NodeClaim => running_for_claim, Node => running_for_node, Pod => running_for_pod
     ),
-    reads(
-        CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, NodeOverlay, NodePool,
-        PersistentVolume, PersistentVolumeClaim, PodDisruptionBudget, RebalancePlanClaim
-    ),
+    reads(NodePool, RebalancePlanClaim),
     asks(Judgements),
     events(
         PlanJudged = "The plan was checked and found right.",
@@ -71,9 +66,9 @@ const PULSE: Duration = Duration::from_secs(30);
         warning(PlanFailed = "The plan missed a promise; its message says which."),
     ),
 )]
-impl Reconcile for RebalancePlans {
-    type Of = RebalancePlan;
+pub struct RebalancePlans;
 
+impl Reconcile for RebalancePlans {
     fn reconcile(plan: &RebalancePlan, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let status = plan.status().cloned().unwrap_or_default();
         let mut step = Step { plan, world, out: world.outcome(plan), status };
@@ -95,6 +90,11 @@ impl Reconcile for RebalancePlans {
         }
         step.out.status(&step.status);
         Ok(step.out)
+    }
+
+    /// Nothing is started; what runs is brought to its end, and what is done is cleaned up.
+    fn disabled(plan: &RebalancePlan, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Self::reconcile(plan, world)
     }
 }
 
@@ -148,19 +148,18 @@ struct Step<'a> {
 impl Step<'_> {
     /// Has the plan checked, whoever made it.
     fn judge(&mut self) -> Result<(), Failure> {
-        let key = format!("{}/{}", self.plan.uid(), self.plan.metadata.generation.unwrap_or(0));
-        match self.world.answer::<Judgements>(&key).cloned() {
+        match self.world.answer::<Judgements>(self.plan).cloned() {
             Some(Answer::Given { answer, .. }) => {
                 self.status.savings = Some(answer.savings.clone());
                 if answer.violations.is_empty() {
                     self.status.state = Some(PlanState::Created);
                     self.out.condition(PlanCondition::Created, true, "Judged", "The plan was checked and found right.");
-                    self.out.event(PlanJudged, self.promise());
+                    self.out.event(RebalancePlans::PlanJudged, self.promise());
                     self.out.reconciling("Created", "The plan waits for its turn.");
                 } else {
                     let some: Vec<&str> = answer.violations.iter().take(5).map(String::as_str).collect();
                     let text = format!("{} mistakes: {}", answer.violations.len(), some.join("; "));
-                    self.out.event(PlanRejected, text.clone());
+                    self.out.event(RebalancePlans::PlanRejected, text.clone());
                     self.fail(FailureReason::PlanInvalid, None, &text);
                 }
             }
@@ -174,7 +173,7 @@ impl Step<'_> {
                 let options = claim.map(|claim| claim::options(&claim.spec)).transpose()?.unwrap_or_default();
                 self.status.state = Some(PlanState::Pending);
                 self.out.reconciling("Checking", "The plan is being checked.");
-                self.out.ask::<Judgements>(key, JudgeAsk { spec: self.plan.spec.clone(), options });
+                self.out.ask::<Judgements>(JudgeAsk { spec: self.plan.spec.clone(), options });
             }
         }
         Ok(())
@@ -189,7 +188,7 @@ impl Step<'_> {
                 self.status.state = Some(PlanState::Expired);
                 self.status.skipped_reason = Some(SkippedReason::PlanExpired);
                 self.out.ready(false, "Expired", "Nobody set spec.execute within an hour.");
-                self.out.event(PlanExpired, "nobody set spec.execute within an hour");
+                self.out.event(RebalancePlans::PlanExpired, "nobody set spec.execute within an hour");
                 return;
             }
             self.out.reconciling("WaitsForApproval", "Set spec.execute to true to execute the plan.");
@@ -211,14 +210,14 @@ impl Step<'_> {
         if !is_marked(self.plan) {
             let mut finalizers = self.plan.metadata.finalizers.clone().unwrap_or_default();
             finalizers.push(FINALIZER.to_owned());
-            self.out.patch(self.plan, json!({"metadata": {"finalizers": finalizers}}));
+            self.out.merge(self.plan, json!({"metadata": {"finalizers": finalizers}}));
             self.out.reconciling("Starting", "The plan starts.");
             return;
         }
         self.status.state = Some(PlanState::Running);
         self.status.wave = Some(0);
         self.out.condition(PlanCondition::InProgress, true, "Running", self.promise());
-        self.out.event(PlanStarted, self.promise());
+        self.out.event(RebalancePlans::PlanStarted, self.promise());
         self.out.reconciling("Running", "The plan is being executed.");
         self.out.look_in(Duration::from_secs(1));
     }
@@ -262,7 +261,7 @@ impl Step<'_> {
             }
             Err((_, what)) => self.out.reconciling("Running", format!("Wave {wave}: {what}.")),
             Ok(()) => {
-                self.out.event(WaveDone, format!("wave {wave} is finished"));
+                self.out.event(RebalancePlans::WaveDone, format!("wave {wave} is finished"));
                 self.status.wave = Some(wave + 1);
                 self.out.reconciling("Running", format!("Wave {wave} is finished."));
                 self.out.look_in(Duration::from_secs(1));
@@ -304,7 +303,7 @@ impl Step<'_> {
         self.out.ready(true, "Done", text.clone());
         self.out.condition(PlanCondition::InProgress, false, "Done", text.clone());
         self.out.condition(PlanCondition::Done, true, "Done", text.clone());
-        self.out.event(PlanDone, text);
+        self.out.event(RebalancePlans::PlanDone, text);
     }
 
     /// NodeClaims that came since the start and that no plan made: pods had found no room, of whatever cause.
@@ -320,7 +319,7 @@ impl Step<'_> {
         self.out.stalled(reason.as_str(), message);
         self.out.condition(PlanCondition::InProgress, false, reason.as_str(), message);
         self.out.condition(PlanCondition::Fail, true, reason.as_str(), message);
-        self.out.event(PlanFailed, message);
+        self.out.event(RebalancePlans::PlanFailed, message);
         self.status.failure_reason = Some(reason);
         self.status.failure_phase = phase;
         self.status.failure_message = Some(message.to_owned());
@@ -335,7 +334,7 @@ impl Step<'_> {
         self.status.failure_message = Some(why.to_owned());
         self.out.ready(false, "Canceled", why);
         self.out.condition(PlanCondition::InProgress, false, "Canceled", why);
-        self.out.event(PlanCanceled, why);
+        self.out.event(RebalancePlans::PlanCanceled, why);
     }
 
     fn warn(&mut self, text: String) {

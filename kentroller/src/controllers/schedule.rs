@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kentroller_runtime::{Failure, HasStatus, Kind, Outcome, Reconcile, World, controller};
-use serde_json::json;
 
 use crate::api::{
     ActiveClaim, ClaimState, LastExecution, RebalancePlanClaim, RebalancePlanSchedule, ScheduleCondition,
@@ -21,6 +20,7 @@ const TIME_LABEL: &str = "rebalancing.cast.ai/scheduled-for";
 
 /// Makes a claim at each time of a schedule.
 #[controller(
+    of = RebalancePlanSchedule,
     feature = "rebalancer",
     owns(RebalancePlanClaim: create + patch + delete),
     watches(RebalancePlanClaim => schedule_of),
@@ -37,9 +37,9 @@ const TIME_LABEL: &str = "rebalancing.cast.ai/scheduled-for";
         warning(HistoryCleanupFailed = "A finished claim beyond the history limits could not be deleted."),
     ),
 )]
-impl Reconcile for Schedules {
-    type Of = RebalancePlanSchedule;
+pub struct Schedules;
 
+impl Reconcile for Schedules {
     fn reconcile(schedule: &RebalancePlanSchedule, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut out = world.outcome(schedule);
         let claims: Vec<&RebalancePlanClaim> = world
@@ -57,7 +57,7 @@ impl Reconcile for Schedules {
         match Cron::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref()) {
             Err(mistake) => {
                 status.next_schedule_time = None;
-                out.event(ScheduleInvalid, mistake.to_string());
+                out.event(Schedules::ScheduleInvalid, mistake.to_string());
                 out.stalled("ScheduleInvalid", mistake.to_string());
                 out.condition(ScheduleCondition::Scheduled, false, "ScheduleInvalid", mistake.to_string());
             }
@@ -94,6 +94,11 @@ impl Reconcile for Schedules {
         }
         out.status(&status);
         Ok(out)
+    }
+
+    /// Nothing is started; what runs is brought to its end, and what is done is cleaned up.
+    fn disabled(schedule: &RebalancePlanSchedule, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Self::reconcile(schedule, world)
     }
 }
 
@@ -139,18 +144,20 @@ fn act_on(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, status
             // Not noted in the status here: the claim's name holds the time, so that after a crash a second try collides.
             let claim = claim_for(schedule, at);
             let note = format!("created claim {} for {at}", claim.name());
-            out.create(&claim).says(ClaimCreated, note).or_says(ClaimCreationFailed, format!("claim for {at}"));
+            out.create(&claim)
+                .says(Schedules::ClaimCreated, note)
+                .or_says(Schedules::ClaimCreationFailed, format!("claim for {at}"));
         }
         Due::TooLate(at) => {
             status.last_schedule_time = Some(at);
             out.event(
-                ScheduleMissed,
+                Schedules::ScheduleMissed,
                 format!("{at} was missed by more than the starting deadline, and is not caught up"),
             );
         }
         Due::StillActive(at, claim) => {
             status.last_schedule_time = Some(at);
-            out.event(ScheduleSkipped, format!("{at} was skipped: claim {claim} is still active"));
+            out.event(Schedules::ScheduleSkipped, format!("{at} was skipped: claim {claim} is still active"));
         }
     }
 }
@@ -169,19 +176,8 @@ fn claim_for(schedule: &RebalancePlanSchedule, at: Timestamp) -> RebalancePlanCl
     labels.insert(SCHEDULE_LABEL.to_owned(), schedule.uid().to_owned());
     labels.insert(TIME_LABEL.to_owned(), at.as_second().to_string());
     claim.metadata.labels = Some(labels);
-    claim.metadata.owner_references = (!schedule.spec.preserve_history).then(|| vec![owner(schedule)]);
+    claim.metadata.owner_references = (!schedule.spec.preserve_history).then(|| vec![schedule.owner_reference()]);
     claim
-}
-
-fn owner(schedule: &RebalancePlanSchedule) -> OwnerReference {
-    OwnerReference {
-        api_version: RebalancePlanSchedule::INFO.api_version(),
-        kind: RebalancePlanSchedule::INFO.kind.to_owned(),
-        name: schedule.name().to_owned(),
-        uid: schedule.uid().to_owned(),
-        controller: Some(true),
-        block_owner_deletion: Some(true),
-    }
 }
 
 /// Deletes finished claims beyond the history limits, oldest first.
@@ -197,7 +193,9 @@ fn keep_history(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, 
         finished.sort_by_key(|claim| Reverse(scheduled_for(claim)));
         for old in finished.into_iter().skip(usize::try_from(limit).unwrap_or(0)).rev() {
             let note = format!("claim {} beyond the history limit of {limit}", old.name());
-            out.delete(old).says(HistoryCleanup, format!("deleted {note}")).or_says(HistoryCleanupFailed, note);
+            out.delete(old)
+                .says(Schedules::HistoryCleanup, format!("deleted {note}"))
+                .or_says(Schedules::HistoryCleanupFailed, note);
         }
     }
 }
@@ -210,8 +208,8 @@ fn follow_ownership(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedu
         let owned = claim.metadata.owner_references.iter().flatten().count() > others.len();
         if owned == schedule.spec.preserve_history {
             let mut owners: Vec<OwnerReference> = others.into_iter().cloned().collect();
-            owners.extend((!schedule.spec.preserve_history).then(|| owner(schedule)));
-            out.patch(claim, json!({"metadata": {"ownerReferences": owners}}));
+            owners.extend((!schedule.spec.preserve_history).then(|| schedule.owner_reference()));
+            out.patch(claim, |claim| claim.metadata.owner_references = Some(owners));
         }
     }
 }
@@ -259,11 +257,11 @@ fn announce(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, enab
     let was_suspended =
         known.is_some_and(|known| known.iter().any(|one| one.type_ == "Scheduled" && one.reason == "Suspended"));
     if known.is_none() {
-        out.event(ScheduleCreated, format!("schedule {:?}", schedule.spec.schedule));
+        out.event(Schedules::ScheduleCreated, format!("schedule {:?}", schedule.spec.schedule));
     }
     match (schedule.spec.suspend, was_suspended) {
-        (true, false) => out.event(ScheduleSuspended, "no claims are made while spec.suspend is true"),
-        (false, true) => out.event(ScheduleResumed, "the times of the pause are not caught up"),
+        (true, false) => out.event(Schedules::ScheduleSuspended, "no claims are made while spec.suspend is true"),
+        (false, true) => out.event(Schedules::ScheduleResumed, "the times of the pause are not caught up"),
         _ => {}
     }
     if schedule.spec.suspend { Some(Pause::Suspended) } else { (!enabled).then_some(Pause::Disabled) }

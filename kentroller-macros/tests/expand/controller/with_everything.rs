@@ -1,5 +1,6 @@
 /// Makes a claim at each time of a schedule. It keeps its history too.
 #[controller(
+    of = RebalancePlanSchedule,
     feature = "rebalancer",
     owns(RebalancePlanClaim: create + delete),
     reads(Node, NodePool),
@@ -9,9 +10,9 @@
     finalizes,
     events(ScheduleCreated = "The schedule was first seen.", warning(ScheduleMissed = "A time was missed.")),
 )]
-impl Reconcile for SpotSchedules {
-    type Of = RebalancePlanSchedule;
+pub struct SpotSchedules;
 
+impl Reconcile for SpotSchedules {
     fn reconcile(schedule: &RebalancePlanSchedule, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Ok(world.outcome(schedule))
     }

@@ -1,8 +1,8 @@
 /// Removes marks that no plan owns.
-#[controller(reads(RebalancePlan), writes(Node: patch), settings = crate::Settings)]
-impl Reconcile for Sweeper {
-    type Of = Cluster;
+#[controller(of = Cluster, reads(RebalancePlan), writes(Node: patch), settings = crate::Settings)]
+pub struct Sweeper;
 
+impl Reconcile for Sweeper {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Ok(world.outcome(cluster))
     }

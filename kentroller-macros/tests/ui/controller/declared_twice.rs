@@ -10,14 +10,15 @@ pub struct Node {
 
 /// Says the same more than once.
 #[controller(
+    of = Cluster,
     watches(Node => all),
     reads(Node),
     writes(Node: patch + patch),
     events(Seen = "It was seen.", warning(Seen = "It was seen."))
 )]
-impl Reconcile for Nodes {
-    type Of = Cluster;
+pub struct Nodes;
 
+impl Reconcile for Nodes {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Ok(world.outcome(cluster))
     }

@@ -9,10 +9,10 @@ pub struct Node {
 }
 
 /// A watch without a map, a write without a verb, events without meaning or name.
-#[controller(watches(Node), writes(Node), reads = Node, events(Seen, gone = "It is gone."))]
-impl Reconcile for Nodes {
-    type Of = Cluster;
+#[controller(of = Cluster, watches(Node), writes(Node), reads = Node, events(Seen, gone = "It is gone."))]
+pub struct Nodes;
 
+impl Reconcile for Nodes {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Ok(world.outcome(cluster))
     }

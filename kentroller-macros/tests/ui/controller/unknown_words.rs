@@ -10,14 +10,15 @@ pub struct Node {
 
 /// Every word is a little wrong, and each is told once.
 #[controller(
+    of = Cluster,
     feture = "lamps",
     ownz(Node),
     writes(Node: patch + remove + read + status),
     events(info(Seen = "It was seen.")),
 )]
-impl Reconcile for Lamps {
-    type Of = Cluster;
+pub struct Lamps;
 
+impl Reconcile for Lamps {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Ok(world.outcome(cluster))
     }

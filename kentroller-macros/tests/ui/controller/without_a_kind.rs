@@ -8,10 +8,10 @@ pub struct Node {
     pub metadata: Meta,
 }
 
-#[controller(finalizes, owns(Node))]
-impl Reconcile for Nodes {
-    type Of = Cluster;
+#[controller(of = Cluster, finalizes, owns(Node))]
+pub struct Nodes;
 
+impl Reconcile for Nodes {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Ok(world.outcome(cluster))
     }

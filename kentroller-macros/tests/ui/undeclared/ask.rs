@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use kentroller_runtime::{Cancelled, Cluster, Cut, Failure, Outcome, Port, Reconcile, World, controller};
+use kentroller_runtime::{Cancelled, Cluster, Failure, Outcome, Port, Reconcile, Seen, World, controller};
 
 #[path = "../settings.rs"]
 mod settings;
@@ -10,22 +10,23 @@ pub struct Weather;
 impl Port for Weather {
     const NAME: &'static str = "weather";
     const TIME_LIMIT: Duration = Duration::from_secs(1);
+    type Reads = ();
     type Ask = String;
     type Answer = String;
 
-    fn fill(&self, ask: &String, _: &Cut, _: jiff::Timestamp, _: &Cancelled) -> Result<String, Failure> {
+    fn fill(&self, ask: &String, _: &Seen<()>, _: jiff::Timestamp, _: &Cancelled) -> Result<String, Failure> {
         Ok(ask.clone())
     }
 }
 
 /// Asks without saying so.
-#[controller()]
-impl Reconcile for Lamps {
-    type Of = Cluster;
+#[controller(of = Cluster)]
+pub struct Lamps;
 
+impl Reconcile for Lamps {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut out = world.outcome(cluster);
-        out.ask::<Weather>("here", "will it rain?".to_owned());
+        out.ask::<Weather>("will it rain?".to_owned());
         Ok(out)
     }
 }

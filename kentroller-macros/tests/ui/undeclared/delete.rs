@@ -14,10 +14,10 @@ pub struct Pod {
 }
 
 /// May delete another kind.
-#[controller(writes(Pod: delete))]
-impl Reconcile for Nodes {
-    type Of = Cluster;
+#[controller(of = Cluster, writes(Pod: delete))]
+pub struct Nodes;
 
+impl Reconcile for Nodes {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Ok(decide(cluster, world, None))
     }

@@ -9,10 +9,10 @@ pub struct Node {
 }
 
 /// Declares nothing.
-#[controller()]
-impl Reconcile for Nodes {
-    type Of = Cluster;
+#[controller(of = Cluster)]
+pub struct Nodes;
 
+impl Reconcile for Nodes {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Ok(decide(cluster, world, None))
     }

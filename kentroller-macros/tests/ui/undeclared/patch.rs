@@ -9,10 +9,10 @@ pub struct Node {
 }
 
 /// Declares nothing.
-#[controller()]
-impl Reconcile for Nodes {
-    type Of = Cluster;
+#[controller(of = Cluster)]
+pub struct Nodes;
 
+impl Reconcile for Nodes {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Ok(decide(cluster, world, None))
     }
@@ -21,7 +21,7 @@ impl Reconcile for Nodes {
 fn decide(cluster: &Cluster, world: &World<Nodes>, node: Option<&Node>) -> Outcome<Nodes> {
     let mut out = world.outcome(cluster);
     if let Some(node) = node {
-        out.patch(node, Default::default());
+        out.merge(node, Default::default());
     }
     out
 }

@@ -4,7 +4,7 @@ use kentroller_runtime::condition::seconds;
 use kentroller_runtime::{Kind, Lookup, ObjectKey};
 use serde_json::{Value, json};
 
-use super::{NodeAttemptFailed, NodeReady, NodeRequestFailed, NodeRequested, PLAN_LABEL, Step};
+use super::{PLAN_LABEL, RebalancePlans, Step};
 use crate::api::foreign::{Node, NodeClaim, NodePool};
 use crate::api::{
     Alternative, AttemptStatus, CAPACITY_TYPE, CreationAttempt, INSTANCE_TYPE, NodeClaimToAdd, NodeCreation,
@@ -91,7 +91,10 @@ impl Step<'_> {
                     self.note(name, AttemptStatus::Failed, why);
                 } else if let Some(node) = node.filter(|node| claim.is_initialized() && node.is_ready()) {
                     let (instance_type, zone) = (label(node, INSTANCE_TYPE), label(node, ZONE));
-                    self.out.event(NodeReady, format!("{} is there: {instance_type} in {zone}", claim.name()));
+                    self.out.event(
+                        RebalancePlans::NodeReady,
+                        format!("{} is there: {instance_type} in {zone}", claim.name()),
+                    );
                     self.note(name, AttemptStatus::Success, "initialized");
                     self.describe(name, &instance_type, zone, label(node, CAPACITY_TYPE));
                     return Progress::Done;
@@ -148,7 +151,7 @@ impl Step<'_> {
         let pool = add.metadata.labels.get("karpenter.sh/nodepool").and_then(|pool| self.world.named::<NodePool>(pool));
         let Some(pool) = pool else {
             // Judged plans have one; without it Karpenter would launch a node that belongs to nobody.
-            self.out.event(NodeRequestFailed, format!("{name}: its NodePool is gone"));
+            self.out.event(RebalancePlans::NodeRequestFailed, format!("{name}: its NodePool is gone"));
             return;
         };
         let manifest = manifest(add, name, index, pool, self.plan);
@@ -156,13 +159,13 @@ impl Step<'_> {
         let key = ObjectKey::cluster(name);
         self.out
             .create_manifest::<NodeClaim>(key, manifest)
-            .says(NodeRequested, format!("asked for {name}"))
-            .or_says(NodeRequestFailed, refused);
+            .says(RebalancePlans::NodeRequested, format!("asked for {name}"))
+            .or_says(RebalancePlans::NodeRequestFailed, refused);
     }
 
     fn note(&mut self, name: &str, status: AttemptStatus, why: &str) {
         if status == AttemptStatus::Failed {
-            self.out.event(NodeAttemptFailed, format!("{name}: {why}"));
+            self.out.event(RebalancePlans::NodeAttemptFailed, format!("{name}: {why}"));
             self.out.look_in(std::time::Duration::from_secs(1));
         }
         if let Some(last) = self.status.nodes_creation.get_mut(name).and_then(|creation| creation.attempts.last_mut()) {

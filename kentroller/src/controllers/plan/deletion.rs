@@ -9,7 +9,7 @@ use kentroller_runtime::{Guard, Kind, ObjectKey, Switches};
 use super::room::Room;
 use super::slots::{self, Count};
 use super::steering::Leaver;
-use super::{NodeDraining, NodeKept, NodeRemovalRefused, NodeRemoved, PLAN_LABEL, RebalancePlans, Step, marks};
+use super::{PLAN_LABEL, RebalancePlans, Step, marks};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{DeletionEvent, DeletionStatus, NodeDeletion, NodePoolBudget};
 
@@ -56,10 +56,10 @@ impl<'a> Step<'a> {
             } else if self.take_slot(node, &mut counts) {
                 self.event_of(&name, DeletionStatus::InProgress, "cordoned");
                 // The label on the claim too: its deletion then carries the version that was read with our mark.
-                self.out.patch(claim, marks::label(plan.uid()));
+                self.out.merge(claim, marks::label(plan.uid()));
                 self.out
-                    .patch(node, marks::cordon(plan.uid()))
-                    .says(NodeDraining, format!("node {name} is being drained"));
+                    .merge(node, marks::cordon(plan.uid()))
+                    .says(RebalancePlans::NodeDraining, format!("node {name} is being drained"));
                 waits.push(format!("node {name} to be cordoned"));
             } else {
                 waits.push(format!("a disruption slot for node {name}"));
@@ -96,7 +96,11 @@ impl<'a> Step<'a> {
             }
             let (told, refused) = (format!("node {name} was empty and is given back"), format!("node {name}"));
             self.event_of(&name, DeletionStatus::InProgress, "empty; its NodeClaim is deleted");
-            self.out.delete(claim).only_if(guard).says(NodeRemoved, told).or_says(NodeRemovalRefused, refused);
+            self.out
+                .delete(claim)
+                .only_if(guard)
+                .says(RebalancePlans::NodeRemoved, told)
+                .or_says(RebalancePlans::NodeRemovalRefused, refused);
             return Err(format!("Karpenter to end node {name}"));
         }
         if self.drain_is_over(&name) || self.rests_for_long(&name) {
@@ -121,8 +125,8 @@ impl<'a> Step<'a> {
     fn keep(&mut self, node: &Node) {
         let name = node.name().to_owned();
         self.event_of(&name, DeletionStatus::Failed, "not drained in time; kept");
-        self.out.patch(node, marks::keep(node, self.plan.uid()));
-        self.out.event(NodeKept, format!("node {name} was not drained in time and is kept"));
+        self.out.merge(node, marks::keep(node, self.plan.uid()));
+        self.out.event(RebalancePlans::NodeKept, format!("node {name} was not drained in time and is kept"));
         self.warn(format!("node {name} was not drained in time and is kept"));
     }
 

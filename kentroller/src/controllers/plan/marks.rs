@@ -93,7 +93,7 @@ impl Step<'_> {
         for node in self.world.all::<Node>().filter(|node| node.label(PLAN_LABEL) == Some(uid)) {
             clean = false;
             if node.deleting().is_none() {
-                self.out.patch(node, release(node, uid));
+                self.out.merge(node, release(node, uid));
             }
         }
         for claim in self.world.all::<NodeClaim>().filter(|claim| claim.label(PLAN_LABEL) == Some(uid)) {
@@ -110,13 +110,13 @@ impl Step<'_> {
                 if claim.annotation(MADE_BY).is_some() {
                     patch["metadata"]["annotations"] = json!({DO_NOT_DISRUPT: null});
                 }
-                self.out.patch(claim, patch);
+                self.out.merge(claim, patch);
             }
         }
         if clean {
             let rest: Vec<&String> =
                 self.plan.metadata.finalizers.iter().flatten().filter(|name| *name != FINALIZER).collect();
-            self.out.patch(self.plan, json!({"metadata": {"finalizers": rest}}));
+            self.out.merge(self.plan, json!({"metadata": {"finalizers": rest}}));
         } else {
             self.out.look_in(std::time::Duration::from_secs(5));
         }

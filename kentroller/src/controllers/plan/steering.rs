@@ -87,7 +87,7 @@ impl<'a> Step<'a> {
             let wanted = node.name() != receiver;
             if wanted != marks::is_shunned(node) {
                 turned = false;
-                self.out.patch(node, if wanted { marks::shun(node, uid) } else { marks::unshun(node) });
+                self.out.merge(node, if wanted { marks::shun(node, uid) } else { marks::unshun(node) });
             }
         }
         turned

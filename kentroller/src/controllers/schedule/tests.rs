@@ -1,9 +1,7 @@
 //! Each case: a schedule, its claims, the time; and what is decided.
 
-use std::sync::Arc;
-
 use kentroller_runtime::settings::Settings as _;
-use kentroller_runtime::{Cut, KindEntry, Replies, World};
+use kentroller_runtime::testing::Given;
 use serde_json::{Value, json};
 
 use super::*;
@@ -46,9 +44,10 @@ fn claim(at: &str, state: &str) -> RebalancePlanClaim {
     serde_json::from_value(object).expect("a claim")
 }
 
-fn settings(env: &[(&str, &str)]) -> Arc<Settings> {
+/// What is seen at a time, with these variables in the environment.
+fn seen(claims: &[RebalancePlanClaim], now: &str, env: &[(&str, &str)]) -> Given<Schedules> {
     let get = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-    Arc::new(Settings::from_env(&get).expect("settings"))
+    Given::with_settings(Settings::from_env(&get).expect("settings")).at(now).with_all(claims.iter().cloned())
 }
 
 /// The decision, without conditions, in the words of the engine's log; then the status fields that are named.
@@ -58,13 +57,7 @@ fn decide(
     now: &str,
     env: &[(&str, &str)],
 ) -> (String, Value) {
-    let mut cut = Cut::empty(&[KindEntry::of::<RebalancePlanSchedule>(), KindEntry::of::<RebalancePlanClaim>()]);
-    cut = cut.with(schedule.clone());
-    for claim in claims {
-        cut = cut.with(claim.clone());
-    }
-    let world = World::<Schedules>::new(cut, now.parse().expect("a time"), settings(env), Replies::new());
-    let decided = Schedules::reconcile(schedule, &world).expect("a decision").into_decided();
+    let decided = seen(claims, now, env).decide(schedule).expect("a decision");
     let text = decided.to_string();
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("mark")).collect();
     (lines.join("\n"), decided.status.unwrap_or_default())
@@ -72,9 +65,7 @@ fn decide(
 
 #[track_caller]
 fn check(schedule: &RebalancePlanSchedule, claims: &[RebalancePlanClaim], now: &str, want: &str) {
-    let (decided, _) = decide(schedule, claims, now, &[]);
-    let want: Vec<&str> = want.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    assert_eq!(decided, want.join("\n"));
+    seen(claims, now, &[]).check(schedule, want);
 }
 
 fn known() -> Value {

@@ -1,0 +1,390 @@
+//! Gives NodeClaims of Karpenter back that stay without pods: an operator in one file, on the runtime alone.
+//!
+//! `idle-reaper` runs it in the cluster of the kubeconfig, or of its pod; `idle-reaper crds` and `idle-reaper rights` print what
+//! to apply before. `cargo test -p idle-reaper` plays it in virtual time.
+#![allow(clippy::print_stdout, reason = "a command line tool")]
+
+use std::error::Error;
+use std::sync::Arc;
+
+use kentroller_runtime::engine::ports::Ports;
+use kentroller_runtime::generate::rbac::Rights;
+use kentroller_runtime::generate::{OwnKind, crd, mistakes};
+use kentroller_runtime::metrics::Metrics;
+use kentroller_runtime::operator::{Ended, Operator, Readiness};
+use kentroller_runtime::settings::Settings as _;
+use kentroller_runtime::{AnyController, Clock, reconciler, serve, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// The kind.
+mod api {
+    use kentroller_runtime::prelude::*;
+    use kentroller_runtime::spec::{Duration, LabelSelector};
+
+    #[resource(
+        group = "example.org", version = "v1", kind = "IdleReaper", shortname = "ir",
+        status = IdleReaperStatus, conditions = IdleReaperCondition,
+        column("After", string, ".spec.after"), column("Idle", integer, ".status.idle"),
+    )]
+    /// Gives NodeClaims back that stay without pods.
+    pub struct IdleReaperSpec {
+        /// Which NodeClaims, by their labels.
+        pub selector: LabelSelector,
+        /// How long a node is without pods before its claim goes.
+        pub after: Duration,
+    }
+
+    #[resource(status)]
+    /// What an IdleReaper sees.
+    pub struct IdleReaperStatus {
+        /// How many of its NodeClaims are without pods.
+        pub idle: Option<i64>,
+        /// What it is and is not, for machines.
+        pub conditions: Vec<Condition>,
+        /// The generation that this status judges.
+        pub observed_generation: Option<i64>,
+    }
+
+    #[derive(Clone, Copy, Debug, Conditions)]
+    pub enum IdleReaperCondition {
+        /// Its report is written.
+        Reported,
+    }
+}
+
+/// The controller.
+mod controllers {
+    use jiff::Timestamp;
+    use kentroller_runtime::prelude::*;
+
+    use crate::api::{IdleReaper, IdleReaperCondition, IdleReaperStatus};
+    use crate::foreign::{ConfigMap, NodeClaim, Pod};
+
+    const FINALIZER: &str = "example.org/idle-reaper";
+
+    /// Gives NodeClaims back that stay without pods, and keeps a report.
+    #[controller(
+        of = IdleReaper, feature = "reaping", finalizes, reads(Pod), writes(NodeClaim: delete),
+        owns(ConfigMap: create + patch + delete), watches(NodeClaim => every_reaper),
+        events(
+            Reaped = "A NodeClaim without pods was given back.",
+            Ended = "The reaper and its report are gone.",
+            warning(Kept = "A NodeClaim was not given back, for the reason told."),
+            warning(ReportRefused = "The report could not be written."),
+        ),
+    )]
+    pub struct IdleReapers;
+
+    impl Reconcile for IdleReapers {
+        fn reconcile(reaper: &IdleReaper, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+            let (mut out, report) = (world.outcome(reaper), world.owned::<ConfigMap>(reaper));
+            if reaper.deleting().is_some() {
+                report.iter().for_each(|map| drop(out.delete(*map)));
+                if report.is_empty() {
+                    out.remove_finalizer(reaper, FINALIZER).says(Self::Ended, "nothing of it is left");
+                }
+                return Ok(out);
+            }
+            out.add_finalizer(reaper, FINALIZER);
+            out.then();
+            let idle: Vec<(&NodeClaim, Timestamp)> = world
+                .all::<NodeClaim>()
+                .filter(|claim| claim.deleting().is_none() && reaper.spec.selector.matches(claim.metadata.labels()))
+                .filter(|claim| world.indexed::<Pod>(claim.node()).is_empty())
+                .map(|claim| (claim, claim.idle_since().saturating_add(*reaper.spec.after).unwrap_or(Timestamp::MAX)))
+                .collect();
+            let (due, later): (Vec<_>, Vec<_>) = idle.iter().partition(|(_, at)| *at <= world.now());
+            for (claim, _) in due.into_iter().take(world.settings().at_once) {
+                let guard =
+                    Guard::that(|fresh| fresh.all::<Pod>()?.is_empty().then_some(()).ok_or("pods came".to_owned()));
+                out.delete(claim)
+                    .only_if(guard.list::<Pod>(format!("spec.nodeName={}", claim.node())))
+                    .says(Self::Reaped, format!("{} had no pods", claim.name()))
+                    .or_says(Self::Kept, claim.name());
+            }
+            later.iter().for_each(|(_, at)| out.look_at(*at));
+            let data = idle.iter().map(|(claim, at)| (claim.name().to_owned(), at.to_string())).collect();
+            let metadata = Meta::of(&ObjectKey::namespaced(world.namespace(), format!("idle-{}", reaper.name())));
+            match report.first() {
+                Some(map) => out.patch(*map, |map| map.data = data),
+                None => out.create_owned(&ConfigMap { metadata, data }).or_says(Self::ReportRefused, "the report"),
+            };
+            out.status(&IdleReaperStatus { idle: i64::try_from(idle.len()).ok(), ..Default::default() });
+            out.condition(
+                IdleReaperCondition::Reported,
+                !report.is_empty(),
+                "Reported",
+                "Whether the report is there.",
+            );
+            out.ready(true, "Reaping", format!("{} NodeClaims are without pods.", idle.len()));
+            Ok(out)
+        }
+    }
+
+    fn every_reaper(_: &Change<'_, NodeClaim>, cut: &Cut) -> Vec<ObjectKey> {
+        cut.store::<IdleReaper>().into_iter().flat_map(|store| store.all()).map(Kind::key).collect()
+    }
+}
+
+/// What is read of other people's kinds.
+mod foreign {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+    use kentroller_runtime::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[resource(foreign, group = "karpenter.sh", version = "v1", kind = "NodeClaim", plural = "nodeclaims")]
+    /// A node that Karpenter made.
+    pub struct NodeClaim {
+        pub metadata: Meta,
+        #[serde(default)]
+        pub status: NodeClaimStatus,
+    }
+
+    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    pub struct NodeClaimStatus {
+        pub node_name: String,
+        pub last_pod_event_time: Option<Timestamp>,
+    }
+
+    impl NodeClaim {
+        pub fn node(&self) -> &str {
+            &self.status.node_name
+        }
+
+        pub fn idle_since(&self) -> Timestamp {
+            self.status.last_pod_event_time.unwrap_or(self.created())
+        }
+    }
+
+    #[resource(foreign, group = "", version = "v1", kind = "Pod", plural = "pods", namespaced, index = Pod::node)]
+    /// What runs on a node.
+    pub struct Pod {
+        pub metadata: Meta,
+        #[serde(default)]
+        pub spec: PodSpec,
+    }
+
+    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    pub struct PodSpec {
+        pub node_name: Option<String>,
+    }
+
+    impl Pod {
+        fn node(&self) -> Option<&str> {
+            self.spec.node_name.as_deref()
+        }
+    }
+
+    #[resource(foreign, group = "", version = "v1", kind = "ConfigMap", plural = "configmaps", namespaced)]
+    /// Texts by key.
+    pub struct ConfigMap {
+        pub metadata: Meta,
+        #[serde(default)]
+        pub data: BTreeMap<String, String>,
+    }
+}
+
+/// What can be set.
+mod settings {
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, kentroller_runtime::Settings)]
+    pub struct Settings {
+        /// Whether anything is given back.
+        #[setting(env = "REAPING", default = true)]
+        pub reaping: bool,
+        /// How many NodeClaims of one reaper are given back at once.
+        #[setting(env = "AT_ONCE", default = 3, range(1, 100))]
+        pub at_once: usize,
+    }
+
+    impl kentroller_runtime::Switches for Settings {}
+}
+
+/// The list: one line for each controller.
+fn all() -> Vec<Box<dyn AnyController<settings::Settings>>> {
+    vec![reconciler::<controllers::IdleReapers>()]
+}
+
+/// The CRDs, after everything that was declared was looked at.
+fn crds() -> Result<String, Box<dyn Error>> {
+    let declarations: Vec<_> = all().iter().map(|one| one.declaration()).collect();
+    let kinds: Vec<OwnKind> = declarations.iter().filter_map(|one| OwnKind::declared(&one.of)).collect();
+    let wrong = mistakes::all(&kinds, &declarations, settings::Settings::FIELDS);
+    if !wrong.is_empty() {
+        return Err(wrong.join("\n").into());
+    }
+    let manifests: Result<Vec<String>, _> = kinds.iter().map(|kind| crd::manifest(&kind.crd())).collect();
+    Ok(manifests?.join("---\n"))
+}
+
+/// ServiceAccount, roles and bindings in namespace `idle-reaper`.
+fn rights() -> Result<String, Box<dyn Error>> {
+    let declarations: Vec<_> = all().iter().map(|one| one.declaration()).collect();
+    let manifests = Rights::of(&declarations, &[]).manifests("idle-reaper", "idle-reaper")?;
+    Ok([manifests.always, manifests.act].join("---\n"))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    match std::env::args().nth(1).as_deref() {
+        None => run().await,
+        Some("crds") => Ok(println!("{}", crds()?)),
+        Some("rights") => Ok(println!("{}", rights()?)),
+        Some(other) => {
+            Err(format!("unknown argument {other}; nothing runs it, `crds` and `rights` print manifests").into())
+        }
+    }
+}
+
+/// Runs until it is told to stop, or another replica may act.
+async fn run() -> Result<(), Box<dyn Error>> {
+    telemetry::start();
+    let settings = settings::Settings::from_env(&|name| std::env::var(name).ok())
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    let (metrics, readiness) = (Metrics::default(), Readiness::default());
+    tokio::spawn(serve::serve(([0, 0, 0, 0], 8081).into(), readiness.clone(), metrics.register()));
+    let (_keep, settings) = watch::channel(Arc::new(settings));
+    let operator = Operator {
+        controllers: all(),
+        ports: Ports::default(),
+        settings,
+        metrics,
+        instance: std::env::var("POD_NAME").unwrap_or("idle-reaper".to_owned()),
+        namespace: std::env::var("POD_NAMESPACE").unwrap_or("idle-reaper".to_owned()),
+        own_namespace: Default::default(),
+        shadow: false,
+        elect: true,
+        readiness,
+        records: None,
+    };
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut terminate = signal(SignalKind::terminate());
+        match &mut terminate {
+            Ok(terminate) => tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} },
+            Err(_) => drop(tokio::signal::ctrl_c().await),
+        }
+        let _ = stop.send(true);
+    });
+    // Refusals of writes are decisions to take, not noise to repeat.
+    let mut config = kube::Config::infer().await?;
+    config.default_retry = false;
+    match operator.run(kube::Client::try_from(config)?, Clock::system(), stopped).await {
+        Ended::Stopped => Ok(()),
+        Ended::LeaseLost => Err("the lease is lost: another replica may act".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kentroller_runtime::prelude::*;
+    use kentroller_runtime::testing::{Given, given, object, play};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::IdleReaper;
+    use crate::controllers::IdleReapers;
+    use crate::foreign::{ConfigMap, NodeClaim, Pod};
+
+    fn reaper() -> Value {
+        json!({"apiVersion": "example.org/v1", "kind": "IdleReaper", "metadata": {"name": "r", "uid": "u", "finalizers": ["example.org/idle-reaper"]},
+            "spec": {"selector": {"matchLabels": {"team": "a"}}, "after": "1h"}})
+    }
+
+    fn claim(name: &str, team: &str) -> Value {
+        json!({"apiVersion": "karpenter.sh/v1", "kind": "NodeClaim", "metadata": {"name": name, "labels": {"team": team},
+            "creationTimestamp": "2026-11-22T10:00:00Z"}, "status": {"nodeName": name, "lastPodEventTime": "2026-11-22T10:00:00Z"}})
+    }
+
+    fn seen(claims: &[Value]) -> Given<IdleReapers> {
+        let report = json!({"metadata": {"name": "idle-r", "namespace": "ours", "ownerReferences": [
+            {"apiVersion": "example.org/v1", "kind": "IdleReaper", "name": "r", "uid": "u", "controller": true}]}});
+        given()
+            .in_namespace("ours")
+            .with(object::<ConfigMap>(report))
+            .with_all(claims.iter().cloned().map(object::<NodeClaim>))
+    }
+
+    #[test]
+    fn a_claim_without_pods_goes_when_its_time_is_over() {
+        let claims = [claim("mine", "a"), claim("theirs", "b")];
+        let report = r#"patch  ConfigMap ours/idle-r {"data":{"mine":"2026-11-22T11:00:00Z"}}"#;
+        let early = format!("{report}\nlook   2026-11-22T11:00:00Z");
+        seen(&claims).at("2026-11-22T10:59:59Z").check(&object(reaper()), &early);
+        seen(&claims).at("2026-11-22T11:00:00Z").check(&object(reaper()), &format!("delete NodeClaim mine\n{report}"));
+    }
+
+    #[test]
+    fn a_claim_with_a_pod_stays() {
+        let pod: Pod = object(json!({"metadata": {"name": "p", "namespace": "apps"}, "spec": {"nodeName": "mine"}}));
+        seen(&[claim("mine", "a")]).at("2026-11-22T12:00:00Z").with(pod).check(&object(reaper()), "");
+    }
+
+    #[test]
+    fn no_more_than_the_setting_says_go_at_once() {
+        let claims: Vec<Value> = ["a", "b", "c", "d"].map(|name| claim(name, "a")).into();
+        let decided = seen(&claims).at("2026-11-22T12:00:00Z").decide(&object(reaper())).expect("a decision");
+        assert_eq!(decided.effects().filter(|effect| effect.act.verb() == "delete").count(), 3);
+    }
+
+    #[test]
+    fn while_the_feature_is_off_nothing_is_done_and_that_is_told() {
+        let off = settings::Settings { reaping: false, at_once: 3 };
+        let world = Given::<IdleReapers>::with_settings(off)
+            .at("2026-11-22T12:00:00Z")
+            .with(object::<NodeClaim>(claim("mine", "a")));
+        world.check(&object(reaper()), "mark   Ready=False FeatureDisabled: Feature reaping is off.");
+    }
+
+    #[test]
+    fn a_deleted_reaper_goes_after_its_report() {
+        let mut gone = reaper();
+        gone["metadata"]["deletionTimestamp"] = json!("2026-11-22T12:00:00Z");
+        let gone: IdleReaper = object(gone);
+        seen(&[]).check(&gone, "delete ConfigMap ours/idle-r");
+        given::<IdleReapers>().check(&gone, r#"patch  IdleReaper r {"metadata":{"finalizers":[]}}"#);
+        let refused = Reply::Refused {
+            code: 500,
+            reason: String::new(),
+            message: String::new(),
+            since: gone.created(),
+            count: 1,
+        };
+        seen(&[]).after("delete ConfigMap ours/idle-r", refused).check(&gone, "delete ConfigMap ours/idle-r");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_whole_operator_gives_back_what_is_idle_and_ends_cleanly() {
+        let played = play(all());
+        let mut reaper = reaper();
+        reaper["metadata"] = json!({"name": "r"});
+        played.create(reaper);
+        played.server.seed(claim("mine", "a")).expect("Karpenter made it");
+        played.pass(Duration::from_secs(30 * 60)).await;
+        assert_eq!(played.get("ConfigMap", "default", "idle-r")["data"]["mine"], "2026-11-22T11:00:00Z");
+        assert_eq!(played.conditions("IdleReaper", "", "r"), ["Ready=True", "Reported=True"]);
+        played.pass(Duration::from_secs(31 * 60)).await;
+        assert_eq!((played.get("NodeClaim", "", "mine"), played.events()), (Value::Null, vec!["Reaped".to_owned()]));
+        played.server.delete("IdleReaper", None, "r", &Default::default()).expect("deleted");
+        played.pass(Duration::from_secs(60)).await;
+        assert_eq!(
+            (played.get("IdleReaper", "", "r"), played.get("ConfigMap", "default", "idle-r")),
+            (Value::Null, Value::Null)
+        );
+        assert_eq!(played.events(), ["Reaped", "Ended"]);
+        played.stop().await;
+    }
+
+    #[test]
+    fn what_is_applied_before_it_runs_is_whole_and_holds_no_wildcard() {
+        assert!(crds().expect("an API server takes them").contains("name: idlereapers.example.org"));
+        let rights = rights().expect("YAML");
+        assert!(rights.contains("- nodeclaims") && !rights.contains('*'), "{rights}");
+    }
+}

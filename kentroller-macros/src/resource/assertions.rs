@@ -1,0 +1,87 @@
+//! What the compiler is asked to hold of a kind: only it knows the fields of another struct, and what a type can do.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Data, DeriveInput, Fields, LitStr, Type};
+
+use super::args::Column;
+use super::check::{OwnKind, Status};
+use super::fields;
+use crate::paths::Runtime;
+
+/// That every field may stand in a kind; and the names of all as they are in JSON, for columns.
+pub(super) fn of_fields(runtime: &Runtime, item: &DeriveInput) -> TokenStream {
+    let ident = &item.ident;
+    let named = match &item.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(named) => &named.named,
+            _ => return TokenStream::new(),
+        },
+        _ => return TokenStream::new(),
+    };
+    let names = named.iter().map(|field| fields::json_name(field).unwrap_or_else(|| "*".to_owned()));
+    let own_schema = |field: &&syn::Field| {
+        ["with", "schema_with", "skip"].iter().any(|word| fields::mentions(field, "schemars", word))
+            || ["with", "flatten"].iter().any(|word| fields::mentions(field, "serde", word))
+    };
+    let types = named.iter().filter(|field| !own_schema(field)).map(|field| &field.ty);
+    let held = types.map(
+        |type_: &Type| quote_spanned!(type_.span()=> const _: () = #runtime::spec::may_stand_in_a_kind::<#type_>();),
+    );
+    quote! {
+        #(#held)*
+        impl #runtime::spec::Fields for #ident {
+            const FIELDS: &'static [&'static str] = &[#(#names),*];
+        }
+    }
+}
+
+/// That what the words of a kind name is there: fields of columns, and arrows between states.
+pub(super) fn of_kind(runtime: &Runtime, kind: &OwnKind, spec: &syn::Ident) -> TokenStream {
+    let status = kind.status.as_ref();
+    let columns = kind.columns.iter().filter_map(|column| of_column(runtime, column, spec, status));
+    let states = status.map(|Status { type_, states, .. }| match states {
+        None => quote_spanned! {type_.span()=>
+            const _: () = ::core::assert!(
+                !#runtime::spec::has_field(<#type_ as #runtime::spec::Fields>::FIELDS, "state"),
+                "the status has a `state`: say which may follow which with `states = …`, of `words! {{ pub enum … {{ Open => [Shut], Shut }} }}`"
+            );
+        },
+        Some(states) => quote_spanned! {states.span()=>
+            const _: () = {
+                ::core::assert!(
+                    #runtime::spec::has_field(<#type_ as #runtime::spec::Fields>::FIELDS, "state"),
+                    "`states` are those of `status.state`, and the status has no such field"
+                );
+                ::core::assert!(
+                    #runtime::spec::has_edges(#states::EDGES),
+                    "no state may follow another: write the arrows, `words! {{ pub enum … {{ Open => [Shut], Shut }} }}`"
+                );
+            };
+        },
+    });
+    quote!(#(#columns)* #states)
+}
+
+/// The first step into spec or status; `crdgen` looks at the rest, where it has the whole schema.
+fn of_column(runtime: &Runtime, column: &Column, spec: &syn::Ident, status: Option<&Status>) -> Option<TokenStream> {
+    let path = column.path.value();
+    let mut steps = path.trim_start_matches('.').split(['.', '[']);
+    let (place, field) = (steps.next()?, steps.next()?);
+    let owner = match place {
+        "spec" => quote!(#spec),
+        "status" => {
+            let type_ = &status?.type_;
+            quote!(#type_)
+        }
+        _ => return None,
+    };
+    let field = LitStr::new(field, column.path.span());
+    let message = format!("the column `{}` shows `{path}`, and there is no such field", column.name)
+        .replace('{', "{{")
+        .replace('}', "}}");
+    Some(quote_spanned! {column.path.span()=>
+        const _: () = ::core::assert!(#runtime::spec::has_field(<#owner as #runtime::spec::Fields>::FIELDS, #field), #message);
+    })
+}

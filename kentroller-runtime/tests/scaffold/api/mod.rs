@@ -1,0 +1,5 @@
+//! The kinds.
+
+mod widget;
+
+pub use self::widget::{Widget, WidgetCondition, WidgetSpec, WidgetStatus};
