@@ -185,7 +185,7 @@ fn words(path: &str, text: &str) -> Vec<String> {
 }
 
 /// Lines without comments, as far as the unit tests at the end of a file.
-fn code(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn code(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
     lines.filter(|line| !line.trim_start().starts_with("//"))
 }

@@ -7,6 +7,7 @@ mod crashes;
 mod determinism;
 mod features;
 mod idle;
+mod layers;
 mod outlines;
 mod pages;
 mod rebalancing;

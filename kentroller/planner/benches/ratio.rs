@@ -1,13 +1,11 @@
 //! Cost over the lower bound on generated clusters. `cargo bench -p kentroller-planner --features generate -- 100 1000`.
+
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 use std::time::Instant;
 
-use kentroller_planner::{
-    Catalog, Money, MoveLimit, Options, Percent,
-    floor::floor,
-    generate::{Recipe, generate},
-    plan,
-};
+use kentroller_planner::bound::move_limited::floor;
+use kentroller_planner::generate::{Recipe, generate};
+use kentroller_planner::{Catalog, Money, MoveLimit, Options, Percent, plan};
 
 fn main() {
     let catalog =
@@ -61,7 +59,8 @@ fn main() {
         }
         println!("  stays: {held:?}");
         if arguments.iter().any(|word| word == "karpenter") {
-            let curve = kentroller_planner::karpenter::consolidate(&snapshot, &catalog).expect("the cluster is sound");
+            let curve =
+                kentroller_planner::consolidation::consolidate(&snapshot, &catalog).expect("the cluster is sound");
             let floor = |moves: usize| floor(&snapshot, &catalog, moves).expect("the cluster is sound");
             for point in &found.curve {
                 let most = point.moved.of_count(found.workload_pods);

@@ -1,12 +1,12 @@
 //! Prints a generated cluster as `kubectl get -A -o json` would: `-- NODES SEED [hard] [wire]`.
 //!
 //! `wire`: with all that an API server sends; without: what is read.
-use std::io::{self, Write};
 
-use kentroller_planner::{
-    Catalog,
-    generate::{Recipe, generate, wire},
-};
+use std::io;
+use std::io::Write;
+
+use kentroller_planner::Catalog;
+use kentroller_planner::generate::{Recipe, generate, wire};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

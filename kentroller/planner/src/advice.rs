@@ -1,14 +1,14 @@
 //! What other settings would save: each change is made to a copy of the input, and the lower bounds are compared.
 //!
 //! So an advice says what could be saved at most, whatever the search finds; and it is looked for in time that is left.
-use crate::{
-    Advice, Aggressive, Budget, CapacityType, Catalog, KeptReason, Money, Options, Percent, Plan, Rule, Snapshot,
-    bound::bound,
-    budget::Pace,
-    manifest::{NodePool, Operator, Requirement},
-    planner::model,
-    rules::pool::{CAPACITY_TYPE, INSTANCE_TYPE},
-    state::State,
+
+use crate::bound::bound;
+use crate::manifest::{NodePool, Operator, Requirement};
+use crate::model::build::model;
+use crate::rules::pool::{CAPACITY_TYPE, INSTANCE_TYPE};
+use crate::solution::State;
+use crate::value::{
+    Advice, Aggressive, Budget, CapacityType, Catalog, KeptReason, Money, Options, Pace, Percent, Plan, Rule, Snapshot,
 };
 
 /// Below this share of the bound nothing is told: it is not much more exact. Unit: percent.
@@ -173,11 +173,9 @@ fn requirements(pool: &mut NodePool) -> &mut Vec<Requirement> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Steps,
-        generate::{Recipe, generate},
-        plan,
-    };
+    use crate::generate::{Recipe, generate};
+    use crate::plan;
+    use crate::value::Steps;
 
     #[test]
     fn every_flag_that_is_told_of_is_one_of_claims() {

@@ -2,62 +2,40 @@
 //!
 //! In: a [`Snapshot`] of the cluster, a [`Catalog`] of what can be bought, [`Options`] of a claim and a [`Budget`].
 //! Out: a [`Plan`] of waves. Nothing here reads a clock, a file or a network.
+
+// In layers: each may name itself and those that stand before it.
+pub mod manifest;
+mod value;
+
+pub mod rules;
+
+mod model;
+
+mod solution;
+
+pub mod bound;
+mod search;
+mod waves;
+
+pub mod consolidation;
+
 mod advice;
-mod bound;
-mod budget;
-mod build;
-mod catalog;
+mod reuse;
+mod solve;
+
+mod planner;
+
+// Beside them: the judge of a plan, which names `manifest` and `value` only, and clusters for tests.
 pub mod check;
-mod cluster;
-mod construct;
-mod dice;
-mod eligibility;
-mod fill;
-#[cfg(any(test, feature = "generate"))]
-pub mod floor;
-mod former;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
-mod improve;
-pub mod karpenter;
-mod keep;
-mod kinds;
-pub mod manifest;
-mod market;
-mod moment;
-mod money;
-mod naming;
-mod options;
-mod plan;
-mod planner;
-mod quantity;
-pub mod requests;
-mod rules;
-mod schedule;
-mod search;
-mod select;
-mod shelf;
-mod shrink;
-mod snapshot;
-mod stable;
-mod state;
-mod swap;
-mod waiting;
-mod waves;
-mod wishes;
-mod yard;
 
-pub use budget::{Budget, Steps};
-pub use catalog::{CapacityType, Catalog, CatalogError, InstanceType, Offer, Priced};
-pub use former::{Former, plan_again};
-pub use moment::{Moment, parse_span};
-pub use money::{HOURS_A_MONTH, Money, Percent};
-pub use options::{
-    Aggressive, EvictionRule, EvictionTarget, Flag, Headroom, Mode, MoveLimit, Options, Scope, SortBy, Strictness,
-};
-pub use plan::{
-    Advice, Blocker, CurvePoint, Kept, KeptReason, LowerBound, Move, NewNode, Nothing, Offering, Plan, Rule, Wave,
-};
+pub use manifest::{Moment, Quantity, QuantityError, parse_span};
 pub use planner::plan;
-pub use quantity::{Quantity, QuantityError};
-pub use snapshot::{InputError, Snapshot, Warning};
+pub use reuse::{Former, plan_again};
+pub use value::{
+    Advice, Aggressive, Blocker, Budget, CapacityType, Catalog, CatalogError, CurvePoint, EvictionRule, EvictionTarget,
+    Flag, HOURS_A_MONTH, Headroom, InputError, InstanceType, Kept, KeptReason, LowerBound, Mode, Money, Move,
+    MoveLimit, NewNode, Nothing, Offer, Offering, Options, Percent, Plan, Priced, Rule, Scope, Snapshot, SortBy, Steps,
+    Strictness, Warning, Wave,
+};

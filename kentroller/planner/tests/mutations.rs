@@ -1,14 +1,13 @@
 //! Objects that are not as they should be: they are refused or planned around so that the plan holds, and nothing ever panics.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kentroller_planner::{
-    Catalog, Moment, Options, Quantity, Snapshot, Steps,
-    check::check,
-    generate::{Recipe, generate},
-    manifest::{LabelSelector, NodeOverlay, NodeSelectorTerm},
-    parse_span, plan,
-};
-use serde::{Serialize, de::DeserializeOwned};
+use kentroller_planner::check::check;
+use kentroller_planner::generate::{Recipe, generate};
+use kentroller_planner::manifest::{LabelSelector, NodeOverlay, NodeSelectorTerm};
+use kentroller_planner::{Catalog, Moment, Options, Quantity, Snapshot, Steps, parse_span, plan};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// Chance that the seed decides.

@@ -1,4 +1,5 @@
 //! Quantities are held to the verdicts of apimachinery itself, as `tests/vectors` has them.
+
 use kentroller_planner::Quantity;
 use serde_json::Value;
 

@@ -1,12 +1,11 @@
 //! Every plan is replayed wave by wave against the manifests, with a reading of the rules of its own.
+
 use std::collections::BTreeMap;
 
-use kentroller_planner::{
-    Catalog, MoveLimit, Options, Percent, Plan, Snapshot, Steps,
-    check::check,
-    generate::{Recipe, generate},
-    plan, requests,
-};
+use kentroller_planner::check::check;
+use kentroller_planner::generate::{Recipe, generate};
+use kentroller_planner::rules::requests;
+use kentroller_planner::{Catalog, MoveLimit, Options, Percent, Plan, Snapshot, Steps, plan};
 
 const CPU: &str = "cpu";
 

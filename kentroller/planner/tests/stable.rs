@@ -1,12 +1,11 @@
 //! After a plan Karpenter's own rule has nothing to do, or the plan says what it would do and which limit forbids that.
-use std::{collections::BTreeMap, sync::Arc};
 
-use kentroller_planner::{
-    Catalog, MoveLimit, Options, Percent, Plan, Quantity, Snapshot, Steps,
-    generate::{Recipe, generate},
-    karpenter::consolidate,
-    plan,
-};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kentroller_planner::consolidation::consolidate;
+use kentroller_planner::generate::{Recipe, generate};
+use kentroller_planner::{Catalog, MoveLimit, Options, Percent, Plan, Quantity, Snapshot, Steps, plan};
 
 /// The cluster once a plan is carried out.
 fn after(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Snapshot {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use kentroller_planner::manifest::{
     Affinity, Effect, LabelSelector, Labels, Node, Pod, PodAffinityTerm, PodShape, Resources, Taint, Toleration,
 };
-use kentroller_planner::requests;
+use kentroller_planner::rules::requests;
 
 /// What a pod takes or a node gives. CPU in thousandths of a core, memory in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

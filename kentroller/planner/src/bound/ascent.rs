@@ -1,6 +1,8 @@
 //! Entropic ascent on the smoothed dual of the assignment LP.
+
 use super::relax::{BinGroup, Relaxed, WIDE};
-use crate::{budget::Pace, cluster::DIMS};
+use crate::model::DIMS;
+use crate::value::Pace;
 
 /// By group and dimension: what a bin full in that dimension is worth, in millionths.
 ///

@@ -1,10 +1,9 @@
 //! What the bound looks at: classes over bins, with zones, most terms, limits and reserves left out.
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    cluster::{DIMS, Model, Vector, add},
-    state::State,
-};
+use crate::model::{DIMS, Model, Vector, add};
+use crate::solution::State;
 
 /// At most so many sets of pods that keep apart are told from others: the largest ones.
 const SETS: usize = 16;
@@ -94,7 +93,7 @@ pub(super) fn relax(start: &State<'_>) -> Relaxed {
     };
     let is_of = |class: usize, set: usize| i64::from(keeps_apart(model, class, set));
     // Kinds of one pool, type and capacity type differ in zone only: one bin, at the lowest price.
-    let mut merged: BTreeMap<(usize, &str, &crate::CapacityType), Vec<usize>> = BTreeMap::new();
+    let mut merged: BTreeMap<(usize, &str, &crate::value::CapacityType), Vec<usize>> = BTreeMap::new();
     for (index, kind) in model.kinds.iter().enumerate() {
         merged.entry((kind.pool, &kind.instance_type, &kind.capacity_type)).or_default().push(index);
     }

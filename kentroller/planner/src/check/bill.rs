@@ -1,6 +1,9 @@
 //! What a plan says that it costs, and what it costs.
-use super::{board::Board, prices::Prices, violation::Fault};
-use crate::{Money, Options, Plan};
+
+use super::board::Board;
+use super::prices::Prices;
+use super::violation::Fault;
+use crate::value::{Money, Options, Plan};
 
 /// Minutes for which the old and the new nodes of a wave run side by side.
 const OVERLAP_PER_HOUR: i128 = 6;

@@ -1,19 +1,15 @@
 //! The cluster as it stands at one moment of a plan: hosts, pods, and what is counted over them.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
 
-use super::{
-    disruption::is_deleting,
-    requests::{self, Amounts},
-    selectors::{Known, node_wanted, untolerated},
-    tally::{Hosts, Tally},
-};
-use crate::{
-    NewNode, Snapshot,
-    manifest::{Effect, Labels, Node, NodeClaim, NodePool, Pod, PodShape, Taint},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::disruption::is_deleting;
+use super::requests;
+use super::requests::Amounts;
+use super::selectors::{Known, node_wanted, untolerated};
+use super::tally::{Hosts, Tally};
+use crate::manifest::{Effect, Labels, Node, NodeClaim, NodePool, Pod, PodShape, Taint};
+use crate::value::{NewNode, Snapshot};
 
 /// The taint that a cordon amounts to.
 pub(super) const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";

@@ -1,11 +1,10 @@
 //! Disruption budgets of a NodePool that allow nothing at this moment.
+
 use std::collections::BTreeMap;
 
-use crate::{
-    Moment, Snapshot,
-    manifest::{DisruptionBudget, NodePool},
-    schedule,
-};
+use crate::manifest::{DisruptionBudget, Moment, NodePool};
+use crate::rules::window;
+use crate::value::Snapshot;
 
 /// Whether the pool was handed to us: Karpenter's switches then bind Karpenter only.
 pub(super) fn is_handed_over(pool: &NodePool) -> bool {
@@ -40,7 +39,7 @@ fn zero(pool: &NodePool, reason: &str, now: Moment) -> Option<String> {
         if lifted || !covers(budget, reason) {
             continue;
         }
-        match schedule::is_open(budget.schedule.as_deref(), budget.duration.as_deref(), now) {
+        match window::is_open(budget.schedule.as_deref(), budget.duration.as_deref(), now) {
             None => return Some(format!("schedule {:?} of a budget cannot be read", budget.schedule)),
             Some(true) if is_zero(&budget.nodes) => return Some(format!("a budget allows {:?} nodes", budget.nodes)),
             Some(_) => {}

@@ -1,20 +1,16 @@
 //! Which nodes may go, and which may be given pods.
+
 use std::collections::BTreeMap;
 
-use super::{
-    board::{Board, Host, Origin, UNSCHEDULABLE},
-    budgets,
-    eviction::{DO_NOT_DISRUPT, REMOVAL_DISABLED},
-    labels::{CAPACITY_TYPE, OS, POOL},
-    prices::Prices,
-    selectors::any_term,
-    violation::Fault,
-};
-use crate::{
-    CapacityType, EvictionTarget, Options, Scope, Strictness,
-    manifest::{Effect, Meta, Node, NodeClaim},
-    parse_span,
-};
+use super::board::{Board, Host, Origin, UNSCHEDULABLE};
+use super::budgets;
+use super::eviction::{DO_NOT_DISRUPT, REMOVAL_DISABLED};
+use super::labels::{CAPACITY_TYPE, OS, POOL};
+use super::prices::Prices;
+use super::selectors::any_term;
+use super::violation::Fault;
+use crate::manifest::{Effect, Meta, Node, NodeClaim, parse_span};
+use crate::value::{CapacityType, EvictionTarget, Options, Scope, Strictness};
 
 /// Taints of those who are about to take a node away.
 const LEAVING: [&str; 3] =

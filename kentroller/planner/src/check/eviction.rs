@@ -1,17 +1,13 @@
 //! Which pods may be made to move.
+
 use std::collections::BTreeMap;
 
-use super::{
-    board::{Board, Role},
-    selectors::{any_term, selects},
-    violation::Fault,
-    volumes::Volumes,
-};
-use crate::{
-    EvictionRule, EvictionTarget, Options, Strictness,
-    manifest::{Meta, PodDisruptionBudget},
-    parse_span,
-};
+use super::board::{Board, Role};
+use super::selectors::{any_term, selects};
+use super::violation::Fault;
+use super::volumes::Volumes;
+use crate::manifest::{Meta, PodDisruptionBudget, parse_span};
+use crate::value::{EvictionRule, EvictionTarget, Options, Strictness};
 
 pub(super) const REMOVAL_DISABLED: &str = "autoscaling.cast.ai/removal-disabled";
 pub(super) const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";

@@ -1,14 +1,11 @@
 //! The labels that a node of an offering will carry, told from the type's name, the catalogue and live nodes.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::selectors::{Known, satisfies};
-use crate::{
-    CapacityType, InstanceType, Snapshot,
-    manifest::{Labels, NodePool, Operator},
-};
+use crate::manifest::{Labels, NodePool, Operator};
+use crate::value::{CapacityType, InstanceType, Snapshot};
 
 pub(super) const TYPE: &str = "node.kubernetes.io/instance-type";
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";

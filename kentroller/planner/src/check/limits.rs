@@ -1,14 +1,14 @@
 //! NodePool limits, old and new nodes together.
+
 use std::collections::BTreeMap;
 
-use super::{
-    board::{Board, Host, Origin},
-    disruption::is_deleting,
-    offering::capacity,
-    requests::amounts,
-    violation::Fault,
-};
-use crate::{InstanceType, manifest::NodePool};
+use super::board::{Board, Host, Origin};
+use super::disruption::is_deleting;
+use super::offering::capacity;
+use super::requests::amounts;
+use super::violation::Fault;
+use crate::manifest::NodePool;
+use crate::value::InstanceType;
 
 /// What the nodes of each pool amount to.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@
 //!
 //! Not judged: preferences and `ScheduleAnyway` (prices, not rules), preemption, which of several plans is best, and
 //! whether `sort_by` was followed.
+
 mod bill;
 mod board;
 mod budgets;
@@ -29,9 +30,9 @@ mod wave;
 #[cfg(test)]
 mod tests;
 
-pub use violation::{Fault, Violation};
+use crate::value::{Catalog, Options, Plan, Snapshot};
 
-use crate::{Catalog, Options, Plan, Snapshot};
+pub use violation::{Fault, Violation};
 
 /// Judges a plan, wave by wave.
 ///

@@ -1,16 +1,13 @@
 //! Required pod affinity and anti-affinity, that of the pods that are there already included.
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    board::{Board, Host},
-    selectors::selects,
-    tally::{Hosts, Tally},
-    violation::Fault,
-};
-use crate::{
-    Snapshot,
-    manifest::{Expression, LabelSelector, Labels, Operator, PodAffinityTerm},
-};
+use super::board::{Board, Host};
+use super::selectors::selects;
+use super::tally::{Hosts, Tally};
+use super::violation::Fault;
+use crate::manifest::{Expression, LabelSelector, Labels, Operator, PodAffinityTerm};
+use crate::value::Snapshot;
 
 /// A term with everything filled in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,19 +1,18 @@
 //! Nodes to buy: whether the pool and the catalogue allow them, and what they hold.
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-use super::{
-    board::{Board, Host, Origin, Role, UNSCHEDULABLE},
-    disruption::is_initialized,
-    labels::{self, Bought, Learned},
-    prices::Prices,
-    requests::{self, Amounts},
-    selectors::{Known, and, holds, satisfies, untolerated},
-    violation::Fault,
-};
-use crate::{
-    CapacityType, InstanceType, Money, NewNode, Options,
-    manifest::{NodePool, PodShape, Taint},
-};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::board::{Board, Host, Origin, Role, UNSCHEDULABLE};
+use super::disruption::is_initialized;
+use super::labels::{Bought, Learned};
+use super::prices::Prices;
+use super::requests::Amounts;
+use super::selectors::{Known, and, holds, satisfies, untolerated};
+use super::violation::Fault;
+use super::{labels, requests};
+use crate::manifest::{NodePool, PodShape, Taint};
+use crate::value::{CapacityType, InstanceType, Money, NewNode, Options};
 
 /// Taints that the DaemonSet controller makes its pods tolerate.
 const DAEMONS_TOLERATE: [&str; 7] = [

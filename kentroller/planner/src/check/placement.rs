@@ -1,10 +1,10 @@
 //! Whether a node, as it is, may run a pod: taints, selectors, room, host ports.
-use super::{
-    board::Board,
-    requests::{self, ports_clash},
-    selectors::{node_wanted, untolerated},
-    violation::Fault,
-};
+
+use super::board::Board;
+use super::requests;
+use super::requests::ports_clash;
+use super::selectors::{node_wanted, untolerated};
+use super::violation::Fault;
 
 /// What the scheduler checks of a node alone, without looking at other pods.
 pub(super) fn node_faults(board: &Board<'_>, kind: usize, host: usize) -> Vec<(Fault, String)> {

@@ -1,10 +1,10 @@
 //! What a node costs, by the catalogue and the NodeOverlays.
-use super::{
-    board::{Host, Origin},
-    labels,
-    selectors::{Known, satisfies},
-};
-use crate::{CapacityType, Catalog, Money, Snapshot, manifest::NodeOverlay};
+
+use super::board::{Host, Origin};
+use super::labels;
+use super::selectors::{Known, satisfies};
+use crate::manifest::NodeOverlay;
+use crate::value::{CapacityType, Catalog, Money, Snapshot};
 
 /// The prices of one region as Karpenter believes them.
 #[derive(Debug)]

@@ -1,10 +1,8 @@
 //! What a pod asks for, counted as kube-scheduler counts (`k8s.io/component-helpers/resource`, `PodRequests`).
+
 use std::collections::BTreeMap;
 
-use crate::{
-    Quantity,
-    manifest::{Container, PodShape, PodStatus, Port, ResourceList, Resources},
-};
+use crate::manifest::{Container, PodShape, PodStatus, Port, Quantity, ResourceList, Resources};
 
 /// Amounts by resource: milli-cpu for `cpu`, whole units for everything else.
 pub(super) type Amounts<'a> = BTreeMap<&'a str, i128>;

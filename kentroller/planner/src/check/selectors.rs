@@ -1,6 +1,7 @@
 //! Label selectors, node selector terms and tolerations, read as the API server and kube-scheduler read them.
 //!
 //! Answers are `Some(true)`, `Some(false)`, or `None` where a word is not known: whoever asks then refuses.
+
 use crate::manifest::{
     Effect, Expression, LabelSelector, Labels, NodeSelectorTerm, Operator, PodShape, RequiredNodeTerms, Taint,
     Toleration,

@@ -1,13 +1,12 @@
 //! Hard topology spread, as the filter of kube-scheduler's `PodTopologySpread` reads it.
+
 use std::collections::BTreeMap;
 
-use super::{
-    board::Board,
-    neighbours::narrow,
-    selectors::selects,
-    tally::{Hosts, Tally},
-    violation::Fault,
-};
+use super::board::Board;
+use super::neighbours::narrow;
+use super::selectors::selects;
+use super::tally::{Hosts, Tally};
+use super::violation::Fault;
 use crate::manifest::{LabelSelector, Labels, Operator, RequiredNodeTerms, SpreadConstraint, Toleration};
 
 /// All that decides what a constraint counts: pods of unlike names share it.

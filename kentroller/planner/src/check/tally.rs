@@ -1,4 +1,5 @@
 //! Pods counted by topology domain, kept up move by move.
+
 use std::collections::BTreeMap;
 
 /// Which hosts count.

@@ -1,4 +1,5 @@
 //! What is wrong with a plan, in fixed words.
+
 use std::fmt;
 
 /// One reason to reject a plan.

@@ -1,15 +1,12 @@
 //! Volumes: where they can be reached from, and how many a node can attach.
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    board::{Board, Host, Origin},
-    selectors::any_term,
-    violation::Fault,
-};
-use crate::{
-    Snapshot,
-    manifest::{PersistentVolume, PersistentVolumeClaim},
-};
+use super::board::{Board, Host, Origin};
+use super::selectors::any_term;
+use super::violation::Fault;
+use crate::manifest::{PersistentVolume, PersistentVolumeClaim};
+use crate::value::Snapshot;
 
 /// Volumes of EBS that a node takes when no live node of any type says: 28 attachments of a Nitro instance, less the
 /// root volume, a network interface and one to spare. Source: the EBS volume limits page of the EC2 user guide.

@@ -1,17 +1,16 @@
 //! Room that a plan must leave: for pods that wait, for headroom, and the reserve on receivers.
+
 use std::collections::BTreeMap;
 
-use super::{
-    board::{Board, Role},
-    disruption::{is_cordoned, is_deleting},
-    neighbours::Neighbours,
-    placement::node_faults,
-    requests::Amounts,
-    spread::Spread,
-    violation::Fault,
-    volumes::Volumes,
-};
-use crate::{Headroom, Options, Percent};
+use super::board::{Board, Role};
+use super::disruption::{is_cordoned, is_deleting};
+use super::neighbours::Neighbours;
+use super::placement::node_faults;
+use super::requests::Amounts;
+use super::spread::Spread;
+use super::violation::Fault;
+use super::volumes::Volumes;
+use crate::value::{Headroom, Options, Percent};
 
 /// Pods that wait, each with the host that has room for it.
 #[derive(Debug, Default)]

@@ -1,8 +1,9 @@
 //! A generated cluster as `kubectl get -A -o json` prints it, object by object.
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::Snapshot;
+use crate::value::Snapshot;
 
 /// Adds what is missing.
 type Complete = fn(&mut Value);

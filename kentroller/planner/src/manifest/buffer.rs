@@ -1,4 +1,5 @@
 //! Capacity buffers: room that is kept free by pods that do not exist.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

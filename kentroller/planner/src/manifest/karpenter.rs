@@ -1,13 +1,11 @@
 //! Karpenter's kinds.
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Expression, Labels, Meta, Operator, Resources, Taint, node::Condition, node::has_condition, or_default,
-    shared_or_default,
-};
-use crate::Quantity;
+use super::node::{Condition, has_condition};
+use super::{Expression, Labels, Meta, Operator, Quantity, Resources, Taint, or_default, shared_or_default};
 
 /// A NodePool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

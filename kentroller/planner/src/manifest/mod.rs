@@ -1,15 +1,20 @@
 //! Kubernetes and Karpenter objects as they come over the wire, reduced to the fields that planning reads.
 //!
 //! Lenient about fields that are unknown or null, strict about quantities and times.
+
 mod buffer;
 mod karpenter;
+mod moment;
 mod node;
 mod pod;
+mod quantity;
 mod selector;
 mod storage;
 mod workload;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -20,12 +25,14 @@ pub use karpenter::{
     Budget as DisruptionBudget, Disruption, NodeClaim, NodeClaimSpec, NodeClaimStatus, NodeClassRef, NodeOverlay,
     NodeOverlaySpec, NodePool, NodePoolSpec, NodePoolStatus, PoolTemplate, PoolTemplateSpec, Requirement, TemplateMeta,
 };
+pub use moment::{Moment, parse_span};
 pub use node::{Condition, Effect, Node, NodeSpec, NodeStatus, Taint};
 pub use pod::{
     Affinity, Container, ContainerState, Interner, NodeAffinity, Pod, PodAffinity, PodAffinityTerm, PodShape, PodSpec,
     PodStatus, Port, PreferredNodeTerm, RequiredNodeTerms, ResourceList, Resources, SpreadConstraint, Toleration,
     Volume, WeightedPodTerm,
 };
+pub use quantity::{Quantity, QuantityError};
 pub use selector::{Expression, LabelSelector, NodeSelectorTerm, Operator};
 pub use storage::{
     CsiDriver, CsiNode, CsiNodeSpec, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec,
@@ -68,8 +75,8 @@ pub struct Meta {
     /// One list for all pods of a set.
     #[serde(deserialize_with = "shared_or_default")]
     pub owner_references: Arc<Vec<Owner>>,
-    pub creation_timestamp: Option<crate::Moment>,
-    pub deletion_timestamp: Option<crate::Moment>,
+    pub creation_timestamp: Option<Moment>,
+    pub deletion_timestamp: Option<Moment>,
 }
 
 impl Meta {

@@ -1,4 +1,5 @@
 //! Nodes.
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,7 @@ pub struct Condition {
     pub status: String,
     #[serde(deserialize_with = "or_default")]
     pub reason: String,
-    pub last_transition_time: Option<crate::Moment>,
+    pub last_transition_time: Option<crate::manifest::Moment>,
 }
 
 /// A taint.

@@ -1,14 +1,12 @@
 //! Pods: what is the same for all pods of a template is held once.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Effect, LabelSelector, Labels, Meta, NodeSelectorTerm, Taint, or_default};
-use crate::Quantity;
+use super::{Effect, LabelSelector, Labels, Meta, NodeSelectorTerm, Quantity, Taint, or_default};
 
 /// Amounts by resource name.
 pub type Resources = BTreeMap<String, Quantity>;
@@ -337,7 +335,7 @@ impl<'de> Deserialize<'de> for Volume {
 pub struct PodStatus {
     #[serde(deserialize_with = "or_default")]
     pub phase: Arc<str>,
-    pub start_time: Option<crate::Moment>,
+    pub start_time: Option<crate::manifest::Moment>,
     /// Without their times: one list for all pods that are as well.
     #[serde(deserialize_with = "only_ready")]
     pub conditions: Arc<Vec<super::Condition>>,

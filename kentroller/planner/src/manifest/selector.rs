@@ -1,4 +1,5 @@
 //! Label selectors and node selector terms.
+
 use serde::{Deserialize, Serialize};
 
 use super::{Labels, or_default};

@@ -1,4 +1,5 @@
 //! Volumes, as far as they tie pods to places.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

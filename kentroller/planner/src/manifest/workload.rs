@@ -1,4 +1,5 @@
 //! DaemonSets, disruption budgets and namespaces.
+
 use serde::{Deserialize, Serialize};
 
 use super::{LabelSelector, Labels, Meta, PodSpec, or_default};

@@ -1,10 +1,9 @@
 //! NodeOverlays: what Karpenter believes an offering costs, where that is not what the catalogue says.
+
 use std::cmp::Reverse;
 
-use crate::{
-    Money, Percent, Snapshot,
-    manifest::{Expression, NodeOverlay},
-};
+use crate::manifest::{Expression, NodeOverlay};
+use crate::value::{Money, Percent, Snapshot};
 
 /// The overlays that change prices, the strongest first; of two of one weight the first by name.
 pub(crate) struct Overlays<'a>(Vec<(Vec<Expression>, &'a NodeOverlay)>);

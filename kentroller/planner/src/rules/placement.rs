@@ -1,9 +1,10 @@
 //! Which nodes a pod may run on by what the node *is*: taints, selectors, node affinity, volumes, operating system.
+
 use super::pool::is_untold;
-use crate::{
-    manifest::{Effect, Labels, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration},
-    wishes::FULL,
-};
+use crate::manifest::{Effect, Labels, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration};
+
+/// The weight of a spread that need not hold and of the zone; preferences bring their own of 1 to 100.
+pub(crate) const FULL: i64 = 100;
 
 /// What a pod asks of a node's labels and taints.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,10 +1,9 @@
 //! What a NodePool may launch: the labels of an offering, and whether the pool's requirements admit it.
+
 use std::collections::BTreeMap;
 
-use crate::{
-    CapacityType, InstanceType,
-    manifest::{Expression, Labels, NodePool, Operator},
-};
+use crate::manifest::{Expression, Labels, NodePool, Operator};
+use crate::value::{CapacityType, InstanceType};
 
 pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
 pub(crate) const REGION: &str = "topology.kubernetes.io/region";

@@ -1,10 +1,9 @@
 //! Which pods may share a node or a zone: required (anti-)affinity and topology spread, as counts by domain.
+
 use std::collections::BTreeMap;
 
-use crate::{
-    manifest::{LabelSelector, Labels, PodAffinityTerm, PodShape, SpreadConstraint},
-    wishes::FULL,
-};
+use super::placement::FULL;
+use crate::manifest::{LabelSelector, Labels, PodAffinityTerm, PodShape, SpreadConstraint};
 
 /// The label of a node's own name: a domain of one node.
 pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";

@@ -2,6 +2,7 @@
 //!
 //! Claims in our words, after `pkg/controllers/disruption/*_test.go` of kubernetes-sigs/karpenter v1.14.1. The judge looks at
 //! every plan. What is no matter of planning says where it is one.
+
 mod guards;
 mod places;
 mod savings;

@@ -1,4 +1,5 @@
 //! What a plan does in small clusters: the behaviours of Karpenter that a rival owes its users, and the scheduler's rules.
+
 mod karpenter;
 mod pools;
 mod scene;

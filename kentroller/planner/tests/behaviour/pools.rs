@@ -1,10 +1,9 @@
 //! What a NodePool lets a plan buy.
+
 use serde_json::{Value, json};
 
-use crate::scene::{
-    Must::{self, Buy, Keep, Move, Remove, Warn},
-    Scene, shown,
-};
+use crate::scene::Must::{Buy, Keep, Move, Remove, Warn};
+use crate::scene::{Must, Scene, shown};
 
 const NOTHING: &[Must] = &[Remove(&[]), Buy(&[])];
 const LARGE: &[Must] = &[Buy(&["m5.large"])];

@@ -1,13 +1,12 @@
 //! Small clusters, built a line at a time.
+
 use std::collections::BTreeSet;
 
-use kentroller_planner::{
-    Catalog, Moment, Options, Plan, Snapshot, Steps,
-    check::check,
-    manifest::{CapacityBuffer, NodePool, Pod, PodTemplate},
-    plan,
-};
-use serde::{Serialize, de::DeserializeOwned};
+use kentroller_planner::check::check;
+use kentroller_planner::manifest::{CapacityBuffer, NodePool, Pod, PodTemplate};
+use kentroller_planner::{Catalog, Moment, Options, Plan, Snapshot, Steps, plan};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 const CATALOG: &str = "\

@@ -1,12 +1,11 @@
 //! The scheduler's rules, each as scenes in which it lets a pod move or does not.
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::scene::{
-    Must::{self, Buy, Keep, Move, Remove},
-    Scene, read, shown,
-};
+use crate::scene::Must::{Buy, Keep, Move, Remove};
+use crate::scene::{Must, Scene, read, shown};
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 const ZONE: &str = "topology.kubernetes.io/zone";

@@ -1,10 +1,9 @@
 //! What pods only wish for decides between places that cost the same, and has a price where they do not.
+
 use serde_json::{Value, json};
 
-use crate::scene::{
-    Must::{self, Buy, Move, Remove},
-    Scene, shown,
-};
+use crate::scene::Must::{Buy, Move, Remove};
+use crate::scene::{Must, Scene, shown};
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 const ZONE: &str = "topology.kubernetes.io/zone";

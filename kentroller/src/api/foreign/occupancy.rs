@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use kentroller_planner::manifest::Resources;
-use kentroller_planner::{Quantity, requests};
+use kentroller_planner::{Quantity, rules::requests};
 use kentroller_runtime::{Change, Kind, ObjectKey, View};
 
 use super::Pod;

@@ -97,7 +97,7 @@ impl<'a> Step<'a> {
 /// The largest first: they find it hardest to get a place.
 fn by_size(mut leavers: Vec<Leaver<'_>>) -> Vec<Leaver<'_>> {
     let size = |pod: &Pod| {
-        let wanted = kentroller_planner::requests::of_shape(&pod.spec.shape);
+        let wanted = kentroller_planner::rules::requests::of_shape(&pod.spec.shape);
         wanted.get("cpu").map_or(0, |cpu| cpu.milli())
     };
     leavers.sort_by_key(|leaver| (std::cmp::Reverse(size(leaver.pod)), leaver.pod.key()));

@@ -1,11 +1,11 @@
 //! Nodes to buy, what they cost, and what a plan says about money.
+
 use serde_json::json;
 
-use super::{
-    Scene, judged,
-    scene::{labels, patch, read, step},
-};
-use crate::{CapacityType, Money, Offering, Percent, Quantity};
+use super::scene::{labels, patch, read, step};
+use super::{Scene, judged};
+use crate::manifest::Quantity;
+use crate::value::{CapacityType, Money, Offering, Percent};
 
 #[test]
 fn a_new_node_is_one_that_its_pool_may_launch() {
@@ -13,7 +13,7 @@ fn a_new_node_is_one_that_its_pool_may_launch() {
         ("no such pool", |s| s.bought().node_pool = "gone".into(), &["unknown-name", "not-empty"]),
         (
             "a pool that is being deleted",
-            |s| s.pool().metadata.deletion_timestamp = Some(crate::Moment(1)),
+            |s| s.pool().metadata.deletion_timestamp = Some(crate::manifest::Moment(1)),
             &["pool-unusable"],
         ),
         (
@@ -186,10 +186,10 @@ fn a_new_node_is_one_that_its_pool_may_launch() {
         (
             "a later wave moves more there than its requests say",
             |s| {
-                s.plan.waves.push(crate::Wave {
+                s.plan.waves.push(crate::value::Wave {
                     moves: vec![step("c1", "c", "new-1")],
                     hourly_after: Money::micros(458_000),
-                    ..crate::Wave::default()
+                    ..crate::value::Wave::default()
                 });
                 tolerate(s);
             },
@@ -471,7 +471,7 @@ fn total(scene: &mut Scene, micros: i64) {
 }
 
 fn bound(scene: &mut Scene, micros: i64) {
-    scene.plan.lower_bound = Some(crate::LowerBound { hourly: Money::micros(micros), method: "lp-dual" });
+    scene.plan.lower_bound = Some(crate::value::LowerBound { hourly: Money::micros(micros), method: "lp-dual" });
 }
 
 fn offering(of: &str, price: i64) -> Offering {

@@ -1,10 +1,9 @@
 //! Where other pods let a pod go: affinity, anti-affinity, spread.
+
 use serde_json::json;
 
-use super::{
-    judged,
-    scene::{patch, read, step},
-};
+use super::judged;
+use super::scene::{patch, read, step};
 
 fn pods(kind: &str, key: &str, app: &str) -> serde_json::Value {
     json!({"affinity": {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [
@@ -242,7 +241,7 @@ fn a_pod_goes_only_where_its_spread_allows() {
             "pods that are being deleted do not count",
             |s| {
                 patch(&mut s.pod("a1").spec, spread(ZONE, 1, json!({})));
-                s.pod("b1").metadata.deletion_timestamp = Some(crate::Moment(1));
+                s.pod("b1").metadata.deletion_timestamp = Some(crate::manifest::Moment(1));
             },
             &[],
         ),

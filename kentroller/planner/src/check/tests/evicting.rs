@@ -1,13 +1,13 @@
 //! Which pods may be made to move.
+
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{
-    Scene, judged,
-    scene::{labels, step, zone_term},
-};
-use crate::{EvictionRule, EvictionTarget, Moment, Strictness, manifest::LabelSelector};
+use super::scene::{labels, step, zone_term};
+use super::{Scene, judged};
+use crate::manifest::{LabelSelector, Moment};
+use crate::value::{EvictionRule, EvictionTarget, Strictness};
 
 #[test]
 fn a_pod_moves_only_when_it_may() {

@@ -1,11 +1,9 @@
 //! Mistakes seeded into plans that hold: every one must be found.
-use super::{
-    Case, Scene, judged_from,
-    scene::{read, step},
-};
-use crate::{
-    Blocker, CapacityType, Kept, KeptReason, LowerBound, Money, Offering, Quantity, Rule, Wave, manifest::ObjectName,
-};
+
+use super::scene::{read, step};
+use super::{Case, Scene, judged_from};
+use crate::manifest::{ObjectName, Quantity};
+use crate::value::{Blocker, CapacityType, Kept, KeptReason, LowerBound, Money, Offering, Rule, Wave};
 
 /// One mistake each in the plan of the rich scene; the words that must be told, and no others.
 const MISTAKES: &[Case] = &[
@@ -250,7 +248,9 @@ const MISTAKES: &[Case] = &[
         "two thousand new nodes",
         |s| {
             let one = s.bought().clone();
-            s.wave(2).add.extend((0..2_000).map(|at| crate::NewNode { name: format!("more-{at}"), ..one.clone() }));
+            s.wave(2)
+                .add
+                .extend((0..2_000).map(|at| crate::value::NewNode { name: format!("more-{at}"), ..one.clone() }));
         },
         &["bought-unused"],
     ), // And so on: after 1,000 reasons no more are told.

@@ -1,4 +1,5 @@
 //! What the judge must allow and what it must refuse.
+
 mod buying;
 mod company;
 mod evicting;

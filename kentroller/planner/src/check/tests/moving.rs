@@ -1,10 +1,9 @@
 //! Where taints, selectors and host ports let a pod go.
+
 use serde_json::json;
 
-use super::{
-    judged,
-    scene::{patch, read},
-};
+use super::judged;
+use super::scene::{patch, read};
 
 #[test]
 fn a_pod_goes_only_where_taints_and_selectors_allow() {

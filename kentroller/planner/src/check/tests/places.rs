@@ -1,12 +1,11 @@
 //! Where volumes let a pod go, and which nodes take pods at all.
+
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{
-    judged,
-    scene::{patch, read, step},
-};
+use super::judged;
+use super::scene::{patch, read, step};
 
 #[test]
 fn a_pod_goes_only_where_its_volumes_are() {
@@ -105,12 +104,12 @@ fn pods_go_only_to_nodes_that_stay_and_serve() {
     judged(&[
         (
             "a node that is being deleted",
-            |s| s.node("b").metadata.deletion_timestamp = Some(crate::Moment(1)),
+            |s| s.node("b").metadata.deletion_timestamp = Some(crate::manifest::Moment(1)),
             &["receiver"],
         ),
         (
             "a node whose claim is being deleted",
-            |s| s.claim("b").metadata.deletion_timestamp = Some(crate::Moment(1)),
+            |s| s.claim("b").metadata.deletion_timestamp = Some(crate::manifest::Moment(1)),
             &["receiver"],
         ),
         (

@@ -1,13 +1,12 @@
 //! Plans of our own planner for generated clusters: the judge must find nothing.
-use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{
-    Catalog, Headroom, Mode, MoveLimit, Options, Percent, Quantity, Snapshot, Steps,
-    check::check,
-    dice::Dice,
-    generate::{Recipe, generate},
-    manifest::{Condition, Effect, Labels, PodAffinityTerm, PodShape, PodStatus, Taint},
-};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::check::check;
+use crate::generate::{Recipe, generate};
+use crate::manifest::{Condition, Effect, Labels, PodAffinityTerm, PodShape, PodStatus, Quantity, Taint};
+use crate::value::{Catalog, Dice, Headroom, Mode, MoveLimit, Options, Percent, Snapshot, Steps};
 
 /// What is asked for, by turns.
 fn options(turn: u64, snapshot: &Snapshot) -> Options {

@@ -1,13 +1,13 @@
 //! Which nodes may go and which pods may be made to move.
+
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{
-    Scene, judged,
-    scene::{labels, patch, read, zone_term},
-};
-use crate::{CapacityType, Mode, Moment, MoveLimit, Percent, Scope};
+use super::scene::{labels, patch, read, zone_term};
+use super::{Scene, judged};
+use crate::manifest::Moment;
+use crate::value::{CapacityType, Mode, MoveLimit, Percent, Scope};
 
 #[test]
 fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
@@ -28,7 +28,7 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
             "of a type without a price",
             |s| {
                 s.label_node("a", "node.kubernetes.io/instance-type", "m9.huge");
-                s.plan.cost_before = crate::Money::micros(672_000);
+                s.plan.cost_before = crate::value::Money::micros(672_000);
             },
             &["price-unknown"],
         ),

@@ -1,12 +1,11 @@
 //! Requests as kube-scheduler counts them, and the room for them.
+
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{
-    judged,
-    scene::{patch, read, step},
-};
+use super::judged;
+use super::scene::{patch, read, step};
 
 #[test]
 fn a_pod_goes_only_where_its_requests_fit() {
@@ -15,7 +14,7 @@ fn a_pod_goes_only_where_its_requests_fit() {
             "cpu that just fits, without a reserve",
             |s| {
                 s.request("a1", "cpu", "1330m");
-                s.options.reserve = crate::Percent::whole(0);
+                s.options.reserve = crate::value::Percent::whole(0);
             },
             &[],
         ),
@@ -24,7 +23,7 @@ fn a_pod_goes_only_where_its_requests_fit() {
             "a milli-cpu too much",
             |s| {
                 s.request("a1", "cpu", "1331m");
-                s.options.reserve = crate::Percent::whole(0);
+                s.options.reserve = crate::value::Percent::whole(0);
             },
             &["no-room", "reserve"],
         ),

@@ -2,16 +2,18 @@
 //!
 //! Nodes `a` and `b` (m5.large, zone r1a), `c` (m5.xlarge, r1b), `d` (m5.2xlarge, r1a), each with one pod of a ReplicaSet and a
 //! DaemonSet's. Wave 1 moves `a1` to `b` and removes `a`; wave 2 buys `new-1` (c5.xlarge, r1a), moves `d1` there and removes `d`.
+
 use std::sync::Arc;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{
-    CapacityType, Catalog, Moment, Money, Move, NewNode, Offering, Options, Plan, Quantity, Snapshot, Wave,
-    check::{Violation, check},
-    manifest::{Labels, Node, NodeClaim, NodePool, NodeSelectorTerm, ObjectName, Pod, PodShape},
+use crate::check::{Violation, check};
+use crate::manifest::{
+    Labels, Moment, Node, NodeClaim, NodePool, NodeSelectorTerm, ObjectName, Pod, PodShape, Quantity,
 };
+use crate::value::{CapacityType, Catalog, Money, Move, NewNode, Offering, Options, Plan, Snapshot, Wave};
 
 pub(super) const NOW: &str = "2026-11-24T12:00:00Z";
 

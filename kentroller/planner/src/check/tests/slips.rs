@@ -1,10 +1,10 @@
 //! Mistakes seeded into plans of our own planner: every one must be found.
+
 use super::scene::read;
-use crate::{
-    CapacityType, Catalog, Money, Options, Plan, Quantity, Snapshot, Steps, Wave,
-    check::check,
-    generate::{Recipe, generate},
-};
+use crate::check::check;
+use crate::generate::{Recipe, generate};
+use crate::manifest::Quantity;
+use crate::value::{CapacityType, Catalog, Money, Options, Plan, Snapshot, Steps, Wave};
 
 /// A mistake in any plan; `None` where the plan gives no occasion for it.
 type Slip = fn(&mut Plan, &Snapshot) -> Option<()>;
@@ -206,7 +206,7 @@ fn first(plan: &mut Plan, change: impl Fn(&mut Wave) -> Option<()>) -> Option<()
     plan.waves.iter_mut().find_map(change)
 }
 
-fn bought(plan: &mut Plan, change: impl Fn(&mut crate::NewNode) -> Option<()>) -> Option<()> {
+fn bought(plan: &mut Plan, change: impl Fn(&mut crate::value::NewNode) -> Option<()>) -> Option<()> {
     plan.waves.iter_mut().flat_map(|wave| &mut wave.add).find_map(change)
 }
 

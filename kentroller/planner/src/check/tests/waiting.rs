@@ -1,8 +1,9 @@
 //! Room for pods that wait, and headroom.
+
 use serde_json::json;
 
 use super::{Scene, judged};
-use crate::Headroom;
+use crate::value::Headroom;
 
 #[test]
 fn pods_that_wait_and_headroom_keep_their_room() {

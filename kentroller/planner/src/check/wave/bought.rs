@@ -1,19 +1,16 @@
 //! A new node once its pods are on it: requests, use, alternatives, and what the plan says of it.
+
 use std::collections::BTreeSet;
 
-use super::{
-    super::{
-        board::{Host, Origin},
-        labels::is_well_known,
-        offering::Stated,
-        requests::{Amounts, amounts},
-        selectors::node_wanted,
-        violation::Fault,
-        waiting::kept_free,
-    },
-    Faults, Judge,
-};
-use crate::{Money, NewNode, Offering, Percent};
+use super::{Faults, Judge};
+use crate::check::board::{Host, Origin};
+use crate::check::labels::is_well_known;
+use crate::check::offering::Stated;
+use crate::check::requests::{Amounts, amounts};
+use crate::check::selectors::node_wanted;
+use crate::check::violation::Fault;
+use crate::check::waiting::kept_free;
+use crate::value::{Money, NewNode, Offering, Percent};
 
 /// What was bought, before any pod was on it.
 pub(super) struct Purchase<'a> {

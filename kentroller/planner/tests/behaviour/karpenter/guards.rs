@@ -1,14 +1,11 @@
 //! Claims 15 to 43: what must not be touched, and how much at once.
+
 use serde_json::json;
 
-use super::{
-    Held::{Elsewhere, Plan},
-    Row,
-};
-use crate::scene::{
-    Must::{Keep, Remove},
-    Scene,
-};
+use super::Held::{Elsewhere, Plan};
+use super::Row;
+use crate::scene::Must::{Keep, Remove};
+use crate::scene::Scene;
 
 const PROTECTED: &str = "karpenter.sh/do-not-disrupt";
 const COUNTED: &str = "how many nodes may go at once is counted before each step that is carried out, with Karpenter's rule; \

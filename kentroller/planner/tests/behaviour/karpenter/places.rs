@@ -1,14 +1,11 @@
 //! Claims 44 to 63 and 66: where pods may end up, and what else stands around.
+
 use serde_json::json;
 
-use super::{
-    Held::{Elsewhere, Plan},
-    Row,
-};
-use crate::scene::{
-    Must::{Buy, Keep, Move, Remove, Warn},
-    Scene,
-};
+use super::Held::{Elsewhere, Plan};
+use super::Row;
+use crate::scene::Must::{Buy, Keep, Move, Remove, Warn};
+use crate::scene::Scene;
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 const CARRIED_OUT: &str = "cordons, replacements that come up, and what a restart leaves behind are the business of whoever \

@@ -1,11 +1,11 @@
 //! Claims 1 to 14, 64 and 65: what is worth doing.
+
 use serde_json::json;
 
-use super::{Held::Plan, Row};
-use crate::scene::{
-    Must::{Buy, CostBefore, Keep, Leave, Move, Remove, RemoveSome},
-    Scene,
-};
+use super::Held::Plan;
+use super::Row;
+use crate::scene::Must::{Buy, CostBefore, Keep, Leave, Move, Remove, RemoveSome};
+use crate::scene::Scene;
 
 pub(super) const ROWS: &[Row] = &[
     (

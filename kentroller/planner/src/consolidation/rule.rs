@@ -1,0 +1,188 @@
+//! Karpenter's own consolidation, idealised: no clock, no budgets, no waiting.
+//!
+//! Rule: `pkg/controllers/disruption`, v1.14.1. Empty nodes go first; then the longest prefix (2 to 100) of the
+//! candidates, dearest per disruption first, whose pods fit on other nodes and at most one new node that costs less than
+//! all of them; then single nodes by the same rule. Pods are placed first fit, largest first, on nodes in order of name.
+
+use crate::model::build::model;
+use crate::model::{Counts, Model, What};
+use crate::solution::{Bin, State};
+use crate::value::{Catalog, InputError, Money, Options, Pace, Percent, Snapshot};
+
+/// The most candidates of one command.
+const PREFIX: usize = 100;
+
+/// Moves made so far and the cost after, once for every command until no more is found.
+///
+/// # Errors
+/// The same input errors as planning.
+pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog) -> Result<Vec<(usize, Money)>, InputError> {
+    let model = model(snapshot, catalog, &Options::default())?;
+    let mut state = State::of(&model, Percent::whole(0));
+    state.shares = false;
+    let rule = Rule::of(&model, State::may_close);
+    let mut moves = 0;
+    let mut curve = vec![(0, Money::micros(state.cost))];
+    let mut endless = |_: u64| 0;
+    let pace = &mut Pace::of(&mut endless);
+    while let Some(command) = rule.command(&mut state, Terms::default(), pace) {
+        moves += command.moves;
+        curve.push((usize::try_from(moves).unwrap_or(0), Money::micros(state.cost)));
+    }
+    Ok(curve)
+}
+
+/// What a command must keep to besides Karpenter's rule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// At most so many running pods are on removed nodes.
+    pub moves: i64,
+    /// Millionths an hour that a move must save.
+    pub churn: i64,
+    /// The share of the budget, in thousandths, at which no more is tried.
+    pub until: u32,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { moves: i64::MAX, churn: 0, until: 1000 }
+    }
+}
+
+/// One decision: which bins went, with how many pods.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub gone: Vec<usize>,
+    pub moves: i64,
+    /// Millionths an hour.
+    pub saves: i64,
+}
+
+/// The rule for a cluster.
+pub(crate) struct Rule<'m> {
+    /// The cheapest first.
+    kinds: Vec<usize>,
+    by_name: Vec<usize>,
+    may_go: fn(&State<'m>, usize) -> bool,
+}
+
+impl<'m> Rule<'m> {
+    /// `may_go`: which bins are candidates.
+    pub(crate) fn of(model: &Model, may_go: fn(&State<'m>, usize) -> bool) -> Self {
+        let mut kinds: Vec<usize> = (0..model.kinds.len()).collect();
+        kinds.sort_by_key(|kind| (model.kinds[*kind].price, *kind));
+        let mut by_name: Vec<usize> = (0..model.nodes.len()).collect();
+        by_name.sort_by_key(|node| &model.nodes[*node].name);
+        Self { kinds, by_name, may_go }
+    }
+
+    /// Finds and carries out one command; `None` when there is none, or no time to find one.
+    pub(crate) fn command(&self, state: &mut State<'m>, terms: Terms, pace: &mut Pace<'_>) -> Option<Command> {
+        let mut candidates: Vec<(usize, i64)> =
+            (0..state.bins.len()).filter(|bin| (self.may_go)(state, *bin)).map(|bin| (bin, pods(state, bin))).collect();
+        if let Some((bin, _)) = candidates.iter().find(|(bin, _)| is_empty(state, *bin)) {
+            let saves = state.bins[*bin].price;
+            state.close(*bin, &mut Counts::new());
+            return Some(Command { gone: vec![*bin], moves: 0, saves });
+        }
+        candidates.sort_by_key(|(bin, pods)| (std::cmp::Reverse(state.bins[*bin].price / (1 + pods)), *bin));
+        let bins: Vec<usize> = candidates.into_iter().map(|(bin, _)| bin).collect();
+        let (mut low, mut high) = (2, bins.len().min(PREFIX));
+        let mut best = 0;
+        while low <= high && pace.used() < terms.until {
+            let middle = usize::midpoint(low, high);
+            if self.try_remove(state, &bins[..middle], terms, false).is_some() {
+                best = middle;
+                low = middle + 1;
+            } else {
+                high = middle - 1;
+            }
+        }
+        if best >= 2 {
+            return self.try_remove(state, &bins[..best], terms, true);
+        }
+        let in_time = bins.chunks(16).take_while(|_| pace.used() < terms.until);
+        in_time.flatten().find_map(|bin| self.try_remove(state, &[*bin], terms, true))
+    }
+
+    fn try_remove(&self, state: &mut State<'m>, bins: &[usize], terms: Terms, keep: bool) -> Option<Command> {
+        let (cost, objective) = (state.cost, state.objective(terms.churn));
+        let spreads = (state.spreads.clone(), state.landed.clone());
+        let price: i64 = bins.iter().map(|bin| state.bins[*bin].price).sum();
+        let moves: i64 = bins.iter().map(|bin| pods(state, *bin)).sum();
+        let mut undo: Vec<(usize, Bin)> = Vec::new();
+        let mut pool = Counts::new();
+        for bin in bins {
+            undo.push((*bin, state.bins[*bin].clone()));
+            state.close(*bin, &mut pool);
+        }
+        self.first_fit(state, &mut pool, &mut undo);
+        let bought = if pool.is_empty() { None } else { self.one_new(state, &mut pool, price) };
+        let pays = state.cost < cost && (terms.churn == 0 || state.objective(terms.churn) < objective);
+        let done = pool.is_empty() && pays && state.moved <= terms.moves && state.spreads_hold();
+        let command = done.then(|| Command { gone: bins.to_vec(), moves, saves: cost - state.cost });
+        if command.is_none() || !keep {
+            state.take_back(bought, undo, spreads);
+        }
+        command
+    }
+
+    fn first_fit(&self, state: &mut State<'m>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) {
+        pool.sort_by_key(|(class, _)| {
+            let request = &state.model.classes[*class].request;
+            (std::cmp::Reverse((request[0], request[1])), *class)
+        });
+        let mut left = Counts::new();
+        let new = state.model.nodes.len()..state.bins.len();
+        for (class, mut count) in std::mem::take(pool) {
+            for bin in self.by_name.iter().copied().chain(new.clone()) {
+                if count == 0 {
+                    break;
+                }
+                let taken = state.room(bin, class).min(count);
+                if taken > 0 {
+                    undo.push((bin, state.bins[bin].clone()));
+                    state.put(bin, class, taken);
+                    count -= taken;
+                }
+            }
+            if count > 0 {
+                left.push((class, count));
+            }
+        }
+        *pool = left;
+    }
+
+    fn one_new(&self, state: &mut State<'m>, pool: &mut Counts, below: i64) -> Option<usize> {
+        let holds = |state: &State<'_>, kind: usize| {
+            let mut free = state.room_of_kind(kind);
+            let mut ties = state.model.kinds[kind].ties.clone();
+            pool.iter().all(|(class, count)| {
+                let fits = state.kind_admits(kind, *class)
+                    && state.left(*class, &free, &ties).min(state.spread_room(What::New(kind), *class)) >= *count;
+                crate::model::put(state.model, *class, *count, &mut free, &mut ties);
+                fits
+            })
+        };
+        let cheaper = self.kinds.iter().copied().take_while(|kind| state.model.kinds[*kind].price.as_micros() < below);
+        let kind = cheaper.into_iter().find(|kind| state.may_buy(*kind) && holds(state, *kind))?;
+        let bin = state.buy(kind);
+        for (class, count) in pool.drain(..) {
+            state.put(bin, class, count);
+        }
+        Some(bin)
+    }
+}
+
+fn is_empty(state: &State<'_>, bin: usize) -> bool {
+    let of = &state.bins[bin];
+    of.given.is_empty() && !matches!(of.what, What::Node(node) if !state.own[node].is_empty())
+}
+
+fn pods(state: &State<'_>, bin: usize) -> i64 {
+    let own = match state.bins[bin].what {
+        What::Node(node) => state.own_moves(node),
+        What::New(_) => 0,
+    };
+    own + state.bins[bin].given.iter().map(|(_, count)| count).sum::<i64>()
+}

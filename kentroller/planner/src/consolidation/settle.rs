@@ -1,0 +1,130 @@
+//! The fixed point: what Karpenter's own rule would do after a plan is part of the plan, or is told.
+//!
+//! Not foreseen is what a broken spread lets Karpenter do once the plan has mended it.
+
+use std::collections::BTreeMap;
+
+use super::rule::{Command, Rule, Terms};
+use crate::manifest::ObjectName;
+use crate::model::{Counts, Model, What, give};
+use crate::search::place;
+use crate::solution::State;
+use crate::value::{KeptReason, Mode, Money, Options, Pace, Percent, Warning, Wave};
+
+/// The share of the budget that one look takes at most, in thousandths.
+pub(crate) const SETTLING: u32 = 30;
+
+/// Carries out what Karpenter's rule would do next, as far as the limits of a plan let it.
+pub(crate) fn extend(state: &mut State<'_>, moves: i64, churn: i64, pace: &mut Pace<'_>) {
+    let terms = Terms { moves, churn, until: pace.used().saturating_add(SETTLING) };
+    let rule = Rule::of(state.model, would_go);
+    while rule.command(state, terms, pace).is_some() {}
+}
+
+/// What Karpenter's rule would still do after some waves, as a warning that names the limit which keeps it out of them.
+pub(crate) fn left(
+    model: &Model,
+    waves: &[Wave],
+    moves: Option<i64>,
+    options: &Options,
+    pace: &mut Pace<'_>,
+) -> Option<Warning> {
+    let (mut state, names) = end(model, waves);
+    let terms = Terms { until: pace.used().saturating_add(SETTLING), ..Terms::default() };
+    let command = Rule::of(model, may_go).command(&mut state, terms, pace)?;
+    let gone: Vec<&str> = command.gone.iter().map(|bin| names[*bin].as_str()).collect();
+    let message = format!(
+        "Karpenter's own consolidation would go on after this plan: {} could go for {} USD/h less; {} forbids it",
+        gone.join(", "),
+        Money::micros(command.saves),
+        limit(&state, &command, moves, options),
+    );
+    Some(Warning { object: String::new(), message })
+}
+
+/// What a plan may remove and Karpenter would.
+fn would_go(state: &State<'_>, bin: usize) -> bool {
+    state.may_close(bin) && is_consolidated(state, bin)
+}
+
+/// What Karpenter may remove: what is not in a plan's scope as well.
+fn may_go(state: &State<'_>, bin: usize) -> bool {
+    let held = match state.bins[bin].what {
+        What::Node(node) => state.model.nodes[node].held.as_ref().map(|(reason, _)| *reason),
+        What::New(_) => None,
+    };
+    state.bins[bin].open && held.is_none_or(is_scope) && is_consolidated(state, bin)
+}
+
+/// Whether a bin is of a pool that Karpenter does not leave alone.
+fn is_consolidated(state: &State<'_>, bin: usize) -> bool {
+    let pool = match state.bins[bin].what {
+        What::Node(node) => state.model.nodes[node].pool,
+        What::New(kind) => Some(state.model.kinds[kind].pool),
+    };
+    pool.is_some_and(|pool| state.model.consolidated[pool])
+}
+
+const fn is_scope(reason: KeptReason) -> bool {
+    matches!(reason, KeptReason::OutOfScope | KeptReason::MaxNodes)
+}
+
+/// The cluster after some waves, without a reserve; and the names of its bins.
+fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, Vec<String>) {
+    let mut state = State::of(model, Percent::whole(0));
+    state.shares = false;
+    let mut names: Vec<String> = model.nodes.iter().map(|node| node.name.clone()).collect();
+    let mut bins: BTreeMap<String, usize> = names.iter().cloned().zip(0..).collect();
+    let classes: BTreeMap<&ObjectName, usize> = model.pods.iter().map(|pod| (&pod.name, pod.class)).collect();
+    // Seats of pods that wait have no moves of their own.
+    let mut seats = Counts::new();
+    for wave in waves {
+        for new in &wave.add {
+            let kind = model.kinds.iter().position(|kind| {
+                kind.pool_name == new.node_pool
+                    && kind.instance_type == new.instance_type
+                    && kind.zone == new.zone
+                    && kind.capacity_type == new.capacity_type
+            });
+            if let Some(kind) = kind {
+                bins.insert(new.name.clone(), state.buy(kind));
+                names.push(new.name.clone());
+            }
+        }
+        for bin in wave.remove.iter().filter_map(|name| bins.get(name)) {
+            state.close(*bin, &mut seats);
+        }
+        for step in &wave.moves {
+            let (Some(bin), Some(class)) = (bins.get(&step.to), classes.get(&step.pod)) else { continue };
+            state.put(*bin, *class, 1);
+            give(&mut seats, *class, -1);
+        }
+    }
+    place(&mut state, &mut seats, &mut Vec::new());
+    (state, names)
+}
+
+/// In words: what keeps a command out of a plan.
+fn limit(after: &State<'_>, command: &Command, moves: Option<i64>, options: &Options) -> String {
+    let is_out = |bin: &usize| {
+        let node = after.model.nodes.get(*bin);
+        node.and_then(|node| node.held.as_ref()).is_some_and(|(reason, _)| is_scope(*reason))
+    };
+    if command.gone.iter().any(is_out) {
+        "its scope".to_owned()
+    } else if options.mode != Mode::Full {
+        "its mode".to_owned()
+    } else if moves.is_some_and(|most| after.moved > most) {
+        "its limit of moves".to_owned()
+    } else if options.churn_price > Money::ZERO {
+        "its price of moves".to_owned()
+    } else if options.min_cluster_size > 0 {
+        "its least size of the cluster".to_owned()
+    } else if options.min_savings.is_some() {
+        "its least saving".to_owned()
+    } else if options.reserve > Percent::whole(0) {
+        format!("its reserve of {} %", options.reserve)
+    } else {
+        "that no service may end on one node, or the order of its moves,".to_owned()
+    }
+}

@@ -1,0 +1,58 @@
+//! What pods are put into: nodes that exist and those that can be bought, and what limits both.
+
+use super::{Tie, Vector};
+use crate::value::{Blocker, KeptReason, Money};
+
+/// What a bin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A node that exists, by index.
+    Node(usize),
+    /// A new one, by index of its kind.
+    New(usize),
+}
+
+/// A node that exists.
+#[derive(Debug, Default, Hash)]
+pub(crate) struct NodeBin {
+    pub name: String,
+    pub signature: usize,
+    pub zone: String,
+    pub pool: Option<usize>,
+    pub instance_type: String,
+    pub allocatable: Vector,
+    /// What all its pods ask for, DaemonSet pods included.
+    pub used: Vector,
+    pub price: Option<Money>,
+    /// Why it stays whatever happens; `None` when it may go.
+    pub held: Option<(KeptReason, String)>,
+    pub blockers: Vec<Blocker>,
+    /// Whether it may be given pods.
+    pub receives: bool,
+    /// Whether kube-scheduler may put pods on it: not on its way out, and not cordoned.
+    pub is_open: bool,
+    /// Workload pods that run on it, as indices of [`Model::pods`].
+    pub pods: Vec<usize>,
+    pub ties: Vec<Tie>,
+    pub eviction_cost: i64,
+    pub utilization: i64,
+    pub created: i64,
+}
+
+/// Room that a pool keeps free.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct KeptFree {
+    pub pool: String,
+    /// Of a pod that runs on the pool's nodes only.
+    pub needs: usize,
+    pub milli_cpu: i64,
+    pub bytes: i64,
+}
+
+/// What a NodePool's limits leave.
+#[derive(Clone, Debug, Default, Hash)]
+pub(crate) struct PoolLimit {
+    pub milli_cpu: Option<i64>,
+    pub bytes: Option<i64>,
+    pub nodes: Option<i64>,
+}

@@ -1,0 +1,138 @@
+//! What pods ask for: in which dimensions, what is the same for many of them, and the terms between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::index_of;
+use super::templates::{Key, Numbered, Template, templates};
+use super::volumes::Volumes;
+use crate::manifest::{Pod, PodShape};
+use crate::model::{ATTACHMENTS, DIMS, Numbers, PODS, Vector, vector};
+use crate::rules::eligibility::{Kind, kind_of};
+use crate::rules::placement::{Likes, Needs};
+use crate::rules::terms::HOSTNAME;
+use crate::rules::{pool, requests};
+use crate::value::{InputError, Options, Snapshot, Warning};
+
+/// A pod with what was found out about it.
+pub(super) struct Seen<'a> {
+    pub(super) pod: &'a Pod,
+    pub(super) kind: Kind,
+    pub(super) node: Option<usize>,
+    pub(super) template: usize,
+    pub(super) request: Vector,
+}
+
+/// What the pods of a cluster ask for.
+pub(super) struct Asked<'a> {
+    /// Neither those that have ended nor those that nobody looks for a node for yet.
+    pub(super) pods: Vec<Seen<'a>>,
+    pub(super) templates: Vec<Template>,
+    /// By number: hard and soft terms, needs and likes.
+    pub(super) of: Numbered,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of(
+        snapshot: &'a Snapshot,
+        options: &Options,
+        dims: &[String],
+        volumes: &Volumes<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, InputError> {
+        told_apart(&snapshot.pods)?;
+        let nodes = index_of(snapshot.nodes.iter().map(|node| &node.metadata.name), "Node")?;
+        let mut keys: Numbers<Key<'_>> = Numbers::new();
+        // By template: one pod to stand for all.
+        let mut firsts: Vec<&Pod> = Vec::new();
+        let mut pods = Vec::with_capacity(snapshot.pods.len());
+        for pod in &snapshot.pods {
+            let kind = kind_of(pod);
+            if matches!(kind, Kind::Finished | Kind::Gated) {
+                continue;
+            }
+            let name = &*pod.spec.node_name;
+            let node = nodes.get(name).copied().filter(|_| !name.is_empty());
+            if node.is_none() && !name.is_empty() {
+                let message = format!("runs on node {name}, which is not known; it is left out");
+                warnings.push(Warning { object: format!("Pod {}", pod.metadata.key()), message });
+                continue;
+            }
+            let template = keys.number(Key::of(pod, kind, volumes.of_pod(pod, options)));
+            if template == firsts.len() {
+                firsts.push(pod);
+            }
+            pods.push(Seen { pod, kind, node, template, request: [0; DIMS] });
+        }
+        let (templates, of) = templates(&firsts, &keys.into_values(), snapshot, dims);
+        for one in &mut pods {
+            one.request = request(one.pod, &templates[one.template], dims, volumes);
+        }
+        Ok(Self { pods, templates, of })
+    }
+
+    /// The labels whose values are the domains of terms wider than a node.
+    pub(super) fn domain_keys(&self) -> BTreeSet<String> {
+        self.of.terms.iter().filter(|term| term.key != HOSTNAME).map(|term| term.key.clone()).collect()
+    }
+
+    /// The labels of nodes that anything here can depend on.
+    pub(super) fn keys(&self) -> BTreeSet<&str> {
+        let of_terms = self.of.terms.iter().map(|term| term.key.as_str());
+        let fixed = ["kubernetes.io/os", HOSTNAME, pool::NODE_POOL];
+        let likes = self.of.likes.iter().flat_map(Likes::keys);
+        self.of.needs.iter().flat_map(Needs::keys).chain(likes).chain(of_terms).chain(fixed).collect()
+    }
+}
+
+/// Refuses two pods of one name.
+fn told_apart(pods: &[Pod]) -> Result<(), InputError> {
+    fn name(pod: &Pod) -> (&str, &str) {
+        (&pod.metadata.namespace, &pod.metadata.name)
+    }
+    // Most often they come in this order.
+    if pods.is_sorted_by(|one, next| name(one) < name(next)) {
+        return Ok(());
+    }
+    let mut names: Vec<(&str, &str)> = pods.iter().map(name).collect();
+    names.sort();
+    match names.windows(2).find(|two| two[0] == two[1]) {
+        None => Ok(()),
+        Some(two) => Err(InputError {
+            object: format!("Pod {}/{}", two[0].0, two[0].1),
+            field: "metadata.name".to_owned(),
+            message: "there are two pods of this name; was the same dump given twice?".to_owned(),
+        }),
+    }
+}
+
+fn request(pod: &Pod, template: &Template, dims: &[String], volumes: &Volumes<'_>) -> Vector {
+    let mut request = template.request;
+    if !pod.status.container_statuses.is_empty() {
+        request = vector(&requests::of_pod(pod), dims).0;
+        request[PODS] = 1;
+    }
+    if !pod.spec.shape.volumes.is_empty() {
+        request[attachments(dims)] = volumes.attached(pod);
+    }
+    request
+}
+
+/// The resource of each dimension; what there is none left for is not counted.
+pub(super) fn dims(snapshot: &Snapshot) -> Vec<String> {
+    let shapes: BTreeMap<usize, &PodShape> =
+        snapshot.pods.iter().map(|pod| (Arc::as_ptr(&pod.spec.shape) as usize, &*pod.spec.shape)).collect();
+    let containers = shapes.values().flat_map(|shape| shape.containers.iter().chain(&shape.init_containers));
+    let lists = containers.flat_map(|one| [&one.resources.requests, &one.resources.limits]);
+    let asked: BTreeSet<&str> = lists.flat_map(|list| list.keys().map(String::as_str)).collect();
+    let mut dims = vec!["cpu".to_owned(), "memory".to_owned(), "pods".to_owned()];
+    let others = asked.into_iter().filter(|name| !matches!(*name, "cpu" | "memory" | "pods"));
+    dims.extend(others.take(DIMS - 1 - dims.len()).map(str::to_owned));
+    dims.push(ATTACHMENTS.to_owned());
+    dims
+}
+
+/// The dimension of the EBS volumes that a node attaches.
+pub(super) const fn attachments(dims: &[String]) -> usize {
+    dims.len() - 1
+}

@@ -1,0 +1,185 @@
+//! Classes: pods that no rule can tell apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::asked::Asked;
+use super::companions::Company;
+use super::preferences::{Homes, wanted};
+use super::templates::Template;
+use super::wide::{Broken, Tether, Wide};
+use crate::manifest::{NodeSelectorTerm, RequiredNodeTerms};
+use crate::model::preferences::{Beside, DEFAULT_SKEW, Wanted};
+use crate::model::{Class, Numbers, Vector};
+use crate::rules::eligibility::replicas;
+use crate::rules::placement::{FULL, Needs};
+use crate::rules::terms::{Demand, HOSTNAME, Term};
+use crate::value::Rule;
+
+/// The classes of a cluster's pods.
+pub(super) struct Classes {
+    pub(super) all: Vec<Class>,
+    /// By pod: its class, and the rule of topology or volumes that holds it where it runs.
+    pub(super) of_pods: Vec<(usize, Option<Rule>)>,
+    /// The numbers of host ports, by protocol and port.
+    pub(super) ports: BTreeMap<(String, i32), usize>,
+    /// By term of a node's own domain: what pods wish of it.
+    pub(super) beside: Vec<Option<Beside>>,
+}
+
+/// A term of a node's own domain, or a host port, which works like one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Local {
+    Term(Term),
+    Port(String, i32),
+    /// By the uid of its controller.
+    Service(String),
+    /// A soft term, what it wants, and its weight.
+    Wish(Term, Wanted, i64),
+}
+
+impl Classes {
+    /// `needs` are those of the templates, and are joined by what topology asks for besides.
+    pub(super) fn of(
+        asked: &Asked<'_>,
+        wide: &Wide<'_>,
+        broken: &Broken<'_>,
+        companies: &[Company],
+        homes: &Homes<'_>,
+        needs: &mut Numbers<Needs>,
+    ) -> Self {
+        let mut locals: Numbers<Local> = Numbers::new();
+        let mut all: Numbers<Class> = Numbers::new();
+        let mut known: BTreeMap<(usize, Tether, Vector), usize> = BTreeMap::new();
+        let mut of_pods = Vec::with_capacity(asked.pods.len());
+        let owners = owners(asked);
+        // Services that the scheduler spreads over nodes by itself.
+        let mut spread: BTreeSet<usize> = BTreeSet::new();
+        let replicas = replicas(asked.pods.iter().map(|one| one.pod));
+        for one in &asked.pods {
+            let (template, company) = (&asked.templates[one.template], &companies[one.template]);
+            let (tether, rule) = match one.node {
+                Some(node) => wide.keeps(node, template, broken),
+                None => (wide.may_join(template), None),
+            };
+            let rule = if *company == Company::Nowhere { Some(Rule::AffinityElsewhere) } else { rule };
+            let key = (one.template, tether, one.request);
+            let class = *known.entry(key).or_insert_with_key(|(_, tether, request)| {
+                let itself = |term: &usize| i64::from(template.selected.contains(term));
+                let mut class = of_node(template, &asked.of.terms, &mut locals);
+                add_wishes(&mut class, template, &asked.of.wishes, &owners, &mut locals);
+                let owner = one.pod.metadata.controller().filter(|owner| owner.kind != "DaemonSet");
+                if let Some((owner, count)) = owner.and_then(|owner| replicas.get_key_value(owner.uid.as_str()))
+                    && *count > 1
+                {
+                    let number = locals.number(Local::Service((*owner).to_owned()));
+                    class.counted.push(number);
+                    class.share = Some((number, i64::from(count.div_ceil(2))));
+                    if template.by_default {
+                        class.touches.push(number);
+                        spread.insert(number);
+                    }
+                }
+                all.number(Class {
+                    request: *request,
+                    needs: needs.number(tied(&asked.of.needs[template.needs], tether, company)),
+                    spreads: tether.loose.iter().map(|term| (broken.numbers[term], itself(term))).collect(),
+                    likes: template.likes,
+                    homes: homes.of_pod(template, &asked.of.wishes),
+                    ..class
+                })
+            });
+            of_pods.push((class, template.rule.or(rule)));
+        }
+        let mut ports = BTreeMap::new();
+        let mut beside = Vec::new();
+        for (number, local) in locals.into_values().into_iter().enumerate() {
+            let default = || Beside { wanted: Wanted::AtMost(DEFAULT_SKEW), weight: FULL };
+            beside.push(match local {
+                Local::Wish(_, wanted, weight) => Some(Beside { wanted, weight }),
+                Local::Service(_) => spread.contains(&number).then(default),
+                Local::Port(protocol, port) => {
+                    ports.insert((protocol, port), number);
+                    None
+                }
+                Local::Term(_) => None,
+            });
+        }
+        Self { all: all.into_values(), of_pods, ports, beside }
+    }
+}
+
+/// By soft term: the wishes that pods have about it.
+type Owners = BTreeMap<usize, BTreeSet<(Wanted, i64)>>;
+
+fn owners(asked: &Asked<'_>) -> Owners {
+    let mut owners = Owners::new();
+    for template in &asked.templates {
+        for (term, weight) in &template.wishes {
+            let wanted = wanted(&asked.of.wishes[*term], template.wished.contains(term));
+            owners.entry(*term).or_default().insert((wanted, *weight));
+        }
+    }
+    owners
+}
+
+/// Adds what a pod wishes of those on its node, and what they wish of it.
+fn add_wishes(class: &mut Class, template: &Template, wishes: &[Term], owners: &Owners, locals: &mut Numbers<Local>) {
+    let mut number = |term: usize, wanted: Wanted, weight: i64| {
+        (wishes[term].key == HOSTNAME).then(|| locals.number(Local::Wish(wishes[term].clone(), wanted, weight)))
+    };
+    for (term, weight) in &template.wishes {
+        let wanted = wanted(&wishes[*term], template.wished.contains(term));
+        class.hopes.extend(number(*term, wanted, *weight));
+    }
+    for term in &template.wished {
+        for (wanted, weight) in owners.get(term).into_iter().flatten() {
+            class.counted.extend(number(*term, *wanted, *weight));
+        }
+    }
+    class.touches = class.hopes.iter().chain(&class.counted[class.selected.len()..]).copied().collect();
+    for list in [&mut class.hopes, &mut class.touches] {
+        list.sort_unstable();
+        list.dedup();
+    }
+}
+
+/// What a pod needs that topology ties to some places.
+fn tied(needs: &Needs, tether: &Tether, company: &Company) -> Needs {
+    let mut tied = needs.clone();
+    if !tether.expressions.is_empty() {
+        let term = NodeSelectorTerm { match_expressions: tether.expressions.clone(), match_fields: Vec::new() };
+        tied.terms.push(RequiredNodeTerms { node_selector_terms: vec![term] });
+    }
+    if let Company::Beside(hosts) = company {
+        tied.terms.push(hosts.clone());
+    }
+    tied
+}
+
+/// Whom a pod stands beside on its node; the rest of its class is left open.
+fn of_node(template: &Template, all_terms: &[Term], locals: &mut Numbers<Local>) -> Class {
+    let mut class = Class::default();
+    for term in template.owned.iter().map(|term| &all_terms[*term]).filter(|term| term.key == HOSTNAME) {
+        let number = locals.number(Local::Term(term.clone()));
+        match term.demand {
+            Demand::Apart => class.apart.push(number),
+            Demand::Spread { max_skew, .. } => class.caps.push((number, max_skew)),
+            Demand::Together => {}
+        }
+    }
+    for term in template.selected.iter().map(|term| &all_terms[*term]).filter(|term| term.key == HOSTNAME) {
+        class.selected.push(locals.number(Local::Term(term.clone())));
+    }
+    for (protocol, port) in &template.ports {
+        let number = locals.number(Local::Port(protocol.clone(), *port));
+        class.apart.push(number);
+        class.selected.push(number);
+    }
+    for list in [&mut class.apart, &mut class.selected] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    class.caps.sort_unstable();
+    class.counted.clone_from(&class.selected);
+    class
+}

@@ -1,0 +1,62 @@
+//! What may be done with each node once its pods are on it: whether it may go, and whether it may be given more.
+
+use super::nodes::Known;
+use crate::manifest::Moment;
+use crate::model::{CPU, MEMORY, NodeBin};
+use crate::rules::eligibility::{node_reason, receives};
+use crate::value::{KeptReason, Options, Warning};
+
+/// Tells of each node what holds it, and warns of those whose pods ask for more than they have.
+pub(super) fn hold(
+    nodes: &mut [NodeBin],
+    known: &[Known<'_>],
+    dims: &[String],
+    region: &str,
+    now: Moment,
+    options: &Options,
+) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let zoned = nodes.iter().any(|node| !node.zone.is_empty());
+    for (bin, known) in nodes.iter_mut().zip(known) {
+        let over = (0..dims.len()).find(|dim| bin.used[*dim] > bin.allocatable[*dim]);
+        let is_empty = bin.pods.is_empty();
+        bin.held = node_reason(known.node, known.claim, known.pool, now, options, is_empty, zoned)
+            .or_else(|| Some((KeptReason::OverAllocatable, excess(bin, dims, over?))))
+            .or_else(|| unpriced(bin, region))
+            .or_else(|| blocked(bin));
+        if let Some((KeptReason::OverAllocatable, detail)) = &bin.held {
+            let object = format!("Node {}", bin.name);
+            warnings.push(Warning { object, message: format!("{detail}; it is left alone") });
+        }
+        bin.is_open = !known.node.spec.unschedulable
+            && known.node.metadata.deletion_timestamp.is_none()
+            && known.claim.is_none_or(|claim| claim.metadata.deletion_timestamp.is_none());
+        bin.receives = over.is_none() && receives(known.node, known.claim, known.pool, now, options);
+        bin.utilization = utilization(bin);
+    }
+    warnings
+}
+
+fn excess(bin: &NodeBin, dims: &[String], dim: usize) -> String {
+    format!("its pods ask for {} of {}, it has {}", bin.used[dim], dims[dim], bin.allocatable[dim])
+}
+
+fn unpriced(bin: &NodeBin, region: &str) -> Option<(KeptReason, String)> {
+    let detail = || format!("no price for {} in zone `{}` of region `{region}`", bin.instance_type, bin.zone);
+    bin.price.is_none().then(|| (KeptReason::PriceUnknown, detail()))
+}
+
+fn blocked(bin: &NodeBin) -> Option<(KeptReason, String)> {
+    let first = bin.blockers.first()?;
+    let others = match bin.blockers.len() - 1 {
+        0 => String::new(),
+        n => format!(", and {n} more"),
+    };
+    Some((KeptReason::BlockedByPods, format!("pod {}: {}{others}", first.pod, first.rule)))
+}
+
+/// Of cpu or memory, whichever is used more. Unit: thousandths.
+fn utilization(bin: &NodeBin) -> i64 {
+    let of = |dim: usize| if bin.allocatable[dim] > 0 { bin.used[dim] * 1000 / bin.allocatable[dim] } else { 1000 };
+    of(CPU).max(of(MEMORY))
+}

@@ -1,0 +1,58 @@
+//! What the limits of NodePools leave.
+
+use std::collections::BTreeMap;
+
+use crate::model::{NewKind, PoolLimit};
+use crate::rules::pool;
+use crate::value::Snapshot;
+
+/// What each pool's limits leave: of what its nodes amount to, or what it says itself if that is more (nodes under way).
+///
+/// A limit on anything but cpu, memory and nodes becomes one on nodes: kinds that go beyond it by themselves are left out, and
+/// there may be as many nodes as of the largest of the others.
+pub(super) fn limits_of(snapshot: &Snapshot, kinds: &mut Vec<NewKind>, dims: &[String]) -> Vec<PoolLimit> {
+    let mut used: BTreeMap<&str, BTreeMap<&str, i128>> = BTreeMap::new();
+    for node in snapshot.nodes.iter().filter(|node| node.metadata.deletion_timestamp.is_none()) {
+        let Some(pool) = node.metadata.labels.get(pool::NODE_POOL) else { continue };
+        let of = used.entry(pool).or_default();
+        let capacity = if node.status.capacity.is_empty() { &node.status.allocatable } else { &node.status.capacity };
+        for (name, quantity) in capacity {
+            *of.entry(name).or_default() += amount(name, *quantity);
+        }
+        *of.entry("nodes").or_default() += 1;
+    }
+    let pools = snapshot.node_pools.iter().enumerate();
+    pools
+        .map(|(index, pool)| {
+            let seen = used.get(&*pool.metadata.name);
+            let told = &pool.status.resources;
+            let left = |name: &str| {
+                let limit = amount(name, *pool.spec.limits.get(name)?);
+                let seen = seen.and_then(|of| of.get(name)).copied().unwrap_or(0);
+                let used = told.get(name).map_or(seen, |told| seen.max(amount(name, *told)));
+                Some(i64::try_from(limit - used).unwrap_or(if limit > used { i64::MAX } else { i64::MIN }))
+            };
+            let mut nodes = left("nodes");
+            for name in pool.spec.limits.keys().filter(|name| !matches!(name.as_str(), "cpu" | "memory" | "nodes")) {
+                let of_kind = |kind: &NewKind| match dims.iter().position(|dim| dim == name) {
+                    _ if name == "nvidia.com/gpu" => kind.gpus,
+                    Some(dim) => kind.allocatable[dim],
+                    // Nobody asks for it; how much of it a node has is not known.
+                    None => i64::MAX,
+                };
+                let left = left(name).unwrap_or(0);
+                kinds.retain(|kind| kind.pool != index || of_kind(kind) <= left);
+                let most = kinds.iter().filter(|kind| kind.pool == index).map(of_kind).max().unwrap_or(0);
+                if most > 0 {
+                    nodes = Some(nodes.unwrap_or(i64::MAX).min(left / most));
+                }
+            }
+            PoolLimit { milli_cpu: left("cpu"), bytes: left("memory"), nodes }
+        })
+        .collect()
+}
+
+/// Thousandths of cpu, whole units of anything else.
+pub(super) fn amount(name: &str, quantity: crate::manifest::Quantity) -> i128 {
+    i128::from(if name == "cpu" { quantity.milli() } else { quantity.units() })
+}

@@ -1,0 +1,180 @@
+//! From a snapshot to the model: who runs where, what holds whom, what could be bought.
+
+mod asked;
+mod classes;
+mod companions;
+mod held;
+mod limits;
+mod nodes;
+mod offered;
+mod preferences;
+mod residents;
+mod signatures;
+mod templates;
+mod volumes;
+mod wide;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use self::asked::{Asked, Seen};
+use self::classes::Classes;
+use self::nodes::Known;
+use self::preferences::Homes;
+use self::volumes::Volumes;
+use self::wide::Wide;
+use super::offerings::Source;
+use super::preferences::Wishes;
+use super::{KeptFree, Model, NodeBin, Numbers, pending};
+use crate::manifest::{Labels, Toleration};
+use crate::rules::eligibility::{Kind, PodRules, is_consolidated};
+use crate::rules::overlay::Overlays;
+use crate::rules::placement::{Likes, Needs};
+use crate::rules::pool;
+use crate::value::{Catalog, InputError, Options, Snapshot, Warning};
+
+/// All that a plan depends on besides what is asked for.
+pub(crate) fn model(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Model, InputError> {
+    let mut model = build(snapshot, catalog, options)?;
+    pending::seat(&mut model);
+    Ok(model)
+}
+
+fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Model, InputError> {
+    let region = region_of(snapshot, catalog);
+    let mut warnings = nothing_for_sale(snapshot, catalog, &region);
+    let dims = asked::dims(snapshot);
+    let volumes = Volumes::of(snapshot);
+    let asked = Asked::of(snapshot, options, &dims, &volumes, &mut warnings)?;
+
+    let known = Known::all(snapshot)?;
+    let overlays = Overlays::of(snapshot);
+    let bin = |one: &Known<'_>| one.bin(&dims, &volumes, one.price(catalog, &region, &overlays));
+    let mut nodes: Vec<NodeBin> = known.iter().map(bin).collect();
+
+    let places = nodes::places(&snapshot.nodes, &asked);
+    let wide = Wide::of(&asked, &places);
+    let broken = wide.broken();
+    let runs = |one: &&Seen<'_>| one.kind == Kind::Workload && one.node.is_some();
+    let rules = PodRules::of(snapshot, options, asked.pods.iter().filter(runs).map(|one| one.pod));
+    let companies = companions::companies(&asked, &known, &rules, snapshot.now, options);
+    let mut needs = Numbers::of(&asked.of.needs);
+    let homes = Homes::of(&asked);
+    let classes = Classes::of(&asked, &wide, &broken, &companies, &homes, &mut needs);
+    let headroom = headroom(options, &mut needs);
+    let needs = needs.into_values();
+
+    let pods = residents::settle(&mut nodes, &asked, &classes, &rules);
+    warnings.extend(held::hold(&mut nodes, &known, &dims, &region, snapshot.now, options));
+
+    let peers = offered::peers(&nodes, &known, &dims);
+    let domain_keys = asked.domain_keys();
+    let liked = asked.of.likes.iter().flat_map(Likes::keys);
+    let of_domains = domain_keys.iter().map(String::as_str);
+    let keys: BTreeSet<&str> =
+        needs.iter().flat_map(Needs::keys).chain(liked).chain(of_domains).chain(["kubernetes.io/os"]).collect();
+    let source = Source {
+        snapshot,
+        catalog,
+        region: &region,
+        dims: &dims,
+        keys: &keys,
+        peers: &peers,
+        overlays: &overlays,
+        ignore_instance_criteria: options.aggressive.ignore_instance_criteria,
+    };
+    let (mut kinds, mut shelf, limits) = offered::offered(&source, &wide, &classes.ports, &mut warnings);
+    let (broken, key_domains) = broken.with_kinds(&kinds);
+    let (admits, signed) = signatures::sign(&mut nodes, places, &mut kinds, &mut shelf, &needs, &keys);
+    let wishes = Wishes {
+        nodes: preferences::unmet(&asked.of.likes, &signed),
+        beside: classes.beside,
+        homes: homes.domains(&snapshot.nodes, &kinds),
+    };
+
+    warnings.sort();
+    warnings.dedup();
+    Ok(Model {
+        workload_pods: pods.iter().filter(|pod| pod.node.is_some()).count(),
+        daemon_pods: asked.pods.iter().filter(|one| one.kind == Kind::Daemon).count(),
+        region,
+        dims,
+        nodes,
+        classes: classes.all,
+        pods,
+        kinds,
+        admits,
+        warnings,
+        keys: key_domains,
+        broken,
+        limits,
+        consolidated: snapshot.node_pools.iter().map(is_consolidated).collect(),
+        shelf,
+        domain_keys,
+        headroom,
+        wishes,
+    })
+}
+
+/// Warns where nothing can be bought at all.
+fn nothing_for_sale(snapshot: &Snapshot, catalog: &Catalog, region: &str) -> Vec<Warning> {
+    let mut told = Vec::new();
+    if snapshot.node_pools.is_empty() {
+        told.push("no NodePool is known: nothing can be bought and no node may go".to_owned());
+    }
+    if catalog.types(region).next().is_none() {
+        told.push(format!("the catalogue has no prices for region `{region}`: no node may go"));
+    }
+    told.into_iter().map(|message| Warning { object: String::new(), message }).collect()
+}
+
+/// The room that pools keep free.
+fn headroom(options: &Options, needs: &mut Numbers<Needs>) -> Vec<KeptFree> {
+    let kept = options.headroom.iter().map(|(pool, wanted)| KeptFree {
+        // Room to be kept is held by pods that are not there: bound to the pool, at home on any of its nodes.
+        needs: needs.number(Needs {
+            tolerations: vec![Toleration { operator: "Exists".to_owned(), ..Toleration::default() }],
+            node_selector: Labels::from([(pool::NODE_POOL.to_owned(), pool.clone())]),
+            terms: Vec::new(),
+            os: String::new(),
+        }),
+        pool: pool.clone(),
+        milli_cpu: wanted.milli_cpu.max(0),
+        bytes: wanted.bytes.max(0),
+    });
+    kept.collect()
+}
+
+/// Names of one kind by their place in the list.
+fn index_of<'a>(names: impl Iterator<Item = &'a Arc<str>>, kind: &str) -> Result<BTreeMap<&'a str, usize>, InputError> {
+    let mut index = BTreeMap::new();
+    for (at, name) in names.enumerate() {
+        if index.insert(&**name, at).is_some() {
+            return Err(InputError {
+                object: format!("{kind} {name}"),
+                field: "metadata.name".to_owned(),
+                message: "another has the same name; was the same dump given twice?".to_owned(),
+            });
+        }
+    }
+    Ok(index)
+}
+
+/// The region of most nodes; else the only one of the catalogue.
+fn region_of(snapshot: &Snapshot, catalog: &Catalog) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in &snapshot.nodes {
+        if let Some(region) = node.metadata.labels.get(pool::REGION) {
+            *counts.entry(region).or_default() += 1;
+        }
+    }
+    let most = counts.into_iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(*name)));
+    if let Some((region, _)) = most {
+        return region.to_owned();
+    }
+    let mut regions = catalog.regions();
+    match (regions.next(), regions.next()) {
+        (Some(only), None) => only.to_owned(),
+        _ => String::new(),
+    }
+}

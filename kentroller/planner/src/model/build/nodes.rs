@@ -1,0 +1,88 @@
+//! Nodes as they are: what each belongs to, what it has, what it costs, and what selectors see of it.
+
+use super::asked::{Asked, attachments};
+use super::index_of;
+use super::volumes::Volumes;
+use crate::manifest::{Node, NodeClaim, NodePool};
+use crate::model::{NodeBin, vector};
+use crate::rules::overlay::Overlays;
+use crate::rules::placement::Place;
+use crate::rules::pool;
+use crate::value::{CapacityType, Catalog, InputError, Money, Snapshot};
+
+/// A node with its NodeClaim and its NodePool, if they are there.
+pub(super) struct Known<'a> {
+    pub(super) node: &'a Node,
+    pub(super) claim: Option<&'a NodeClaim>,
+    pub(super) pool: Option<&'a NodePool>,
+    /// The place of its NodePool among all of them.
+    index: Option<usize>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn all(snapshot: &'a Snapshot) -> Result<Vec<Self>, InputError> {
+        let claims = snapshot.claims_by_node();
+        let pools = index_of(snapshot.node_pools.iter().map(|pool| &pool.metadata.name), "NodePool")?;
+        let known = snapshot.nodes.iter().map(|node| {
+            let claim = claims.get(&*node.metadata.name).copied();
+            let index = node.metadata.labels.get(pool::NODE_POOL).and_then(|name| pools.get(name.as_str())).copied();
+            Known { node, claim, pool: index.map(|index| &snapshot.node_pools[index]), index }
+        });
+        Ok(known.collect())
+    }
+
+    pub(super) fn label(&self, key: &str) -> Option<&'a str> {
+        self.node.metadata.labels.get(key).map(String::as_str)
+    }
+
+    /// As a bin that holds nothing yet.
+    pub(super) fn bin(&self, dims: &[String], volumes: &Volumes<'_>, price: Option<Money>) -> NodeBin {
+        let (mut allocatable, _) = vector(&self.node.status.allocatable, dims);
+        allocatable[attachments(dims)] = volumes.limit(&self.node.metadata.name);
+        NodeBin {
+            name: (*self.node.metadata.name).to_owned(),
+            zone: self.label(pool::ZONE).unwrap_or_default().to_owned(),
+            pool: self.index,
+            instance_type: self.label(pool::INSTANCE_TYPE).unwrap_or_default().to_owned(),
+            allocatable,
+            price,
+            created: self.node.metadata.creation_timestamp.map_or(0, |at| at.0),
+            ..NodeBin::default()
+        }
+    }
+
+    /// What it costs, as far as that can be told.
+    pub(super) fn price(&self, catalog: &Catalog, region: &str, overlays: &Overlays<'_>) -> Option<Money> {
+        // Nodes of others say nothing of it; they are bought on demand.
+        let of_others = self.claim.is_none() && self.pool.is_none();
+        let told = self.label(pool::CAPACITY_TYPE).map(CapacityType::of);
+        match told.or(of_others.then_some(CapacityType::OnDemand))? {
+            // Paid for already, whether it runs or not.
+            CapacityType::Reserved => Some(Money::ZERO),
+            other => {
+                let region = self.label(pool::REGION).unwrap_or(region);
+                let instance_type = self.label(pool::INSTANCE_TYPE).unwrap_or_default();
+                let zone = self.label(pool::ZONE).unwrap_or_default();
+                let listed = catalog.price(region, instance_type, zone, &other)?;
+                overlays.price(listed, &|one| one.admits(self.label(&one.key)))
+            }
+        }
+    }
+}
+
+/// Nodes as selectors see them.
+pub(super) fn places(nodes: &[Node], asked: &Asked<'_>) -> Vec<Place> {
+    // Labels that nobody asks for tell no two nodes apart.
+    let keys = asked.keys();
+    let place = |node: &Node| {
+        let labels = keys.iter().filter_map(|key| node.metadata.labels.get_key_value(*key));
+        Place {
+            name: (*node.metadata.name).to_owned(),
+            labels: labels.map(|(key, value)| (key.clone(), value.clone())).collect(),
+            taints: node.spec.taints.clone(),
+            unschedulable: node.spec.unschedulable,
+            is_new: false,
+        }
+    };
+    nodes.iter().map(place).collect()
+}

@@ -1,0 +1,28 @@
+//! What can be bought, as a bin.
+
+use super::{Tie, Vector};
+use crate::rules::placement::Place;
+use crate::value::{CapacityType, Money};
+
+/// An offering as a bin.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct NewKind {
+    pub pool: usize,
+    pub pool_name: String,
+    pub instance_type: String,
+    pub zone: String,
+    pub capacity_type: CapacityType,
+    pub price: Money,
+    pub allocatable: Vector,
+    /// What the DaemonSets of such a node ask for.
+    pub daemons: Vector,
+    /// Host ports of those DaemonSets, as protocol and port.
+    pub daemon_ports: Vec<(String, i32)>,
+    /// The same as counts of the terms that host ports are.
+    pub ties: Vec<Tie>,
+    pub place: Place,
+    pub signature: usize,
+    /// What it takes of its pool's limits: milli-cpu and bytes as bought.
+    pub capacity: (i64, i64),
+    pub gpus: i64,
+}

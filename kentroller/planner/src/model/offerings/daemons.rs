@@ -1,0 +1,82 @@
+//! What DaemonSets take of a new node.
+
+use std::collections::BTreeMap;
+
+use crate::manifest::{DaemonSet, PodShape, RequiredNodeTerms, Resources, Toleration};
+
+use crate::model::{DIMS, PODS, Vector, add, vector};
+
+use crate::rules::placement::{Needs, Place};
+use crate::rules::ports::host_ports;
+
+use crate::rules::requests;
+
+use crate::value::Snapshot;
+
+/// A DaemonSet as far as its pods take room.
+pub(super) struct Daemon {
+    pub(super) needs: Needs,
+    request: Resources,
+    ports: Vec<(String, i32)>,
+}
+
+/// The DaemonSets: as told, else as seen from the pods that run.
+pub(super) fn daemons(snapshot: &Snapshot) -> Vec<Daemon> {
+    match &snapshot.daemon_sets {
+        Some(sets) => sets.iter().map(|set: &DaemonSet| daemon(&set.spec.template.spec.shape, false)).collect(),
+        None => {
+            let mut seen = BTreeMap::new();
+            for pod in &snapshot.pods {
+                if let Some(owner) = pod.metadata.controller().filter(|owner| owner.kind == "DaemonSet") {
+                    seen.entry((&pod.metadata.namespace, &owner.name)).or_insert(&pod.spec.shape);
+                }
+            }
+            seen.values().map(|shape| daemon(shape, true)).collect()
+        }
+    }
+}
+
+fn daemon(shape: &PodShape, of_running_pod: bool) -> Daemon {
+    let mut needs = Needs::of(shape, Vec::new());
+    // Room is kept for it even where its pods might not start.
+    needs.os.clear();
+    if of_running_pod {
+        // The controller ties each pod to its node by name; what is left are the set's own terms.
+        for list in &mut needs.terms {
+            for term in &mut list.node_selector_terms {
+                term.match_fields.clear();
+            }
+        }
+        needs.terms.retain(|list: &RequiredNodeTerms| {
+            list.node_selector_terms.iter().all(|term| !term.match_expressions.is_empty())
+        });
+    }
+    // The controller adds these tolerations to every DaemonSet pod.
+    let kept = [
+        "not-ready",
+        "unreachable",
+        "disk-pressure",
+        "memory-pressure",
+        "pid-pressure",
+        "unschedulable",
+        "network-unavailable",
+    ];
+    needs.tolerations.extend(kept.map(|key| Toleration {
+        key: format!("node.kubernetes.io/{key}"),
+        operator: "Exists".to_owned(),
+        ..Toleration::default()
+    }));
+    Daemon { needs, request: requests::of_shape(shape), ports: host_ports(shape) }
+}
+
+/// What the DaemonSets of a place ask for, and their host ports.
+pub(super) fn overhead(daemons: &[Daemon], place: &Place, dims: &[String]) -> (Vector, Vec<(String, i32)>) {
+    let mut overhead = [0; DIMS];
+    let mut ports = Vec::new();
+    for daemon in daemons.iter().filter(|daemon| daemon.needs.admits(place) != Some(false)) {
+        add(&mut overhead, &vector(&daemon.request, dims).0, 1);
+        overhead[PODS] += 1;
+        ports.extend(daemon.ports.iter().cloned());
+    }
+    (overhead, ports)
+}

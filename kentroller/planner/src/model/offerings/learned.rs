@@ -1,0 +1,54 @@
+//! What existing nodes tell of types and zones that the catalogue does not.
+
+use std::collections::BTreeMap;
+
+use crate::manifest::Labels;
+use crate::rules::pool;
+use crate::value::{CapacityType, InstanceType, Snapshot};
+
+/// What existing nodes tell of types and zones that the catalogue does not.
+pub(super) struct Learned<'a> {
+    by_type: BTreeMap<&'a str, Vec<(&'a String, &'a String)>>,
+    zone_ids: BTreeMap<&'a str, &'a String>,
+}
+
+impl<'a> Learned<'a> {
+    pub(super) fn of(snapshot: &'a Snapshot) -> Self {
+        let mut learned = Self { by_type: BTreeMap::new(), zone_ids: BTreeMap::new() };
+        for labels in snapshot.nodes.iter().map(|node| &node.metadata.labels) {
+            if let Some(of) = labels.get(pool::INSTANCE_TYPE) {
+                let told = labels.iter().filter(|(key, _)| {
+                    ["karpenter.k8s.aws/instance-", "karpenter.kwok.sh/instance-"].iter().any(|of| key.starts_with(of))
+                });
+                // What nodes of one type tell differently says nothing of the type.
+                let known = learned.by_type.entry(of).or_insert_with(|| told.collect());
+                known.retain(|(key, value)| labels.get(*key) == Some(*value));
+            }
+            if let (Some(zone), Some(id)) = (labels.get(pool::ZONE), labels.get("topology.k8s.aws/zone-id")) {
+                learned.zone_ids.insert(zone, id);
+            }
+        }
+        learned
+    }
+
+    pub(super) fn type_labels(&self, it: &InstanceType, region: &str) -> Labels {
+        let mut labels = pool::type_labels(it, region);
+        for (key, value) in self.by_type.get(it.name.as_str()).into_iter().flatten() {
+            labels.entry((*key).clone()).or_insert_with(|| (*value).clone());
+        }
+        labels
+    }
+
+    pub(super) fn place_labels(&self, zone: &str, capacity_type: &CapacityType) -> Labels {
+        let mut labels = Labels::from([(pool::CAPACITY_TYPE.to_owned(), capacity_type.as_str().to_owned())]);
+        if !zone.is_empty() {
+            for key in [pool::ZONE, "failure-domain.beta.kubernetes.io/zone", "topology.ebs.csi.aws.com/zone"] {
+                labels.insert(key.to_owned(), zone.to_owned());
+            }
+            if let Some(id) = self.zone_ids.get(zone) {
+                labels.insert("topology.k8s.aws/zone-id".to_owned(), (*id).clone());
+            }
+        }
+        labels
+    }
+}

@@ -1,0 +1,127 @@
+//! Pods that wait come first: each is given the room that it would take, before anything is planned.
+//!
+//! Headroom comes after them. It is held by pods that are not there, so that a plan has to find them a place as well.
+
+use std::cmp::Reverse;
+
+use super::{CPU, Class, DIMS, KeptFree, MEMORY, Model, PodUnit, Vector, add, fits, put, room};
+use crate::manifest::ObjectName;
+use crate::value::{KeptReason, Rule, Warning};
+
+/// Seats pods that wait for a node, and those whose node is going, on nodes that have the room; then headroom.
+///
+/// A seated pod counts as its node's own. One that fits nowhere does not hold up a plan.
+pub(crate) fn seat(model: &mut Model) {
+    let leaving: Vec<usize> = (0..model.nodes.len())
+        .filter(|node| matches!(model.nodes[*node].held, Some((KeptReason::Deleting, _))))
+        .flat_map(|node| model.nodes[node].pods.clone())
+        .collect();
+    let mut seats: Vec<usize> = (0..model.pods.len()).filter(|pod| model.pods[*pod].node.is_none()).collect();
+    for pod in leaving {
+        // It is not counted anywhere yet, so that it never weighs in a spread.
+        let class = Class { spreads: Vec::new(), ..model.classes[model.pods[pod].class].clone() };
+        let class = model.classes.iter().position(|one| *one == class).unwrap_or_else(|| {
+            model.classes.push(class);
+            model.classes.len() - 1
+        });
+        let PodUnit { name, priority, .. } = &model.pods[pod];
+        let (name, priority) = (name.clone(), *priority);
+        model.pods.push(PodUnit { name, class, priority, node: None, home: None, ghost: true, succeeds: true });
+        seats.push(model.pods.len() - 1);
+    }
+    // The scheduler's order: who matters most first. Of equals the largest, as they have the fewest places.
+    seats.sort_by_key(|pod| {
+        let PodUnit { priority, class, .. } = &model.pods[*pod];
+        let request = &model.classes[*class].request;
+        (Reverse((*priority, request[CPU], request[MEMORY])), *pod)
+    });
+    let mut unseated = 0;
+    for pod in seats {
+        let class = model.pods[pod].class;
+        match place(model, class) {
+            Some(node) => sit(model, pod, node),
+            None => unseated += 1,
+        }
+    }
+    if unseated > 0 {
+        let message = format!("{unseated} pods wait for a node and fit on none that exists ({})", Rule::FitsNowhere);
+        model.warnings.push(Warning { object: String::new(), message });
+    }
+    for kept in model.headroom.clone() {
+        keep_free(model, &kept);
+    }
+}
+
+/// Cpu and memory of one piece of headroom: about what a pod takes.
+const PIECE: (i64, i64) = (1000, 4 << 30);
+
+/// Holds a pool's headroom: in pieces of a core and what belongs to it; what is missing then, in whatever is free.
+fn keep_free(model: &mut Model, kept: &KeptFree) {
+    let pieces = (kept.milli_cpu / PIECE.0).max(kept.bytes / PIECE.1).clamp(1, 500);
+    let mut request = [0; DIMS];
+    request[CPU] = (kept.milli_cpu + pieces - 1) / pieces;
+    request[MEMORY] = (kept.bytes + pieces - 1) / pieces;
+    let (mut milli_cpu, mut bytes) = (kept.milli_cpu, kept.bytes);
+    let class = class_of(model, kept, request);
+    for _ in 0..pieces {
+        let Some(node) = place(model, class) else { break };
+        hold(model, kept, class, node);
+        milli_cpu -= request[CPU];
+        bytes -= request[MEMORY];
+    }
+    for node in 0..model.nodes.len() {
+        let of = &model.nodes[node];
+        if (milli_cpu <= 0 && bytes <= 0) || !of.is_open || !model.admits.get(kept.needs, of.signature) {
+            continue;
+        }
+        let mut request = [0; DIMS];
+        request[CPU] = milli_cpu.min(of.allocatable[CPU] - of.used[CPU]).max(0);
+        request[MEMORY] = bytes.min(of.allocatable[MEMORY] - of.used[MEMORY]).max(0);
+        milli_cpu -= request[CPU];
+        bytes -= request[MEMORY];
+        let class = class_of(model, kept, request);
+        hold(model, kept, class, node);
+    }
+}
+
+fn class_of(model: &mut Model, kept: &KeptFree, request: Vector) -> usize {
+    model.classes.push(Class { request, needs: kept.needs, ..Class::default() });
+    model.classes.len() - 1
+}
+
+fn hold(model: &mut Model, kept: &KeptFree, class: usize, node: usize) {
+    let name = ObjectName { namespace: "(headroom)".into(), name: kept.pool.as_str().into() };
+    model.pods.push(PodUnit { name, class, priority: 0, node: None, home: None, ghost: true, succeeds: false });
+    sit(model, model.pods.len() - 1, node);
+}
+
+/// The node that a pod which waits is given room on.
+fn place(model: &Model, class: usize) -> Option<usize> {
+    (0..model.nodes.len())
+        .filter(|node| {
+            let node = &model.nodes[*node];
+            let mut free = node.allocatable;
+            add(&mut free, &node.used, -1);
+            node.is_open
+                && fits(&model.classes[class].request, &free)
+                && model.admits.get(model.classes[class].needs, node.signature)
+                && room(model, class, &free, &node.ties) > 0
+        })
+        // Nodes that stay anyway first, then the fullest.
+        .min_by_key(|node| {
+            let of = &model.nodes[*node];
+            (of.held.is_none(), Reverse(of.utilization), *node)
+        })
+}
+
+fn sit(model: &mut Model, pod: usize, node: usize) {
+    let class = model.pods[pod].class;
+    let mut ties = std::mem::take(&mut model.nodes[node].ties);
+    put(model, class, 1, &mut [0; DIMS], &mut ties);
+    model.nodes[node].ties = ties;
+    let request = model.classes[class].request;
+    add(&mut model.nodes[node].used, &request, 1);
+    model.nodes[node].pods.push(pod);
+    model.pods[pod].home = Some(node);
+    model.pods[pod].ghost = true;
+}

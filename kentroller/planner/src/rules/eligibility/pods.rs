@@ -1,0 +1,222 @@
+//! What kind of pod one is, and which rule holds it where it is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::pdbs::Pdbs;
+use super::strictness::{of_node, of_pod};
+use super::{DO_NOT_DISRUPT, REMOVAL_DISABLED};
+use crate::manifest::{Moment, Owner, Pod, parse_span};
+use crate::value::{Aggressive, Options, Rule, Snapshot, Strictness};
+
+const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// What kind of pod it is, for the question whether it must find a new place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Runs and must run on.
+    Workload,
+    /// Belongs to its node: DaemonSet and static pods.
+    Daemon,
+    /// Waits for a node.
+    Pending,
+    /// Has gates: nobody looks for a node for it yet.
+    Gated,
+    /// Has ended, and takes nothing.
+    Finished,
+    /// Is going, yet takes its room until it is gone.
+    Terminating,
+}
+
+pub(crate) fn kind_of(pod: &Pod) -> Kind {
+    let owner = pod.metadata.controller().map(|owner| owner.kind.as_str());
+    if pod.status.is_finished() {
+        Kind::Finished
+    } else if owner == Some("DaemonSet") || owner == Some("Node") || pod.metadata.annotations.contains_key(MIRROR) {
+        Kind::Daemon
+    } else if pod.metadata.deletion_timestamp.is_some() {
+        Kind::Terminating
+    } else if pod.spec.node_name.is_empty() {
+        if pod.spec.shape.gates > 0 { Kind::Gated } else { Kind::Pending }
+    } else {
+        Kind::Workload
+    }
+}
+
+/// Pods by the uid of their controller.
+pub(crate) fn replicas<'a>(pods: impl Iterator<Item = &'a Pod>) -> BTreeMap<&'a str, u32> {
+    // Pods of a set often share one list of owners: those are counted first, which compares no texts.
+    let mut lists: BTreeMap<*const Vec<Owner>, (&str, u32)> = BTreeMap::new();
+    for pod in pods {
+        if let Some(owner) = pod.metadata.controller() {
+            lists.entry(Arc::as_ptr(&pod.metadata.owner_references)).or_insert((&owner.uid, 0)).1 += 1;
+        }
+    }
+    let mut replicas = BTreeMap::new();
+    for (uid, count) in lists.into_values() {
+        *replicas.entry(uid).or_default() += count;
+    }
+    replicas
+}
+
+/// Answers which rule holds a pod.
+pub(crate) struct PodRules<'a> {
+    now: Moment,
+    options: &'a Options,
+    pdbs: Pdbs<'a>,
+    /// Running pods by the uid of their controller.
+    replicas: BTreeMap<&'a str, u32>,
+    /// By node: what the entries that name nodes say of all its pods.
+    nodes: BTreeMap<&'a str, Strictness>,
+    known_replicas: &'a BTreeMap<(String, String, String), u32>,
+}
+
+impl<'a> PodRules<'a> {
+    /// `running`: the workload's pods on known nodes.
+    pub(crate) fn of(snapshot: &'a Snapshot, options: &'a Options, running: impl Iterator<Item = &'a Pod>) -> Self {
+        let replicas = replicas(running);
+        let nodes = snapshot.nodes.iter();
+        let nodes = nodes.filter_map(|node| Some((&*node.metadata.name, of_node(node, options)?))).collect();
+        let pdbs = Pdbs::of(&snapshot.pdbs);
+        Self { now: snapshot.now, options, pdbs, replicas, nodes, known_replicas: &snapshot.replicas }
+    }
+
+    /// The rule that holds a running pod, if one does. Rules of topology and volumes are judged elsewhere.
+    pub(crate) fn holds(&self, pod: &Pod) -> Option<Rule> {
+        let lifted = &self.options.aggressive;
+        let rule = self.rule(pod, lifted)?;
+        match self.strictness(pod) {
+            // Rules of physics stand; the rest is what `disposable` and `aggressive` are for.
+            Some(Strictness::Disposable)
+                if !matches!(
+                    rule,
+                    Rule::UnknownConstraint | Rule::ForeignScheduler | Rule::ResourceClaims | Rule::Terminating
+                ) =>
+            {
+                None
+            }
+            Some(Strictness::Aggressive)
+                if matches!(rule, Rule::SingleReplica | Rule::PdbAllowsNone | Rule::SeveralPdbs) =>
+            {
+                None
+            }
+            _ => Some(rule),
+        }
+    }
+
+    /// The rule by which a DaemonSet's or static pod holds its node, if one does.
+    ///
+    /// Karpenter evicts such pods when it drains: what forbids that forbids to remove the node.
+    pub(crate) fn holds_resident(&self, pod: &Pod) -> Option<Rule> {
+        if pod.metadata.deletion_timestamp.is_some() {
+            return None;
+        }
+        if pod.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| self.do_not_disrupt(pod, value)) {
+            return Some(Rule::DoNotDisrupt);
+        }
+        let is_static = pod.metadata.annotations.contains_key(MIRROR)
+            || pod.metadata.controller().is_some_and(|owner| owner.kind == "Node");
+        if is_static { None } else { self.pdb(pod) }
+    }
+
+    fn rule(&self, pod: &Pod, lifted: &Aggressive) -> Option<Rule> {
+        let owner = pod.metadata.controller();
+        if self.strictness(pod) == Some(Strictness::RemovalDisabled) {
+            return Some(Rule::RemovalDisabled);
+        }
+        if pod.metadata.mark(REMOVAL_DISABLED) == Some("true") && !lifted.ignore_problem_removal_disabled_pods {
+            return Some(Rule::RemovalDisabled);
+        }
+        if pod.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| self.do_not_disrupt(pod, value)) {
+            return Some(Rule::DoNotDisrupt);
+        }
+        if pod.metadata.annotations.get(SAFE_TO_EVICT).is_some_and(|value| value == "false") {
+            return Some(Rule::NotSafeToEvict);
+        }
+        match owner.map(|owner| owner.kind.as_str()) {
+            None if !lifted.ignore_problem_pods_without_controller => return Some(Rule::Bare),
+            Some("Job") if !lifted.ignore_problem_job_pods => return Some(Rule::Job),
+            _ => {}
+        }
+        if !matches!(pod.spec.shape.scheduler_name.as_str(), "" | "default-scheduler") {
+            return Some(Rule::ForeignScheduler);
+        }
+        if pod.spec.shape.resource_claims > 0 {
+            return Some(Rule::ResourceClaims);
+        }
+        if let Some(rule) = self.pdb(pod) {
+            return Some(rule);
+        }
+        if self.options.continuous && self.replicas_of(pod).is_none_or(|replicas| replicas < 2) {
+            return Some(Rule::SingleReplica);
+        }
+        None
+    }
+
+    /// `true`, or a positive Go duration counted from the pod's start; what cannot be read protects nobody.
+    fn do_not_disrupt(&self, pod: &Pod, value: &str) -> bool {
+        if value == "true" {
+            return true;
+        }
+        match parse_span(value) {
+            Some(span) if span > 0 => {
+                pod.status.start_time.is_none_or(|start| start.0.saturating_add(span) > self.now.0)
+            }
+            _ => false,
+        }
+    }
+
+    fn pdb(&self, pod: &Pod) -> Option<Rule> {
+        let mut matching = Vec::new();
+        for pdb in self.pdbs.near(pod) {
+            match pdb.spec.selector.as_ref().map_or(Some(false), |selector| selector.matches(&pod.metadata.labels)) {
+                Some(true) => matching.push(pdb),
+                Some(false) => {}
+                None => return Some(Rule::PdbUnknown),
+            }
+        }
+        let lifted = self.options.aggressive.ignore_blocking_pdb;
+        match matching.as_slice() {
+            [] => None,
+            [pdb] => {
+                let Some(status) = &pdb.status else { return Some(Rule::PdbUnknown) };
+                let free = pdb.spec.unhealthy_pod_eviction_policy == "AlwaysAllow" && !pod.status.is_ready();
+                (status.disruptions_allowed <= 0 && !free && !lifted).then_some(Rule::PdbAllowsNone)
+            }
+            // The eviction API refuses a pod of two budgets, whatever they allow.
+            _ => Some(Rule::SeveralPdbs),
+        }
+    }
+
+    /// Replicas of the pod's controller: as told, else those that run.
+    fn replicas_of(&self, pod: &Pod) -> Option<u32> {
+        let owner = pod.metadata.controller()?;
+        self.known_replicas_of(pod).or_else(|| self.replicas.get(owner.uid.as_str()).copied())
+    }
+
+    fn known_replicas_of(&self, pod: &Pod) -> Option<u32> {
+        let owner = pod.metadata.controller()?;
+        let told = ((*pod.metadata.namespace).to_owned(), owner.kind.clone(), owner.name.clone());
+        self.known_replicas.get(&told).copied()
+    }
+
+    fn strictness(&self, pod: &Pod) -> Option<Strictness> {
+        let of_node = self.nodes.get(&*pod.spec.node_name).copied();
+        of_pod(pod, || self.known_replicas_of(pod), self.options).max(of_node)
+    }
+}
+
+/// The pod's share of the eviction cost, in thousandths.
+///
+/// Karpenter's rule: 1 + deletion-cost / 2^27 + priority / 2^25, between -10 and 10.
+pub(crate) fn eviction_cost(pod: &Pod) -> i64 {
+    let deletion: i64 = pod
+        .metadata
+        .annotations
+        .get("controller.kubernetes.io/pod-deletion-cost")
+        .and_then(|text| text.parse::<i32>().ok())
+        .map_or(0, i64::from);
+    let cost = 1000 + deletion * 1000 / (1 << 27) + i64::from(pod.spec.shape.priority) * 1000 / (1 << 25);
+    cost.clamp(-10_000, 10_000)
+}

@@ -1,0 +1,53 @@
+//! What `evictionConfig` says of pods and nodes.
+
+use crate::manifest::{Node, Pod};
+use crate::value::{EvictionRule, EvictionTarget, Options, Strictness};
+
+/// The entries of `evictionConfig` that bind: what protects binds everybody, what lifts a rule continuous rebalancing only.
+fn binding(options: &Options) -> impl Iterator<Item = &EvictionRule> {
+    options.eviction.iter().filter(|rule| options.continuous || rule.strictness == Strictness::RemovalDisabled)
+}
+
+/// Whether a kind is the pod's controller or that one's own; `None` where that cannot be told from the pod.
+fn is_of(kind: &str, pod: &Pod) -> Option<bool> {
+    let owner = pod.metadata.controller().map_or("", |owner| owner.kind.as_str());
+    match (owner, kind) {
+        (owner, kind) if owner == kind => Some(true),
+        // A Deployment marks its pods; any other ReplicaSet may have an owner of any kind.
+        ("ReplicaSet", "Deployment") => pod.metadata.labels.contains_key("pod-template-hash").then_some(true),
+        ("" | "StatefulSet" | "DaemonSet" | "ReplicationController", _) => Some(false),
+        _ => None,
+    }
+}
+
+/// What the entries that name pods say of one. `replicas`: of its controller, if they were told; most pods need not ask.
+pub(super) fn of_pod(pod: &Pod, replicas: impl Fn() -> Option<u32>, options: &Options) -> Option<Strictness> {
+    let matching = binding(options).filter(|rule| match &rule.selects {
+        EvictionTarget::Nodes(_) => false,
+        EvictionTarget::Pods { namespaces, labels, kind, min_replicas, max_replicas } => {
+            // What is not known matches what protects, and nothing else.
+            let protects = rule.strictness == Strictness::RemovalDisabled;
+            let bounded = |bound: Option<u32>, holds: fn(u32, u32) -> bool| {
+                bound.is_none_or(|bound| replicas().map_or(protects, |count| holds(count, bound)))
+            };
+            (namespaces.is_empty() || namespaces.iter().any(|one| **one == *pod.metadata.namespace))
+                && labels.matches(&pod.metadata.labels).unwrap_or(protects)
+                && (kind.is_empty() || is_of(kind, pod).unwrap_or(protects))
+                && bounded(min_replicas.filter(|least| *least > 0), |count, bound| count >= bound)
+                && bounded(*max_replicas, |count, bound| count <= bound)
+        }
+    });
+    matching.map(|rule| rule.strictness).max()
+}
+
+/// What the entries that name nodes say of one.
+pub(super) fn of_node(node: &Node, options: &Options) -> Option<Strictness> {
+    let matching = binding(options).filter(|rule| match &rule.selects {
+        EvictionTarget::Nodes(terms) => terms.iter().any(|term| {
+            term.matches(&node.metadata.name, &node.metadata.labels)
+                .unwrap_or(rule.strictness == Strictness::RemovalDisabled)
+        }),
+        EvictionTarget::Pods { .. } => false,
+    });
+    matching.map(|rule| rule.strictness).max()
+}

@@ -1,0 +1,412 @@
+//! Large-neighbourhood search: a few bins are emptied and their pods packed anew; what is not dearer stays.
+
+use super::fill::{Candidate, fill};
+use super::market::Market;
+use super::shrink::place;
+use super::swap::swap;
+use super::{Given, Limits};
+use crate::model::{Counts, What, give};
+use crate::solution::{Bin, State};
+use crate::value::{Dice, Pace};
+
+/// The share of the whole budget, in thousandths, in which something must be gained.
+const PATIENCE: u32 = 200;
+/// The part of a search in which unmet wishes count: the last eighth. From the start they would bar the way, as what costs
+/// the same is rarely as kind.
+const KIND: u32 = 8;
+
+/// Improves a solution until its share of the budget is used, or nothing more is gained.
+pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pace: &mut Pace<'_>) -> State<'m> {
+    let mut search = Search {
+        market: given.market,
+        dice: Dice::new(given.options.seed ^ 0x5EED),
+        churn: given.options.churn_price.as_micros(),
+        moves: limits.moves.unwrap_or(i64::MAX),
+        roll: given.options.roll,
+        state,
+    };
+    let began = pace.used();
+    let last = limits.until.saturating_sub(began) / KIND;
+    search.run(given.bound.hourly.as_micros(), limits.until - last, 0, pace);
+    // What is left is for wishes: first for nothing, then at their price.
+    swap(&mut search.state, given.market, pace.used() + last / 2, pace);
+    let until = pace.used() + (pace.used() - began) / KIND;
+    search.state.is_kind = true;
+    search.run(0, until.min(limits.until), 16, pace);
+    search.state.is_kind = false;
+    search.state
+}
+
+struct Search<'a, 'm> {
+    market: &'a Market,
+    dice: Dice,
+    /// Millionths an hour that a move must save.
+    churn: i64,
+    /// At most so many running pods move.
+    moves: i64,
+    /// A node that went never comes back.
+    roll: bool,
+    state: State<'m>,
+}
+
+impl Search<'_, '_> {
+    fn run(&mut self, bound: i64, until: u32, least: u64, pace: &mut Pace<'_>) {
+        let mut bins: Vec<usize> = Vec::new();
+        let began = pace.used();
+        let mut last_gain = began;
+        let mut round = 0u64;
+        let mut best = self.objective();
+        loop {
+            if round >= least && round.is_multiple_of(16) {
+                let used = pace.used();
+                let now = self.objective();
+                // What a twentieth of a percent brings is a gain.
+                if now < best - best / 2000 {
+                    best = now;
+                    last_gain = used;
+                }
+                let close = (self.state.cost - bound) * 200 <= bound;
+                if used >= until || close || used.saturating_sub(last_gain) > PATIENCE {
+                    return;
+                }
+            }
+            if round.is_multiple_of(512) {
+                bins = (0..self.state.bins.len()).filter(|bin| self.state.bins[*bin].open).collect();
+            }
+            round += 1;
+            pace.steps += 1;
+            self.step(&bins);
+        }
+    }
+
+    fn objective(&self) -> i64 {
+        self.state.objective(self.churn)
+    }
+
+    /// What a bin costs beyond what its content is worth, or a part of that worth.
+    fn waste(&self, bin: usize, charged: f64) -> f64 {
+        let of = &self.state.bins[bin];
+        let own = match of.what {
+            What::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
+            // What stays whatever happens wastes what its empty room costs.
+            What::Node(node) => return of.price as f64 * self.state.emptiness(node),
+            What::New(_) => 0.0,
+        };
+        of.price as f64 - charged * (own + self.market.value(&of.given))
+    }
+
+    fn component(&self, bin: usize) -> Option<usize> {
+        let of = &self.state.bins[bin];
+        match of.what {
+            What::Node(node) if self.state.may_close(bin) => {
+                self.market.component_of(&self.state.own[node]).or_else(|| self.market.component_of(&of.given))
+            }
+            _ => self.market.component_of(&of.given),
+        }
+    }
+
+    /// Bins to empty: one that wastes much, and others of its component.
+    fn choose(&mut self, bins: &[usize]) -> Vec<usize> {
+        let few = self.moves < i64::MAX;
+        // Where few pods move, room may be had for nothing, or may have to be bought: either is tried.
+        let charged = if few { self.dice.unit() } else { 1.0 };
+        let pick = |search: &mut Self, of: Option<usize>, tries: usize| {
+            let mut best: Option<(f64, usize, usize)> = None;
+            for _ in 0..tries {
+                let bin = bins[search.dice.below(bins.len())];
+                let of_bin = &search.state.bins[bin];
+                if !search.state.may_close(bin) && (!of_bin.open || of_bin.given.is_empty()) {
+                    continue;
+                }
+                let Some(component) = search.component(bin) else {
+                    // An empty node: nothing is easier.
+                    return Some((bin, of.unwrap_or(usize::MAX)));
+                };
+                if of.is_some_and(|of| of != component) {
+                    continue;
+                }
+                let mut waste = search.waste(bin, charged) * (0.5 + search.dice.unit());
+                if few {
+                    // Where moves are few, what counts is what each of them brings.
+                    waste /= (1 + search.moves_of(bin)) as f64;
+                }
+                if best.is_none_or(|(most, _, _)| waste > most) {
+                    best = Some((waste, bin, component));
+                }
+            }
+            best.map(|(_, bin, component)| (bin, component))
+        };
+        let Some((first, component)) = pick(self, None, if few { 24 } else { 6 }) else { return Vec::new() };
+        let mut chosen = vec![first];
+        let wanted = if few && self.dice.chance(50) { 0 } else { 1 + self.dice.below(4) };
+        let mut pods: i64 = self.pods_of(first);
+        for _ in 0..wanted {
+            if let Some((bin, _)) = pick(self, Some(component), 5) {
+                let more = self.pods_of(bin);
+                if !chosen.contains(&bin) && pods + more <= 260 {
+                    pods += more;
+                    chosen.push(bin);
+                }
+            }
+        }
+        chosen
+    }
+
+    fn moves_of(&self, bin: usize) -> i64 {
+        match self.state.bins[bin].what {
+            What::Node(node) if self.state.may_close(bin) => self.state.own_moves(node),
+            _ => 0,
+        }
+    }
+
+    fn pods_of(&self, bin: usize) -> i64 {
+        let of = &self.state.bins[bin];
+        let own = match of.what {
+            What::Node(node) if self.state.may_close(bin) => self.state.own[node].iter().map(|(_, count)| count).sum(),
+            _ => 0,
+        };
+        own + of.given.iter().map(|(_, count)| count).sum::<i64>()
+    }
+
+    /// Empties some bins and packs their pods anew; undone when that is dearer.
+    fn step(&mut self, bins: &[usize]) {
+        if bins.is_empty() {
+            return;
+        }
+        let chosen = self.choose(bins);
+        let Some(component) = chosen.iter().find_map(|bin| self.component(*bin)) else {
+            // Only empty nodes: they go at once.
+            for bin in chosen {
+                let mut pool = Counts::new();
+                self.state.close(bin, &mut pool);
+            }
+            return;
+        };
+        let before = self.objective();
+        let moved = self.state.moved;
+        let spreads = (self.state.spreads.clone(), self.state.landed.clone());
+        let mut trial = Trial { chosen, ..Trial::default() };
+        self.empty(&mut trial);
+        if let Some(node) = self.comes_back() {
+            self.withdraw(node, bins, &mut trial);
+            if self.state.may_reopen(node, &trial.pool) {
+                trial.undo.push((node, self.state.bins[node].clone()));
+                self.state.reopen(node, &mut trial.pool);
+            }
+        }
+        let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
+        let done = self.rebuild(bins, component, limit, &mut trial);
+        if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
+            self.state.take_back(trial.bought, trial.undo, spreads);
+        }
+    }
+
+    /// Takes all pods off the chosen bins, and closes those that may go.
+    fn empty(&mut self, trial: &mut Trial) {
+        for bin in &trial.chosen {
+            trial.undo.push((*bin, self.state.bins[*bin].clone()));
+            if !self.state.may_close(*bin) {
+                for (class, count) in self.state.bins[*bin].given.clone() {
+                    self.state.put(*bin, class, -count);
+                    give(&mut trial.pool, class, count);
+                }
+                continue;
+            }
+            if let (What::Node(node), false) = (self.state.bins[*bin].what, self.roll) {
+                trial.reopenable.push(node);
+            }
+            self.state.close(*bin, &mut trial.pool);
+        }
+    }
+
+    /// Now and then a node that went is to come back, one whose going saves little for the pods that it moves.
+    fn comes_back(&mut self) -> Option<usize> {
+        if self.roll || !self.dice.chance(if self.moves < i64::MAX { 50 } else { 5 }) {
+            return None;
+        }
+        let mut best: Option<(f64, usize)> = None;
+        for _ in 0..24 {
+            let node = self.dice.below(self.state.model.nodes.len());
+            if self.state.bins[node].open || self.state.own[node].is_empty() {
+                continue;
+            }
+            let saves =
+                self.state.bins[node].price as f64 - self.market.value(&self.state.own[node]) * self.dice.unit();
+            let saves = if self.moves < i64::MAX { saves / (1 + self.state.own_moves(node)) as f64 } else { saves };
+            if best.is_none_or(|(least, _)| saves < least) {
+                best = Some((saves, node));
+            }
+        }
+        best.map(|(_, node)| node)
+    }
+
+    /// Takes pods like a closed node's own from bins that were given such, until `pool` holds all of them.
+    fn withdraw(&mut self, node: usize, bins: &[usize], trial: &mut Trial) {
+        let Trial { pool, undo, .. } = trial;
+        let own = std::sync::Arc::clone(&self.state.own);
+        let mut missing: Counts = own[node].clone();
+        for (class, count) in pool.iter() {
+            if let Some(of) = missing.iter_mut().find(|(of, _)| of == class) {
+                of.1 -= of.1.min(*count);
+            }
+        }
+        missing.retain(|(_, count)| *count > 0);
+        let start = self.dice.below(bins.len());
+        for bin in bins[start..].iter().chain(&bins[..start]) {
+            if missing.is_empty() {
+                break;
+            }
+            if !self.state.bins[*bin].open || self.state.bins[*bin].given.is_empty() {
+                continue;
+            }
+            let mut noted = false;
+            for (class, count) in &mut missing {
+                let taken = self.state.bins[*bin].holds(*class).min(*count);
+                if taken > 0 {
+                    if !std::mem::replace(&mut noted, true) {
+                        undo.push((*bin, self.state.bins[*bin].clone()));
+                    }
+                    self.state.put(*bin, *class, -taken);
+                    give(pool, *class, taken);
+                    *count -= taken;
+                }
+            }
+            missing.retain(|(_, count)| *count > 0);
+            if matches!(self.state.bins[*bin].what, What::New(_)) && self.state.bins[*bin].given.is_empty() {
+                self.state.close(*bin, pool);
+            }
+        }
+    }
+
+    /// Packs all of `pool`; `false` when that fails or gets dearer than `limit`.
+    fn rebuild(&mut self, bins: &[usize], component: usize, limit: i64, trial: &mut Trial) -> bool {
+        let Trial { chosen, pool, undo, bought, reopenable } = trial;
+        if self.moves < i64::MAX && self.dice.chance(60) {
+            place(&mut self.state, pool, undo);
+        }
+        // Room that is there already comes first, on a few bins.
+        let looked = 2 + self.dice.below(14);
+        for at in 0..chosen.len() + looked {
+            let bin = chosen.get(at).copied().unwrap_or_else(|| bins[self.dice.below(bins.len())]);
+            if pool.is_empty() {
+                break;
+            }
+            if !self.state.bins[bin].open || bought.contains(&bin) {
+                continue;
+            }
+            let free = self.state.bins[bin].free;
+            if free[0] <= 0 || !pool.iter().any(|(class, _)| self.state.room(bin, *class) > 0) {
+                continue;
+            }
+            let mut candidates: Vec<Candidate> = Vec::new();
+            for (class, count) in pool.iter() {
+                let room = self.state.room(bin, *class);
+                if room > 0 {
+                    let what = self.state.bins[bin].what;
+                    let worth = self.market.worth_in(&self.state, what, *class) * (0.8 + 0.4 * self.dice.unit());
+                    candidates.push(Candidate::of(self.state.model, *class, room.min(*count), worth, &free, 0.3));
+                }
+            }
+            let of = &self.state.bins[bin];
+            let content = fill(self.state.model, &mut of.free.clone(), &mut of.ties.clone(), &mut candidates);
+            undo.push((bin, of.clone()));
+            for (class, count) in content {
+                self.state.put(bin, class, count);
+                give(pool, class, -count);
+            }
+        }
+        let bases = &self.market.by_component[component];
+        while !pool.is_empty() {
+            if self.objective() as f64 + self.market.value(pool) > limit as f64 {
+                return false;
+            }
+            let mut best: Option<(f64, Pattern)> = None;
+            for node in reopenable.iter() {
+                if self.state.may_reopen(*node, pool) {
+                    let price = (self.state.bins[*node].price - self.churn * self.state.own_moves(*node)).max(1) as f64;
+                    let score = self.market.value(&self.state.own[*node]) / price;
+                    if best.as_ref().is_none_or(|(most, _)| score > *most) {
+                        best = Some((score, Pattern::Reopen(*node)));
+                    }
+                }
+            }
+            let tries = 4 + self.dice.below(10);
+            for _ in 0..tries {
+                if bases.is_empty() {
+                    break;
+                }
+                // The promising ones more often.
+                let at = self.dice.below(bases.len()).min(self.dice.below(bases.len()));
+                let base = &self.market.bases[bases[at]];
+                let kind = base.kinds[self.dice.below(base.kinds.len())];
+                if !self.state.may_buy(kind) {
+                    continue;
+                }
+                let mut room = self.state.room_of_kind(kind);
+                let bias = [0.0, 0.2, 0.5, 1.0][self.dice.below(4)];
+                let noise = 0.3 * self.dice.unit();
+                let mut candidates: Vec<Candidate> = Vec::new();
+                for (class, count) in pool.iter() {
+                    let spread = self.state.spread_room(What::New(kind), *class);
+                    if spread > 0 && self.state.kind_admits(kind, *class) {
+                        let worth = self.market.worth_in(&self.state, What::New(kind), *class)
+                            * (1.0 - noise * 0.5 + noise * self.dice.unit());
+                        candidates.push(Candidate::of(
+                            self.state.model,
+                            *class,
+                            spread.min(*count),
+                            worth,
+                            &room,
+                            bias,
+                        ));
+                    }
+                }
+                let mut ties = self.state.model.kinds[kind].ties.clone();
+                let content = fill(self.state.model, &mut room, &mut ties, &mut candidates);
+                if content.is_empty() {
+                    continue;
+                }
+                let score = self.market.value_in(&self.state, kind, &content)
+                    / self.state.model.kinds[kind].price.as_micros() as f64;
+                if best.as_ref().is_none_or(|(most, _)| score > *most) {
+                    best = Some((score, Pattern::Buy(kind, content)));
+                }
+            }
+            match best {
+                None => return false,
+                Some((_, Pattern::Reopen(node))) => {
+                    self.state.reopen(node, pool);
+                }
+                Some((_, Pattern::Buy(kind, content))) => {
+                    let kind = self.market.cheapest_holder(&self.state, kind, &content).unwrap_or(kind);
+                    let bin = self.state.buy(self.market.kindest(&self.state, kind, &content));
+                    bought.push(bin);
+                    for (class, count) in content {
+                        self.state.put(bin, class, count);
+                        give(pool, class, -count);
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+/// A step of the search under way, and how to take it back.
+#[derive(Default)]
+struct Trial {
+    /// The bins that were emptied.
+    chosen: Vec<usize>,
+    /// Pods that look for a place.
+    pool: Counts,
+    /// Bins as they were, in the order of the changes.
+    undo: Vec<(usize, Bin)>,
+    bought: Vec<usize>,
+    /// Nodes that may stay after all.
+    reopenable: Vec<usize>,
+}
+
+enum Pattern {
+    Reopen(usize),
+    Buy(usize, Counts),
+}

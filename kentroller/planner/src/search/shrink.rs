@@ -1,0 +1,97 @@
+//! The simplest way to less: nodes go one by one, as long as what is left holds their pods.
+
+use crate::model::{Counts, What};
+use crate::solution::{Bin, State};
+use crate::value::{Mode, Options, Pace};
+
+/// Removes nodes one by one whose pods fit on others or, in full mode, on one cheaper new node.
+pub(crate) fn shrink<'m>(
+    mut state: State<'m>,
+    options: &Options,
+    moves: Option<i64>,
+    pace: &mut Pace<'_>,
+) -> State<'m> {
+    let churn = options.churn_price.as_micros();
+    let mut order: Vec<usize> = (0..state.model.nodes.len()).filter(|bin| state.may_close(*bin)).collect();
+    order.sort_by_key(|bin| {
+        let pods = state.own_moves(*bin);
+        (std::cmp::Reverse(state.bins[*bin].price / (1 + pods)), *bin)
+    });
+    for bin in order {
+        if pace.is_past(500, 16) {
+            break;
+        }
+        if moves.is_some_and(|most| state.moved + state.own_moves(bin) > most) {
+            continue;
+        }
+        let before = state.objective(churn);
+        let spreads = (state.spreads.clone(), state.landed.clone());
+        let mut undo = vec![(bin, state.bins[bin].clone())];
+        let mut pool = Counts::new();
+        state.close(bin, &mut pool);
+        let mut bought = None;
+        let mut fits = place(&mut state, &mut pool, &mut undo);
+        if !fits && options.mode == Mode::Full {
+            bought = replace(&mut state, &mut pool);
+            fits = bought.is_some();
+        }
+        if !fits || (state.objective(churn) >= before && !options.roll) || !state.spreads_hold() {
+            state.take_back(bought, undo, spreads);
+        }
+    }
+    state
+}
+
+/// Gives pods to open bins, the fullest first of those that leave fewest wishes unmet; whether all found a place.
+pub(crate) fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) -> bool {
+    pool.sort_by_key(|(class, _)| std::cmp::Reverse(state.model.classes[*class].request));
+    let mut left = Counts::new();
+    for (class, mut count) in std::mem::take(pool) {
+        while count > 0 {
+            let best = (0..state.bins.len())
+                .filter_map(|bin| {
+                    let room = state.room(bin, class);
+                    let of = &state.bins[bin];
+                    (room > 0).then(|| (state.unmet_by(of.what, class, 1), of.free[0], bin, room))
+                })
+                .min();
+            let Some((_, _, bin, room)) = best else { break };
+            let taken = room.min(count);
+            undo.push((bin, state.bins[bin].clone()));
+            state.put(bin, class, taken);
+            count -= taken;
+        }
+        if count > 0 {
+            left.push((class, count));
+        }
+    }
+    *pool = left;
+    pool.is_empty()
+}
+
+/// Buys the cheapest kind that takes all that is left.
+fn replace(state: &mut State<'_>, pool: &mut Counts) -> Option<usize> {
+    let mut kinds: Vec<usize> = (0..state.model.kinds.len()).filter(|kind| state.may_buy(*kind)).collect();
+    kinds.sort_by_key(|kind| (state.model.kinds[*kind].price, *kind));
+    'kinds: for kind in kinds {
+        if pool.iter().any(|(class, _)| !state.kind_admits(kind, *class)) {
+            continue;
+        }
+        let mut free = state.room_of_kind(kind);
+        let mut ties = state.model.kinds[kind].ties.clone();
+        for (class, count) in pool.iter() {
+            if crate::model::room(state.model, *class, &free, &ties).min(state.spread_room(What::New(kind), *class))
+                < *count
+            {
+                continue 'kinds;
+            }
+            crate::model::put(state.model, *class, *count, &mut free, &mut ties);
+        }
+        let bin = state.buy(kind);
+        for (class, count) in pool.drain(..) {
+            state.put(bin, class, count);
+        }
+        return Some(bin);
+    }
+    None
+}

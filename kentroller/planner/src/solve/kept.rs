@@ -1,0 +1,43 @@
+//! Why nodes stay.
+
+use std::collections::BTreeSet;
+
+use crate::model::Model;
+use crate::value::{Kept, KeptReason, Money, Wave};
+
+pub(super) fn kept(
+    model: &Model,
+    waves: &[Wave],
+    cut: bool,
+    limit: Option<i64>,
+    held_back: Option<Money>,
+) -> Vec<Kept> {
+    let gone: BTreeSet<&str> = waves.iter().flat_map(|wave| wave.remove.iter().map(String::as_str)).collect();
+    let mut kept: Vec<Kept> = model
+        .nodes
+        .iter()
+        .filter(|node| !gone.contains(node.name.as_str()))
+        .map(|node| {
+            let (reason, detail) = match (&node.held, held_back) {
+                (Some((reason, detail)), _) => (*reason, detail.clone()),
+                (None, Some(saved)) if saved > Money::ZERO => {
+                    (KeptReason::SavingTooSmall, format!("the best plan saves {saved} USD/h, less than asked for"))
+                }
+                (None, _) if cut => (KeptReason::MinClusterSize, "the cluster would get too small".to_owned()),
+                (None, _) if limit.is_some() => {
+                    (KeptReason::MaxMoves, "moving its pods pays less than the moves that were made".to_owned())
+                }
+                (None, _) => (KeptReason::NoCheaperPlace, "nothing cheaper holds its pods".to_owned()),
+            };
+            Kept {
+                node: node.name.clone(),
+                reason,
+                detail,
+                blockers: node.blockers.clone(),
+                would_save: if node.held.is_some() { node.price.unwrap_or_default() } else { Money::ZERO },
+            }
+        })
+        .collect();
+    kept.sort_by(|a, b| a.node.cmp(&b.node));
+    kept
+}

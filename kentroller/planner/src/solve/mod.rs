@@ -1,0 +1,188 @@
+//! The way from a model to a plan.
+
+mod curve;
+mod kept;
+mod scope;
+mod shares;
+
+use std::collections::BTreeMap;
+
+use self::curve::curve;
+use self::kept::kept;
+use self::scope::narrow;
+use self::shares::Shares;
+use crate::bound::bound;
+use crate::consolidation;
+use crate::model::Model;
+use crate::search::{self, Given, Limits, Market, keep_rather_than_buy};
+use crate::solution::State;
+use crate::value::{Budget, LowerBound, Mode, Money, MoveLimit, Nothing, Options, Pace, Percent, Plan, Wave};
+use crate::waves::Waves;
+
+/// Finds the cheapest set of nodes for a model.
+pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget) -> Plan {
+    // Making the model is behind us: shares are of what is left.
+    let spent = budget.used(0).min(999);
+    let mut left = |steps| budget.used(steps).saturating_sub(spent).saturating_mul(1000) / (1000 - spent);
+    let mut pace = Pace::of(&mut left);
+    narrow(&mut model, options, &mut pace);
+    let model = &model;
+    let start = State::of(model, options.reserve);
+    let bound = bound(&start, &mut pace);
+    let market = Market::of(&start, &bound);
+    let given = Given { market: &market, bound: &bound, options };
+    let shares = Shares::of(spent, breaks_a_spread(model, options));
+    let limit = options.max_moves.map(|limit| moves(limit, model));
+    let curve_until = if options.curve.is_empty() { 0 } else { shares.curve };
+    let (curve, last) = curve(&start, given, curve_until, &mut pace);
+    // The last point of the curve may be better than what a whole search finds.
+    let other = last.filter(|_| limit.is_none() && !options.roll);
+    let best = best_waves(&start, given, limit, shares, other, &mut pace);
+    let outcome = Outcome::of(best, &start, options);
+    let mut warnings = model.warnings.clone();
+    if !options.roll {
+        warnings.extend(consolidation::left(model, &outcome.waves, limit, options, &mut pace));
+    }
+    Plan {
+        region: model.region.clone(),
+        cost_before: Money::micros(start.cost),
+        cost_after: outcome.hourly,
+        lower_bound: Some(LowerBound { hourly: bound.hourly, method: "lp-dual" }),
+        transition: outcome.transition,
+        kept: kept(model, &outcome.waves, outcome.cut, limit, outcome.held_back),
+        nothing: outcome.nothing(model),
+        held_back: outcome.too_small,
+        waves: outcome.waves,
+        curve,
+        advice: Vec::new(),
+        warnings,
+        movable_pods: movable_pods(model),
+        workload_pods: model.workload_pods,
+        daemon_pods: model.daemon_pods,
+        steps: pace.steps,
+    }
+}
+
+/// Whether pods move in an order, which the search does not see, because a spread of theirs does not hold.
+fn breaks_a_spread(model: &Model, options: &Options) -> bool {
+    !model.broken.is_empty() && !options.roll
+}
+
+fn moves(limit: MoveLimit, model: &Model) -> i64 {
+    let pods = match limit {
+        MoveLimit::Pods(pods) => pods,
+        MoveLimit::Share(share) => share.of_count(model.workload_pods),
+    };
+    i64::try_from(pods).unwrap_or(i64::MAX)
+}
+
+/// The cheapest waves of a search, of a second one where the order of moves cost a lot, and of `other`.
+fn best_waves(
+    start: &State<'_>,
+    given: Given<'_>,
+    limit: Option<i64>,
+    shares: Shares,
+    other: Option<Waves>,
+    pace: &mut Pace<'_>,
+) -> Waves {
+    let (before, options) = (Money::micros(start.cost), given.options);
+    let cost = |made: &Waves| made.waves.last().map_or(before, |wave| wave.hourly_after);
+    let state = found(start, given, limit, shares.search, pace);
+    let mut best = Waves::of(&state, before, options, pace);
+    let mut others: Vec<Waves> = other.into_iter().collect();
+    let in_time = pace.used() < shares.frozen_begins;
+    let cost_a_lot = cost(&best).as_micros() > state.cost + state.cost / 200;
+    if breaks_a_spread(start.model, options) && in_time && cost_a_lot {
+        // A plan in which those nodes stay may be cheaper.
+        let mut frozen = start.clone();
+        frozen.frozen = true;
+        let state = found(&frozen, given, limit, shares.frozen, pace);
+        others.push(Waves::of(&state, before, options, pace));
+    }
+    for made in others {
+        if cost(&made) < cost(&best) {
+            best = made;
+        }
+    }
+    best
+}
+
+/// What a plan comes to, once it is known whether it saves enough to be made.
+struct Outcome {
+    waves: Vec<Wave>,
+    /// Whether the waves end early because the cluster would get too small.
+    cut: bool,
+    hourly: Money,
+    transition: Money,
+    /// What the plan would have saved that is not made.
+    held_back: Option<Money>,
+    /// The same, as a share of what the removed nodes cost, if that is less than was asked for.
+    too_small: Option<Percent>,
+}
+
+impl Outcome {
+    fn of(made: Waves, start: &State<'_>, options: &Options) -> Self {
+        let Waves { mut waves, cut } = made;
+        let before = Money::micros(start.cost);
+        let nodes = start.model.nodes.iter();
+        let prices: BTreeMap<&str, Money> = nodes.filter_map(|node| Some((node.name.as_str(), node.price?))).collect();
+        let mut hourly = waves.last().map_or(before, |wave| wave.hourly_after);
+        let gone = waves.iter().flat_map(|wave| &wave.remove);
+        let removed: Money = gone.filter_map(|name| prices.get(name.as_str()).copied()).sum();
+        let mut transition: Money = waves.iter().map(|wave| overlap(wave, &prices)).sum();
+        // Savings are net of what the overlap costs, spread over thirty days.
+        let saved = before - hourly - Money::micros(transition.as_micros() / (30 * 24));
+        let roll = options.roll || options.min_savings == Some(Percent::whole(0));
+        let too_small = options.min_savings.is_some_and(|least| saved.percent_of(removed) < least);
+        let mut held_back = None;
+        if !roll && (too_small || saved <= Money::ZERO) && !waves.is_empty() {
+            waves.clear();
+            held_back = Some(saved);
+        }
+        if waves.is_empty() {
+            (hourly, transition) = (before, Money::ZERO);
+        }
+        let too_small = held_back.filter(|_| too_small).map(|saved| saved.percent_of(removed));
+        Self { waves, cut, hourly, transition, held_back, too_small }
+    }
+
+    /// Why there is nothing to do, if there is not.
+    fn nothing(&self, model: &Model) -> Option<Nothing> {
+        let in_scope = model.nodes.iter().any(|node| node.held.is_none());
+        self.waves.is_empty().then_some(match (in_scope, self.cut) {
+            (false, _) => Nothing::NothingInScope,
+            (true, true) => Nothing::MinClusterSize,
+            (true, false) => Nothing::NoSaving,
+        })
+    }
+}
+
+fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32, pace: &mut Pace<'_>) -> State<'m> {
+    let mut found = match limit {
+        Some(_) => search::near(start, start.clone(), given, Limits { moves: limit, until }, pace),
+        None => search::free(start, given, until, pace),
+    };
+    if !given.options.roll {
+        keep_rather_than_buy(&mut found);
+        if given.options.mode == Mode::Full {
+            let churn = given.options.churn_price.as_micros();
+            consolidation::extend(&mut found, limit.unwrap_or(i64::MAX), churn, pace);
+        }
+    }
+    found
+}
+
+/// What a wave's removed and added nodes cost while both run: ten minutes. Unit: US dollars.
+fn overlap(wave: &Wave, prices: &BTreeMap<&str, Money>) -> Money {
+    if wave.add.is_empty() {
+        return Money::ZERO;
+    }
+    let gone: Money = wave.remove.iter().filter_map(|name| prices.get(name.as_str()).copied()).sum();
+    let new: Money = wave.add.iter().map(|node| node.price).sum();
+    Money::micros(gone.min(new).as_micros() / 6)
+}
+
+fn movable_pods(model: &Model) -> usize {
+    let nodes = model.nodes.iter().filter(|node| node.held.is_none());
+    nodes.map(|node| node.pods.iter().filter(|pod| !model.pods[**pod].ghost).count()).sum()
+}

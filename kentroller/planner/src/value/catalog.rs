@@ -1,0 +1,347 @@
+//! What can be bought: instance types, and what they cost where.
+
+use std::collections::BTreeMap;
+
+use super::{Money, Percent};
+
+/// The capacity type that a node was bought as.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CapacityType {
+    OnDemand,
+    Spot,
+    Reserved,
+    /// A word that this build does not know; never bought and never removed.
+    #[serde(untagged)]
+    Unknown(String),
+}
+
+impl CapacityType {
+    /// Reads the value of the label `karpenter.sh/capacity-type`.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "on-demand" => Self::OnDemand,
+            "spot" => Self::Spot,
+            "reserved" => Self::Reserved,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+
+    /// The value of the label `karpenter.sh/capacity-type`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::OnDemand => "on-demand",
+            Self::Spot => "spot",
+            Self::Reserved => "reserved",
+            Self::Unknown(word) => word,
+        }
+    }
+}
+
+/// An instance type's size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceType {
+    pub name: String,
+    pub vcpu: i64,
+    /// The nominal size in MiB.
+    pub memory_mib: i64,
+    /// `amd64` or `arm64`.
+    pub arch: String,
+    /// The most pods that the type's network allows.
+    pub max_pods: i64,
+    /// Whole NVIDIA GPUs.
+    pub gpu_count: i64,
+    /// Empty without one.
+    pub gpu_name: String,
+}
+
+/// A price of an instance type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// `None`: every zone of the region.
+    pub zone: Option<String>,
+    pub capacity_type: CapacityType,
+    /// An hour.
+    pub price: Money,
+    pub available: bool,
+}
+
+/// An instance type with its prices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Priced {
+    pub instance_type: InstanceType,
+    pub offers: Vec<Offer>,
+}
+
+/// The prices of one or several regions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// Where the prices come from, for the report.
+    pub source: String,
+    /// Their date, for the report.
+    pub as_of: String,
+    regions: BTreeMap<String, BTreeMap<String, Priced>>,
+}
+
+/// Why a CSV text is no catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    #[error("the catalogue has no column `{0}`: its first line names the columns")]
+    MissingColumn(&'static str),
+    #[error("line {line} of the catalogue, column `{column}`: `{value}` is not {expected}")]
+    Value { line: usize, column: &'static str, value: String, expected: &'static str },
+    #[error("the catalogue holds no price")]
+    Empty,
+}
+
+impl Catalog {
+    /// The catalogue that ships with the program: EC2 on-demand prices of three regions; its head says where they are from.
+    pub fn embedded() -> Self {
+        let text = include_str!("../../catalog/ec2.csv");
+        Self::from_csv(text, "embedded EC2 on-demand list prices", "2026-10-27").expect("a test reads the same text")
+    }
+
+    /// Reads comma-separated values whose first line names the columns.
+    ///
+    /// Needed: `instance_type`, `vcpu`, `memory_mib`, `arch`, `max_pods` and `on_demand_usd_hour` (or `price_usd_hour`).
+    /// Read when there: `region`, `zone` (empty: every zone), `capacity_type` (default `on-demand`), `gpu_count`,
+    /// `gpu_name`, `available` (`false`: not to be bought). An empty price is an unknown one: the row gives the size only.
+    ///
+    /// # Errors
+    /// A missing column, or a value that does not parse, with its line.
+    pub fn from_csv(text: &str, source: &str, as_of: &str) -> Result<Self, CatalogError> {
+        let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+        let header: Vec<&str> =
+            lines.next().map(|(_, line)| line.split(',').map(str::trim).collect()).unwrap_or_default();
+        let column = |name: &str| header.iter().position(|column| *column == name);
+        let need = |name: &'static str| column(name).ok_or(CatalogError::MissingColumn(name));
+        let (name, vcpu, memory) = (need("instance_type")?, need("vcpu")?, need("memory_mib")?);
+        let (arch, max_pods) = (need("arch")?, need("max_pods")?);
+        let price = column("price_usd_hour").map_or_else(|| need("on_demand_usd_hour"), Ok)?;
+        let (region, zone, capacity) = (column("region"), column("zone"), column("capacity_type"));
+        let (gpus, gpu_name, available) = (column("gpu_count"), column("gpu_name"), column("available"));
+        let mut catalog = Self { source: source.to_owned(), as_of: as_of.to_owned(), regions: BTreeMap::new() };
+        for (index, line) in lines {
+            let cells: Vec<&str> = line.split(',').map(str::trim).collect();
+            let cell = |at: Option<usize>| at.and_then(|at| cells.get(at)).copied().unwrap_or_default();
+            let integer = |at: usize, column: &'static str| {
+                let value = cell(Some(at));
+                value.parse::<i64>().ok().filter(|n| (0..=1 << 40).contains(n)).ok_or_else(|| CatalogError::Value {
+                    line: index + 1,
+                    column,
+                    value: value.to_owned(),
+                    expected: "a whole number",
+                })
+            };
+            if cell(Some(name)).is_empty() {
+                return Err(CatalogError::Value {
+                    line: index + 1,
+                    column: "instance_type",
+                    value: String::new(),
+                    expected: "a name",
+                });
+            }
+            let instance_type = InstanceType {
+                name: cell(Some(name)).to_owned(),
+                vcpu: integer(vcpu, "vcpu")?,
+                memory_mib: integer(memory, "memory_mib")?,
+                arch: cell(Some(arch)).to_owned(),
+                max_pods: integer(max_pods, "max_pods")?,
+                gpu_count: if cell(gpus).is_empty() { 0 } else { integer(gpus.unwrap_or_default(), "gpu_count")? },
+                gpu_name: cell(gpu_name).to_owned(),
+            };
+            let entry = catalog
+                .regions
+                .entry(cell(region).to_owned())
+                .or_default()
+                .entry(instance_type.name.clone())
+                .or_insert_with(|| Priced { instance_type, offers: Vec::new() });
+            let text = cell(Some(price));
+            if text.is_empty() {
+                continue;
+            }
+            let price = Money::parse(text).filter(|price| *price > Money::ZERO).ok_or_else(|| CatalogError::Value {
+                line: index + 1,
+                column: "price",
+                value: text.to_owned(),
+                expected: "a price above zero such as 0.096 (leave it empty when it is not known)",
+            })?;
+            entry.offers.push(Offer {
+                zone: Some(cell(zone)).filter(|zone| !zone.is_empty()).map(str::to_owned),
+                capacity_type: match cell(capacity) {
+                    "" => CapacityType::OnDemand,
+                    word => CapacityType::of(word),
+                },
+                price,
+                available: !matches!(cell(available), "false" | "0" | "no"),
+            });
+        }
+        if catalog.regions.values().flat_map(BTreeMap::values).all(|priced| priced.offers.is_empty()) {
+            return Err(CatalogError::Empty);
+        }
+        Ok(catalog)
+    }
+
+    /// Adds an instance type with its prices.
+    pub fn insert(&mut self, region: &str, priced: Priced) {
+        self.regions.entry(region.to_owned()).or_default().insert(priced.instance_type.name.clone(), priced);
+    }
+
+    /// The names of the regions it holds; the empty name stands for any region.
+    pub fn regions(&self) -> impl Iterator<Item = &str> {
+        self.regions.keys().map(String::as_str)
+    }
+
+    /// The instance types of a region, by name; those without a region count for every region.
+    pub fn types(&self, region: &str) -> impl Iterator<Item = &Priced> {
+        self.regions.get(region).or_else(|| self.regions.get("")).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// One instance type of a region.
+    pub fn instance_type(&self, region: &str, name: &str) -> Option<&Priced> {
+        self.regions.get(region).or_else(|| self.regions.get(""))?.get(name)
+    }
+
+    /// What a node costs an hour; `None` when that is not known.
+    pub fn price(&self, region: &str, name: &str, zone: &str, capacity_type: &CapacityType) -> Option<Money> {
+        self.instance_type(region, name)?.price(zone, capacity_type)
+    }
+
+    /// Takes a percentage off every on-demand price, for those who do not pay the list.
+    #[must_use]
+    pub fn with_discount(mut self, off: Percent) -> Self {
+        for priced in self.regions.values_mut().flat_map(BTreeMap::values_mut) {
+            for offer in priced.offers.iter_mut().filter(|offer| offer.capacity_type == CapacityType::OnDemand) {
+                offer.price = offer.price - Money::micros(off.of(offer.price.as_micros()));
+            }
+        }
+        self
+    }
+
+    /// Marks an offering as not to be had (a recent failure to buy it); `None` for the zone means every zone.
+    pub fn set_unavailable(&mut self, region: &str, name: &str, zone: Option<&str>, capacity_type: &CapacityType) {
+        let region = if self.regions.contains_key(region) { region } else { "" };
+        let Some(priced) = self.regions.get_mut(region).and_then(|types| types.get_mut(name)) else { return };
+        let mut narrowed = Vec::new();
+        for offer in priced.offers.iter_mut().filter(|offer| offer.capacity_type == *capacity_type) {
+            match (zone, &offer.zone) {
+                (None, _) => offer.available = false,
+                (Some(zone), Some(of)) if of == zone => offer.available = false,
+                // A price of every zone, unavailable in one: that zone gets an offer of its own.
+                (Some(zone), None) => {
+                    narrowed.push(Offer { zone: Some(zone.to_owned()), available: false, ..offer.clone() });
+                }
+                _ => {}
+            }
+        }
+        priced.offers.extend(narrowed);
+    }
+}
+
+impl Priced {
+    /// The offer of a zone and capacity type: one that names the zone wins over one of every zone.
+    pub fn offer(&self, zone: &str, capacity_type: &CapacityType) -> Option<&Offer> {
+        let of_type = || self.offers.iter().filter(|offer| offer.capacity_type == *capacity_type);
+        of_type()
+            .filter(|offer| offer.zone.as_deref() == Some(zone))
+            .min_by_key(|offer| (offer.available, offer.price))
+            .or_else(|| of_type().filter(|offer| offer.zone.is_none()).min_by_key(|offer| offer.price))
+    }
+
+    /// The price in a zone.
+    pub fn price(&self, zone: &str, capacity_type: &CapacityType) -> Option<Money> {
+        self.offer(zone, capacity_type).map(|offer| offer.price)
+    }
+}
+
+impl InstanceType {
+    /// Allocatable milli-cpu, as Karpenter's model for AL2023 gives it.
+    ///
+    /// 6 % of the first core, 1 % of the second, 0.5 % of the third and fourth and 0.25 % of the rest are reserved,
+    /// each part rounded down. Source: `aws/karpenter-provider-aws`, `pkg/providers/instancetype/types.go`, v1.14.1.
+    pub fn allocatable_milli_cpu(&self) -> i64 {
+        let cores = self.vcpu;
+        let part = |cores: i64, per_mille_tenth: i64| cores.max(0) * 1000 * per_mille_tenth / 10_000;
+        cores * 1000
+            - part(cores.min(1), 600)
+            - part((cores - 1).min(1), 100)
+            - part((cores - 2).min(2), 50)
+            - part(cores - 4, 25)
+    }
+
+    /// Allocatable bytes of memory, as Karpenter's model for AL2023 gives them.
+    ///
+    /// The nominal size (arm64: less 64 MiB) less 7.5 % for the hypervisor, 11 MiB a pod plus 255 MiB for the kubelet
+    /// and 100 MiB before eviction. Same source; exact for the 1,363 types of its documentation.
+    pub fn allocatable_bytes(&self) -> i64 {
+        let memory = self.memory_mib - if self.arch == "arm64" { 64 } else { 0 };
+        let overhead = (memory * 75 + 999) / 1000;
+        ((memory - overhead - (11 * self.max_pods + 255) - 100) << 20).max(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalog(text: &str) -> Result<Catalog, CatalogError> {
+        Catalog::from_csv(text, "test", "2026-10-27")
+    }
+
+    #[test]
+    fn allocatable_is_what_karpenter_prints_for_the_type() {
+        // Columns: vcpu, MiB, arch, pods; then milli-cpu and MiB of the page `instance-types.md` at v1.14.1.
+        for (vcpu, memory, arch, pods, milli, mib) in [
+            (2, 8192, "amd64", 29, 1930, 6903),
+            (4, 16384, "amd64", 58, 3920, 14162),
+            (8, 32768, "arm64", 58, 7910, 29258),
+        ] {
+            let it = InstanceType {
+                name: "t".into(),
+                vcpu,
+                memory_mib: memory,
+                arch: arch.into(),
+                max_pods: pods,
+                gpu_count: 0,
+                gpu_name: String::new(),
+            };
+            assert_eq!(
+                (it.allocatable_milli_cpu(), it.allocatable_bytes() >> 20),
+                (milli, mib),
+                "{vcpu} {memory} {arch}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_embedded_catalogue_reads_and_knows_three_regions() {
+        let embedded = Catalog::embedded();
+        assert_eq!(embedded.regions().collect::<Vec<_>>(), ["eu-west-1", "us-east-1", "us-west-2"]);
+        let price = embedded.price("us-east-1", "m5.large", "us-east-1a", &CapacityType::OnDemand);
+        assert_eq!(price, Some(Money::micros(96_000)));
+    }
+
+    #[test]
+    fn an_unknown_price_is_none_and_a_zero_price_is_refused() {
+        let head = "instance_type,region,vcpu,memory_mib,arch,max_pods,on_demand_usd_hour,zone,capacity_type";
+        let known = catalog(&format!(
+            "{head}\nm5.large,us-east-1,2,8192,amd64,29,0.096,,\nm5.large,us-east-1,2,8192,amd64,29,0.03,us-east-1a,spot\nm5.xlarge,us-east-1,4,16384,amd64,58,,,\n"
+        ))
+        .expect("reads");
+        let price = |name: &str, zone: &str, capacity: CapacityType| known.price("us-east-1", name, zone, &capacity);
+        assert_eq!(price("m5.large", "us-east-1c", CapacityType::OnDemand), Some(Money::micros(96_000)));
+        assert_eq!(price("m5.large", "us-east-1a", CapacityType::Spot), Some(Money::micros(30_000)));
+        assert_eq!(price("m5.large", "us-east-1b", CapacityType::Spot), None);
+        assert_eq!(price("m5.xlarge", "us-east-1a", CapacityType::OnDemand), None);
+        assert_eq!(known.price("eu-west-1", "m5.large", "eu-west-1a", &CapacityType::OnDemand), None);
+        for wrong in [
+            format!("{head}\nm5.large,us-east-1,2,8192,amd64,29,0,,\n"),
+            format!("{head}\nm5.large,us-east-1,2,8192,amd64,29,NaN,,\n"),
+            format!("{head}\nm5.large,us-east-1,two,8192,amd64,29,0.1,,\n"),
+            "vcpu\n1\n".to_owned(),
+            String::new(),
+        ] {
+            assert!(catalog(&wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! What goes in and what comes out, as plain values.
+
+mod budget;
+mod catalog;
+mod money;
+mod options;
+mod plan;
+mod rng;
+mod snapshot;
+
+pub(crate) use self::budget::Pace;
+pub use self::budget::{Budget, Steps};
+pub use self::catalog::{CapacityType, Catalog, CatalogError, InstanceType, Offer, Priced};
+pub use self::money::{HOURS_A_MONTH, Money, Percent};
+pub use self::options::{
+    Aggressive, EvictionRule, EvictionTarget, Flag, Headroom, Mode, MoveLimit, Options, Scope, SortBy, Strictness,
+};
+pub use self::plan::{
+    Advice, Blocker, CurvePoint, Kept, KeptReason, LowerBound, Move, NewNode, Nothing, Offering, Plan, Rule, Wave,
+};
+pub(crate) use self::rng::Dice;
+pub use self::snapshot::{InputError, Snapshot, Warning};

@@ -1,0 +1,196 @@
+//! What a claim, a schedule or a command line asks of a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{CapacityType, Money, Percent};
+use crate::manifest::NodeSelectorTerm;
+
+/// What a plan may do and must achieve. The default is that of a claim without options.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Options {
+    /// Which nodes may be removed.
+    pub scope: Scope,
+    pub mode: Mode,
+    /// Replace every selected node by the cheapest fresh one, saving or not.
+    pub roll: bool,
+    /// At most this many nodes are removed.
+    pub max_nodes: Option<usize>,
+    /// Which nodes count as the first when `max_nodes` is set.
+    pub sort_by: Option<SortBy>,
+    /// Only nodes of this capacity type may be removed.
+    pub capacity_type: Option<CapacityType>,
+    /// Nodes younger than this stay. Unit: seconds.
+    pub min_age: i64,
+    /// The cluster keeps at least this many nodes that are not being deleted.
+    pub min_cluster_size: usize,
+    /// The saving, relative to the removed nodes, below which there is no plan. `None`: any positive saving.
+    pub min_savings: Option<Percent>,
+    /// Which blocks are lifted.
+    pub aggressive: Aggressive,
+    /// Continuous mode: pods without a second replica stay where they are.
+    pub continuous: bool,
+    /// At most this many pods move.
+    pub max_moves: Option<MoveLimit>,
+    /// What moving one pod of ordinary cost must save an hour.
+    pub churn_price: Money,
+    /// The share of cpu and memory that every node which takes pods keeps free. Default: 1 %.
+    pub reserve: Percent,
+    /// Room that is kept free, by NodePool.
+    pub headroom: BTreeMap<String, Headroom>,
+    /// The shares of moved pods for which the best plan is told.
+    pub curve: Vec<Percent>,
+    /// Overrides per pod and node, as `evictionConfig` gives them.
+    pub eviction: Vec<EvictionRule>,
+    /// Nodes that other work has its hands on: neither removed nor given pods.
+    pub reserved_nodes: BTreeSet<String>,
+    /// Whether it is told what other settings would save, as far as time is left.
+    pub advise: bool,
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            scope: Scope::All,
+            mode: Mode::Full,
+            roll: false,
+            max_nodes: None,
+            sort_by: None,
+            capacity_type: None,
+            min_age: 0,
+            min_cluster_size: 0,
+            min_savings: None,
+            aggressive: Aggressive::default(),
+            continuous: false,
+            max_moves: None,
+            churn_price: Money::ZERO,
+            reserve: Percent::whole(1),
+            headroom: BTreeMap::new(),
+            curve: Vec::new(),
+            eviction: Vec::new(),
+            reserved_nodes: BTreeSet::new(),
+            advise: false,
+            seed: 0,
+        }
+    }
+}
+
+/// Which nodes a plan may remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scope {
+    #[default]
+    All,
+    /// By name; an empty set holds no node.
+    Nodes(BTreeSet<String>),
+    /// Nodes that satisfy one of the terms; an empty list holds no node.
+    Terms(Vec<NodeSelectorTerm>),
+}
+
+/// What a plan may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Remove nodes and buy cheaper ones.
+    #[default]
+    Full,
+    /// Remove nodes whose pods fit on others.
+    DrainOnly,
+    /// Remove nodes without pods.
+    DeleteEmpty,
+}
+
+/// An order of nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SortBy {
+    /// Dearest per core first.
+    NormalizedCpuPrice,
+    /// Dearest per requested core first.
+    RequestedCpuPrice,
+    /// Emptiest first.
+    LeastUtilized,
+    /// Oldest first.
+    Age,
+}
+
+/// A limit on moved pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MoveLimit {
+    Pods(usize),
+    /// Of all pods that could move.
+    Share(Percent),
+}
+
+/// Blocks that a claim may lift, by the names of its `aggressiveModeConfig`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Aggressive {
+    pub ignore_blocking_pdb: bool,
+    pub ignore_consolidatable: bool,
+    pub ignore_instance_criteria: bool,
+    pub ignore_local_persistent_volumes: bool,
+    pub ignore_problem_job_pods: bool,
+    pub ignore_problem_pods_without_controller: bool,
+    pub ignore_problem_removal_disabled_nodes: bool,
+    pub ignore_problem_removal_disabled_pods: bool,
+    pub ignore_zero_node_pool_disruption_budgets: bool,
+}
+
+/// Sets one flag.
+pub type Flag = fn(&mut Aggressive);
+
+impl Aggressive {
+    /// Every flag by its name.
+    pub const FLAGS: [(&'static str, Flag); 9] = [
+        ("ignoreBlockingPDB", |flags| flags.ignore_blocking_pdb = true),
+        ("ignoreConsolidatable", |flags| flags.ignore_consolidatable = true),
+        ("ignoreInstanceCriteria", |flags| flags.ignore_instance_criteria = true),
+        ("ignoreLocalPersistentVolumes", |flags| flags.ignore_local_persistent_volumes = true),
+        ("ignoreProblemJobPods", |flags| flags.ignore_problem_job_pods = true),
+        ("ignoreProblemPodsWithoutController", |flags| flags.ignore_problem_pods_without_controller = true),
+        ("ignoreProblemRemovalDisabledNodes", |flags| flags.ignore_problem_removal_disabled_nodes = true),
+        ("ignoreProblemRemovalDisabledPods", |flags| flags.ignore_problem_removal_disabled_pods = true),
+        ("ignoreZeroNodePoolDisruptionBudgets", |flags| flags.ignore_zero_node_pool_disruption_budgets = true),
+    ];
+
+    /// The flag of this name, in whatever case.
+    pub fn flag(name: &str) -> Option<Flag> {
+        Self::FLAGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, set)| *set)
+    }
+}
+
+/// Room that is kept free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Headroom {
+    pub milli_cpu: i64,
+    pub bytes: i64,
+}
+
+/// One entry of `evictionConfig`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EvictionRule {
+    pub selects: EvictionTarget,
+    pub strictness: Strictness,
+}
+
+/// What an eviction rule speaks of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum EvictionTarget {
+    Pods {
+        /// Empty: every namespace.
+        namespaces: Vec<String>,
+        labels: crate::manifest::LabelSelector,
+        /// The kind of any controller up the chain; empty: every kind.
+        kind: String,
+        /// At least this many replicas.
+        min_replicas: Option<u32>,
+        /// At most this many replicas.
+        max_replicas: Option<u32>,
+    },
+    Nodes(Vec<NodeSelectorTerm>),
+}
+
+/// How freely pods may be evicted; the most restrictive of all that match wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Strictness {
+    Aggressive,
+    Disposable,
+    RemovalDisabled,
+}

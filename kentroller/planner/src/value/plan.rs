@@ -1,0 +1,235 @@
+//! What the planner answers.
+
+use std::collections::BTreeMap;
+
+use super::{CapacityType, Money, Percent, Warning};
+use crate::manifest::{Labels, ObjectName, Resources, Taint};
+
+/// Which nodes go, which come, which pods move, in which order; and why the others stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The region whose prices count; empty when nodes do not say.
+    pub region: String,
+    /// What the nodes with a known price cost.
+    pub cost_before: Money,
+    pub cost_after: Money,
+    pub lower_bound: Option<LowerBound>,
+    /// What running removed and added nodes side by side costs once, at ten minutes a wave. Unit: US dollars, as [`Money`].
+    pub transition: Money,
+    pub waves: Vec<Wave>,
+    /// Every node that stays, by name.
+    pub kept: Vec<Kept>,
+    pub curve: Vec<CurvePoint>,
+    pub advice: Vec<Advice>,
+    pub warnings: Vec<Warning>,
+    /// Pods that could move if it paid, and all that run but DaemonSet and static pods.
+    pub movable_pods: usize,
+    pub workload_pods: usize,
+    pub daemon_pods: usize,
+    /// Why there is nothing to do, when there is not.
+    pub nothing: Option<Nothing>,
+    /// The net saving of the best plan found relative to the nodes that it removes, if that is less than
+    /// [`Options::min_savings`](crate::value::Options::min_savings); this plan is empty then.
+    pub held_back: Option<Percent>,
+    /// Steps of the search.
+    pub steps: u64,
+}
+
+/// What no plan can be below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LowerBound {
+    pub hourly: Money,
+    /// How it was found: `lp-dual` or `resource-prices`.
+    pub method: &'static str,
+}
+
+/// One step of a plan: after it everything that ran has a place, and the bill is not above the bill before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wave {
+    pub add: Vec<NewNode>,
+    /// Nodes that go, by name.
+    pub remove: Vec<String>,
+    /// Moves in an order in which each is allowed when its turn comes.
+    pub moves: Vec<Move>,
+    pub hourly_after: Money,
+    pub reason: String,
+}
+
+/// A node to buy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewNode {
+    /// Unique within the plan: `new-1`, `new-2`, …
+    pub name: String,
+    pub node_pool: String,
+    pub instance_type: String,
+    /// Empty when the cluster's nodes name no zones.
+    pub zone: String,
+    pub capacity_type: CapacityType,
+    pub price: Money,
+    /// Offerings that hold the same pods, cheapest first; the planned one is not among them.
+    pub alternatives: Vec<Offering>,
+    /// Requests of the pods planned for it and of its DaemonSets.
+    pub requests: Resources,
+    /// The labels that the node will carry, as far as they are known.
+    pub labels: Labels,
+    pub taints: Vec<Taint>,
+}
+
+/// A type in a zone as a capacity type, with its price.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Offering {
+    pub instance_type: String,
+    pub zone: String,
+    pub capacity_type: CapacityType,
+    pub price: Money,
+}
+
+/// A pod that moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    pub pod: ObjectName,
+    pub from: String,
+    /// A node that exists, or the name of a [`NewNode`] of this or an earlier wave.
+    pub to: String,
+}
+
+/// A node that stays, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub node: String,
+    pub reason: KeptReason,
+    pub detail: String,
+    /// The pods that hold it.
+    pub blockers: Vec<Blocker>,
+    /// Its price, where its removal is blocked and the price is known.
+    pub would_save: Money,
+}
+
+/// A pod that holds its node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Blocker {
+    pub pod: ObjectName,
+    pub rule: Rule,
+}
+
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// The word that reports use.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// Why a node stays.
+    KeptReason {
+        /// Not launched by Karpenter: no NodeClaim, or no NodePool of its name.
+        NotKarpenter = "not-karpenter",
+        NotInitialized = "not-initialized",
+        Deleting = "deleting",
+        NotLinux = "not-linux",
+        PriceUnknown = "price-unknown",
+        /// Bought as reserved capacity, or as a capacity type that is not known.
+        Committed = "committed",
+        StaticPool = "static-pool",
+        ConsolidationOff = "consolidation-off",
+        NotConsolidatable = "not-consolidatable",
+        BudgetZero = "budget-zero",
+        RemovalDisabled = "removal-disabled",
+        DoNotDisrupt = "do-not-disrupt",
+        TooYoung = "too-young",
+        OutOfScope = "out-of-scope",
+        /// Other work has its hands on it.
+        InUse = "in-use",
+        /// Its pods ask for more than it has: something is not as it seems.
+        OverAllocatable = "over-allocatable",
+        /// Pods on it may not be moved.
+        BlockedByPods = "blocked-by-pods",
+        MinClusterSize = "min-cluster-size",
+        MaxNodes = "max-nodes",
+        MaxMoves = "max-moves",
+        /// The saving found is below what was asked for.
+        SavingTooSmall = "saving-too-small",
+        /// Nothing cheaper holds its pods.
+        NoCheaperPlace = "no-cheaper-place",
+    }
+}
+
+words! {
+    /// Why a pod holds its node.
+    Rule {
+        Bare = "bare-pod",
+        Job = "job-pod",
+        RemovalDisabled = "removal-disabled",
+        DoNotDisrupt = "do-not-disrupt",
+        NotSafeToEvict = "safe-to-evict-false",
+        LocalVolume = "local-volume",
+        VolumeUnknown = "volume-unknown",
+        PdbAllowsNone = "pdb-allows-none",
+        SeveralPdbs = "several-pdbs",
+        PdbUnknown = "pdb-unknown",
+        UnknownConstraint = "unknown-constraint",
+        ForeignScheduler = "foreign-scheduler",
+        ResourceClaims = "resource-claims",
+        SingleReplica = "single-replica",
+        SpreadBroken = "spread-broken",
+        AffinityElsewhere = "affinity-elsewhere",
+        Terminating = "terminating",
+        /// No node, existing or new, may take it.
+        FitsNowhere = "fits-nowhere",
+    }
+}
+
+words! {
+    /// Why there is no wave.
+    Nothing {
+        NothingInScope = "nothing-in-scope",
+        NoSaving = "no-saving",
+        MinClusterSize = "min-cluster-size",
+    }
+}
+
+/// The best plan found within a share of moved pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurvePoint {
+    pub moved: Percent,
+    pub hourly: Money,
+    pub waves: usize,
+}
+
+/// A change of settings that would save more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    pub text: String,
+    pub saves: Money,
+}
+
+impl Plan {
+    /// Pods that move, in all waves.
+    pub fn moves(&self) -> usize {
+        self.waves.iter().map(|wave| wave.moves.len()).sum()
+    }
+
+    /// Nodes that go, in all waves.
+    pub fn removed(&self) -> impl Iterator<Item = &str> {
+        self.waves.iter().flat_map(|wave| wave.remove.iter().map(String::as_str))
+    }
+
+    /// The nodes to buy, by name.
+    pub fn added(&self) -> BTreeMap<&str, &NewNode> {
+        self.waves.iter().flat_map(|wave| &wave.add).map(|node| (node.name.as_str(), node)).collect()
+    }
+}

@@ -1,0 +1,313 @@
+//! From a solution to waves: named pods move, and every prefix is a place to stop.
+
+mod draft;
+mod naming;
+mod order;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::draft::Draft;
+use self::naming::name;
+use self::order::{Close, Yard};
+use crate::model::{Model, What};
+use crate::solution::State;
+use crate::value::{KeptReason, Money, Options, Pace, Wave};
+
+/// The waves of a solution, cheapest way first.
+#[derive(Debug)]
+pub(crate) struct Waves {
+    pub waves: Vec<Wave>,
+    /// Whether they end early because the cluster would get too small.
+    pub cut: bool,
+}
+
+impl Waves {
+    pub(crate) fn of(state: &State<'_>, before: Money, options: &Options, pace: &mut Pace<'_>) -> Self {
+        let (drafts, cut) = draft(state, options, pace);
+        Self { waves: name(state, drafts, before), cut }
+    }
+}
+
+/// Orders removals so that each wave pays for itself, up to the least size of the cluster, and whether that ended them.
+///
+/// What turns out to bring nothing, or to come in no order, stays.
+fn draft(state: &State<'_>, options: &Options, pace: &mut Pace<'_>) -> (Vec<Draft>, bool) {
+    let roll = options.roll;
+    let mut stay = BTreeSet::new();
+    let mut settled = Vec::new();
+    let mut cut = false;
+    for _ in 0..REDRAFTS {
+        let began = pace.used();
+        settled = settle(state, ordered(state, &stay, roll), roll);
+        cut = false;
+        let more = unsound(state, &mut settled, &mut cut, options);
+        if more.is_empty() {
+            return (settled, cut);
+        }
+        stay.extend(more);
+        let now = pace.used();
+        if now > began && now + (now - began) > 1000 {
+            break;
+        }
+    }
+    // As a last resort waves are thinned out as they are, which may leave moves without those that led the way for them.
+    loop {
+        let more = unsound(state, &mut settled, &mut cut, options);
+        if more.is_empty() {
+            return (settled, cut);
+        }
+        settled = settle(state, without(state, settled, &more, &BTreeSet::new()), roll);
+    }
+}
+
+/// How often waves are drafted anew around nodes that stay after all.
+const REDRAFTS: usize = 12;
+
+/// The removals but those that stay, one after another.
+///
+/// Room on existing nodes is there from the start. New bins open for one node after another, first for the one for whose
+/// price they cost least; a wave ends as soon as what it removed outweighs what it bought.
+fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> {
+    let mut yard = Yard::of(state, stay);
+    let mut drafts = Vec::new();
+    let mut current = Draft::default();
+    while let Some((node, bins)) = yard.next() {
+        bins.into_iter().for_each(|bin| yard.open(bin, &mut current));
+        let closed = loop {
+            match yard.close(node, &mut current) {
+                Close::Done => break true,
+                Close::Wants(bin) => yard.open(bin, &mut current),
+                // Other moves may open the way; else the node stays.
+                Close::HeldUp => break false,
+            }
+        };
+        if !closed {
+            continue;
+        }
+        // Rolling is not about money: a wave is as small as can be.
+        if roll || current.delta < 0 || (current.delta == 0 && current.open.is_empty()) {
+            drafts.push(std::mem::take(&mut current));
+        }
+    }
+    if !current.close.is_empty() {
+        drafts.push(current);
+    }
+    drafts
+}
+
+/// Nodes of waves that have to stay, after all that can go in waves of its own does.
+///
+/// Before that the waves are cut, as what one of them buys may be there for a later one.
+fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, cut: &mut bool, options: &Options) -> BTreeSet<usize> {
+    let roll = options.roll;
+    for round in 0.. {
+        *cut |= keep_size(state.model, drafts, options.min_cluster_size);
+        let (stay, later) = if roll { Default::default() } else { doubtful(state, drafts, round) };
+        if !stay.is_empty() {
+            return stay;
+        }
+        if later.is_empty() {
+            break;
+        }
+        *drafts = settle(state, without(state, std::mem::take(drafts), &stay, &later), roll);
+    }
+    disallowed(state, drafts)
+}
+
+/// Ends before the wave that would leave too few nodes; whether it did.
+fn keep_size(model: &Model, drafts: &mut Vec<Draft>, least: usize) -> bool {
+    let leaving = model.nodes.iter().filter(|node| matches!(node.held, Some((KeptReason::Deleting, _)))).count();
+    let mut nodes = model.nodes.len() - leaving;
+    let enough = drafts
+        .iter()
+        .take_while(|draft| {
+            nodes = (nodes + draft.open.len()).saturating_sub(draft.close.len());
+            nodes >= least
+        })
+        .count();
+    let cut = enough < drafts.len();
+    drafts.truncate(enough);
+    cut
+}
+
+/// Nodes that stay, and nodes that go in waves of their own, so that no purchase only repeats what it replaces.
+fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<usize>, BTreeSet<usize>) {
+    let mut stay = BTreeSet::new();
+    let mut later = BTreeSet::new();
+    for doubt in doubts(state, drafts) {
+        let price = |node: usize| state.bins[node].price;
+        let alike: i64 = doubt.alike.iter().map(|node| price(*node)).sum();
+        let ordered = doubt.alike.iter().any(|node| state.is_ordered(*node));
+        if doubt.alike.is_empty() || price(doubt.source) <= doubt.price || round >= ROUNDS {
+            stay.insert(doubt.source);
+        } else if drafts[doubt.draft].delta + alike <= 0 && !ordered {
+            later.extend(doubt.alike);
+        } else if alike < price(doubt.source) - doubt.price {
+            stay.extend(doubt.alike);
+        } else {
+            stay.insert(doubt.source);
+        }
+    }
+    (stay, later)
+}
+
+/// Nodes that go although a broken spread would not let one of their pods land when its turn comes: they stay after all.
+fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
+    let model = state.model;
+    let mut spreads = model.broken.clone();
+    let mut stay = BTreeSet::new();
+    // Where pods landed in earlier drafts.
+    let mut settled: BTreeSet<(usize, Option<usize>)> = BTreeSet::new();
+    for draft in drafts {
+        let mut landed: Vec<(usize, usize, Option<usize>)> = Vec::new();
+        let from = |pod: usize| model.pods[pod].home;
+        for moves in draft.moves.chunk_by(|a, b| from(a.0) == from(b.0)) {
+            let Some(node) = moves.first().and_then(|(pod, _)| from(*pod)).filter(|node| state.is_ordered(*node))
+            else {
+                continue;
+            };
+            let (before, so_far) = (spreads.clone(), landed.len());
+            let mut allowed = true;
+            for (pod, bin) in moves {
+                for (spread, itself) in &model.classes[model.pods[*pod].class].spreads {
+                    spreads[*spread].give(model.domain(*spread, What::Node(node)), -itself);
+                    let to = model.domain(*spread, state.bins[*bin].what);
+                    allowed &= spreads[*spread].room(to, *itself) > 0;
+                    spreads[*spread].give(to, *itself);
+                    landed.push((node, *spread, to));
+                }
+            }
+            if !allowed {
+                // What comes later is judged as it will be: with this node where it is.
+                stay.insert(node);
+                spreads = before;
+                landed.truncate(so_far);
+            }
+        }
+        let holds = |spread: usize, to: Option<usize>| {
+            let of = &spreads[spread];
+            to.and_then(|to| of.counts[to]).unwrap_or(i64::MAX) <= of.least() + of.max_skew
+        };
+        // Who leaves the emptiest domain lowers what all others are measured by, also where pods landed before.
+        let lowered: BTreeSet<usize> =
+            settled.iter().filter(|(spread, to)| !holds(*spread, *to)).map(|(spread, _)| *spread).collect();
+        for (node, spread, to) in landed {
+            if lowered.contains(&spread) || !holds(spread, to) {
+                stay.insert(node);
+            }
+            settled.insert((spread, to));
+        }
+    }
+    stay
+}
+
+/// How often waves are looked through for purchases that bring nothing; after the last time their sources stay.
+const ROUNDS: usize = 12;
+
+/// A purchase that takes the pods of one removed node only, and brings nothing or seems to.
+struct Doubt {
+    draft: usize,
+    source: usize,
+    /// Of the new node.
+    price: i64,
+    /// Nodes of the same pool, type and zone that go in the same wave.
+    alike: Vec<usize>,
+}
+
+/// The waves without the nodes that stay, and with those that go `later` in waves of their own.
+fn without(state: &State<'_>, drafts: Vec<Draft>, stay: &BTreeSet<usize>, later: &BTreeSet<usize>) -> Vec<Draft> {
+    let pods = |nodes: &BTreeSet<usize>| -> BTreeSet<usize> {
+        nodes.iter().flat_map(|node| &state.model.nodes[*node].pods).copied().collect()
+    };
+    let (staying, postponed) = (pods(stay), pods(later));
+    let mut all = Vec::new();
+    for mut draft in drafts {
+        draft.close.retain(|node| !stay.contains(node));
+        draft.moves.retain(|(pod, _)| !staying.contains(pod));
+        let mut second = Draft::default();
+        let (close, goes_later) = draft.close.iter().partition(|node| !later.contains(node));
+        draft.close = close;
+        second.close = goes_later;
+        let (moves, moved_later) = draft.moves.iter().partition(|(pod, _)| !postponed.contains(pod));
+        draft.moves = moves;
+        second.moves = moved_later;
+        all.extend([draft, second].into_iter().filter(|draft| !draft.close.is_empty()));
+    }
+    all
+}
+
+fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
+    let model = state.model;
+    let mut found = Vec::new();
+    // By bin: a node that its pods come from, one of those that run if there is any, and whether they come from one.
+    let mut sources: BTreeMap<usize, (Option<usize>, bool, bool)> = BTreeMap::new();
+    for draft in drafts {
+        for (pod, bin) in &draft.moves {
+            let (node, runs) = (model.pods[*pod].home, !model.pods[*pod].ghost);
+            let of = sources.entry(*bin).or_insert((node, true, runs));
+            if runs && !of.2 {
+                *of = (node, true, true);
+            }
+            of.1 &= of.0 == node || !runs;
+        }
+    }
+    for (number, draft) in drafts.iter().enumerate() {
+        for bin in &draft.open {
+            // Who succeeds a pod elsewhere does not come with this wave: for them alone nothing is bought.
+            let mut coming =
+                draft.moves.iter().filter(|(_, to)| to == bin).map(|(pod, _)| &model.pods[*pod]).peekable();
+            if let Some(source) = coming.peek().and_then(|pod| pod.home)
+                && coming.all(|pod| pod.succeeds)
+            {
+                found.push(Doubt { draft: number, source, price: i64::MAX, alike: Vec::new() });
+                continue;
+            }
+            let (Some((Some(source), true, _)), What::New(kind)) = (sources.get(bin).copied(), state.bins[*bin].what)
+            else {
+                continue;
+            };
+            let kind = &model.kinds[kind];
+            let is_alike = |other: &usize| {
+                let node = &model.nodes[*other];
+                *other != source
+                    && node.pool == Some(kind.pool)
+                    && node.instance_type == kind.instance_type
+                    && node.zone == kind.zone
+            };
+            let alike: Vec<usize> = draft.close.iter().copied().filter(is_alike).collect();
+            let price = state.bins[*bin].price;
+            if state.bins[source].price <= price || !alike.is_empty() {
+                found.push(Doubt { draft: number, source, price, alike });
+            }
+        }
+    }
+    found
+}
+
+/// Buys each bin in the wave that first moves a pod to it (never, when none does), and joins waves that do not pay.
+fn settle(state: &State<'_>, drafts: Vec<Draft>, roll: bool) -> Vec<Draft> {
+    let mut is_bought = vec![false; state.bins.len()];
+    let mut settled: Vec<Draft> = Vec::new();
+    for mut draft in drafts {
+        draft.open.clear();
+        draft.delta = -draft.close.iter().map(|node| state.bins[*node].price).sum::<i64>();
+        for (_, bin) in &draft.moves {
+            if matches!(state.bins[*bin].what, What::New(_)) && !std::mem::replace(&mut is_bought[*bin], true) {
+                draft.open.push(*bin);
+                draft.delta += state.bins[*bin].price;
+            }
+        }
+        match settled.last_mut().filter(|last| !roll && last.delta > 0) {
+            Some(last) => last.join(draft),
+            None => settled.push(draft),
+        }
+    }
+    // A last wave that does not pay for itself belongs to the one before.
+    while !roll && settled.len() > 1 && settled.last().is_some_and(|last| last.delta > 0) {
+        let Some(last) = settled.pop() else { break };
+        if let Some(before) = settled.last_mut() {
+            before.join(last);
+        }
+    }
+    settled
+}

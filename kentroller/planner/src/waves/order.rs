@@ -1,0 +1,249 @@
+//! The order in which a solution's removals can be made: which slots are open, and which nodes wait.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+
+use super::draft::Draft;
+use crate::model::{BrokenSpread, What};
+use crate::solution::State;
+
+/// At most this many bins or nodes are compared for one choice.
+const COMPARED: usize = 64;
+
+/// What came of closing a node.
+pub(crate) enum Close {
+    Done,
+    /// A spread lets a pod of it only into a bin that is not open yet.
+    Wants(usize),
+    /// A spread lets a pod of it nowhere now.
+    HeldUp,
+}
+
+/// Slots that are open, and nodes that wait to be closed.
+pub(crate) struct Yard<'a, 'm> {
+    state: &'a State<'m>,
+    /// By class: open slots, newest last.
+    slots: Vec<Vec<(usize, i64)>>,
+    /// By class: how many open slots there are.
+    free: Vec<i64>,
+    /// By class: new bins that hold it and are not open yet.
+    unopened: Vec<Vec<usize>>,
+    is_open: Vec<bool>,
+    /// By class: nodes that wait and own it.
+    owners: Vec<Vec<usize>>,
+    waits: Vec<bool>,
+    /// (missing pods for its price, price negated, node), possibly stale.
+    queue: BinaryHeap<Reverse<(i64, i64, usize)>>,
+    /// Nodes that a broken spread holds up until other moves are made.
+    held_up: Vec<usize>,
+    /// Broken spreads as they stand after the moves so far.
+    spreads: Vec<BrokenSpread>,
+}
+
+impl<'a, 'm> Yard<'a, 'm> {
+    /// `stay`: closed nodes that are to stay after all.
+    pub(crate) fn of(state: &'a State<'m>, stay: &BTreeSet<usize>) -> Self {
+        let classes = state.model.classes.len();
+        let mut yard = Self {
+            state,
+            slots: vec![Vec::new(); classes],
+            free: vec![0; classes],
+            unopened: vec![Vec::new(); classes],
+            is_open: vec![false; state.bins.len()],
+            owners: vec![Vec::new(); classes],
+            waits: vec![false; state.model.nodes.len()],
+            queue: BinaryHeap::new(),
+            held_up: Vec::new(),
+            spreads: state.model.broken.clone(),
+        };
+        for (at, bin) in state.bins.iter().enumerate().filter(|(_, bin)| bin.open) {
+            for (class, count) in &bin.given {
+                match bin.what {
+                    What::Node(_) => {
+                        yard.slots[*class].push((at, *count));
+                        yard.free[*class] += count;
+                    }
+                    What::New(_) => yard.unopened[*class].push(at),
+                }
+            }
+        }
+        for node in (0..state.model.nodes.len()).filter(|node| !state.bins[*node].open && !stay.contains(node)) {
+            yard.waits[node] = true;
+            for (class, _) in &state.own[node] {
+                yard.owners[*class].push(node);
+            }
+        }
+        for node in (0..state.model.nodes.len()).filter(|node| yard.waits[*node]).collect::<Vec<_>>() {
+            yard.push(node);
+        }
+        yard
+    }
+
+    fn missing(&self, node: usize) -> i64 {
+        self.state.own[node].iter().map(|(class, count)| (count - self.free[*class]).max(0)).sum()
+    }
+
+    fn push(&mut self, node: usize) {
+        self.queue.push(Reverse((self.lack(node), -self.state.bins[node].price, node)));
+    }
+
+    fn lack(&self, node: usize) -> i64 {
+        per_price(self.missing(node), self.state.bins[node].price)
+    }
+
+    /// The node to close next, with the new bins that it waits for: of those that lack least for their price the one whose
+    /// bins cost the smallest part of it. So a wave pays for what it buys with few nodes.
+    pub(crate) fn next(&mut self) -> Option<(usize, Vec<usize>)> {
+        let mut best: Option<(i64, usize, Vec<usize>)> = None;
+        let mut looked: Vec<usize> = Vec::new();
+        while looked.len() < COMPARED {
+            let Some(Reverse((told, _, node))) = self.queue.pop() else { break };
+            if !self.waits[node] || looked.contains(&node) {
+                continue;
+            }
+            let lack = self.lack(node);
+            if lack > told {
+                self.push(node);
+                continue;
+            }
+            looked.push(node);
+            let bins = self.wanted(node);
+            let cost = bins.iter().map(|bin| self.state.bins[*bin].price).sum();
+            let cost = per_price(cost, self.state.bins[node].price);
+            if best.as_ref().is_none_or(|(least, _, _)| cost < *least) {
+                best = Some((cost, node, bins));
+            }
+            if lack == 0 {
+                break;
+            }
+        }
+        let (_, node, bins) = best?;
+        looked.into_iter().filter(|other| *other != node).for_each(|other| self.push(other));
+        Some((node, bins))
+    }
+
+    /// New bins that together hold what a node lacks: one after another the most useful for its price.
+    fn wanted(&mut self, node: usize) -> Vec<usize> {
+        let own = self.state.own[node].iter().map(|(class, count)| (*class, count - self.free[*class]));
+        let mut lacks: Vec<(usize, i64)> = own.filter(|(_, lack)| *lack > 0).collect();
+        let mut bins: Vec<usize> = Vec::new();
+        while let Some((class, _)) = lacks.first().copied() {
+            let is_open = &self.is_open;
+            self.unopened[class].retain(|bin| !is_open[*bin]);
+            let compared = self.unopened[class].iter().copied().filter(|bin| !bins.contains(bin)).take(COMPARED);
+            let chosen = compared.max_by_key(|bin| {
+                let of = &self.state.bins[*bin];
+                let useful = lacks.iter().map(|(class, lack)| of.holds(*class).min(*lack)).sum();
+                (per_price(useful, of.price), Reverse(of.price), Reverse(*bin))
+            });
+            // The solution holds every pod; what is not to be had waits for other moves.
+            let Some(bin) = chosen else { break };
+            bins.push(bin);
+            for (class, lack) in &mut lacks {
+                *lack -= self.state.bins[bin].holds(*class);
+            }
+            lacks.retain(|(_, lack)| *lack > 0);
+        }
+        bins
+    }
+
+    pub(crate) fn open(&mut self, bin: usize, draft: &mut Draft) {
+        self.is_open[bin] = true;
+        draft.open.push(bin);
+        draft.delta += self.state.bins[bin].price;
+        for (class, count) in &self.state.bins[bin].given {
+            self.slots[*class].push((bin, *count));
+            self.free[*class] += count;
+        }
+        // Whoever owns what came may lack less now; the rarest classes tell most.
+        let rarest = self.state.bins[bin].given.iter().min_by_key(|(class, _)| (self.owners[*class].len(), *class));
+        if let Some((class, _)) = rarest.copied() {
+            let waits = &self.waits;
+            self.owners[class].retain(|node| waits[*node]);
+            for node in self.owners[class].iter().copied().take(COMPARED).collect::<Vec<_>>() {
+                self.push(node);
+            }
+        }
+    }
+
+    /// Sends a node's pods to open slots.
+    pub(crate) fn close(&mut self, node: usize, draft: &mut Draft) -> Close {
+        if self.missing(node) > 0 {
+            // The solution holds every pod, so this cannot come to pass; the node then simply stays.
+            self.waits[node] = false;
+            return Close::HeldUp;
+        }
+        let spreads = self.spreads.clone();
+        let mut moves: Vec<(usize, usize, usize)> = Vec::new();
+        for pod in &self.state.model.nodes[node].pods {
+            let class = self.state.model.pods[*pod].class;
+            self.count(What::Node(node), class, -1);
+            let slot = self.slot(node, class);
+            let Some(slot) = slot else {
+                let unopened = self.unopened[class].iter().copied().filter(|bin| !self.is_open[*bin]);
+                let wanted =
+                    unopened.filter(|bin| self.is_allowed(*bin, class)).min_by_key(|bin| self.state.bins[*bin].price);
+                self.spreads = spreads;
+                for (_, bin, class) in moves {
+                    self.free[class] += 1;
+                    self.slots[class].push((bin, 1));
+                }
+                if wanted.is_none() {
+                    self.held_up.push(node);
+                }
+                return wanted.map_or(Close::HeldUp, Close::Wants);
+            };
+            let bin = self.slots[class][slot].0;
+            self.count(self.state.bins[bin].what, class, 1);
+            moves.push((*pod, bin, class));
+            self.slots[class][slot].1 -= 1;
+            self.free[class] -= 1;
+            if self.slots[class][slot].1 == 0 {
+                self.slots[class].remove(slot);
+            }
+        }
+        self.waits[node] = false;
+        draft.close.push(node);
+        draft.delta -= self.state.bins[node].price;
+        draft.moves.extend(moves.iter().map(|(pod, bin, _)| (*pod, *bin)));
+        if moves.iter().any(|(_, _, class)| !self.state.model.classes[*class].spreads.is_empty()) {
+            for node in std::mem::take(&mut self.held_up) {
+                self.push(node);
+            }
+        }
+        Close::Done
+    }
+
+    /// An open slot for a pod of a class: of those that the spreads allow the newest near its node, else the newest.
+    fn slot(&self, node: usize, class: usize) -> Option<usize> {
+        let bin = |slot: &usize| self.slots[class][*slot].0;
+        let mut allowed = (0..self.slots[class].len()).rev().filter(|slot| self.is_allowed(bin(slot), class));
+        let is_near = |slot: &usize| {
+            let wishes = &self.state.model.wishes;
+            let what = self.state.bins[bin(slot)].what;
+            self.state.model.classes[class].homes.iter().all(|(home, _)| wishes.homes[*home].keeps(node, what))
+        };
+        let newest = allowed.next()?;
+        Some([newest].into_iter().chain(allowed).find(is_near).unwrap_or(newest))
+    }
+
+    fn is_allowed(&self, bin: usize, class: usize) -> bool {
+        let what = self.state.bins[bin].what;
+        let spreads = &self.state.model.classes[class].spreads;
+        spreads
+            .iter()
+            .all(|(spread, itself)| self.spreads[*spread].room(self.state.model.domain(*spread, what), *itself) > 0)
+    }
+
+    fn count(&mut self, what: What, class: usize, count: i64) {
+        for (spread, itself) in &self.state.model.classes[class].spreads {
+            let domain = self.state.model.domain(*spread, what);
+            self.spreads[*spread].give(domain, count * itself);
+        }
+    }
+}
+
+/// An amount for a price, in parts that tell small differences apart.
+fn per_price(amount: i64, price: i64) -> i64 {
+    amount.saturating_mul(1_000_000_000) / price.max(1)
+}
