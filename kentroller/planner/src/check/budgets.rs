@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::window;
 use crate::manifest::{DisruptionBudget, Moment, NodePool};
-use crate::rules::window;
 use crate::value::Snapshot;
 
 /// Whether the pool was handed to us: Karpenter's switches then bind Karpenter only.

@@ -1,4 +1,7 @@
-//! The judge of plans: its own reading of kube-scheduler's and Karpenter's rules, sharing no code with the planner.
+//! The judge of plans: its own reading of kube-scheduler's and Karpenter's rules.
+//!
+//! Shared with the planner is what objects decode to (`manifest`) and what goes in and out (`value`), and nothing else; a
+//! test holds that. No rule, no arithmetic of requests, no price and no window of a budget is read by the planner's code.
 //!
 //! In: the snapshot that a plan was made from, the prices, what was asked for, and any plan: ours, a person's, a
 //! backend's. Out: nothing, or every reason found to reject it whole. Where something cannot be told, the plan is
@@ -26,6 +29,7 @@ mod violation;
 mod volumes;
 mod waiting;
 mod wave;
+mod window;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,8 @@
-//! Windows that open by a cron expression, as Karpenter's disruption budgets have them.
+//! Windows that open by a cron expression, as Karpenter's disruption budgets have them: always UTC.
+//!
+//! The operator's own `cron.rs` reads schedules in any time zone and finds their next times. This crate knows neither that
+//! file nor its library, and asks one thing only: whether a time lies in the window that ends now. Both are held to the
+//! verdicts of robfig/cron in `tests/vectors/cron.jsonl`.
 
 use crate::manifest::{Moment, parse_span};
 
@@ -94,18 +98,21 @@ fn field(text: &str, low: u32, high: u32, names: &[&str]) -> Option<(u64, bool)>
         (low..=high).contains(&value).then_some(value)
     };
     let (mut set, mut star) = (0u64, false);
-    for part in text.split(',') {
+    // robfig leaves empty items of a list out, and what stands behind a star of a range.
+    for part in text.split(',').filter(|part| !part.is_empty()) {
         let (range, step) = match part.split_once('/') {
             Some((range, step)) => (range, Some(step.parse::<u32>().ok().filter(|step| *step > 0)?)),
             None => (part, None),
         };
-        let (first, last) = match range.split_once('-') {
-            _ if range == "*" || range == "?" => {
+        let bounds: Vec<&str> = range.split('-').collect();
+        let (first, last) = match bounds.as_slice() {
+            ["*" | "?", ..] => {
                 star |= step.unwrap_or(1) == 1;
                 (low, high)
             }
-            Some((first, last)) => (number(first)?, number(last)?),
-            None => (number(range)?, if step.is_some() { high } else { number(range)? }),
+            [first, last] => (number(first)?, number(last)?),
+            [only] => (number(only)?, if step.is_some() { high } else { number(only)? }),
+            _ => return None,
         };
         if first > last {
             return None;
@@ -142,5 +149,49 @@ mod tests {
         ] {
             assert_eq!(is_open(Some(schedule), Some(duration), noon), active, "{schedule} {duration}");
         }
+    }
+
+    /// What robfig reads and this file refuses, and why that is right.
+    const REFUSED: [(&str, &str); 3] = [
+        (
+            "TZ=",
+            "Karpenter puts TZ=UTC before the expression of a budget, so that a second prefix is no minute to it either",
+        ),
+        ("CRON_TZ=", "the same"),
+        ("@every", "the schema of a NodePool admits no such budget: it has no times of day"),
+    ];
+
+    #[test]
+    fn every_schedule_is_read_as_robfig_reads_it() {
+        let lines = include_str!("../../../../tests/vectors/cron.jsonl").lines();
+        let mut lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let starts: Vec<Moment> = serde_json::from_value(lines.next().unwrap()["starts"]["calendar"].take()).unwrap();
+        let mut read = 0;
+        for line in lines {
+            let pattern = line["pattern"].as_str().unwrap();
+            let ours = is_open(Some(pattern), Some("1m"), starts[0]);
+            let is_refused = REFUSED.iter().any(|(start, _)| pattern.contains(start));
+            assert_eq!(ours.is_some(), line["error"].is_null() && !is_refused, "{pattern}: {ours:?}, robfig {line}");
+            let Some(runs) = line["next"].as_array().filter(|_| ours.is_some()) else { continue };
+            for (run, start) in runs.iter().zip(&starts) {
+                let mut before = start.0.div_euclid(60);
+                for wait in run.as_array().unwrap() {
+                    let at = before + wait.as_i64().unwrap();
+                    let open = |minutes: i64, until: i64| {
+                        is_open(Some(pattern), Some(&format!("{minutes}m")), Moment(until * 60))
+                    };
+                    assert_eq!(open(1, at), Some(true), "{pattern} at {}", Moment(at * 60));
+                    let between = at - 1 - before;
+                    assert!(
+                        between == 0 || open(between, at - 1) == Some(false),
+                        "{pattern} before {}",
+                        Moment(at * 60)
+                    );
+                    before = at;
+                    read += 1;
+                }
+            }
+        }
+        assert!(read > 40_000, "{read} times");
     }
 }
