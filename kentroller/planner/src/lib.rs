@@ -32,7 +32,7 @@ pub mod generate;
 
 pub use manifest::{Moment, Quantity, QuantityError, parse_span};
 pub use planner::plan;
-pub use reuse::{Former, plan_again};
+pub use reuse::{PreviousPlan, plan_again};
 pub use value::{
     Advice, Aggressive, Blocker, Budget, CapacityType, Catalog, CatalogError, CurvePoint, EvictionRule, EvictionTarget,
     Flag, HOURS_A_MONTH, Headroom, InputError, InstanceType, Kept, KeptReason, LowerBound, Mode, Money, Move,

@@ -1,4 +1,4 @@
-//! From one cycle to the next: a cluster that the planner sees unchanged has its former plan.
+//! From one cycle to the next: a cluster that the planner sees unchanged has its previous plan.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,12 +9,12 @@ use crate::value::{Budget, Catalog, InputError, Options, Plan, Snapshot};
 
 /// A plan, and what it was made from.
 #[derive(Clone, Debug)]
-pub struct Former {
+pub struct PreviousPlan {
     pub plan: Plan,
     digest: u64,
 }
 
-/// Finds a plan as [`plan`](crate::value::plan()) does, or tells the former one again where nothing has changed that it depends on.
+/// Finds a plan as [`plan`](crate::value::plan()) does, or returns the previous one where nothing has changed that it depends on.
 ///
 /// What it depends on is not the snapshot but what the planner makes of it: time goes on and a status is written without
 /// changing what may go, what must stay and what things cost. A search of the same would end where it did, given the same
@@ -27,13 +27,13 @@ pub fn plan_again(
     catalog: &Catalog,
     options: &Options,
     budget: &mut dyn Budget,
-    former: Option<Former>,
-) -> Result<Former, InputError> {
+    previous: Option<PreviousPlan>,
+) -> Result<PreviousPlan, InputError> {
     let model = model(snapshot, catalog, options)?;
     let digest = digest(&model, options);
-    match former.filter(|former| former.digest == digest) {
-        Some(former) => Ok(former),
-        None => Ok(Former { plan: solve(model, options, budget), digest }),
+    match previous.filter(|previous| previous.digest == digest) {
+        Some(previous) => Ok(previous),
+        None => Ok(PreviousPlan { plan: solve(model, options, budget), digest }),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kentroller_planner::{Catalog, Former, Nothing, Options, Percent, Steps, plan_again};
+use kentroller_planner::{Catalog, Nothing, Options, Percent, PreviousPlan, Steps, plan_again};
 use kentroller_runtime::{Cancelled, Failure, ObjectKey, Port, Seen};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -43,7 +43,7 @@ pub enum Effort {
 pub struct Plans {
     embedded: Embedded,
     /// The last plan: the answer to the next question too, where nothing has changed.
-    former: Mutex<Option<Former>>,
+    former: Mutex<Option<PreviousPlan>>,
 }
 
 impl Plans {

@@ -65,7 +65,7 @@ impl<'a, 'm> Relaxed<'a, 'm> {
             let fits = |node: &usize| {
                 let (bin, signature) = (&state.bins[*node], state.model.nodes[*node].signature);
                 state.model.admits.get(state.model.classes[class].needs, signature)
-                    && room(state.model, class, &bin.free, &bin.ties) > 0
+                    && room(state.model, class, &bin.free, &bin.term_counts) > 0
             };
             let nodes = (0..state.bins.len()).filter(fits);
             let mut pools: Vec<usize> = nodes.map(|node| pool(state, node)).collect();

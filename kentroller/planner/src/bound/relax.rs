@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{DIMS, Model, Vector, add};
 use crate::solution::State;
+use crate::value::CapacityType;
 
 /// At most so many sets of pods that keep apart are told from others: the largest ones.
 const SETS: usize = 16;
@@ -47,9 +48,9 @@ fn keeps_apart(model: &Model, class: usize, set: usize) -> bool {
     of.apart.contains(&set) && of.selected.contains(&set)
 }
 
-/// The classes of pods that only have a seat on a node: another plan may seat them elsewhere.
-fn seated(model: &Model, node: usize) -> impl Iterator<Item = usize> {
-    model.nodes[node].pods.iter().map(|pod| &model.pods[*pod]).filter(|pod| pod.ghost).map(|pod| pod.class)
+/// The classes of pods for which room is only reserved on a node: another plan may reserve it elsewhere.
+fn reserved(model: &Model, node: usize) -> impl Iterator<Item = usize> {
+    model.nodes[node].pods.iter().map(|pod| &model.pods[*pod]).filter(|pod| pod.not_running).map(|pod| pod.class)
 }
 
 /// The largest sets of pods no two of which may share a node, as terms.
@@ -67,14 +68,24 @@ fn sets(model: &Model, wanted: &BTreeMap<usize, i64>) -> Vec<usize> {
 
 /// Leaves out zones, terms, limits and reserves: what is left is classes over bins.
 pub(super) fn relax(start: &State<'_>) -> Relaxed {
-    let model = start.model;
+    let (wanted, fixed) = wanted(start);
+    let mut relaxing = Relaxing::of(start, &wanted);
+    relaxing.add_demands(wanted);
+    let mut groups = relaxing.bought();
+    groups.extend(relaxing.existing(&groups));
+    let Relaxing { demands, of_class, sets, .. } = relaxing;
+    Relaxed { demands, groups, of_class, dims: start.model.dims.len() + sets.len(), fixed }
+}
+
+/// The pods that need a place, by class, and what the nodes cost that stay whatever happens.
+fn wanted(start: &State<'_>) -> (BTreeMap<usize, i64>, i64) {
     let mut fixed = 0;
     let mut wanted: BTreeMap<usize, i64> = BTreeMap::new();
-    for (index, node) in model.nodes.iter().enumerate() {
+    for (index, node) in start.model.nodes.iter().enumerate() {
         if node.held.is_some() {
             fixed += start.bins[index].price;
             if node.receives {
-                seated(model, index).for_each(|class| *wanted.entry(class).or_default() += 1);
+                reserved(start.model, index).for_each(|class| *wanted.entry(class).or_default() += 1);
             }
             continue;
         }
@@ -82,115 +93,156 @@ pub(super) fn relax(start: &State<'_>) -> Relaxed {
             *wanted.entry(*class).or_default() += count;
         }
     }
-    let sets = sets(model, &wanted);
-    let wide = |of: &Vector, each: &dyn Fn(usize) -> i64| -> Wide {
+    (wanted, fixed)
+}
+
+/// A relaxation while it is made.
+struct Relaxing<'a, 'm> {
+    start: &'a State<'m>,
+    sets: Vec<usize>,
+    /// Offerings of one pool, type and capacity type differ in zone only: one bin, at the lowest price.
+    merged: Vec<Vec<usize>>,
+    demands: Vec<Demand>,
+    /// By demand: its classes.
+    members: Vec<Vec<usize>>,
+    of_class: Vec<Option<usize>>,
+}
+
+impl<'a, 'm> Relaxing<'a, 'm> {
+    fn of(start: &'a State<'m>, wanted: &BTreeMap<usize, i64>) -> Self {
+        let model = start.model;
+        let mut merged: BTreeMap<(usize, &str, &CapacityType), Vec<usize>> = BTreeMap::new();
+        for (index, offering) in model.offerings.iter().enumerate() {
+            merged.entry((offering.pool, &offering.instance_type, &offering.capacity_type)).or_default().push(index);
+        }
+        Self {
+            start,
+            sets: sets(model, wanted),
+            merged: merged.into_values().collect(),
+            demands: Vec::new(),
+            members: Vec::new(),
+            of_class: vec![None; model.classes.len()],
+        }
+    }
+
+    /// A vector with a dimension for each set.
+    fn wide(&self, of: &Vector, each: impl Fn(usize) -> i64) -> Wide {
         let mut wide = [0; WIDE];
         wide[..DIMS].copy_from_slice(of);
-        for (at, set) in sets.iter().enumerate() {
-            wide[model.dims.len() + at] = each(*set);
+        for (at, set) in self.sets.iter().enumerate() {
+            wide[self.start.model.dims.len() + at] = each(*set);
         }
         wide
-    };
-    let is_of = |class: usize, set: usize| i64::from(keeps_apart(model, class, set));
-    // Kinds of one pool, type and capacity type differ in zone only: one bin, at the lowest price.
-    let mut merged: BTreeMap<(usize, &str, &crate::value::CapacityType), Vec<usize>> = BTreeMap::new();
-    for (index, kind) in model.kinds.iter().enumerate() {
-        merged.entry((kind.pool, &kind.instance_type, &kind.capacity_type)).or_default().push(index);
     }
-    let merged: Vec<Vec<usize>> = merged.into_values().collect();
-    // A class's reach: the merged kinds that may take it, and whether nodes of each signature that stay may.
-    let with_room = model.nodes.iter().filter(|node| node.held.is_some() && node.receives);
-    let staying: BTreeSet<usize> = with_room.map(|node| node.signature).collect();
-    let mut demands: Vec<Demand> = Vec::new();
-    let mut members: Vec<Vec<usize>> = Vec::new();
-    let mut of_class: Vec<Option<usize>> = vec![None; model.classes.len()];
-    let mut by_reach: BTreeMap<(Wide, Vec<bool>), usize> = BTreeMap::new();
-    for (class, count) in wanted {
-        let bought = merged.iter().map(|zones| zones.iter().any(|kind| start.kind_admits(*kind, class)));
-        let stays = staying.iter().map(|signature| model.admits.get(model.classes[class].needs, *signature));
-        let reach: Vec<bool> = bought.chain(stays).collect();
-        let request = wide(&model.classes[class].request, &|set| is_of(class, set));
-        let demand = *by_reach.entry((request, reach)).or_insert_with(|| {
-            demands.push(Demand { request, count: 0 });
-            members.push(Vec::new());
-            demands.len() - 1
-        });
-        demands[demand].count += count;
-        members[demand].push(class);
-        of_class[class] = Some(demand);
+
+    fn is_of(&self, class: usize, set: usize) -> i64 {
+        i64::from(keeps_apart(self.start.model, class, set))
     }
-    let mut groups: Vec<BinGroup> = merged
-        .iter()
-        .map(|zones| {
-            let cheapest = zones.iter().min_by_key(|kind| model.kinds[**kind].price).copied().unwrap_or_default();
-            let kind = &model.kinds[cheapest];
-            let mut capacity = kind.allocatable;
-            add(&mut capacity, &kind.daemons, -1);
+
+    /// Groups classes by what they ask for and by their reach: the merged offerings that may take them, and whether nodes
+    /// of each signature that stay may.
+    fn add_demands(&mut self, wanted: BTreeMap<usize, i64>) {
+        let (start, model) = (self.start, self.start.model);
+        let with_room = model.nodes.iter().filter(|node| node.held.is_some() && node.receives);
+        let staying: BTreeSet<usize> = with_room.map(|node| node.signature).collect();
+        let mut by_reach: BTreeMap<(Wide, Vec<bool>), usize> = BTreeMap::new();
+        for (class, count) in wanted {
+            let bought = self.merged.iter().map(|zones| zones.iter().any(|one| start.offering_admits(*one, class)));
+            let stays = staying.iter().map(|signature| model.admits.get(model.classes[class].needs, *signature));
+            let reach: Vec<bool> = bought.chain(stays).collect();
+            let request = self.wide(&model.classes[class].request, |set| self.is_of(class, set));
+            let demand = *by_reach.entry((request, reach)).or_insert_with(|| {
+                self.demands.push(Demand { request, count: 0 });
+                self.members.push(Vec::new());
+                self.demands.len() - 1
+            });
+            self.demands[demand].count += count;
+            self.members[demand].push(class);
+            self.of_class[class] = Some(demand);
+        }
+    }
+
+    /// By demand: whether one of its classes may go to a place.
+    fn reach(&self, admits: impl Fn(usize) -> bool) -> Vec<bool> {
+        self.members.iter().map(|classes| classes.iter().any(|class| admits(*class))).collect()
+    }
+
+    /// What can be bought, where it is of use.
+    fn bought(&self) -> Vec<BinGroup> {
+        let model = self.start.model;
+        let group = |zones: &Vec<usize>| {
+            let cheapest = zones.iter().min_by_key(|one| model.offerings[**one].price).copied().unwrap_or_default();
+            let offering = &model.offerings[cheapest];
+            let mut capacity = offering.allocatable;
+            add(&mut capacity, &offering.daemons, -1);
             BinGroup {
-                capacity: wide(&capacity, &|_| 1),
-                price: kind.price.as_micros(),
+                capacity: self.wide(&capacity, |_| 1),
+                price: offering.price.as_micros(),
                 count: None,
-                admits: members
-                    .iter()
-                    .map(|classes| {
-                        classes.iter().any(|class| zones.iter().any(|kind| start.kind_admits(*kind, *class)))
-                    })
-                    .collect(),
+                admits: self.reach(|class| zones.iter().any(|one| self.start.offering_admits(*one, class))),
             }
-        })
-        .filter(|group| group.admits.iter().any(|admits| *admits))
-        .collect();
-    let bought = groups.len();
-    let own_of = |node: usize, set: usize| -> i64 {
-        start.own[node].iter().map(|(class, count)| count * is_of(*class, set)).sum()
-    };
-    let mut reach_of: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
-    let mut existing: BTreeMap<Alike, (Wide, i64)> = BTreeMap::new();
-    for (index, node) in model.nodes.iter().enumerate() {
-        if node.held.is_some() && !node.receives {
-            continue;
-        }
-        let reach = reach_of
-            .entry(node.signature)
-            .or_insert_with(|| {
-                let admits = |class: &usize| model.admits.get(model.classes[*class].needs, node.signature);
-                members.iter().map(|classes| classes.iter().any(admits)).collect()
-            })
-            .clone();
-        let mut room = node.allocatable;
-        add(&mut room, &node.used, -1);
-        if node.held.is_some() {
-            seated(model, index).for_each(|class| add(&mut room, &model.classes[class].request, 1));
-            let runs = |set| own_of(index, set) - seated(model, index).map(|class| is_of(class, set)).sum::<i64>();
-            let mut room = wide(&room, &|set| 1 - runs(set));
-            room.iter_mut().for_each(|room| *room = (*room).max(0));
-            existing.entry((Some(room), 0, reach)).or_insert((room, 0)).1 += 1;
-            continue;
-        }
-        let mut reach = reach;
-        for (class, count) in &start.own[index] {
-            add(&mut room, &model.classes[*class].request, *count);
+        };
+        self.merged.iter().map(group).filter(|group| group.admits.iter().any(|admits| *admits)).collect()
+    }
+
+    /// Nodes that exist, but for those that something to be bought beats.
+    fn existing(&self, bought: &[BinGroup]) -> Vec<BinGroup> {
+        let (start, model) = (self.start, self.start.model);
+        let mut reach_of: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
+        let mut existing: BTreeMap<Alike, (Wide, i64)> = BTreeMap::new();
+        for (index, node) in model.nodes.iter().enumerate() {
+            if node.held.is_some() && !node.receives {
+                continue;
+            }
+            let admits = |class: usize| model.admits.get(model.classes[class].needs, node.signature);
+            let mut reach = reach_of.entry(node.signature).or_insert_with(|| self.reach(admits)).clone();
+            if node.held.is_some() {
+                let room = self.room_beside(index);
+                existing.entry((Some(room), 0, reach)).or_insert((room, 0)).1 += 1;
+                continue;
+            }
             // Its own pods may stay whatever it says to others: cordoned, tainted, relabelled.
-            if let Some(demand) = of_class[*class] {
+            for demand in start.own[index].iter().filter_map(|(class, _)| self.of_class[*class]) {
                 reach[demand] = true;
             }
+            let (room, price) = (self.room_emptied(index), start.bins[index].price);
+            let beaten = bought.iter().any(|group| {
+                group.price <= price
+                    && group.capacity.iter().zip(&room).all(|(new, old)| new >= old)
+                    && group.admits.iter().zip(&reach).all(|(new, old)| *new || !*old)
+            });
+            if !beaten {
+                existing.entry((Some(room), price, reach)).or_insert((room, 0)).1 += 1;
+            }
         }
-        let room = wide(&room, &|set| own_of(index, set).max(1));
-        let price = start.bins[index].price;
-        let beaten = groups[..bought].iter().any(|group| {
-            group.price <= price
-                && group.capacity.iter().zip(&room).all(|(new, old)| new >= old)
-                && group.admits.iter().zip(&reach).all(|(new, old)| *new || !*old)
-        });
-        if !beaten {
-            existing.entry((Some(room), price, reach)).or_insert((room, 0)).1 += 1;
-        }
+        let group = |((_, price, admits), (capacity, count))| BinGroup { capacity, price, count: Some(count), admits };
+        existing.into_iter().map(group).collect()
     }
-    groups.extend(existing.into_iter().map(|((_, price, admits), (capacity, count))| BinGroup {
-        capacity,
-        price,
-        count: Some(count),
-        admits,
-    }));
-    Relaxed { demands, groups, of_class, dims: model.dims.len() + sets.len(), fixed }
+
+    /// What a node that stays has left beside the pods that run on it.
+    fn room_beside(&self, node: usize) -> Wide {
+        let model = self.start.model;
+        let mut room = model.nodes[node].allocatable;
+        add(&mut room, &model.nodes[node].used, -1);
+        reserved(model, node).for_each(|class| add(&mut room, &model.classes[class].request, 1));
+        let runs =
+            |set| self.own_of(node, set) - reserved(model, node).map(|class| self.is_of(class, set)).sum::<i64>();
+        self.wide(&room, |set| 1 - runs(set)).map(|room| room.max(0))
+    }
+
+    /// What a node that may go has once its own pods are off it.
+    fn room_emptied(&self, node: usize) -> Wide {
+        let model = self.start.model;
+        let mut room = model.nodes[node].allocatable;
+        add(&mut room, &model.nodes[node].used, -1);
+        for (class, count) in &self.start.own[node] {
+            add(&mut room, &model.classes[*class].request, *count);
+        }
+        self.wide(&room, |set| self.own_of(node, set).max(1))
+    }
+
+    /// A node's own pods of a set.
+    fn own_of(&self, node: usize, set: usize) -> i64 {
+        self.start.own[node].iter().map(|(class, count)| count * self.is_of(*class, set)).sum()
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::board::Board;
 use super::prices::Prices;
-use super::violation::Fault;
+use super::violation::{Fault, Faults};
 use crate::value::{Money, Options, Plan};
 
 /// Minutes for which the old and the new nodes of a wave run side by side.
@@ -22,8 +22,6 @@ pub(super) struct Bill {
     wave: (i128, i128),
 }
 
-type Faults = Vec<(Fault, String)>;
-
 impl Bill {
     /// Compares the stated cost before with the prices of the live nodes.
     pub(super) fn new(board: &Board<'_>, prices: &Prices<'_>, plan: &Plan, faults: &mut Faults) -> Self {
@@ -32,7 +30,7 @@ impl Bill {
             if let Some(price) = prices.of_live(host) {
                 let amount = i128::from(price.amount.as_micros());
                 // Nodes of others and nodes on their way out may be counted or not.
-                if host.pool().is_some() && !super::disruption::is_deleting(host) {
+                if host.pool().is_some() && !super::facts::is_deleting(host) {
                     sure += amount;
                 }
                 most += amount;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::disruption::is_deleting;
+use super::facts::is_deleting;
 use super::requests;
 use super::requests::Amounts;
 use super::selectors::{Known, node_wanted, untolerated};
@@ -29,7 +29,7 @@ pub(super) enum Role {
 
 /// Pods that the scheduler cannot tell apart but for their names.
 #[derive(Debug)]
-pub(super) struct Kind<'a> {
+pub(super) struct PodClass<'a> {
     pub(super) namespace: &'a str,
     pub(super) labels: &'a Labels,
     pub(super) shape: &'a PodShape,
@@ -41,9 +41,9 @@ pub(super) struct Kind<'a> {
 pub(super) struct Body<'a> {
     pub(super) pod: &'a Pod,
     pub(super) role: Role,
-    pub(super) kind: usize,
+    pub(super) class: usize,
     pub(super) host: Option<usize>,
-    /// Set where it differs from what its kind needs.
+    /// Set where it differs from what its class needs.
     own_needs: Option<Amounts<'a>>,
 }
 
@@ -139,15 +139,15 @@ impl Topology {
 pub(super) struct Board<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) hosts: Vec<Host<'a>>,
-    pub(super) kinds: Vec<Kind<'a>>,
+    pub(super) classes: Vec<PodClass<'a>>,
     pub(super) bodies: Vec<Body<'a>>,
     pub(super) tallies: Vec<Tally>,
     /// Tallies for which a host no longer counts once it is tainted.
     minding_taints: Vec<usize>,
     topologies: Vec<Topology>,
     topology_ids: BTreeMap<String, usize>,
-    by_kind: Vec<Vec<usize>>,
-    /// By kind: the tallies that count it.
+    by_class: Vec<Vec<usize>>,
+    /// By class: the tallies that count it.
     counting: Vec<Vec<usize>>,
     /// Hosts that stand and are not being deleted.
     alive: usize,
@@ -169,13 +169,13 @@ impl<'a> Board<'a> {
         let mut board = Self {
             snapshot,
             hosts: Vec::new(),
-            kinds: Vec::new(),
+            classes: Vec::new(),
             bodies: Vec::new(),
             tallies: Vec::new(),
             minding_taints: Vec::new(),
             topologies: Vec::new(),
             topology_ids: BTreeMap::new(),
-            by_kind: Vec::new(),
+            by_class: Vec::new(),
             counting: Vec::new(),
             alive: 0,
             host_ids: BTreeMap::new(),
@@ -202,20 +202,20 @@ impl<'a> Board<'a> {
             let shape = &pod.spec.shape;
             let address =
                 (Arc::as_ptr(shape).addr(), Arc::as_ptr(&pod.metadata.labels).addr(), &*pod.metadata.namespace);
-            let kind = *seen.entry(address).or_insert_with(|| {
+            let class = *seen.entry(address).or_insert_with(|| {
                 let value = (&*pod.metadata.namespace, &*pod.metadata.labels, &**shape);
                 *by_value.entry(value).or_insert_with(|| {
                     let (namespace, labels, shape) = value;
-                    board.kinds.push(Kind { namespace, labels, shape, needs: requests::of_template(shape) });
-                    board.kinds.len() - 1
+                    board.classes.push(PodClass { namespace, labels, shape, needs: requests::of_template(shape) });
+                    board.classes.len() - 1
                 })
             });
-            board.seat_pod(pod, kind);
+            board.seat_pod(pod, class);
         }
-        board.counting = vec![Vec::new(); board.kinds.len()];
-        board.by_kind = vec![Vec::new(); board.kinds.len()];
+        board.counting = vec![Vec::new(); board.classes.len()];
+        board.by_class = vec![Vec::new(); board.classes.len()];
         for (index, body) in board.bodies.iter().enumerate() {
-            board.by_kind[body.kind].push(index);
+            board.by_class[body.class].push(index);
         }
         board.alive = board.hosts.iter().filter(|host| !is_deleting(host)).count();
         board
@@ -251,7 +251,7 @@ impl<'a> Board<'a> {
         self.hosts.push(host);
     }
 
-    fn seat_pod(&mut self, pod: &'a Pod, kind: usize) {
+    fn seat_pod(&mut self, pod: &'a Pod, class: usize) {
         let controlled_by = |kind: &str| pod.metadata.controller().is_some_and(|owner| owner.kind == kind);
         let bound = &*pod.spec.node_name;
         let host = self.host_ids.get(bound).copied();
@@ -272,7 +272,7 @@ impl<'a> Board<'a> {
         if self.body_ids.insert(name, index).is_some() {
             self.ambiguous_pods.insert(name);
         }
-        self.bodies.push(Body { pod, role, kind, host, own_needs });
+        self.bodies.push(Body { pod, role, class, host, own_needs });
         if let Some(host) = host {
             let needs = self.needs(index).clone();
             self.hosts[host].take(&needs);
@@ -299,11 +299,11 @@ impl<'a> Board<'a> {
     /// What a pod takes.
     pub(super) fn needs(&self, body: usize) -> &Amounts<'a> {
         let body = &self.bodies[body];
-        body.own_needs.as_ref().unwrap_or(&self.kinds[body.kind].needs)
+        body.own_needs.as_ref().unwrap_or(&self.classes[body.class].needs)
     }
 
-    pub(super) fn kind_of(&self, body: usize) -> &Kind<'a> {
-        &self.kinds[self.bodies[body].kind]
+    pub(super) fn class_of(&self, body: usize) -> &PodClass<'a> {
+        &self.classes[self.bodies[body].class]
     }
 
     /// How many hosts stand and are not being deleted.
@@ -374,8 +374,8 @@ impl<'a> Board<'a> {
     }
 
     fn count(&mut self, body: usize, host: usize, by: i64) {
-        let (kind, terminating) = (self.bodies[body].kind, self.is_terminating(body));
-        for tally in &self.counting[kind] {
+        let (class, terminating) = (self.bodies[body].class, self.is_terminating(body));
+        for tally in &self.counting[class] {
             let tally = &mut self.tallies[*tally];
             if tally.counts_terminating || !terminating {
                 tally.shift(host, by);
@@ -420,15 +420,15 @@ impl<'a> Board<'a> {
     /// Starts counting.
     pub(super) fn add_tally(&mut self, tally: Tally) -> usize {
         let index = self.tallies.len();
-        for (kind, counting) in self.counting.iter_mut().enumerate() {
-            if tally.members[kind] {
+        for (class, counting) in self.counting.iter_mut().enumerate() {
+            if tally.members[class] {
                 counting.push(index);
             }
         }
         if matches!(tally.hosts, Hosts::SeenBy { honor_taints: true, .. }) {
             self.minding_taints.push(index);
         }
-        let members: Vec<usize> = (0..self.kinds.len()).filter(|kind| tally.members[*kind]).collect();
+        let members: Vec<usize> = (0..self.classes.len()).filter(|class| tally.members[*class]).collect();
         let counts_terminating = tally.counts_terminating;
         self.tallies.push(tally);
         for host in 0..self.hosts.len() {
@@ -436,7 +436,7 @@ impl<'a> Board<'a> {
                 self.admit(index, host);
             }
         }
-        for body in members.iter().flat_map(|kind| &self.by_kind[*kind]) {
+        for body in members.iter().flat_map(|class| &self.by_class[*class]) {
             if let Some(host) = self.bodies[*body].host
                 && (counts_terminating || !self.is_terminating(*body))
             {
@@ -466,7 +466,7 @@ impl<'a> Board<'a> {
     fn counted(&self, tally: usize, host: usize) -> i64 {
         let tally = &self.tallies[tally];
         let counts = |body: &&usize| {
-            tally.members[self.bodies[**body].kind] && (tally.counts_terminating || !self.is_terminating(**body))
+            tally.members[self.bodies[**body].class] && (tally.counts_terminating || !self.is_terminating(**body))
         };
         i64::try_from(self.hosts[host].pods.iter().filter(counts).count()).unwrap_or(i64::MAX)
     }
@@ -474,8 +474,8 @@ impl<'a> Board<'a> {
     /// The domain that a host counts for, if it counts.
     fn domain_seen(&self, tally: usize, at: usize) -> Option<usize> {
         let domain = self.domain(tally, at)?;
-        if let Hosts::SeenBy { kind, keys, honor_affinity, honor_taints } = &self.tallies[tally].hosts {
-            let (shape, host) = (self.kinds[*kind].shape, &self.hosts[at]);
+        if let Hosts::SeenBy { class, keys, honor_affinity, honor_taints } = &self.tallies[tally].hosts {
+            let (shape, host) = (self.classes[*class].shape, &self.hosts[at]);
             let seen = keys.iter().all(|key| self.topologies[*key].of_host[at].is_some())
                 && (!honor_affinity || node_wanted(shape, host.name, &|key| host.label(key)) == Some(true))
                 && (!honor_taints || untolerated(&shape.tolerations, &host.taints).is_none());

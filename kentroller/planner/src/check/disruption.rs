@@ -4,19 +4,17 @@ use std::collections::BTreeMap;
 
 use super::board::{Board, Host, Origin, UNSCHEDULABLE};
 use super::budgets;
-use super::eviction::{DO_NOT_DISRUPT, REMOVAL_DISABLED};
+use super::facts::{DO_NOT_DISRUPT, REMOVAL_DISABLED, is_deleting};
 use super::labels::{CAPACITY_TYPE, OS, POOL};
 use super::prices::Prices;
 use super::selectors::any_term;
-use super::violation::Fault;
-use crate::manifest::{Effect, Meta, Node, NodeClaim, parse_span};
+use super::violation::{Fault, Faults};
+use crate::manifest::{Effect, Node, NodeClaim, parse_span};
 use crate::value::{CapacityType, EvictionTarget, Options, Scope, Strictness};
 
 /// Taints of those who are about to take a node away.
 const LEAVING: [&str; 3] =
     ["karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler"];
-
-type Faults = Vec<(Fault, String)>;
 
 /// Whether Karpenter holds a node for ready.
 pub(super) fn is_initialized(host: &Host<'_>) -> bool {
@@ -27,13 +25,6 @@ pub(super) fn is_initialized(host: &Host<'_>) -> bool {
                 || host.labels.get("karpenter.sh/initialized").is_some_and(|word| word == "true")
         }
     }
-}
-
-/// Whether a node counts as one that stays unless somebody acts.
-pub(super) fn is_deleting(host: &Host<'_>) -> bool {
-    let Origin::Live { node, claim, .. } = host.origin else { return false };
-    let doomed = |metadata: &Meta| metadata.deletion_timestamp.is_some();
-    doomed(&node.metadata) || claim.is_some_and(|claim| doomed(&claim.metadata))
 }
 
 /// What forbids to remove a live node. `was_empty`: it ran no workload pod when the plan was made.

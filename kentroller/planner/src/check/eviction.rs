@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::board::{Board, Role};
+use super::facts::{DO_NOT_DISRUPT, REMOVAL_DISABLED};
 use super::selectors::{any_term, selects};
-use super::violation::Fault;
+use super::violation::{Fault, Faults};
 use super::volumes::Volumes;
 use crate::manifest::{Meta, PodDisruptionBudget, parse_span};
 use crate::value::{EvictionRule, EvictionTarget, Options, Strictness};
-
-pub(super) const REMOVAL_DISABLED: &str = "autoscaling.cast.ai/removal-disabled";
-pub(super) const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 
 /// What bears on evictions, by kind of pod and by owner.
 #[derive(Debug)]
@@ -22,8 +20,6 @@ pub(super) struct Evictions<'a> {
     /// Running pods by the uid of their controller.
     siblings: BTreeMap<&'a str, usize>,
 }
-
-type Faults = Vec<(Fault, String)>;
 
 impl<'a> Evictions<'a> {
     pub(super) fn new(board: &Board<'a>, options: &'a Options) -> Self {
@@ -42,7 +38,7 @@ impl<'a> Evictions<'a> {
     /// What forbids to evict a workload pod from where it runs.
     pub(super) fn faults(&mut self, board: &Board<'a>, volumes: &Volumes<'a>, body: usize) -> Faults {
         let pod = board.bodies[body].pod;
-        let shape = board.kind_of(body).shape;
+        let shape = board.class_of(body).shape;
         let aggressive = self.options.aggressive;
         let mut faults = Faults::new();
         let mut refuse = |wrong: bool, fault: Fault, text: &str| {
@@ -131,10 +127,10 @@ impl<'a> Evictions<'a> {
     }
 
     fn budget_faults(&mut self, board: &Board<'a>, body: usize) -> Faults {
-        let kind = board.bodies[body].kind;
-        let (namespace, labels) = (board.kinds[kind].namespace, board.kinds[kind].labels);
+        let class = board.bodies[body].class;
+        let (namespace, labels) = (board.classes[class].namespace, board.classes[class].labels);
         let pdbs = &self.pdbs;
-        let guarding = self.guarding.entry(kind).or_insert_with(|| {
+        let guarding = self.guarding.entry(class).or_insert_with(|| {
             let mut found = Vec::new();
             for pdb in pdbs.get(namespace).into_iter().flatten() {
                 if let Some(selector) = &pdb.spec.selector
@@ -186,24 +182,24 @@ impl<'a> Evictions<'a> {
 
 /// Whether an entry speaks of a pod; `None` when that is not known.
 fn rule_matches(rule: &EvictionRule, board: &Board<'_>, body: usize) -> Option<bool> {
-    let (kind, metadata) = (board.kind_of(body), &board.bodies[body].pod.metadata);
+    let (class, metadata) = (board.class_of(body), &board.bodies[body].pod.metadata);
     match &rule.selects {
         EvictionTarget::Nodes(terms) => {
             let host = &board.hosts[board.bodies[body].host?];
             any_term(terms, host.name, &|key| host.label(key))
         }
         EvictionTarget::Pods { namespaces, labels, kind: wanted, min_replicas, max_replicas } => {
-            if !(namespaces.is_empty() || namespaces.iter().any(|namespace| namespace == kind.namespace)) {
+            if !(namespaces.is_empty() || namespaces.iter().any(|namespace| namespace == class.namespace)) {
                 return Some(false);
             }
-            if !selects(labels, kind.labels)? {
+            if !selects(labels, class.labels)? {
                 return Some(false);
             }
             if !wanted.is_empty() {
                 let owner = metadata.controller().map_or("", |owner| owner.kind.as_str());
                 let matched = match (owner, wanted.as_str()) {
                     (owner, wanted) if owner == wanted => Some(true),
-                    ("ReplicaSet", "Deployment") => kind.labels.contains_key("pod-template-hash").then_some(true),
+                    ("ReplicaSet", "Deployment") => class.labels.contains_key("pod-template-hash").then_some(true),
                     // Whose Job it is cannot be seen from the pod.
                     ("Job", "CronJob") => None,
                     // Owners further up may be of any kind.

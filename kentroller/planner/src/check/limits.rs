@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::board::{Board, Host, Origin};
-use super::disruption::is_deleting;
+use super::facts::is_deleting;
 use super::offering::capacity;
 use super::requests::amounts;
 use super::violation::Fault;

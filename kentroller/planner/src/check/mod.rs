@@ -15,6 +15,7 @@ mod board;
 mod budgets;
 mod disruption;
 mod eviction;
+mod facts;
 mod labels;
 mod limits;
 mod neighbours;

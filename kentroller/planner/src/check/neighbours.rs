@@ -36,29 +36,30 @@ struct Terms {
 pub(super) struct Neighbours {
     guards: Vec<(Resolved, usize)>,
     tallies: BTreeMap<(Vec<Resolved>, String), usize>,
-    by_kind: BTreeMap<usize, Terms>,
+    by_class: BTreeMap<usize, Terms>,
 }
 
 impl Neighbours {
     /// Indexes the anti-affinities of all pods.
     pub(super) fn new(board: &mut Board<'_>) -> Self {
         let mut carriers: BTreeMap<Resolved, Vec<usize>> = BTreeMap::new();
-        for (index, kind) in board.kinds.iter().enumerate() {
-            for term in &kind.shape.affinity.pod_anti_affinity.required {
-                let resolved = resolve(term, kind.namespace, kind.labels, board.snapshot).unwrap_or_else(|| Resolved {
-                    // It cannot be told whom this repels: everybody.
-                    namespaces: None,
-                    selector: Some(LabelSelector::default()),
-                    key: term.topology_key.clone(),
-                });
+        for (index, class) in board.classes.iter().enumerate() {
+            for term in &class.shape.affinity.pod_anti_affinity.required {
+                let resolved =
+                    resolve(term, class.namespace, class.labels, board.snapshot).unwrap_or_else(|| Resolved {
+                        // It cannot be told whom this repels: everybody.
+                        namespaces: None,
+                        selector: Some(LabelSelector::default()),
+                        key: term.topology_key.clone(),
+                    });
                 carriers.entry(resolved).or_default().push(index);
             }
         }
         let mut guards = Vec::new();
-        for (resolved, kinds) in carriers {
-            let mut members = vec![false; board.kinds.len()];
-            for kind in kinds {
-                members[kind] = true;
+        for (resolved, classes) in carriers {
+            let mut members = vec![false; board.classes.len()];
+            for class in classes {
+                members[class] = true;
             }
             let topology = board.topology(&resolved.key);
             let tally = board.add_tally(Tally::new(topology, Hosts::WithKey, true, members));
@@ -69,7 +70,7 @@ impl Neighbours {
 
     /// What speaks against a pod that is on no host now going to a host.
     pub(super) fn faults(&mut self, board: &mut Board<'_>, body: usize, at: usize) -> Vec<(Fault, String)> {
-        let terms = self.terms(board, board.bodies[body].kind);
+        let terms = self.terms(board, board.bodies[body].class);
         let host = &board.hosts[at];
         let count = |tally: usize| board.domain(tally, at).map(|domain| board.tallies[tally].count(domain));
         let mut faults = Vec::new();
@@ -106,7 +107,7 @@ impl Neighbours {
 
     /// Whether a pod that now runs on a new node would be repelled by others if that node came up elsewhere.
     pub(super) fn repelled(&self, board: &Board<'_>, body: usize, now: &Host<'_>, instead: &Host<'_>) -> bool {
-        let Some(terms) = self.by_kind.get(&board.bodies[body].kind) else { return false };
+        let Some(terms) = self.by_class.get(&board.bodies[body].class) else { return false };
         terms.guards.iter().any(|tally| {
             let domain = board.domain_of(*tally, &instead.labels);
             domain != board.domain_of(*tally, &now.labels)
@@ -115,11 +116,11 @@ impl Neighbours {
     }
 
     fn terms(&mut self, board: &mut Board<'_>, index: usize) -> Terms {
-        if let Some(terms) = self.by_kind.get(&index) {
+        if let Some(terms) = self.by_class.get(&index) {
             return terms.clone();
         }
-        let kind = &board.kinds[index];
-        let (namespace, labels, affinity) = (kind.namespace, kind.labels, &kind.shape.affinity);
+        let class = &board.classes[index];
+        let (namespace, labels, affinity) = (class.namespace, class.labels, &class.shape.affinity);
         let mut terms = Terms::default();
         for (resolved, tally) in &self.guards {
             if matches(resolved, namespace, labels).unwrap_or(true) {
@@ -142,7 +143,7 @@ impl Neighbours {
             let key = term.key.clone();
             terms.anti.push(self.tally(board, vec![term], &key, &mut terms.unknown));
         }
-        self.by_kind.insert(index, terms.clone());
+        self.by_class.insert(index, terms.clone());
         terms
     }
 
@@ -151,11 +152,11 @@ impl Neighbours {
         if let Some(tally) = self.tallies.get(&name) {
             return *tally;
         }
-        let mut members = Vec::with_capacity(board.kinds.len());
-        for kind in &board.kinds {
+        let mut members = Vec::with_capacity(board.classes.len());
+        for class in &board.classes {
             let mut all = Some(true);
             for term in &name.0 {
-                all = super::selectors::and(all, matches(term, kind.namespace, kind.labels));
+                all = super::selectors::and(all, matches(term, class.namespace, class.labels));
             }
             *unknown |= all.is_none();
             members.push(all == Some(true));

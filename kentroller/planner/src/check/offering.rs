@@ -9,7 +9,7 @@ use super::labels::{Bought, Learned};
 use super::prices::Prices;
 use super::requests::Amounts;
 use super::selectors::{Known, and, holds, satisfies, untolerated};
-use super::violation::Fault;
+use super::violation::{Fault, Faults};
 use super::{labels, requests};
 use crate::manifest::{NodePool, PodShape, Taint};
 use crate::value::{CapacityType, InstanceType, Money, NewNode, Options};
@@ -31,7 +31,7 @@ const EPHEMERAL: i128 = (20 << 30) - (1 << 30) - (2 << 30);
 
 /// What new nodes are judged against.
 #[derive(Debug)]
-pub(super) struct Market<'a> {
+pub(super) struct Offers<'a> {
     pub(super) prices: Prices<'a>,
     learned: Learned,
     pools: BTreeMap<&'a str, &'a NodePool>,
@@ -52,11 +52,9 @@ pub(super) struct Stated<'p> {
     pub(super) price: Money,
 }
 
-type Faults = Vec<(Fault, String)>;
-
-impl<'a> Market<'a> {
+impl<'a> Offers<'a> {
     pub(super) fn new(board: &Board<'a>, prices: Prices<'a>, options: &Options) -> Self {
-        let mut market = Self {
+        let mut offers = Self {
             prices,
             learned: Learned::new(board.snapshot),
             pools: board.snapshot.node_pools.iter().map(|pool| (&*pool.metadata.name, pool)).collect(),
@@ -70,10 +68,10 @@ impl<'a> Market<'a> {
             let Some(of) = node.metadata.labels.get(labels::TYPE) else { continue };
             let pool = &*pool.metadata.name;
             if let Some(has) = host.room.get("ephemeral-storage") {
-                let least = market.ephemeral.entry(pool).or_insert(*has);
+                let least = offers.ephemeral.entry(pool).or_insert(*has);
                 *least = (*least).min(*has);
             }
-            match market.peers.entry((pool, of)) {
+            match offers.peers.entry((pool, of)) {
                 Entry::Vacant(vacant) => {
                     vacant.insert(host.room.clone());
                 }
@@ -85,7 +83,7 @@ impl<'a> Market<'a> {
                 }
             }
         }
-        market
+        offers
     }
 
     pub(super) fn pool(&self, name: &str) -> Option<&'a NodePool> {
@@ -306,7 +304,7 @@ fn daemons<'a>(board: &Board<'a>) -> Vec<&'a PodShape> {
             *known = index;
         }
     }
-    largest.into_values().map(|body| board.kind_of(body).shape).collect()
+    largest.into_values().map(|body| board.class_of(body).shape).collect()
 }
 
 /// Whether a DaemonSet runs a pod on a host; also when that cannot be told.

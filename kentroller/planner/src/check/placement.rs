@@ -4,11 +4,11 @@ use super::board::Board;
 use super::requests;
 use super::requests::ports_clash;
 use super::selectors::{node_wanted, untolerated};
-use super::violation::Fault;
+use super::violation::{Fault, Faults};
 
 /// What the scheduler checks of a node alone, without looking at other pods.
-pub(super) fn node_faults(board: &Board<'_>, kind: usize, host: usize) -> Vec<(Fault, String)> {
-    let (shape, host) = (board.kinds[kind].shape, &board.hosts[host]);
+pub(super) fn node_faults(board: &Board<'_>, class: usize, host: usize) -> Faults {
+    let (shape, host) = (board.classes[class].shape, &board.hosts[host]);
     let mut faults = Vec::new();
     if let Some(taint) = untolerated(&shape.tolerations, &host.taints) {
         let text = format!(
@@ -33,7 +33,7 @@ pub(super) fn node_faults(board: &Board<'_>, kind: usize, host: usize) -> Vec<(F
 }
 
 /// Resources and host ports that are taken by others.
-pub(super) fn room_faults(board: &Board<'_>, body: usize, at: usize) -> Vec<(Fault, String)> {
+pub(super) fn room_faults(board: &Board<'_>, body: usize, at: usize) -> Faults {
     let host = &board.hosts[at];
     let mut faults = Vec::new();
     for (resource, needed) in board.needs(body) {
@@ -43,9 +43,9 @@ pub(super) fn room_faults(board: &Board<'_>, body: usize, at: usize) -> Vec<(Fau
             faults.push((Fault::Room, text));
         }
     }
-    let wanted = requests::host_ports(board.kind_of(body).shape);
+    let wanted = requests::host_ports(board.class_of(body).shape);
     if !wanted.is_empty() {
-        let present = host.pods.iter().map(|other| board.kind_of(*other).shape).chain(host.daemons.iter().copied());
+        let present = host.pods.iter().map(|other| board.class_of(*other).shape).chain(host.daemons.iter().copied());
         let taken: Vec<_> = present.flat_map(requests::host_ports).collect();
         for port in wanted.iter().filter(|port| taken.iter().any(|other| ports_clash(port, other))) {
             faults.push((Fault::HostPort, format!("host port {}/{} of node {} is taken", port.2, port.0, host.name)));

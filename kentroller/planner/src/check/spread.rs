@@ -32,18 +32,18 @@ struct Counted {
 pub(super) struct Spread<'a> {
     tallies: BTreeMap<Signature<'a>, usize>,
     /// `None`: a constraint that cannot be read.
-    by_kind: BTreeMap<usize, Option<Vec<Counted>>>,
+    by_class: BTreeMap<usize, Option<Vec<Counted>>>,
 }
 
 impl<'a> Spread<'a> {
     /// What speaks against a pod that is on no host now going to a host.
     pub(super) fn faults(&mut self, board: &mut Board<'a>, body: usize, at: usize) -> Vec<(Fault, String)> {
-        let kind = board.bodies[body].kind;
-        if !self.by_kind.contains_key(&kind) {
-            let constraints = self.constraints(board, kind);
-            self.by_kind.insert(kind, constraints);
+        let class = board.bodies[body].class;
+        if !self.by_class.contains_key(&class) {
+            let constraints = self.constraints(board, class);
+            self.by_class.insert(class, constraints);
         }
-        let Some(Some(constraints)) = self.by_kind.get(&kind) else {
+        let Some(Some(constraints)) = self.by_class.get(&class) else {
             return vec![(Fault::ConstraintUnknown, "a topologySpreadConstraint cannot be read".to_owned())];
         };
         let host = &board.hosts[at];
@@ -67,7 +67,7 @@ impl<'a> Spread<'a> {
     }
 
     fn constraints(&mut self, board: &mut Board<'a>, index: usize) -> Option<Vec<Counted>> {
-        let shape = board.kinds[index].shape;
+        let shape = board.classes[index].shape;
         let mut hard = Vec::new();
         for constraint in &shape.topology_spread_constraints {
             match constraint.when_unsatisfiable.as_str() {
@@ -90,8 +90,8 @@ impl<'a> Spread<'a> {
         keys: &[String],
     ) -> Option<Counted> {
         let (namespace, labels, shape) = {
-            let kind = &board.kinds[index];
-            (kind.namespace, kind.labels, kind.shape)
+            let class = &board.classes[index];
+            (class.namespace, class.labels, class.shape)
         };
         let honor_affinity = honors(&constraint.node_affinity_policy, true)?;
         let honor_taints = honors(&constraint.node_taints_policy, false)?;
@@ -118,10 +118,10 @@ impl<'a> Spread<'a> {
             Some(tally) => *tally,
             None => {
                 let members: Option<Vec<bool>> =
-                    board.kinds.iter().map(|kind| member(kind.namespace, kind.labels)).collect();
+                    board.classes.iter().map(|class| member(class.namespace, class.labels)).collect();
                 let members = members?;
                 let keys = keys.iter().map(|key| board.topology(key)).collect();
-                let hosts = Hosts::SeenBy { kind: index, keys, honor_affinity, honor_taints };
+                let hosts = Hosts::SeenBy { class: index, keys, honor_affinity, honor_taints };
                 let topology = board.topology(&constraint.topology_key);
                 let tally = board.add_tally(Tally::new(topology, hosts, false, members));
                 self.tallies.insert(signature, tally);

@@ -8,7 +8,7 @@ pub(super) enum Hosts {
     /// All that carry the key.
     WithKey,
     /// Those that a spread constraint of this kind of pod looks at.
-    SeenBy { kind: usize, keys: Vec<usize>, honor_affinity: bool, honor_taints: bool },
+    SeenBy { class: usize, keys: Vec<usize>, honor_affinity: bool, honor_taints: bool },
 }
 
 /// How many pods of some kinds each domain of a topology key holds.
@@ -19,7 +19,7 @@ pub(super) struct Tally {
     pub(super) hosts: Hosts,
     /// Pods that are being deleted are still there for affinity and are gone for spread.
     pub(super) counts_terminating: bool,
-    /// By kind of pod.
+    /// By class of pod.
     pub(super) members: Vec<bool>,
     /// By host: the domain that it counts for, plus one; 0 for none. There are as many as nodes times spreads: in the small.
     domains: Vec<u32>,

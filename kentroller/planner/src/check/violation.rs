@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::value::words;
+
 /// One reason to reject a plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Violation {
@@ -28,98 +30,89 @@ impl fmt::Display for Violation {
     }
 }
 
-macro_rules! faults {
-    ($($(#[$doc:meta])* $variant:ident = $word:literal,)*) => {
-        /// The rule that a plan breaks.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Fault { $($(#[$doc])* $variant,)* }
+/// Faults of one object, with the field and value that are wrong.
+pub(super) type Faults = Vec<(Fault, String)>;
 
-        impl Fault {
-            /// The word that reports and tests use.
-            pub const fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-    };
-}
+words! {
+    /// The rule that a plan breaks.
+    Fault {
+        /// A pod, node or pool that the cluster does not have.
+        UnknownName = "unknown-name",
+        /// A name that two objects of the cluster share, so that nobody can say which is meant.
+        AmbiguousName = "ambiguous-name",
+        /// The same thing done or named twice.
+        Duplicate = "duplicate",
+        /// A pod is moved from where it is not.
+        WrongOrigin = "wrong-origin",
+        /// A pod that does not run, has ended, or belongs to its node.
+        NotMovable = "not-movable",
+        /// A node that may not be given pods.
+        Receiver = "receiver",
 
-faults! {
-    /// A pod, node or pool that the cluster does not have.
-    UnknownName = "unknown-name",
-    /// A name that two objects of the cluster share, so that nobody can say which is meant.
-    AmbiguousName = "ambiguous-name",
-    /// The same thing done or named twice.
-    Duplicate = "duplicate",
-    /// A pod is moved from where it is not.
-    WrongOrigin = "wrong-origin",
-    /// A pod that does not run, has ended, or belongs to its node.
-    NotMovable = "not-movable",
-    /// A node that may not be given pods.
-    Receiver = "receiver",
+        Room = "no-room",
+        Reserve = "reserve",
+        Taint = "taint",
+        NodeSelector = "node-selector",
+        PodAffinity = "pod-affinity",
+        PodAntiAffinity = "pod-anti-affinity",
+        Spread = "spread",
+        HostPort = "host-port",
+        VolumePlace = "volume-place",
+        AttachLimit = "attach-limit",
+        ConstraintUnknown = "constraint-unknown",
 
-    Room = "no-room",
-    Reserve = "reserve",
-    Taint = "taint",
-    NodeSelector = "node-selector",
-    PodAffinity = "pod-affinity",
-    PodAntiAffinity = "pod-anti-affinity",
-    Spread = "spread",
-    HostPort = "host-port",
-    VolumePlace = "volume-place",
-    AttachLimit = "attach-limit",
-    ConstraintUnknown = "constraint-unknown",
+        BarePod = "bare-pod",
+        JobPod = "job-pod",
+        RemovalDisabled = "removal-disabled",
+        DoNotDisrupt = "do-not-disrupt",
+        NotSafeToEvict = "safe-to-evict-false",
+        LocalVolume = "local-volume",
+        VolumeUnknown = "volume-unknown",
+        PdbAllowsNone = "pdb-allows-none",
+        SeveralPdbs = "several-pdbs",
+        ForeignScheduler = "foreign-scheduler",
+        ResourceClaims = "resource-claims",
+        Gated = "gated",
+        SingleReplica = "single-replica",
+        Terminating = "terminating",
 
-    BarePod = "bare-pod",
-    JobPod = "job-pod",
-    RemovalDisabled = "removal-disabled",
-    DoNotDisrupt = "do-not-disrupt",
-    NotSafeToEvict = "safe-to-evict-false",
-    LocalVolume = "local-volume",
-    VolumeUnknown = "volume-unknown",
-    PdbAllowsNone = "pdb-allows-none",
-    SeveralPdbs = "several-pdbs",
-    ForeignScheduler = "foreign-scheduler",
-    ResourceClaims = "resource-claims",
-    Gated = "gated",
-    SingleReplica = "single-replica",
-    Terminating = "terminating",
+        NotKarpenter = "not-karpenter",
+        NotInitialized = "not-initialized",
+        Deleting = "deleting",
+        NotLinux = "not-linux",
+        PriceUnknown = "price-unknown",
+        Committed = "committed",
+        StaticPool = "static-pool",
+        ConsolidationOff = "consolidation-off",
+        NotConsolidatable = "not-consolidatable",
+        BudgetZero = "budget-zero",
+        TooYoung = "too-young",
+        OutOfScope = "out-of-scope",
+        InUse = "in-use",
+        OverAllocatable = "over-allocatable",
+        NotEmpty = "not-empty",
+        MinClusterSize = "min-cluster-size",
+        MaxNodes = "max-nodes",
+        MaxMoves = "max-moves",
+        Mode = "mode",
 
-    NotKarpenter = "not-karpenter",
-    NotInitialized = "not-initialized",
-    Deleting = "deleting",
-    NotLinux = "not-linux",
-    PriceUnknown = "price-unknown",
-    Committed = "committed",
-    StaticPool = "static-pool",
-    ConsolidationOff = "consolidation-off",
-    NotConsolidatable = "not-consolidatable",
-    BudgetZero = "budget-zero",
-    TooYoung = "too-young",
-    OutOfScope = "out-of-scope",
-    InUse = "in-use",
-    OverAllocatable = "over-allocatable",
-    NotEmpty = "not-empty",
-    MinClusterSize = "min-cluster-size",
-    MaxNodes = "max-nodes",
-    MaxMoves = "max-moves",
-    Mode = "mode",
+        PoolUnusable = "pool-unusable",
+        Requirement = "requirement",
+        NotOffered = "not-offered",
+        NotAvailable = "not-available",
+        Price = "price",
+        PoolLimit = "pool-limit",
+        MinValues = "min-values",
+        Labels = "labels",
+        Requests = "requests",
+        BoughtUnused = "bought-unused",
+        LikeForLike = "like-for-like",
 
-    PoolUnusable = "pool-unusable",
-    Requirement = "requirement",
-    NotOffered = "not-offered",
-    NotAvailable = "not-available",
-    Price = "price",
-    PoolLimit = "pool-limit",
-    MinValues = "min-values",
-    Labels = "labels",
-    Requests = "requests",
-    BoughtUnused = "bought-unused",
-    LikeForLike = "like-for-like",
-
-    Sum = "sum",
-    Dearer = "dearer",
-    Savings = "savings",
-    Bound = "bound",
-    PendingRoom = "pending-room",
-    Headroom = "headroom",
+        Sum = "sum",
+        Dearer = "dearer",
+        Savings = "savings",
+        Bound = "bound",
+        PendingRoom = "pending-room",
+        Headroom = "headroom",
+    }
 }

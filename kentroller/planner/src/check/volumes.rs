@@ -116,7 +116,7 @@ impl<'a> Volumes<'a> {
             for (name, mounted) in self.mounted(board, other) {
                 let Some(volume) = mounted.volume else { continue };
                 let Some(csi) = &volume.spec.csi else { continue };
-                let namespace = board.kind_of(other).namespace;
+                let namespace = board.class_of(other).namespace;
                 let own =
                     if mounted.ephemeral { format!("{namespace}/{name}") } else { (*volume.metadata.name).to_owned() };
                 attached.entry(&csi.driver).or_default().insert(own);
@@ -146,16 +146,16 @@ impl<'a> Volumes<'a> {
     }
 
     fn mounted(&self, board: &Board<'a>, body: usize) -> Vec<(String, Mounted<'a>)> {
-        let kind = board.kind_of(body);
+        let class = board.class_of(body);
         let mut all = Vec::new();
-        for volume in &kind.shape.volumes {
+        for volume in &class.shape.volumes {
             let ephemeral = !volume.ephemeral.is_empty();
             let name = match (ephemeral, volume.claim.is_empty()) {
                 (true, _) => format!("{}-{}", board.bodies[body].pod.metadata.name, volume.ephemeral),
                 (false, false) => volume.claim.clone(),
                 (false, true) => continue,
             };
-            let claim = self.claims.get(&(kind.namespace, name.as_str()));
+            let claim = self.claims.get(&(class.namespace, name.as_str()));
             let bound = claim.and_then(|claim| self.volumes.get(claim.spec.volume_name.as_str())).copied();
             all.push((name, Mounted { ephemeral, volume: bound }));
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::board::{Board, Role};
-use super::disruption::{is_cordoned, is_deleting};
+use super::disruption::is_cordoned;
+use super::facts::is_deleting;
 use super::neighbours::Neighbours;
 use super::placement::node_faults;
 use super::requests::Amounts;
@@ -18,7 +19,7 @@ pub(super) struct Waiting<'a> {
     /// Body and host, the most important pod first.
     seats: Vec<(usize, usize)>,
     taken: BTreeMap<usize, Amounts<'a>>,
-    /// By kind: hosts that would do, but for other pods; and for how many hosts that was asked.
+    /// By class: hosts that would do, but for other pods; and for how many hosts that was asked.
     suitable: BTreeMap<usize, (usize, Vec<usize>)>,
     /// By pool: what was free when the plan was made.
     headroom: BTreeMap<&'a str, (i128, i128)>,
@@ -31,7 +32,7 @@ pub(super) struct Others<'m, 'a> {
     pub(super) volumes: &'m Volumes<'a>,
 }
 
-type Faults = Vec<(Fault, String, String)>;
+type WaitingFaults = Vec<(Fault, String, String)>;
 
 impl<'a> Waiting<'a> {
     /// Gives every pod that waits and could run at once a seat, as long as there are some.
@@ -39,7 +40,7 @@ impl<'a> Waiting<'a> {
         let mut waiting = Self::default();
         let mut pods: Vec<usize> = (0..board.bodies.len())
             .filter(|body| {
-                let (body, shape) = (&board.bodies[*body], board.kind_of(*body).shape);
+                let (body, shape) = (&board.bodies[*body], board.class_of(*body).shape);
                 body.role == Role::Pending
                     && body.pod.metadata.deletion_timestamp.is_none()
                     && shape.gates == 0
@@ -49,7 +50,7 @@ impl<'a> Waiting<'a> {
         pods.sort_by_key(|body| {
             let needs = board.needs(*body);
             let of = |name: &str| std::cmp::Reverse(needs.get(name).copied().unwrap_or(0));
-            (std::cmp::Reverse(board.kind_of(*body).shape.priority), of("cpu"), of("memory"), *body)
+            (std::cmp::Reverse(board.class_of(*body).shape.priority), of("cpu"), of("memory"), *body)
         });
         let _left_out = waiting.seat(board, others, pods);
         for name in options.headroom.keys() {
@@ -64,7 +65,7 @@ impl<'a> Waiting<'a> {
     }
 
     /// After a wave: whether all who had a seat still have one.
-    pub(super) fn faults(&mut self, board: &mut Board<'a>, others: &mut Others<'_, 'a>) -> Faults {
+    pub(super) fn faults(&mut self, board: &mut Board<'a>, others: &mut Others<'_, 'a>) -> WaitingFaults {
         let mut displaced = Vec::new();
         let mut kept = Vec::new();
         for (body, host) in std::mem::take(&mut self.seats) {
@@ -82,11 +83,11 @@ impl<'a> Waiting<'a> {
         }
         self.seats = kept;
         if displaced.is_empty() {
-            return Faults::new();
+            return WaitingFaults::new();
         }
         let homeless = self.seat(board, others, displaced);
         if homeless.is_empty() {
-            return Faults::new();
+            return WaitingFaults::new();
         }
         // Once more, from nothing: another order may do.
         let mut all: Vec<usize> = std::mem::take(&mut self.seats).into_iter().map(|(body, _)| body).collect();
@@ -106,8 +107,8 @@ impl<'a> Waiting<'a> {
     }
 
     /// After a wave: pools whose headroom shrank below what is wanted.
-    pub(super) fn headroom_faults(&self, board: &Board<'a>, options: &Options) -> Faults {
-        let mut faults = Faults::new();
+    pub(super) fn headroom_faults(&self, board: &Board<'a>, options: &Options) -> WaitingFaults {
+        let mut faults = WaitingFaults::new();
         for (pool, Headroom { milli_cpu, bytes }) in &options.headroom {
             let (cpu_before, memory_before) = self.headroom.get(pool.as_str()).copied().unwrap_or((0, 0));
             let (cpu, memory) = self.free(board, pool);
@@ -130,14 +131,14 @@ impl<'a> Waiting<'a> {
         // Hosts only fill up while seats are given, so what was too full for a pod of the same kind stays so.
         let mut first: BTreeMap<usize, usize> = BTreeMap::new();
         for body in pods {
-            let kind = board.bodies[body].kind;
+            let class = board.bodies[body].class;
             let hosts = self.suitable(board, others, body);
-            let start = first.get(&kind).copied().unwrap_or(0);
+            let start = first.get(&class).copied().unwrap_or(0);
             let mut found = None;
             for (at, host) in hosts.iter().enumerate().skip(start) {
                 if !self.has_room(board, body, *host) {
-                    if found.is_none() && first.get(&kind).copied().unwrap_or(0) == at {
-                        first.insert(kind, at + 1);
+                    if found.is_none() && first.get(&class).copied().unwrap_or(0) == at {
+                        first.insert(class, at + 1);
                     }
                     continue;
                 }
@@ -165,12 +166,12 @@ impl<'a> Waiting<'a> {
     }
 
     fn suitable(&mut self, board: &Board<'a>, others: &Others<'_, 'a>, body: usize) -> Vec<usize> {
-        let kind = board.bodies[body].kind;
-        let (asked, hosts) = self.suitable.entry(kind).or_default();
+        let class = board.bodies[body].class;
+        let (asked, hosts) = self.suitable.entry(class).or_default();
         for at in *asked..board.hosts.len() {
             let host = &board.hosts[at];
             if !is_deleting(host)
-                && node_faults(board, kind, at).is_empty()
+                && node_faults(board, class, at).is_empty()
                 && others.volumes.host_faults(board, body, host).is_empty()
             {
                 hosts.push(at);
@@ -216,8 +217,8 @@ pub(super) fn reserve_faults<'h>(
     board: &Board<'_>,
     given: impl Iterator<Item = &'h usize>,
     reserve: Percent,
-) -> Faults {
-    let mut faults = Faults::new();
+) -> WaitingFaults {
+    let mut faults = WaitingFaults::new();
     for host in given.map(|host| &board.hosts[*host]).filter(|host| !host.gone) {
         for resource in ["cpu", "memory"] {
             let room = host.room.get(resource).copied().unwrap_or(0);

@@ -5,7 +5,7 @@
 //! all of them; then single nodes by the same rule. Pods are placed first fit, largest first, on nodes in order of name.
 
 use crate::model::build::model;
-use crate::model::{Counts, Model, What};
+use crate::model::{BinRef, Counts, Model};
 use crate::solution::{Bin, State};
 use crate::value::{Catalog, InputError, Money, Options, Pace, Percent, Snapshot};
 
@@ -61,7 +61,7 @@ pub(crate) struct Command {
 /// The rule for a cluster.
 pub(crate) struct Rule<'m> {
     /// The cheapest first.
-    kinds: Vec<usize>,
+    offerings: Vec<usize>,
     by_name: Vec<usize>,
     may_go: fn(&State<'m>, usize) -> bool,
 }
@@ -69,11 +69,11 @@ pub(crate) struct Rule<'m> {
 impl<'m> Rule<'m> {
     /// `may_go`: which bins are candidates.
     pub(crate) fn of(model: &Model, may_go: fn(&State<'m>, usize) -> bool) -> Self {
-        let mut kinds: Vec<usize> = (0..model.kinds.len()).collect();
-        kinds.sort_by_key(|kind| (model.kinds[*kind].price, *kind));
+        let mut offerings: Vec<usize> = (0..model.offerings.len()).collect();
+        offerings.sort_by_key(|offering| (model.offerings[*offering].price, *offering));
         let mut by_name: Vec<usize> = (0..model.nodes.len()).collect();
         by_name.sort_by_key(|node| &model.nodes[*node].name);
-        Self { kinds, by_name, may_go }
+        Self { offerings, by_name, may_go }
     }
 
     /// Finds and carries out one command; `None` when there is none, or no time to find one.
@@ -154,19 +154,24 @@ impl<'m> Rule<'m> {
     }
 
     fn one_new(&self, state: &mut State<'m>, pool: &mut Counts, below: i64) -> Option<usize> {
-        let holds = |state: &State<'_>, kind: usize| {
-            let mut free = state.room_of_kind(kind);
-            let mut ties = state.model.kinds[kind].ties.clone();
+        let holds = |state: &State<'_>, offering: usize| {
+            let mut free = state.room_of_offering(offering);
+            let mut term_counts = state.model.offerings[offering].term_counts.clone();
             pool.iter().all(|(class, count)| {
-                let fits = state.kind_admits(kind, *class)
-                    && state.left(*class, &free, &ties).min(state.spread_room(What::New(kind), *class)) >= *count;
-                crate::model::put(state.model, *class, *count, &mut free, &mut ties);
+                let fits = state.offering_admits(offering, *class)
+                    && state.left(*class, &free, &term_counts).min(state.spread_room(BinRef::New(offering), *class))
+                        >= *count;
+                crate::model::put(state.model, *class, *count, &mut free, &mut term_counts);
                 fits
             })
         };
-        let cheaper = self.kinds.iter().copied().take_while(|kind| state.model.kinds[*kind].price.as_micros() < below);
-        let kind = cheaper.into_iter().find(|kind| state.may_buy(*kind) && holds(state, *kind))?;
-        let bin = state.buy(kind);
+        let cheaper = self
+            .offerings
+            .iter()
+            .copied()
+            .take_while(|offering| state.model.offerings[*offering].price.as_micros() < below);
+        let offering = cheaper.into_iter().find(|offering| state.may_buy(*offering) && holds(state, *offering))?;
+        let bin = state.buy(offering);
         for (class, count) in pool.drain(..) {
             state.put(bin, class, count);
         }
@@ -176,13 +181,13 @@ impl<'m> Rule<'m> {
 
 fn is_empty(state: &State<'_>, bin: usize) -> bool {
     let of = &state.bins[bin];
-    of.given.is_empty() && !matches!(of.what, What::Node(node) if !state.own[node].is_empty())
+    of.given.is_empty() && !matches!(of.bin_ref, BinRef::Node(node) if !state.own[node].is_empty())
 }
 
 fn pods(state: &State<'_>, bin: usize) -> i64 {
-    let own = match state.bins[bin].what {
-        What::Node(node) => state.own_moves(node),
-        What::New(_) => 0,
+    let own = match state.bins[bin].bin_ref {
+        BinRef::Node(node) => state.own_moves(node),
+        BinRef::New(_) => 0,
     };
     own + state.bins[bin].given.iter().map(|(_, count)| count).sum::<i64>()
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::rule::{Command, Rule, Terms};
 use crate::manifest::ObjectName;
-use crate::model::{Counts, Model, What, give};
+use crate::model::{BinRef, Counts, Model, give};
 use crate::search::place;
 use crate::solution::State;
 use crate::value::{KeptReason, Mode, Money, Options, Pace, Percent, Warning, Wave};
@@ -49,18 +49,18 @@ fn would_go(state: &State<'_>, bin: usize) -> bool {
 
 /// What Karpenter may remove: what is not in a plan's scope as well.
 fn may_go(state: &State<'_>, bin: usize) -> bool {
-    let held = match state.bins[bin].what {
-        What::Node(node) => state.model.nodes[node].held.as_ref().map(|(reason, _)| *reason),
-        What::New(_) => None,
+    let held = match state.bins[bin].bin_ref {
+        BinRef::Node(node) => state.model.nodes[node].held.as_ref().map(|(reason, _)| *reason),
+        BinRef::New(_) => None,
     };
     state.bins[bin].open && held.is_none_or(is_scope) && is_consolidated(state, bin)
 }
 
 /// Whether a bin is of a pool that Karpenter does not leave alone.
 fn is_consolidated(state: &State<'_>, bin: usize) -> bool {
-    let pool = match state.bins[bin].what {
-        What::Node(node) => state.model.nodes[node].pool,
-        What::New(kind) => Some(state.model.kinds[kind].pool),
+    let pool = match state.bins[bin].bin_ref {
+        BinRef::Node(node) => state.model.nodes[node].pool,
+        BinRef::New(offering) => Some(state.model.offerings[offering].pool),
     };
     pool.is_some_and(|pool| state.model.consolidated[pool])
 }
@@ -76,31 +76,31 @@ fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, Vec<String>) {
     let mut names: Vec<String> = model.nodes.iter().map(|node| node.name.clone()).collect();
     let mut bins: BTreeMap<String, usize> = names.iter().cloned().zip(0..).collect();
     let classes: BTreeMap<&ObjectName, usize> = model.pods.iter().map(|pod| (&pod.name, pod.class)).collect();
-    // Seats of pods that wait have no moves of their own.
-    let mut seats = Counts::new();
+    // Room reserved for pods that wait has no moves of its own.
+    let mut waiting = Counts::new();
     for wave in waves {
         for new in &wave.add {
-            let kind = model.kinds.iter().position(|kind| {
-                kind.pool_name == new.node_pool
-                    && kind.instance_type == new.instance_type
-                    && kind.zone == new.zone
-                    && kind.capacity_type == new.capacity_type
+            let offering = model.offerings.iter().position(|offering| {
+                offering.pool_name == new.node_pool
+                    && offering.instance_type == new.instance_type
+                    && offering.zone == new.zone
+                    && offering.capacity_type == new.capacity_type
             });
-            if let Some(kind) = kind {
-                bins.insert(new.name.clone(), state.buy(kind));
+            if let Some(offering) = offering {
+                bins.insert(new.name.clone(), state.buy(offering));
                 names.push(new.name.clone());
             }
         }
         for bin in wave.remove.iter().filter_map(|name| bins.get(name)) {
-            state.close(*bin, &mut seats);
+            state.close(*bin, &mut waiting);
         }
         for step in &wave.moves {
             let (Some(bin), Some(class)) = (bins.get(&step.to), classes.get(&step.pod)) else { continue };
             state.put(*bin, *class, 1);
-            give(&mut seats, *class, -1);
+            give(&mut waiting, *class, -1);
         }
     }
-    place(&mut state, &mut seats, &mut Vec::new());
+    place(&mut state, &mut waiting, &mut Vec::new());
     (state, names)
 }
 

@@ -1,14 +1,14 @@
 //! What pods are put into: nodes that exist and those that can be bought, and what limits both.
 
-use super::{Tie, Vector};
+use super::{TermCount, Vector};
 use crate::value::{Blocker, KeptReason, Money};
 
 /// What a bin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum BinRef {
     /// A node that exists, by index.
     Node(usize),
-    /// A new one, by index of its kind.
+    /// A new one, by index of its offering.
     New(usize),
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct NodeBin {
     pub is_open: bool,
     /// Workload pods that run on it, as indices of [`Model::pods`].
     pub pods: Vec<usize>,
-    pub ties: Vec<Tie>,
+    pub term_counts: Vec<TermCount>,
     pub eviction_cost: i64,
     pub utilization: i64,
     pub created: i64,

@@ -11,12 +11,12 @@ pub(crate) struct PodUnit {
     pub priority: i32,
     /// Where it runs; `None`: it waits for a node.
     pub node: Option<usize>,
-    /// Where it runs or was given a seat.
+    /// Where it runs, or where room is reserved for it.
     pub home: Option<usize>,
     /// Does not run here: it waits for a node, or will once its own is gone.
-    pub ghost: bool,
+    pub not_running: bool,
     /// Takes the place of one whose node is going.
-    pub succeeds: bool,
+    pub is_successor: bool,
 }
 
 /// Pods that no rule can tell apart.
@@ -32,19 +32,19 @@ pub(crate) struct Class {
     pub counted: Vec<usize>,
     /// Terms that cap the selected pods of a node, with the cap.
     pub caps: Vec<(usize, i64)>,
-    /// The term of its service, and the most pods of it that a node may hold to be given one more: a plan leaves no service to
-    /// one node. No rule of the scheduler: what waits and what Karpenter would do is not bound by it.
+    /// The term of its service, and the most pods of it that a node may hold. Our own limit, not the scheduler's: at most half
+    /// of a service's pods on one node. Ignored for pods that wait and when Karpenter is imitated.
     pub share: Option<(usize, i64)>,
     /// Spreads over wider domains that the pod owns and that do not hold now: by number, and whether it counts itself.
     pub spreads: Vec<(usize, i64)>,
     /// Its preferences among nodes, by number.
-    pub likes: usize,
-    /// Wishes about the pods of its node that the pod owns, by term.
-    pub hopes: Vec<usize>,
-    /// Those that its coming touches, whoever owns them.
-    pub touches: Vec<usize>,
-    /// Labels whose value it would keep, by number, and what leaving that weighs.
-    pub homes: Vec<(usize, i64)>,
+    pub preferred_nodes: usize,
+    /// Preferences about the pods of its node that the pod owns, by term.
+    pub preferred_pods: Vec<usize>,
+    /// Terms of preferences whose unmet weight changes when a pod of this class is placed, whoever owns them.
+    pub affected_terms: Vec<usize>,
+    /// Labels whose value it prefers to keep, by number, with the weight of leaving it.
+    pub zone_affinity: Vec<(usize, i64)>,
 }
 
 impl Class {

@@ -7,35 +7,35 @@ pub(crate) type Counts = Vec<(usize, i64)>;
 
 /// Counts of one term on one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Tie {
+pub(crate) struct TermCount {
     pub term: usize,
     pub selected: i64,
     pub owned: i64,
 }
 
-/// How many pods of a class fit into free room beside what the ties count.
-pub(crate) fn room(model: &Model, class: usize, free: &Vector, ties: &[Tie]) -> i64 {
+/// How many pods of a class fit into free room beside what the terms count.
+pub(crate) fn room(model: &Model, class: usize, free: &Vector, term_counts: &[TermCount]) -> i64 {
     let of = &model.classes[class];
     match times(&of.request, free) {
         0 => 0,
-        most => most.min(company(of, ties)),
+        most => most.min(company(of, term_counts)),
     }
 }
 
 /// The same, and no more than leaves the service to several nodes.
-pub(crate) fn shared_room(model: &Model, class: usize, free: &Vector, ties: &[Tie]) -> i64 {
-    room(model, class, free, ties).min(share_left(&model.classes[class], ties))
+pub(crate) fn shared_room(model: &Model, class: usize, free: &Vector, term_counts: &[TermCount]) -> i64 {
+    room(model, class, free, term_counts).min(share_left(&model.classes[class], term_counts))
 }
 
-/// How many pods of a class the scheduler lets stand beside what the ties count; whether they fit is another question.
-pub(crate) fn company(of: &Class, ties: &[Tie]) -> i64 {
+/// How many pods of a class the scheduler lets stand beside what the terms count; whether they fit is another question.
+pub(crate) fn company(of: &Class, term_counts: &[TermCount]) -> i64 {
     let mut most = i64::MAX;
     if !of.has_rules() {
         return most;
     }
-    let tie = |term: usize| tie_of(ties, term);
+    let counted = |term: usize| count_of_term(term_counts, term);
     for term in &of.apart {
-        if tie(*term).selected > 0 {
+        if counted(*term).selected > 0 {
             return 0;
         }
         if of.selected.contains(term) {
@@ -43,13 +43,13 @@ pub(crate) fn company(of: &Class, ties: &[Tie]) -> i64 {
         }
     }
     for term in &of.selected {
-        if tie(*term).owned > 0 {
+        if counted(*term).owned > 0 {
             return 0;
         }
     }
     for (term, cap) in &of.caps {
         let itself = of.selected.contains(term);
-        let left = cap - tie(*term).selected;
+        let left = cap - counted(*term).selected;
         if itself {
             most = most.min(left.max(0));
         } else if left < 0 {
@@ -60,32 +60,32 @@ pub(crate) fn company(of: &Class, ties: &[Tie]) -> i64 {
 }
 
 /// How many more pods of its service leave that to several nodes.
-pub(crate) fn share_left(of: &Class, ties: &[Tie]) -> i64 {
-    of.share.map_or(i64::MAX, |(service, share)| (share - tie_of(ties, service).selected).max(0))
+pub(crate) fn share_left(of: &Class, term_counts: &[TermCount]) -> i64 {
+    of.share.map_or(i64::MAX, |(service, share)| (share - count_of_term(term_counts, service).selected).max(0))
 }
 
-pub(crate) fn tie_of(ties: &[Tie], term: usize) -> Tie {
-    ties.iter().find(|tie| tie.term == term).copied().unwrap_or_default()
+pub(crate) fn count_of_term(term_counts: &[TermCount], term: usize) -> TermCount {
+    term_counts.iter().find(|counted| counted.term == term).copied().unwrap_or_default()
 }
 
-/// Takes room for pods of a class and counts them in the ties.
-pub(crate) fn put(model: &Model, class: usize, count: i64, free: &mut Vector, ties: &mut Vec<Tie>) {
+/// Takes room for pods of a class and counts them in the counts of terms.
+pub(crate) fn put(model: &Model, class: usize, count: i64, free: &mut Vector, term_counts: &mut Vec<TermCount>) {
     let of = &model.classes[class];
     add(free, &of.request, -count);
     for term in &of.counted {
-        tie_to(ties, *term).selected += count;
+        count_of_term_mut(term_counts, *term).selected += count;
     }
-    for term in of.apart.iter().chain(&of.hopes) {
-        tie_to(ties, *term).owned += count;
+    for term in of.apart.iter().chain(&of.preferred_pods) {
+        count_of_term_mut(term_counts, *term).owned += count;
     }
 }
 
-fn tie_to(ties: &mut Vec<Tie>, term: usize) -> &mut Tie {
-    let at = ties.iter().position(|tie| tie.term == term).unwrap_or_else(|| {
-        ties.push(Tie { term, ..Tie::default() });
-        ties.len() - 1
+fn count_of_term_mut(term_counts: &mut Vec<TermCount>, term: usize) -> &mut TermCount {
+    let at = term_counts.iter().position(|counted| counted.term == term).unwrap_or_else(|| {
+        term_counts.push(TermCount { term, ..TermCount::default() });
+        term_counts.len() - 1
     });
-    &mut ties[at]
+    &mut term_counts[at]
 }
 
 /// Adds to a count of a class; a count of zero is left out.

@@ -15,17 +15,15 @@ mod vector;
 
 use std::collections::BTreeSet;
 
-pub(crate) use self::bin::{KeptFree, NodeBin, PoolLimit, What};
+pub(crate) use self::bin::{BinRef, KeptFree, NodeBin, PoolLimit};
 pub(crate) use self::class::{Class, PodUnit};
-pub(crate) use self::company::{Counts, Tie, company, give, put, room, share_left, shared_room, tie_of};
+pub(crate) use self::company::{Counts, TermCount, company, count_of_term, give, put, room, share_left, shared_room};
 pub(crate) use self::number::{Matrix, Numbers};
-pub(crate) use self::offering::NewKind;
-use self::preferences::Wishes;
-use self::price_list::Shelf;
+pub(crate) use self::offering::NewNodeOption;
+use self::preferences::Preferences;
+use self::price_list::PriceList;
 pub(crate) use self::spread::{BrokenSpread, KeyDomains};
-pub(crate) use self::vector::{
-    ATTACHMENTS, CPU, DIMS, EBS_DEFAULT, MEMORY, PODS, Vector, add, fits, resources, times, vector,
-};
+pub(crate) use self::vector::{ATTACHMENTS, CPU, DIMS, MEMORY, PODS, Vector, add, fits, resources, times, vector};
 use crate::value::Warning;
 
 /// A cluster as the search sees it.
@@ -37,7 +35,7 @@ pub(crate) struct Model {
     pub nodes: Vec<NodeBin>,
     pub classes: Vec<Class>,
     pub pods: Vec<PodUnit>,
-    pub kinds: Vec<NewKind>,
+    pub offerings: Vec<NewNodeOption>,
     /// By needs and by signature of a place: whether it may go there.
     pub admits: Matrix,
     pub warnings: Vec<Warning>,
@@ -49,25 +47,25 @@ pub(crate) struct Model {
     pub limits: Vec<PoolLimit>,
     /// By pool: whether Karpenter removes its nodes for what that saves.
     pub consolidated: Vec<bool>,
-    /// All that could be bought, [`Model::kinds`] and what they beat.
-    pub shelf: Shelf,
+    /// All that could be bought, [`Model::offerings`] and what they beat.
+    pub price_list: PriceList,
     /// The keys of all wide terms.
     pub domain_keys: BTreeSet<String>,
     pub headroom: Vec<KeptFree>,
-    pub wishes: Wishes,
+    pub preferences: Preferences,
 }
 
 impl Model {
     /// The signature of a place.
-    pub(crate) fn signature(&self, what: What) -> usize {
-        match what {
-            What::Node(node) => self.nodes[node].signature,
-            What::New(kind) => self.kinds[kind].signature,
+    pub(crate) fn signature(&self, bin_ref: BinRef) -> usize {
+        match bin_ref {
+            BinRef::Node(node) => self.nodes[node].signature,
+            BinRef::New(offering) => self.offerings[offering].signature,
         }
     }
 
     /// The domain of a broken spread that a place is in.
-    pub(crate) fn domain(&self, spread: usize, what: What) -> Option<usize> {
-        self.keys[self.broken[spread].key].of(what)
+    pub(crate) fn domain(&self, spread: usize, bin_ref: BinRef) -> Option<usize> {
+        self.keys[self.broken[spread].key].of(bin_ref)
     }
 }

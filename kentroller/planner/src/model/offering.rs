@@ -1,12 +1,12 @@
 //! What can be bought, as a bin.
 
-use super::{Tie, Vector};
+use super::{TermCount, Vector};
 use crate::rules::placement::Place;
 use crate::value::{CapacityType, Money};
 
 /// An offering as a bin.
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct NewKind {
+pub(crate) struct NewNodeOption {
     pub pool: usize,
     pub pool_name: String,
     pub instance_type: String,
@@ -19,7 +19,7 @@ pub(crate) struct NewKind {
     /// Host ports of those DaemonSets, as protocol and port.
     pub daemon_ports: Vec<(String, i32)>,
     /// The same as counts of the terms that host ports are.
-    pub ties: Vec<Tie>,
+    pub term_counts: Vec<TermCount>,
     pub place: Place,
     pub signature: usize,
     /// What it takes of its pool's limits: milli-cpu and bytes as bought.

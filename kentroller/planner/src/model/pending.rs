@@ -8,15 +8,15 @@ use super::{CPU, Class, DIMS, KeptFree, MEMORY, Model, PodUnit, Vector, add, fit
 use crate::manifest::ObjectName;
 use crate::value::{KeptReason, Rule, Warning};
 
-/// Seats pods that wait for a node, and those whose node is going, on nodes that have the room; then headroom.
+/// Reserves room for pods that wait for a node and for those whose node is going, then for headroom.
 ///
-/// A seated pod counts as its node's own. One that fits nowhere does not hold up a plan.
-pub(crate) fn seat(model: &mut Model) {
+/// Such a pod counts as its node's own. One that fits nowhere does not hold up a plan.
+pub(crate) fn reserve_room(model: &mut Model) {
     let leaving: Vec<usize> = (0..model.nodes.len())
         .filter(|node| matches!(model.nodes[*node].held, Some((KeptReason::Deleting, _))))
         .flat_map(|node| model.nodes[node].pods.clone())
         .collect();
-    let mut seats: Vec<usize> = (0..model.pods.len()).filter(|pod| model.pods[*pod].node.is_none()).collect();
+    let mut waiting: Vec<usize> = (0..model.pods.len()).filter(|pod| model.pods[*pod].node.is_none()).collect();
     for pod in leaving {
         // It is not counted anywhere yet, so that it never weighs in a spread.
         let class = Class { spreads: Vec::new(), ..model.classes[model.pods[pod].class].clone() };
@@ -26,25 +26,34 @@ pub(crate) fn seat(model: &mut Model) {
         });
         let PodUnit { name, priority, .. } = &model.pods[pod];
         let (name, priority) = (name.clone(), *priority);
-        model.pods.push(PodUnit { name, class, priority, node: None, home: None, ghost: true, succeeds: true });
-        seats.push(model.pods.len() - 1);
+        model.pods.push(PodUnit {
+            name,
+            class,
+            priority,
+            node: None,
+            home: None,
+            not_running: true,
+            is_successor: true,
+        });
+        waiting.push(model.pods.len() - 1);
     }
     // The scheduler's order: who matters most first. Of equals the largest, as they have the fewest places.
-    seats.sort_by_key(|pod| {
+    waiting.sort_by_key(|pod| {
         let PodUnit { priority, class, .. } = &model.pods[*pod];
         let request = &model.classes[*class].request;
         (Reverse((*priority, request[CPU], request[MEMORY])), *pod)
     });
-    let mut unseated = 0;
-    for pod in seats {
+    let mut without_room = 0;
+    for pod in waiting {
         let class = model.pods[pod].class;
         match place(model, class) {
-            Some(node) => sit(model, pod, node),
-            None => unseated += 1,
+            Some(node) => reserve_on(model, pod, node),
+            None => without_room += 1,
         }
     }
-    if unseated > 0 {
-        let message = format!("{unseated} pods wait for a node and fit on none that exists ({})", Rule::FitsNowhere);
+    if without_room > 0 {
+        let message =
+            format!("{without_room} pods wait for a node and fit on none that exists ({})", Rule::FitsNowhere);
         model.warnings.push(Warning { object: String::new(), message });
     }
     for kept in model.headroom.clone() {
@@ -91,8 +100,16 @@ fn class_of(model: &mut Model, kept: &KeptFree, request: Vector) -> usize {
 
 fn hold(model: &mut Model, kept: &KeptFree, class: usize, node: usize) {
     let name = ObjectName { namespace: "(headroom)".into(), name: kept.pool.as_str().into() };
-    model.pods.push(PodUnit { name, class, priority: 0, node: None, home: None, ghost: true, succeeds: false });
-    sit(model, model.pods.len() - 1, node);
+    model.pods.push(PodUnit {
+        name,
+        class,
+        priority: 0,
+        node: None,
+        home: None,
+        not_running: true,
+        is_successor: false,
+    });
+    reserve_on(model, model.pods.len() - 1, node);
 }
 
 /// The node that a pod which waits is given room on.
@@ -105,7 +122,7 @@ fn place(model: &Model, class: usize) -> Option<usize> {
             node.is_open
                 && fits(&model.classes[class].request, &free)
                 && model.admits.get(model.classes[class].needs, node.signature)
-                && room(model, class, &free, &node.ties) > 0
+                && room(model, class, &free, &node.term_counts) > 0
         })
         // Nodes that stay anyway first, then the fullest.
         .min_by_key(|node| {
@@ -114,14 +131,14 @@ fn place(model: &Model, class: usize) -> Option<usize> {
         })
 }
 
-fn sit(model: &mut Model, pod: usize, node: usize) {
+fn reserve_on(model: &mut Model, pod: usize, node: usize) {
     let class = model.pods[pod].class;
-    let mut ties = std::mem::take(&mut model.nodes[node].ties);
-    put(model, class, 1, &mut [0; DIMS], &mut ties);
-    model.nodes[node].ties = ties;
+    let mut term_counts = std::mem::take(&mut model.nodes[node].term_counts);
+    put(model, class, 1, &mut [0; DIMS], &mut term_counts);
+    model.nodes[node].term_counts = term_counts;
     let request = model.classes[class].request;
     add(&mut model.nodes[node].used, &request, 1);
     model.nodes[node].pods.push(pod);
     model.pods[pod].home = Some(node);
-    model.pods[pod].ghost = true;
+    model.pods[pod].not_running = true;
 }

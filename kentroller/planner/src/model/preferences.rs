@@ -1,77 +1,78 @@
-//! What pods wish for, as a price: nothing forbids to leave a wish unmet, and of two plans that cost the same the kinder wins.
+//! What pods prefer, as a price. A plan may leave a preference unmet; of two plans at the same cost the one that leaves fewer
+//! unmet wins.
 //!
-//! Four kinds: nodes that a pod prefers; pods that it would have beside it or not; spreads that need not hold, also those
-//! that kube-scheduler adds by itself; and the zone that it runs in. Zones stand for all wishes about domains wider than a
+//! There are four sorts: nodes that a pod prefers; pods that it would have beside it or not; spreads that need not hold, also those
+//! that kube-scheduler adds by itself; and the zone that it runs in. Zones stand for all preferences about domains wider than a
 //! node: whoever keeps its domain changes no count there.
 
-use super::{KeyDomains, Tie, What};
-use crate::rules::placement::FULL;
+use super::{BinRef, KeyDomains, TermCount};
+use crate::rules::placement::FULL_WEIGHT;
 
-/// What one unmet wish of full weight costs. Unit: millionths of a US dollar an hour.
+/// What one unmet preference of full weight costs. Unit: millionths of a US dollar an hour.
 ///
 /// 0.2 dollars a month: what ten gigabytes cost from one zone to another and back, at 0.01 dollars a gigabyte and way.
-/// Source: data transfer within a region, EC2 on-demand pricing. Other wishes have no bill and are put on a par with it.
+/// Source: data transfer within a region, EC2 on-demand pricing. Other preferences have no bill and are put on a par with it.
 pub(crate) const UNMET: i64 = 274;
 
 /// The most pods of a service on a node before the scheduler's default spread counts it as uneven. Source: `maxSkew` of
 /// `kubernetes.io/hostname` in the system defaults of the plugin PodTopologySpread.
 pub(crate) const DEFAULT_SKEW: i64 = 3;
 
-/// The wishes of all classes.
+/// The preferences of all classes.
 #[derive(Debug, Default, Hash)]
-pub(crate) struct Wishes {
+pub(crate) struct Preferences {
     /// By set of preferences and by signature of a node: the weight that is left unmet.
     pub nodes: Vec<Vec<i64>>,
-    /// By term of a node's own domain: what pods wish of it.
-    pub beside: Vec<Option<Beside>>,
+    /// By term of a node's own domain: what pods preference of it.
+    pub beside: Vec<Option<PodPreference>>,
     /// Labels whose value pods would keep.
-    pub homes: Vec<Home>,
+    pub zone_affinity: Vec<ZoneAffinity>,
 }
 
 /// A label whose value pods would keep.
 #[derive(Debug, Default, Hash)]
-pub(crate) struct Home {
+pub(crate) struct ZoneAffinity {
     pub domains: KeyDomains,
     /// How many values there are.
     pub count: usize,
 }
 
-impl Home {
+impl ZoneAffinity {
     /// Whether a pod of a node keeps its domain in a bin.
-    pub(crate) fn keeps(&self, node: usize, what: What) -> bool {
-        self.of(What::Node(node)) == self.of(what)
+    pub(crate) fn keeps(&self, node: usize, bin_ref: BinRef) -> bool {
+        self.of(BinRef::Node(node)) == self.of(bin_ref)
     }
 
     /// The domain of a place; those without the label are one more.
-    pub(crate) fn of(&self, what: What) -> usize {
-        self.domains.of(what).unwrap_or(self.count)
+    pub(crate) fn of(&self, bin_ref: BinRef) -> usize {
+        self.domains.of(bin_ref).unwrap_or(self.count)
     }
 }
 
-/// A wish about the pods of one node.
+/// A preference about the pods of one node.
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct Beside {
-    pub wanted: Wanted,
+pub(crate) struct PodPreference {
+    pub wanted: PreferredCompany,
     pub weight: i64,
 }
 
 /// Whom pods want beside them. `itself`: whether the term selects who owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Wanted {
+pub(crate) enum PreferredCompany {
     AtMost(i64),
     Nobody { itself: bool },
     Somebody { itself: bool },
 }
 
-impl Beside {
-    /// What a node's count of the term leaves unmet, in hundredths of a wish.
-    pub(crate) fn unmet(&self, tie: Tie) -> i64 {
+impl PodPreference {
+    /// What a node's count of the term leaves unmet, in hundredths of a preference.
+    pub(crate) fn unmet(&self, counted: TermCount) -> i64 {
         let pods = match self.wanted {
-            Wanted::AtMost(most) => (tie.selected - most).max(0),
-            Wanted::Nobody { itself: true } => (tie.selected - 1).clamp(0, tie.owned.max(0)),
-            Wanted::Nobody { itself: false } => tie.owned.min(tie.selected).max(0),
-            Wanted::Somebody { itself } if tie.selected > i64::from(itself) => 0,
-            Wanted::Somebody { .. } => tie.owned.max(0),
+            PreferredCompany::AtMost(most) => (counted.selected - most).max(0),
+            PreferredCompany::Nobody { itself: true } => (counted.selected - 1).clamp(0, counted.owned.max(0)),
+            PreferredCompany::Nobody { itself: false } => counted.owned.min(counted.selected).max(0),
+            PreferredCompany::Somebody { itself } if counted.selected > i64::from(itself) => 0,
+            PreferredCompany::Somebody { .. } => counted.owned.max(0),
         };
         pods * self.weight
     }
@@ -79,5 +80,5 @@ impl Beside {
 
 /// What a weight costs, in millionths an hour.
 pub(crate) const fn price(weight: i64) -> i64 {
-    weight * UNMET / FULL
+    weight * UNMET / FULL_WEIGHT
 }

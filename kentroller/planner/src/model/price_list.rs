@@ -15,10 +15,10 @@ const SPOT_TYPES: usize = 15;
 
 /// The offerings of all pools.
 #[derive(Debug, Default, Hash)]
-pub(crate) struct Shelf {
+pub(crate) struct PriceList {
     pub groups: Vec<Group>,
     /// By pool, zone and capacity type: the cheapest first, once all are there.
-    offered: BTreeMap<(usize, String, CapacityType), Vec<Shelved>>,
+    offered: BTreeMap<(usize, String, CapacityType), Vec<ListedOffering>>,
     /// By pool: of each key with `minValues`, how many values an order must leave to choose from.
     least: BTreeMap<usize, Vec<usize>>,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Group {
 
 /// One offering.
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct Shelved {
+pub(crate) struct ListedOffering {
     pub instance_type: String,
     pub price: Money,
     pub allocatable: Vector,
@@ -52,14 +52,14 @@ const fn dearest(planned: Money) -> Money {
     Money::micros(planned.as_micros().saturating_mul(12) / 10)
 }
 
-impl Shelf {
+impl PriceList {
     /// Makes a group of a pool's offerings and returns its number.
     pub(crate) fn open(&mut self, place: Place, daemons: Vector, daemon_ports: Vec<(String, i32)>) -> usize {
         self.groups.push(Group { place, signature: 0, daemons, daemon_ports });
         self.groups.len() - 1
     }
 
-    pub(crate) fn put(&mut self, pool: usize, zone: &str, capacity_type: &CapacityType, offering: Shelved) {
+    pub(crate) fn put(&mut self, pool: usize, zone: &str, capacity_type: &CapacityType, offering: ListedOffering) {
         self.offered.entry((pool, zone.to_owned(), capacity_type.clone())).or_default().push(offering);
     }
 
@@ -72,7 +72,13 @@ impl Shelf {
     }
 
     /// Whether an offering, whatever it will hold, can be had with enough others beside it for the pool's `minValues`.
-    pub(crate) fn leaves_a_choice(&self, pool: usize, zone: &str, capacity_type: &CapacityType, of: &Shelved) -> bool {
+    pub(crate) fn leaves_a_choice(
+        &self,
+        pool: usize,
+        zone: &str,
+        capacity_type: &CapacityType,
+        of: &ListedOffering,
+    ) -> bool {
         let Some(least) = self.least.get(&pool).filter(|least| !least.is_empty()) else { return true };
         let list = self.offered.get(&(pool, zone.to_owned(), capacity_type.clone()));
         let others = list.into_iter().flatten().filter(|other| {
@@ -87,8 +93,14 @@ impl Shelf {
 
     /// Other offerings that may come instead of a planned node and hold the same pods: the cheapest first, not dearer than
     /// 1.2 times the planned one.
-    pub(crate) fn alternatives(&self, model: &Model, kind: usize, given: &Counts, reserve: Percent) -> Vec<Offering> {
-        let of = &model.kinds[kind];
+    pub(crate) fn alternatives(
+        &self,
+        model: &Model,
+        offering: usize,
+        given: &Counts,
+        reserve: Percent,
+    ) -> Vec<Offering> {
+        let of = &model.offerings[offering];
         let mut wanted = [0; DIMS];
         for (class, count) in given {
             add(&mut wanted, &model.classes[*class].request, *count);
@@ -97,7 +109,7 @@ impl Shelf {
         let key = (of.pool, of.zone.clone(), of.capacity_type.clone());
         let list = self.offered.get(&key).map_or(&[][..], Vec::as_slice);
         let affordable = list.partition_point(|other| other.price <= dearest(of.price));
-        let holds = |other: &&Shelved| {
+        let holds = |other: &&ListedOffering| {
             let group = &self.groups[other.group];
             let mut room = other.allocatable;
             add(&mut room, &group.daemons, -1);
@@ -145,20 +157,20 @@ struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    fn of(least: &'a [usize], first: &'a Shelved) -> Self {
+    fn of(least: &'a [usize], first: &'a ListedOffering) -> Self {
         let mut choice = Self { least, values: vec![BTreeSet::new(); least.len()] };
         choice.add(first);
         choice
     }
 
-    fn add(&mut self, other: &'a Shelved) {
+    fn add(&mut self, other: &'a ListedOffering) {
         for (values, value) in self.values.iter_mut().zip(&other.values) {
             values.extend(value.as_deref());
         }
     }
 
     /// Whether an offering has a value that is still wanted.
-    fn lacks(&self, other: &Shelved) -> bool {
+    fn lacks(&self, other: &ListedOffering) -> bool {
         self.values.iter().zip(self.least).zip(&other.values).any(|((values, least), value)| {
             values.len() < *least && value.as_deref().is_some_and(|value| !values.contains(value))
         })

@@ -1,6 +1,6 @@
 //! Domains wider than a node: the values of a label, and the spreads over them that do not hold now.
 
-use super::What;
+use super::BinRef;
 
 /// A hard spread over zones or the like that does not hold now: whoever moves must land where it is allowed.
 #[derive(Clone, Debug, Default, Hash)]
@@ -44,15 +44,15 @@ impl BrokenSpread {
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct KeyDomains {
     pub of_node: Vec<Option<usize>>,
-    pub of_kind: Vec<Option<usize>>,
+    pub of_offering: Vec<Option<usize>>,
 }
 
 impl KeyDomains {
     /// The value of a place.
-    pub(crate) fn of(&self, what: What) -> Option<usize> {
-        match what {
-            What::Node(node) => self.of_node[node],
-            What::New(kind) => self.of_kind[kind],
+    pub(crate) fn of(&self, bin_ref: BinRef) -> Option<usize> {
+        match bin_ref {
+            BinRef::Node(node) => self.of_node[node],
+            BinRef::New(offering) => self.of_offering[offering],
         }
     }
 }

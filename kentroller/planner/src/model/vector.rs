@@ -14,10 +14,6 @@ pub(crate) const PODS: usize = 2;
 /// The dimension of EBS volumes that a node attaches.
 pub(crate) const ATTACHMENTS: &str = "(attachments)";
 
-/// Its size where no CSINode tells: 28 attachments of a Nitro instance less its root volume, a network interface and one
-/// to spare. Source: the EBS volume limits page of the EC2 user guide.
-pub(crate) const EBS_DEFAULT: i64 = 25;
-
 /// Amounts by dimension. Units: milli-cpu, bytes, pieces.
 pub(crate) type Vector = [i64; DIMS];
 

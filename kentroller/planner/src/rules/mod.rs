@@ -1,10 +1,42 @@
-//! The scheduler's and Karpenter's rules, one file a family.
+//! The one reading of the rules by which we decide: kube-scheduler's, Karpenter's, and those of our own marks.
+//!
+//! Pure functions over objects as they come over the wire, for whoever plans or acts on what is planned:
+//!
+//! | question | answer |
+//! | --- | --- |
+//! | What holds a pod where it runs? | [`PodRules::holds`] |
+//! | What holds a node, whatever its pods say? May it be given pods? | [`ObservedNode::holds`], [`ObservedNode::receives`] |
+//! | How many nodes of a pool may be disrupted now? | [`budget`] |
+//! | Has a pod a place on a node? | [`fits`] |
+//!
+//! Terms between pods (affinity, spread) are in `terms`; what they leave depends on the whole cluster, so the model counts it.
+//! [`check`](crate::check) is a second reading, on purpose.
 
-pub(crate) mod eligibility;
+mod budget;
+mod fits;
+mod node;
 pub(crate) mod overlay;
+mod pdb;
 pub(crate) mod placement;
+mod pod;
 pub(crate) mod pool;
 pub(crate) mod ports;
 pub mod requests;
+mod strictness;
 pub(crate) mod terms;
+mod volumes;
 pub(crate) mod window;
+
+pub(crate) use self::budget::is_consolidated;
+pub use self::budget::{Allowance, DisruptionReason, budget};
+pub use self::fits::{Misfit, fits};
+pub use self::node::ObservedNode;
+pub use self::pod::{PodRole, PodRules, Surroundings};
+pub(crate) use self::pod::{eviction_cost, replicas};
+pub(crate) use self::volumes::EBS_DEFAULT;
+pub use self::volumes::Volumes;
+
+const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
+const REMOVAL_DISABLED: &str = "autoscaling.cast.ai/removal-disabled";
+/// A pool with `include` is ours to consolidate, whatever its own settings say to Karpenter; one with `exclude` is not.
+const CONSOLIDATION: &str = "kentroller.cast.ai/consolidation";

@@ -1,10 +1,10 @@
 //! Which nodes a pod may run on by what the node *is*: taints, selectors, node affinity, volumes, operating system.
 
 use super::pool::is_untold;
-use crate::manifest::{Effect, Labels, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration};
+use crate::manifest::{Effect, Labels, Node, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration};
 
 /// The weight of a spread that need not hold and of the zone; preferences bring their own of 1 to 100.
-pub(crate) const FULL: i64 = 100;
+pub(crate) const FULL_WEIGHT: i64 = 100;
 
 /// What a pod asks of a node's labels and taints.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,13 +18,13 @@ pub(crate) struct Needs {
 
 /// What a pod would rather have in a node's labels and taints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Likes {
+pub(crate) struct NodePreferences {
     pub preferred: Vec<PreferredNodeTerm>,
     /// By which it bears soft taints; `None` where no node has any.
     pub tolerations: Option<Vec<Toleration>>,
 }
 
-impl Likes {
+impl NodePreferences {
     /// The weight that a place leaves unmet, at most a full one. What is not known is not met.
     pub(crate) fn unmet(&self, place: &Place) -> i64 {
         let missed =
@@ -32,8 +32,8 @@ impl Likes {
         let missed: i64 = missed.map(|one| i64::from(one.weight).max(0)).sum();
         let bears = |taint: &Taint| self.tolerations.iter().flatten().any(|toleration| toleration.tolerates(taint));
         let soft = place.taints.iter().filter(|taint| taint.effect == Effect::PreferNoSchedule);
-        let disliked = if self.tolerations.is_some() && !soft.clone().all(bears) { FULL } else { 0 };
-        (missed + disliked).min(FULL)
+        let disliked = if self.tolerations.is_some() && !soft.clone().all(bears) { FULL_WEIGHT } else { 0 };
+        (missed + disliked).min(FULL_WEIGHT)
     }
 
     /// Every label key that an answer can depend on.
@@ -53,6 +53,19 @@ pub(crate) struct Place {
     pub unschedulable: bool,
     /// A node that is not there yet may carry labels that nobody can tell.
     pub is_new: bool,
+}
+
+impl Place {
+    /// A node that exists, with some of its labels.
+    pub(crate) fn of(node: &Node, labels: Labels) -> Self {
+        Self {
+            name: (*node.metadata.name).to_owned(),
+            labels,
+            taints: node.spec.taints.clone(),
+            unschedulable: node.spec.unschedulable,
+            is_new: false,
+        }
+    }
 }
 
 impl Needs {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::placement::FULL;
+use super::placement::FULL_WEIGHT;
 use crate::manifest::{LabelSelector, Labels, PodAffinityTerm, PodShape, SpreadConstraint};
 
 /// The label of a node's own name: a domain of one node.
@@ -81,27 +81,27 @@ pub(crate) fn of_pod(
 }
 
 /// The soft terms of a pod with their weights of 1 to 100. One that cannot be judged weighs nothing.
-pub(crate) fn wished(
+pub(crate) fn preferred_terms(
     shape: &PodShape,
     namespace: &str,
     labels: &Labels,
     namespaces: Option<&BTreeMap<String, Labels>>,
 ) -> Vec<(Term, i64)> {
-    let mut wished = Vec::new();
+    let mut preferred_terms = Vec::new();
     for (list, demand) in [
         (&shape.affinity.pod_anti_affinity.preferred, Demand::Apart),
         (&shape.affinity.pod_affinity.preferred, Demand::Together),
     ] {
         for one in list {
             let term = of_affinity(&one.pod_affinity_term, demand.clone(), namespace, labels, namespaces);
-            wished.extend(term.ok().map(|term| (term, i64::from(one.weight).clamp(0, FULL))));
+            preferred_terms.extend(term.ok().map(|term| (term, i64::from(one.weight).clamp(0, FULL_WEIGHT))));
         }
     }
     for constraint in shape.topology_spread_constraints.iter().filter(|one| one.when_unsatisfiable == "ScheduleAnyway")
     {
-        wished.extend(of_spread(constraint, namespace, labels, u32::MAX).ok().map(|term| (term, FULL)));
+        preferred_terms.extend(of_spread(constraint, namespace, labels, u32::MAX).ok().map(|term| (term, FULL_WEIGHT)));
     }
-    wished
+    preferred_terms
 }
 
 fn of_affinity(

@@ -4,15 +4,15 @@ use std::collections::BinaryHeap;
 
 use super::fill::{Candidate, fill};
 use super::market::Market;
-use crate::model::{Counts, What, times};
+use crate::model::{BinRef, Counts, times};
 use crate::solution::State;
 use crate::value::Pace;
 
-/// A pattern: what a kind would hold, and what that is worth for its price.
+/// A pattern: what an offering would hold, and what that is worth for its price.
 struct Offer {
     score: f64,
-    kind: usize,
-    base: usize,
+    offering: usize,
+    family: usize,
     round: usize,
 }
 
@@ -29,7 +29,7 @@ impl PartialOrd for Offer {
 }
 impl Ord for Offer {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.score.total_cmp(&other.score).then(other.kind.cmp(&self.kind))
+        self.score.total_cmp(&other.score).then(other.offering.cmp(&self.offering))
     }
 }
 
@@ -40,112 +40,144 @@ pub(crate) fn construct<'m>(
     market: &Market,
     pace: &mut Pace<'_>,
 ) -> Option<State<'m>> {
-    let mut state = start.clone();
-    let mut pool = Counts::new();
-    let mut left = vec![0i64; state.model.classes.len()];
-    for bin in removed {
-        pool.clear();
-        state.close(*bin, &mut pool);
-        for (class, count) in &pool {
-            left[*class] += count;
+    let mut packing = Packing::of(start, removed, market);
+    packing.fill_receivers();
+    packing.buy(pace)?;
+    packing.state.spreads_hold().then_some(packing.state)
+}
+
+/// Pods that look for a place, and the solution that they find one in.
+struct Packing<'a, 'm> {
+    state: State<'m>,
+    market: &'a Market,
+    /// By class.
+    left: Vec<i64>,
+    total: i64,
+}
+
+impl<'a, 'm> Packing<'a, 'm> {
+    fn of(start: &State<'m>, removed: &[usize], market: &'a Market) -> Self {
+        let mut state = start.clone();
+        let mut left = vec![0i64; state.model.classes.len()];
+        let mut pool = Counts::new();
+        for bin in removed {
+            pool.clear();
+            state.close(*bin, &mut pool);
+            for (class, count) in &pool {
+                left[*class] += count;
+            }
         }
+        let total = left.iter().sum();
+        Self { state, market, left, total }
     }
-    let mut total: i64 = left.iter().sum();
-    // Room on nodes that stay costs nothing: the fullest first.
-    let mut receivers: Vec<usize> =
-        (0..state.bins.len()).filter(|bin| state.bins[*bin].open && state.bins[*bin].free[0] > 0).collect();
-    receivers.sort_by_key(|bin| (state.bins[*bin].free[0], *bin));
-    for bin in receivers {
-        let candidates: Vec<usize> =
-            (0..left.len()).filter(|class| left[*class] > 0 && state.room(bin, *class) > 0).collect();
-        let content = content_of(&state, bin, &candidates, &left, market);
+
+    fn put(&mut self, bin: usize, content: &Counts) {
         for (class, count) in content {
-            state.put(bin, class, count);
-            left[class] -= count;
-            total -= count;
+            self.state.put(bin, *class, *count);
+            self.left[*class] -= count;
+            self.total -= count;
         }
     }
-    let mut heap: BinaryHeap<Offer> = BinaryHeap::new();
-    for (index, base) in market.bases.iter().enumerate() {
-        for kind in &base.kinds {
-            heap.push(Offer { score: f64::MAX, kind: *kind, base: index, round: usize::MAX });
+
+    /// Room on nodes that stay costs nothing: the fullest first.
+    fn fill_receivers(&mut self) {
+        let bins = &self.state.bins;
+        let mut receivers: Vec<usize> =
+            (0..bins.len()).filter(|bin| bins[*bin].open && bins[*bin].free[0] > 0).collect();
+        receivers.sort_by_key(|bin| (bins[*bin].free[0], *bin));
+        for bin in receivers {
+            let classes = 0..self.left.len();
+            let candidates: Vec<usize> =
+                classes.filter(|class| self.left[*class] > 0 && self.state.room(bin, *class) > 0).collect();
+            let content = content_of(&self.state, bin, &candidates, &self.left, self.market);
+            self.put(bin, &content);
         }
     }
-    let mut round = 0;
-    let mut idle: Vec<Offer> = Vec::new();
-    let mut progress = true;
-    while total > 0 {
-        if pace.is_past(900, 64) {
-            return None;
+
+    /// Buys what is worth most for its price, until all have a place; `None` when one finds none, or the budget ends.
+    fn buy(&mut self, pace: &mut Pace<'_>) -> Option<()> {
+        let mut heap: BinaryHeap<Offer> = BinaryHeap::new();
+        for (index, family) in self.market.families.iter().enumerate() {
+            for offering in &family.offerings {
+                heap.push(Offer { score: f64::MAX, offering: *offering, family: index, round: usize::MAX });
+            }
         }
-        // What a spread forbade may be allowed by now.
-        if heap.is_empty() && std::mem::take(&mut progress) {
-            heap.extend(idle.drain(..).map(|offer| Offer { score: f64::MAX, round: usize::MAX, ..offer }));
+        let mut round = 0;
+        let mut idle: Vec<Offer> = Vec::new();
+        let mut progress = true;
+        while self.total > 0 {
+            if pace.is_past(900, 64) {
+                return None;
+            }
+            // What a spread forbade may be allowed by now.
+            if heap.is_empty() && std::mem::take(&mut progress) {
+                heap.extend(idle.drain(..).map(|offer| Offer { score: f64::MAX, round: usize::MAX, ..offer }));
+            }
+            let top = heap.pop()?;
+            let Some((content, value)) = best_content(&self.state, self.market, &top, &self.left) else {
+                idle.push(top);
+                continue;
+            };
+            let price = self.state.model.offerings[top.offering].price.as_micros() as f64;
+            let score = value / price;
+            if top.round != round && heap.peek().is_some_and(|next| next.score > score) {
+                heap.push(Offer { score, round, ..top });
+                continue;
+            }
+            if !self.state.may_buy(top.offering) {
+                continue;
+            }
+            self.repeat(top.offering, &content);
+            round += 1;
+            progress = true;
+            heap.push(Offer { score, round: usize::MAX, ..top });
         }
-        let top = heap.pop()?;
-        let Some((content, value)) = best_content(&state, market, &top, &left) else {
-            idle.push(top);
-            continue;
-        };
-        let price = state.model.kinds[top.kind].price.as_micros() as f64;
-        let score = value / price;
-        if top.round != round && heap.peek().is_some_and(|next| next.score > score) {
-            heap.push(Offer { score, round, ..top });
-            continue;
-        }
-        if !state.may_buy(top.kind) {
-            continue;
-        }
-        // The same again while the counts allow.
-        let mut again = content.iter().map(|(class, count)| left[*class] / count).min().unwrap_or(0).max(1);
-        if content.iter().any(|(class, _)| !state.model.classes[*class].spreads.is_empty()) {
+        Some(())
+    }
+
+    /// Buys an offering with its content, again and again while the counts allow.
+    fn repeat(&mut self, offering: usize, content: &Counts) {
+        let mut again = content.iter().map(|(class, count)| self.left[*class] / count).min().unwrap_or(0).max(1);
+        if content.iter().any(|(class, _)| !self.state.model.classes[*class].spreads.is_empty()) {
             again = 1;
         }
-        let kind = market.cheapest_holder(&state, top.kind, &content).unwrap_or(top.kind);
+        let offering = self.market.cheapest_holder(&self.state, offering, content).unwrap_or(offering);
         for _ in 0..again {
-            if !state.may_buy(kind) {
+            if !self.state.may_buy(offering) {
                 break;
             }
-            let bin = state.buy(market.kindest(&state, kind, &content));
-            for (class, count) in &content {
-                state.put(bin, *class, *count);
-                left[*class] -= count;
-                total -= count;
-            }
+            let bin = self.state.buy(self.market.least_unmet_variant(&self.state, offering, content));
+            self.put(bin, content);
         }
-        round += 1;
-        progress = true;
-        heap.push(Offer { score, round: usize::MAX, ..top });
     }
-    state.spreads_hold().then_some(state)
 }
 
 fn content_of(state: &State<'_>, bin: usize, classes: &[usize], left: &[i64], market: &Market) -> Counts {
     let of = &state.bins[bin];
-    let capacity = match of.what {
-        What::Node(node) => state.model.nodes[node].allocatable,
-        What::New(kind) => state.model.kinds[kind].allocatable,
+    let capacity = match of.bin_ref {
+        BinRef::Node(node) => state.model.nodes[node].allocatable,
+        BinRef::New(offering) => state.model.offerings[offering].allocatable,
     };
     let mut candidates: Vec<Candidate> = classes
         .iter()
         .map(|class| {
-            let count = left[*class].min(state.spread_room(of.what, *class));
-            let worth = market.worth_in(state, of.what, *class);
+            let count = left[*class].min(state.spread_room(of.bin_ref, *class));
+            let worth = market.worth_in(state, of.bin_ref, *class);
             Candidate::of(state.model, *class, count, worth, &capacity, 0.2)
         })
         .collect();
-    fill(state.model, &mut of.free.clone(), &mut of.ties.clone(), &mut candidates)
+    fill(state.model, &mut of.free.clone(), &mut of.term_counts.clone(), &mut candidates)
 }
 
-/// The better of two ways to fill a kind.
+/// The better of two ways to fill an offering.
 fn best_content(state: &State<'_>, market: &Market, offer: &Offer, left: &[i64]) -> Option<(Counts, f64)> {
-    let base = &market.bases[offer.base];
-    let room = state.room_of_kind(offer.kind);
+    let family = &market.families[offer.family];
+    let room = state.room_of_offering(offer.offering);
     let mut classes: Vec<usize> = Vec::new();
-    for class in &base.classes {
+    for class in &family.classes {
         let fits = left[*class] > 0
-            && state.spread_room(What::New(offer.kind), *class) > 0
-            && state.kind_admits(offer.kind, *class)
+            && state.spread_room(BinRef::New(offer.offering), *class) > 0
+            && state.offering_admits(offer.offering, *class)
             && times(&state.model.classes[*class].request, &room) > 0;
         if fits {
             classes.push(*class);
@@ -159,13 +191,17 @@ fn best_content(state: &State<'_>, market: &Market, offer: &Offer, left: &[i64])
         let mut candidates: Vec<Candidate> = classes
             .iter()
             .map(|class| {
-                let count = left[*class].min(state.spread_room(What::New(offer.kind), *class));
-                let worth = market.worth_in(state, What::New(offer.kind), *class);
+                let count = left[*class].min(state.spread_room(BinRef::New(offer.offering), *class));
+                let worth = market.worth_in(state, BinRef::New(offer.offering), *class);
                 Candidate::of(state.model, *class, count, worth, &room, bias)
             })
             .collect();
-        let content =
-            fill(state.model, &mut room.clone(), &mut state.model.kinds[offer.kind].ties.clone(), &mut candidates);
+        let content = fill(
+            state.model,
+            &mut room.clone(),
+            &mut state.model.offerings[offer.offering].term_counts.clone(),
+            &mut candidates,
+        );
         let value = market.value(&content);
         if best.as_ref().is_none_or(|(_, most)| value > *most) {
             best = Some((content, value));

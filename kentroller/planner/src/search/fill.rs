@@ -1,6 +1,6 @@
 //! Filling one bin with what is worth most for the room it takes.
 
-use crate::model::{Counts, DIMS, Model, Tie, Vector, company, give, put, share_left, times};
+use crate::model::{Counts, DIMS, Model, TermCount, Vector, company, give, put, share_left, times};
 
 /// Pods of a class that a bin could be given.
 #[derive(Clone, Debug)]
@@ -38,10 +38,15 @@ impl Candidate {
 const AT_ONCE: i64 = 16;
 
 /// Fills a bin greedily: the most worth for the scarcest room first. Candidates that no longer fit are dropped.
-pub(crate) fn fill(model: &Model, free: &mut Vector, ties: &mut Vec<Tie>, candidates: &mut Vec<Candidate>) -> Counts {
+pub(crate) fn fill(
+    model: &Model,
+    free: &mut Vector,
+    term_counts: &mut Vec<TermCount>,
+    candidates: &mut Vec<Candidate>,
+) -> Counts {
     let mut content = Counts::new();
     for candidate in candidates.iter_mut() {
-        candidate.share = share_left(&model.classes[candidate.class], ties);
+        candidate.share = share_left(&model.classes[candidate.class], term_counts);
     }
     while !candidates.is_empty() {
         // No amount is above 2^45: they stand in floating point as they are.
@@ -59,7 +64,7 @@ pub(crate) fn fill(model: &Model, free: &mut Vector, ties: &mut Vec<Tie>, candid
                 taken += request * scarcity[dim];
             }
             let full = lacks || candidate.left.min(candidate.share) <= 0;
-            if full || (candidate.has_rules && company(&model.classes[candidate.class], ties) <= 0) {
+            if full || (candidate.has_rules && company(&model.classes[candidate.class], term_counts) <= 0) {
                 candidates.swap_remove(at);
                 continue;
             }
@@ -74,10 +79,10 @@ pub(crate) fn fill(model: &Model, free: &mut Vector, ties: &mut Vec<Tie>, candid
         let of = &model.classes[class];
         let mut count = (times(&of.request, free) / AT_ONCE).min(left).min(share);
         if count > 1 && has_rules {
-            count = count.min(company(of, ties));
+            count = count.min(company(of, term_counts));
         }
         let count = count.max(1);
-        put(model, class, count, free, ties);
+        put(model, class, count, free, term_counts);
         candidates[at].left -= count;
         if service.is_some() {
             candidates.iter_mut().filter(|other| other.service == service).for_each(|other| other.share -= count);

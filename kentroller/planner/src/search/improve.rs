@@ -5,41 +5,41 @@ use super::market::Market;
 use super::shrink::place;
 use super::swap::swap;
 use super::{Given, Limits};
-use crate::model::{Counts, What, give};
+use crate::model::{BinRef, Counts, give};
 use crate::solution::{Bin, State};
-use crate::value::{Dice, Pace};
+use crate::value::{Pace, Rng};
 
 /// The share of the whole budget, in thousandths, in which something must be gained.
 const PATIENCE: u32 = 200;
-/// The part of a search in which unmet wishes count: the last eighth. From the start they would bar the way, as what costs
-/// the same is rarely as kind.
-const KIND: u32 = 8;
+/// Unmet preferences count in the last eighth of a search. Counted earlier they make the search reject moves at equal cost
+/// that lead to cheaper solutions.
+const PREFERENCE_SHARE: u32 = 8;
 
 /// Improves a solution until its share of the budget is used, or nothing more is gained.
 pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pace: &mut Pace<'_>) -> State<'m> {
     let mut search = Search {
         market: given.market,
-        dice: Dice::new(given.options.seed ^ 0x5EED),
+        rng: Rng::new(given.options.seed ^ 0x5EED),
         churn: given.options.churn_price.as_micros(),
         moves: limits.moves.unwrap_or(i64::MAX),
         roll: given.options.roll,
         state,
     };
     let began = pace.used();
-    let last = limits.until.saturating_sub(began) / KIND;
+    let last = limits.until.saturating_sub(began) / PREFERENCE_SHARE;
     search.run(given.bound.hourly.as_micros(), limits.until - last, 0, pace);
-    // What is left is for wishes: first for nothing, then at their price.
+    // What is left is for preferences: first for nothing, then at their price.
     swap(&mut search.state, given.market, pace.used() + last / 2, pace);
-    let until = pace.used() + (pace.used() - began) / KIND;
-    search.state.is_kind = true;
+    let until = pace.used() + (pace.used() - began) / PREFERENCE_SHARE;
+    search.state.counts_preferences = true;
     search.run(0, until.min(limits.until), 16, pace);
-    search.state.is_kind = false;
+    search.state.counts_preferences = false;
     search.state
 }
 
 struct Search<'a, 'm> {
     market: &'a Market,
-    dice: Dice,
+    rng: Rng,
     /// Millionths an hour that a move must save.
     churn: i64,
     /// At most so many running pods move.
@@ -86,19 +86,19 @@ impl Search<'_, '_> {
     /// What a bin costs beyond what its content is worth, or a part of that worth.
     fn waste(&self, bin: usize, charged: f64) -> f64 {
         let of = &self.state.bins[bin];
-        let own = match of.what {
-            What::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
+        let own = match of.bin_ref {
+            BinRef::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
             // What stays whatever happens wastes what its empty room costs.
-            What::Node(node) => return of.price as f64 * self.state.emptiness(node),
-            What::New(_) => 0.0,
+            BinRef::Node(node) => return of.price as f64 * self.state.emptiness(node),
+            BinRef::New(_) => 0.0,
         };
         of.price as f64 - charged * (own + self.market.value(&of.given))
     }
 
     fn component(&self, bin: usize) -> Option<usize> {
         let of = &self.state.bins[bin];
-        match of.what {
-            What::Node(node) if self.state.may_close(bin) => {
+        match of.bin_ref {
+            BinRef::Node(node) if self.state.may_close(bin) => {
                 self.market.component_of(&self.state.own[node]).or_else(|| self.market.component_of(&of.given))
             }
             _ => self.market.component_of(&of.given),
@@ -109,11 +109,11 @@ impl Search<'_, '_> {
     fn choose(&mut self, bins: &[usize]) -> Vec<usize> {
         let few = self.moves < i64::MAX;
         // Where few pods move, room may be had for nothing, or may have to be bought: either is tried.
-        let charged = if few { self.dice.unit() } else { 1.0 };
+        let charged = if few { self.rng.unit() } else { 1.0 };
         let pick = |search: &mut Self, of: Option<usize>, tries: usize| {
             let mut best: Option<(f64, usize, usize)> = None;
             for _ in 0..tries {
-                let bin = bins[search.dice.below(bins.len())];
+                let bin = bins[search.rng.below(bins.len())];
                 let of_bin = &search.state.bins[bin];
                 if !search.state.may_close(bin) && (!of_bin.open || of_bin.given.is_empty()) {
                     continue;
@@ -125,7 +125,7 @@ impl Search<'_, '_> {
                 if of.is_some_and(|of| of != component) {
                     continue;
                 }
-                let mut waste = search.waste(bin, charged) * (0.5 + search.dice.unit());
+                let mut waste = search.waste(bin, charged) * (0.5 + search.rng.unit());
                 if few {
                     // Where moves are few, what counts is what each of them brings.
                     waste /= (1 + search.moves_of(bin)) as f64;
@@ -138,7 +138,7 @@ impl Search<'_, '_> {
         };
         let Some((first, component)) = pick(self, None, if few { 24 } else { 6 }) else { return Vec::new() };
         let mut chosen = vec![first];
-        let wanted = if few && self.dice.chance(50) { 0 } else { 1 + self.dice.below(4) };
+        let wanted = if few && self.rng.chance(50) { 0 } else { 1 + self.rng.below(4) };
         let mut pods: i64 = self.pods_of(first);
         for _ in 0..wanted {
             if let Some((bin, _)) = pick(self, Some(component), 5) {
@@ -153,16 +153,18 @@ impl Search<'_, '_> {
     }
 
     fn moves_of(&self, bin: usize) -> i64 {
-        match self.state.bins[bin].what {
-            What::Node(node) if self.state.may_close(bin) => self.state.own_moves(node),
+        match self.state.bins[bin].bin_ref {
+            BinRef::Node(node) if self.state.may_close(bin) => self.state.own_moves(node),
             _ => 0,
         }
     }
 
     fn pods_of(&self, bin: usize) -> i64 {
         let of = &self.state.bins[bin];
-        let own = match of.what {
-            What::Node(node) if self.state.may_close(bin) => self.state.own[node].iter().map(|(_, count)| count).sum(),
+        let own = match of.bin_ref {
+            BinRef::Node(node) if self.state.may_close(bin) => {
+                self.state.own[node].iter().map(|(_, count)| count).sum()
+            }
             _ => 0,
         };
         own + of.given.iter().map(|(_, count)| count).sum::<i64>()
@@ -194,7 +196,7 @@ impl Search<'_, '_> {
                 self.state.reopen(node, &mut trial.pool);
             }
         }
-        let limit = before + if self.dice.chance(2) { before / 100_000 } else { 0 };
+        let limit = before + if self.rng.chance(2) { before / 100_000 } else { 0 };
         let done = self.rebuild(bins, component, limit, &mut trial);
         if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
             self.state.take_back(trial.bought, trial.undo, spreads);
@@ -212,7 +214,7 @@ impl Search<'_, '_> {
                 }
                 continue;
             }
-            if let (What::Node(node), false) = (self.state.bins[*bin].what, self.roll) {
+            if let (BinRef::Node(node), false) = (self.state.bins[*bin].bin_ref, self.roll) {
                 trial.reopenable.push(node);
             }
             self.state.close(*bin, &mut trial.pool);
@@ -221,17 +223,16 @@ impl Search<'_, '_> {
 
     /// Now and then a node that went is to come back, one whose going saves little for the pods that it moves.
     fn comes_back(&mut self) -> Option<usize> {
-        if self.roll || !self.dice.chance(if self.moves < i64::MAX { 50 } else { 5 }) {
+        if self.roll || !self.rng.chance(if self.moves < i64::MAX { 50 } else { 5 }) {
             return None;
         }
         let mut best: Option<(f64, usize)> = None;
         for _ in 0..24 {
-            let node = self.dice.below(self.state.model.nodes.len());
+            let node = self.rng.below(self.state.model.nodes.len());
             if self.state.bins[node].open || self.state.own[node].is_empty() {
                 continue;
             }
-            let saves =
-                self.state.bins[node].price as f64 - self.market.value(&self.state.own[node]) * self.dice.unit();
+            let saves = self.state.bins[node].price as f64 - self.market.value(&self.state.own[node]) * self.rng.unit();
             let saves = if self.moves < i64::MAX { saves / (1 + self.state.own_moves(node)) as f64 } else { saves };
             if best.is_none_or(|(least, _)| saves < least) {
                 best = Some((saves, node));
@@ -251,7 +252,7 @@ impl Search<'_, '_> {
             }
         }
         missing.retain(|(_, count)| *count > 0);
-        let start = self.dice.below(bins.len());
+        let start = self.rng.below(bins.len());
         for bin in bins[start..].iter().chain(&bins[..start]) {
             if missing.is_empty() {
                 break;
@@ -272,7 +273,7 @@ impl Search<'_, '_> {
                 }
             }
             missing.retain(|(_, count)| *count > 0);
-            if matches!(self.state.bins[*bin].what, What::New(_)) && self.state.bins[*bin].given.is_empty() {
+            if matches!(self.state.bins[*bin].bin_ref, BinRef::New(_)) && self.state.bins[*bin].given.is_empty() {
                 self.state.close(*bin, pool);
             }
         }
@@ -280,14 +281,41 @@ impl Search<'_, '_> {
 
     /// Packs all of `pool`; `false` when that fails or gets dearer than `limit`.
     fn rebuild(&mut self, bins: &[usize], component: usize, limit: i64, trial: &mut Trial) -> bool {
-        let Trial { chosen, pool, undo, bought, reopenable } = trial;
-        if self.moves < i64::MAX && self.dice.chance(60) {
-            place(&mut self.state, pool, undo);
+        if self.moves < i64::MAX && self.rng.chance(60) {
+            place(&mut self.state, &mut trial.pool, &mut trial.undo);
         }
-        // Room that is there already comes first, on a few bins.
-        let looked = 2 + self.dice.below(14);
+        self.refill(bins, trial);
+        while !trial.pool.is_empty() {
+            if self.objective() as f64 + self.market.value(&trial.pool) > limit as f64 {
+                return false;
+            }
+            match self.best_pattern(component, trial) {
+                None => return false,
+                Some(Pattern::Reopen(node)) => self.state.reopen(node, &mut trial.pool),
+                Some(Pattern::Buy(offering, content)) => {
+                    let offering = self.market.cheapest_holder(&self.state, offering, &content).unwrap_or(offering);
+                    let bin = self.state.buy(self.market.least_unmet_variant(&self.state, offering, &content));
+                    trial.bought.push(bin);
+                    self.put(bin, content, &mut trial.pool);
+                }
+            }
+        }
+        true
+    }
+
+    fn put(&mut self, bin: usize, content: Counts, pool: &mut Counts) {
+        for (class, count) in content {
+            self.state.put(bin, class, count);
+            give(pool, class, -count);
+        }
+    }
+
+    /// Room that is there already comes first, on a few bins.
+    fn refill(&mut self, bins: &[usize], trial: &mut Trial) {
+        let Trial { chosen, pool, undo, bought, .. } = trial;
+        let looked = 2 + self.rng.below(14);
         for at in 0..chosen.len() + looked {
-            let bin = chosen.get(at).copied().unwrap_or_else(|| bins[self.dice.below(bins.len())]);
+            let bin = chosen.get(at).copied().unwrap_or_else(|| bins[self.rng.below(bins.len())]);
             if pool.is_empty() {
                 break;
             }
@@ -302,93 +330,71 @@ impl Search<'_, '_> {
             for (class, count) in pool.iter() {
                 let room = self.state.room(bin, *class);
                 if room > 0 {
-                    let what = self.state.bins[bin].what;
-                    let worth = self.market.worth_in(&self.state, what, *class) * (0.8 + 0.4 * self.dice.unit());
+                    let bin_ref = self.state.bins[bin].bin_ref;
+                    let worth = self.market.worth_in(&self.state, bin_ref, *class) * (0.8 + 0.4 * self.rng.unit());
                     candidates.push(Candidate::of(self.state.model, *class, room.min(*count), worth, &free, 0.3));
                 }
             }
             let of = &self.state.bins[bin];
-            let content = fill(self.state.model, &mut of.free.clone(), &mut of.ties.clone(), &mut candidates);
+            let content = fill(self.state.model, &mut of.free.clone(), &mut of.term_counts.clone(), &mut candidates);
             undo.push((bin, of.clone()));
-            for (class, count) in content {
-                self.state.put(bin, class, count);
-                give(pool, class, -count);
+            self.put(bin, content, pool);
+        }
+    }
+
+    /// What brings most for its price: a node that comes back with its pods, or one of some patterns to buy.
+    fn best_pattern(&mut self, component: usize, trial: &Trial) -> Option<Pattern> {
+        let mut best: Option<(f64, Pattern)> = None;
+        let mut offer = |score: f64, pattern: Pattern| {
+            if best.as_ref().is_none_or(|(most, _)| score > *most) {
+                best = Some((score, pattern));
+            }
+        };
+        for node in &trial.reopenable {
+            if self.state.may_reopen(*node, &trial.pool) {
+                let price = (self.state.bins[*node].price - self.churn * self.state.own_moves(*node)).max(1) as f64;
+                offer(self.market.value(&self.state.own[*node]) / price, Pattern::Reopen(*node));
             }
         }
-        let bases = &self.market.by_component[component];
-        while !pool.is_empty() {
-            if self.objective() as f64 + self.market.value(pool) > limit as f64 {
-                return false;
-            }
-            let mut best: Option<(f64, Pattern)> = None;
-            for node in reopenable.iter() {
-                if self.state.may_reopen(*node, pool) {
-                    let price = (self.state.bins[*node].price - self.churn * self.state.own_moves(*node)).max(1) as f64;
-                    let score = self.market.value(&self.state.own[*node]) / price;
-                    if best.as_ref().is_none_or(|(most, _)| score > *most) {
-                        best = Some((score, Pattern::Reopen(*node)));
-                    }
-                }
-            }
-            let tries = 4 + self.dice.below(10);
-            for _ in 0..tries {
-                if bases.is_empty() {
-                    break;
-                }
-                // The promising ones more often.
-                let at = self.dice.below(bases.len()).min(self.dice.below(bases.len()));
-                let base = &self.market.bases[bases[at]];
-                let kind = base.kinds[self.dice.below(base.kinds.len())];
-                if !self.state.may_buy(kind) {
-                    continue;
-                }
-                let mut room = self.state.room_of_kind(kind);
-                let bias = [0.0, 0.2, 0.5, 1.0][self.dice.below(4)];
-                let noise = 0.3 * self.dice.unit();
-                let mut candidates: Vec<Candidate> = Vec::new();
-                for (class, count) in pool.iter() {
-                    let spread = self.state.spread_room(What::New(kind), *class);
-                    if spread > 0 && self.state.kind_admits(kind, *class) {
-                        let worth = self.market.worth_in(&self.state, What::New(kind), *class)
-                            * (1.0 - noise * 0.5 + noise * self.dice.unit());
-                        candidates.push(Candidate::of(
-                            self.state.model,
-                            *class,
-                            spread.min(*count),
-                            worth,
-                            &room,
-                            bias,
-                        ));
-                    }
-                }
-                let mut ties = self.state.model.kinds[kind].ties.clone();
-                let content = fill(self.state.model, &mut room, &mut ties, &mut candidates);
-                if content.is_empty() {
-                    continue;
-                }
-                let score = self.market.value_in(&self.state, kind, &content)
-                    / self.state.model.kinds[kind].price.as_micros() as f64;
-                if best.as_ref().is_none_or(|(most, _)| score > *most) {
-                    best = Some((score, Pattern::Buy(kind, content)));
-                }
-            }
-            match best {
-                None => return false,
-                Some((_, Pattern::Reopen(node))) => {
-                    self.state.reopen(node, pool);
-                }
-                Some((_, Pattern::Buy(kind, content))) => {
-                    let kind = self.market.cheapest_holder(&self.state, kind, &content).unwrap_or(kind);
-                    let bin = self.state.buy(self.market.kindest(&self.state, kind, &content));
-                    bought.push(bin);
-                    for (class, count) in content {
-                        self.state.put(bin, class, count);
-                        give(pool, class, -count);
-                    }
-                }
+        let tries = 4 + self.rng.below(10);
+        for _ in 0..tries {
+            if let Some((offering, content)) = self.draw_pattern(component, &trial.pool) {
+                let price = self.state.model.offerings[offering].price.as_micros() as f64;
+                let score = self.market.value_in(&self.state, offering, &content) / price;
+                offer(score, Pattern::Buy(offering, content));
             }
         }
-        true
+        best.map(|(_, pattern)| pattern)
+    }
+
+    /// Some offering of a component, filled by a weighting that is drawn; `None` where it may not be bought or holds nothing.
+    fn draw_pattern(&mut self, component: usize, pool: &Counts) -> Option<(usize, Counts)> {
+        let families = &self.market.by_component[component];
+        if families.is_empty() {
+            return None;
+        }
+        // The promising ones more often.
+        let at = self.rng.below(families.len()).min(self.rng.below(families.len()));
+        let family = &self.market.families[families[at]];
+        let offering = family.offerings[self.rng.below(family.offerings.len())];
+        if !self.state.may_buy(offering) {
+            return None;
+        }
+        let (model, bin_ref) = (self.state.model, BinRef::New(offering));
+        let mut room = self.state.room_of_offering(offering);
+        let bias = [0.0, 0.2, 0.5, 1.0][self.rng.below(4)];
+        let noise = 0.3 * self.rng.unit();
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for (class, count) in pool {
+            let spread = self.state.spread_room(bin_ref, *class);
+            if spread > 0 && self.state.offering_admits(offering, *class) {
+                let drawn = 1.0 - noise * 0.5 + noise * self.rng.unit();
+                let worth = self.market.worth_in(&self.state, bin_ref, *class) * drawn;
+                candidates.push(Candidate::of(model, *class, spread.min(*count), worth, &room, bias));
+            }
+        }
+        let content = fill(model, &mut room, &mut model.offerings[offering].term_counts.clone(), &mut candidates);
+        (!content.is_empty()).then_some((offering, content))
     }
 }
 

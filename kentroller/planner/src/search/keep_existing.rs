@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::model::{Counts, What};
+use crate::model::{BinRef, Counts};
 use crate::solution::State;
 
 /// Keeps a closed node instead of buying one that holds its pods, where it has room for all else that the new one was to get.
 ///
 /// The bill does not rise, and fewer pods move.
-pub(crate) fn keep_rather_than_buy(state: &mut State<'_>) {
+pub(crate) fn keep_existing(state: &mut State<'_>) {
     // By one of its classes: a new node holds the pods of few of the nodes that went.
     let mut gone: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for node in (0..state.model.nodes.len()).filter(|node| !state.bins[*node].open && state.model.nodes[*node].receives)
@@ -19,7 +19,7 @@ pub(crate) fn keep_rather_than_buy(state: &mut State<'_>) {
         }
     }
     for bin in 0..state.bins.len() {
-        if !state.bins[bin].open || !matches!(state.bins[bin].what, What::New(_)) {
+        if !state.bins[bin].open || !matches!(state.bins[bin].bin_ref, BinRef::New(_)) {
             continue;
         }
         let (price, given) = (state.bins[bin].price, &state.bins[bin].given);

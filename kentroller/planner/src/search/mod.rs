@@ -13,7 +13,7 @@ mod swap;
 use self::construct::construct;
 pub(crate) use self::given::{Given, Limits};
 use self::improve::improve;
-pub(crate) use self::keep_existing::keep_rather_than_buy;
+pub(crate) use self::keep_existing::keep_existing;
 pub(crate) use self::market::Market;
 pub(crate) use self::shrink::place;
 use self::shrink::shrink;

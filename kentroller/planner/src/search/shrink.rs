@@ -1,6 +1,6 @@
 //! The simplest way to less: nodes go one by one, as long as what is left holds their pods.
 
-use crate::model::{Counts, What};
+use crate::model::{BinRef, Counts};
 use crate::solution::{Bin, State};
 use crate::value::{Mode, Options, Pace};
 
@@ -42,7 +42,7 @@ pub(crate) fn shrink<'m>(
     state
 }
 
-/// Gives pods to open bins, the fullest first of those that leave fewest wishes unmet; whether all found a place.
+/// Gives pods to open bins, the fullest first of those that leave fewest preferences unmet; whether all found a place.
 pub(crate) fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) -> bool {
     pool.sort_by_key(|(class, _)| std::cmp::Reverse(state.model.classes[*class].request));
     let mut left = Counts::new();
@@ -52,7 +52,7 @@ pub(crate) fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(us
                 .filter_map(|bin| {
                     let room = state.room(bin, class);
                     let of = &state.bins[bin];
-                    (room > 0).then(|| (state.unmet_by(of.what, class, 1), of.free[0], bin, room))
+                    (room > 0).then(|| (state.unmet_by(of.bin_ref, class, 1), of.free[0], bin, room))
                 })
                 .min();
             let Some((_, _, bin, room)) = best else { break };
@@ -69,25 +69,27 @@ pub(crate) fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(us
     pool.is_empty()
 }
 
-/// Buys the cheapest kind that takes all that is left.
+/// Buys the cheapest offering that takes all that is left.
 fn replace(state: &mut State<'_>, pool: &mut Counts) -> Option<usize> {
-    let mut kinds: Vec<usize> = (0..state.model.kinds.len()).filter(|kind| state.may_buy(*kind)).collect();
-    kinds.sort_by_key(|kind| (state.model.kinds[*kind].price, *kind));
-    'kinds: for kind in kinds {
-        if pool.iter().any(|(class, _)| !state.kind_admits(kind, *class)) {
+    let mut offerings: Vec<usize> =
+        (0..state.model.offerings.len()).filter(|offering| state.may_buy(*offering)).collect();
+    offerings.sort_by_key(|offering| (state.model.offerings[*offering].price, *offering));
+    'offerings: for offering in offerings {
+        if pool.iter().any(|(class, _)| !state.offering_admits(offering, *class)) {
             continue;
         }
-        let mut free = state.room_of_kind(kind);
-        let mut ties = state.model.kinds[kind].ties.clone();
+        let mut free = state.room_of_offering(offering);
+        let mut term_counts = state.model.offerings[offering].term_counts.clone();
         for (class, count) in pool.iter() {
-            if crate::model::room(state.model, *class, &free, &ties).min(state.spread_room(What::New(kind), *class))
+            if crate::model::room(state.model, *class, &free, &term_counts)
+                .min(state.spread_room(BinRef::New(offering), *class))
                 < *count
             {
-                continue 'kinds;
+                continue 'offerings;
             }
-            crate::model::put(state.model, *class, *count, &mut free, &mut ties);
+            crate::model::put(state.model, *class, *count, &mut free, &mut term_counts);
         }
-        let bin = state.buy(kind);
+        let bin = state.buy(offering);
         for (class, count) in pool.drain(..) {
             state.put(bin, class, count);
         }

@@ -1,21 +1,21 @@
-//! Pods of a solution change places where that costs nothing and leaves fewer wishes unmet.
+//! Pods of a solution change places where that costs nothing and leaves fewer preferences unmet.
 
 use super::market::Market;
-use crate::model::{Counts, What, add, fits};
+use crate::model::{BinRef, Counts, add, fits};
 use crate::solution::State;
 use crate::value::Pace;
 
 /// At most this many bins are looked at for one pod.
 const LOOKED: usize = 256;
 
-/// Moves bins to kinder zones, and pods to kinder bins, alone or in exchange for another, until that brings nothing.
+/// Moves bins to zones and pods to bins that leave fewer preferences unmet, alone or in exchange, until that brings nothing.
 pub(crate) fn swap(state: &mut State<'_>, market: &Market, until: u32, pace: &mut Pace<'_>) {
     let bins: Vec<usize> = (0..state.bins.len()).filter(|bin| state.bins[*bin].open).collect();
     loop {
         let before = state.unmet;
         for bin in &bins {
-            if let What::New(kind) = state.bins[*bin].what {
-                rezone(state, market, *bin, kind);
+            if let BinRef::New(offering) = state.bins[*bin].bin_ref {
+                rezone(state, market, *bin, offering);
             }
         }
         for (at, bin) in bins.iter().enumerate() {
@@ -35,15 +35,15 @@ pub(crate) fn swap(state: &mut State<'_>, market: &Market, until: u32, pace: &mu
     }
 }
 
-/// Puts what a new bin holds into the kindest variant of it. Where a spread does not hold, zones stay as they are.
-fn rezone(state: &mut State<'_>, market: &Market, bin: usize, kind: usize) {
+/// Puts what a new bin holds into the variant of it that leaves the fewest preferences unmet. Where a spread does not hold, zones stay as they are.
+fn rezone(state: &mut State<'_>, market: &Market, bin: usize, offering: usize) {
     if state.bins[bin].given.iter().any(|(class, _)| !state.model.classes[*class].spreads.is_empty()) {
         return;
     }
     let mut content = Counts::new();
     state.close(bin, &mut content);
-    let kindest = market.kindest(state, kind, &content);
-    let bin = state.buy(if state.may_buy(kindest) { kindest } else { kind });
+    let least_unmet_variant = market.least_unmet_variant(state, offering, &content);
+    let bin = state.buy(if state.may_buy(least_unmet_variant) { least_unmet_variant } else { offering });
     for (class, count) in content {
         state.put(bin, class, count);
     }
@@ -59,7 +59,7 @@ fn leaves(state: &mut State<'_>, bin: usize, class: usize, others: &mut impl Ite
     let relief = before - state.unmet;
     if relief > 0 {
         for other in others {
-            if state.unmet_by(state.bins[other].what, class, 1) >= relief {
+            if state.unmet_by(state.bins[other].bin_ref, class, 1) >= relief {
                 continue;
             }
             if state.room(other, class) > 0 {
@@ -119,16 +119,16 @@ mod tests {
     use crate::value::{Catalog, Options};
     use crate::{bound, search};
 
-    /// The weight of unmet wishes, counted for a solution as it stands.
+    /// The weight of unmet preferences, counted for a solution as it stands.
     fn counted_anew(of: &State<'_>, model: &Model, options: &Options) -> i64 {
         let mut anew = State::of(model, options.reserve);
         for node in (0..model.nodes.len()).filter(|node| !of.bins[*node].open) {
             anew.close(node, &mut Counts::new());
         }
         for bin in of.bins.iter().filter(|bin| bin.open) {
-            let at = match bin.what {
-                What::Node(node) => node,
-                What::New(kind) => anew.buy(kind),
+            let at = match bin.bin_ref {
+                BinRef::Node(node) => node,
+                BinRef::New(offering) => anew.buy(offering),
             };
             for (class, count) in &bin.given {
                 anew.put(at, *class, *count);
@@ -154,7 +154,7 @@ mod tests {
             let given = Given { market: &market, bound: &bound, options: &options };
             let found = search::free(&start, given, 1000, pace);
             assert_eq!(found.unmet, counted_anew(&found, &model, &options), "seed {seed}");
-            // From nothing: nobody looked at wishes yet.
+            // From nothing: nobody looked at preferences yet.
             let all: Vec<usize> = (0..start.bins.len()).filter(|bin| start.may_close(*bin)).collect();
             let Some(made) = crate::search::construct::construct(&start, &all, &market, &mut Pace::of(&mut |_| 0))
             else {

@@ -3,31 +3,32 @@
 //! One invariant carries everything: a node that exists either keeps all its pods (and may be given more) or goes.
 //! So pods move only off nodes that go, and any subset of the removals is feasible.
 
-mod away;
+mod zone_moves;
 
 use std::sync::Arc;
 
-use self::away::Away;
+use self::zone_moves::ZoneMoves;
 use crate::model::preferences::price;
 use crate::model::{
-    BrokenSpread, CPU, Counts, DIMS, MEMORY, Model, Tie, Vector, What, add, give, put, room, shared_room, tie_of,
+    BinRef, BrokenSpread, CPU, Counts, DIMS, MEMORY, Model, TermCount, Vector, add, count_of_term, give, put, room,
+    shared_room,
 };
 use crate::value::{Money, Percent};
 
 /// A bin with what it was given.
 #[derive(Clone, Debug)]
 pub(crate) struct Bin {
-    pub what: What,
+    pub bin_ref: BinRef,
     /// A closed bin costs nothing and holds nothing.
     pub open: bool,
     /// What can still be given to it, its reserve left out; below zero when it is fuller than its reserve allows.
     pub free: Vector,
-    pub ties: Vec<Tie>,
+    pub term_counts: Vec<TermCount>,
     /// Pods given to it, by class; never a count of zero.
     pub given: Vec<(usize, i64)>,
     /// The price of the open bin, in millionths an hour; 0 where it is not known.
     pub price: i64,
-    /// The weight of wishes about company that the open bin leaves unmet.
+    /// The weight of preferences about company that the open bin leaves unmet.
     unmet: i64,
 }
 
@@ -50,7 +51,7 @@ pub(crate) struct State<'m> {
     pub own: Arc<Vec<Counts>>,
     /// By existing node: running pods whose moving its removal means.
     own_moves: Arc<Vec<i64>>,
-    /// By kind: what a new bin of it can be given.
+    /// By offering: what a new bin of it can be given.
     rooms: Arc<Vec<Vector>>,
     /// Millionths an hour, of open bins.
     pub cost: i64,
@@ -74,15 +75,15 @@ pub(crate) struct State<'m> {
     pub shares: bool,
     pub reserve: Percent,
     spare: Vec<usize>,
-    /// The weight of wishes that are unmet beyond those of the cluster as it is.
+    /// The weight of preferences that are unmet beyond those of the cluster as it is.
     pub unmet: i64,
     /// Whether they count as cost.
-    pub is_kind: bool,
-    away: Away,
+    pub counts_preferences: bool,
+    zone_moves: ZoneMoves,
 }
 
 impl<'m> State<'m> {
-    /// What a search makes small, in millionths an hour: the cost, and what moves and unmet wishes cost by their price.
+    /// What a search makes small, in millionths an hour: the cost, and what moves and unmet preferences cost by their price.
     ///
     /// A removed node runs ten minutes beside its successor, which thirty days pay for; of equal costs fewer nodes win.
     pub(crate) fn objective(&self, churn: i64) -> i64 {
@@ -91,7 +92,7 @@ impl<'m> State<'m> {
             + churn * self.moved
             + self.gone / (6 * 24 * 30)
             + NODE * (new - self.removed as i64)
-            + if self.is_kind { price(self.unmet) } else { 0 }
+            + if self.counts_preferences { price(self.unmet) } else { 0 }
     }
 
     /// The cluster as it is.
@@ -111,11 +112,11 @@ impl<'m> State<'m> {
         let ordered = own.iter().map(is_ordered).collect();
         let runs = |pod: &&usize| model.pods[**pod].node.is_some();
         let own_moves = model.nodes.iter().map(|node| node.pods.iter().filter(runs).count() as i64).collect();
-        let rooms = model.kinds.iter().map(|kind| {
-            let mut free = kind.allocatable;
-            add(&mut free, &kind.daemons, -1);
-            free[CPU] -= reserve.of(kind.allocatable[CPU]);
-            free[MEMORY] -= reserve.of(kind.allocatable[MEMORY]);
+        let rooms = model.offerings.iter().map(|offering| {
+            let mut free = offering.allocatable;
+            add(&mut free, &offering.daemons, -1);
+            free[CPU] -= reserve.of(offering.allocatable[CPU]);
+            free[MEMORY] -= reserve.of(offering.allocatable[MEMORY]);
             free
         });
         let mut state = Self {
@@ -137,8 +138,8 @@ impl<'m> State<'m> {
             reserve,
             spare: Vec::new(),
             unmet: 0,
-            is_kind: false,
-            away: Away::none(model),
+            counts_preferences: false,
+            zone_moves: ZoneMoves::none(model),
         };
         for index in 0..model.nodes.len() {
             let bin = state.node_bin(index);
@@ -159,38 +160,38 @@ impl<'m> State<'m> {
             free = [-1; DIMS];
         }
         Bin {
-            what: What::Node(index),
+            bin_ref: BinRef::Node(index),
             open: true,
             free,
-            ties: node.ties.clone(),
+            term_counts: node.term_counts.clone(),
             given: Counts::new(),
             price: node.price.map_or(0, Money::as_micros),
-            unmet: unmet(self.model, node.ties.iter().map(|tie| tie.term), &node.ties),
+            unmet: unmet(self.model, node.term_counts.iter().map(|counted| counted.term), &node.term_counts),
         }
     }
 
-    /// What a new bin of a kind can be given.
-    pub(crate) fn room_of_kind(&self, kind: usize) -> Vector {
-        self.rooms[kind]
+    /// What a new bin of an offering can be given.
+    pub(crate) fn room_of_offering(&self, offering: usize) -> Vector {
+        self.rooms[offering]
     }
 
-    /// Whether the pool's limits allow one more node of a kind.
-    pub(crate) fn may_buy(&self, kind: usize) -> bool {
-        let kind = &self.model.kinds[kind];
-        let (limit, (count, milli_cpu, bytes)) = (&self.model.limits[kind.pool], self.bought[kind.pool]);
+    /// Whether the pool's limits allow one more node of an offering.
+    pub(crate) fn may_buy(&self, offering: usize) -> bool {
+        let offering = &self.model.offerings[offering];
+        let (limit, (count, milli_cpu, bytes)) = (&self.model.limits[offering.pool], self.bought[offering.pool]);
         limit.nodes.is_none_or(|limit| count < limit)
-            && limit.milli_cpu.is_none_or(|limit| milli_cpu + kind.capacity.0 <= limit)
-            && limit.bytes.is_none_or(|limit| bytes + kind.capacity.1 <= limit)
+            && limit.milli_cpu.is_none_or(|limit| milli_cpu + offering.capacity.0 <= limit)
+            && limit.bytes.is_none_or(|limit| bytes + offering.capacity.1 <= limit)
     }
 
     /// Opens a new, empty bin.
-    pub(crate) fn buy(&mut self, kind: usize) -> usize {
-        let of = &self.model.kinds[kind];
+    pub(crate) fn buy(&mut self, offering: usize) -> usize {
+        let of = &self.model.offerings[offering];
         let bin = Bin {
-            what: What::New(kind),
+            bin_ref: BinRef::New(offering),
             open: true,
-            free: self.room_of_kind(kind),
-            ties: of.ties.clone(),
+            free: self.room_of_offering(offering),
+            term_counts: of.term_counts.clone(),
             given: Counts::new(),
             price: of.price.as_micros(),
             unmet: 0,
@@ -216,9 +217,9 @@ impl<'m> State<'m> {
     pub(crate) fn may_close(&self, bin: usize) -> bool {
         let of = &self.bins[bin];
         of.open
-            && match of.what {
-                What::Node(node) => self.model.nodes[node].held.is_none() && !(self.frozen && self.ordered[node]),
-                What::New(_) => true,
+            && match of.bin_ref {
+                BinRef::Node(node) => self.model.nodes[node].held.is_none() && !(self.frozen && self.ordered[node]),
+                BinRef::New(_) => true,
             }
     }
 
@@ -243,23 +244,23 @@ impl<'m> State<'m> {
         of.open = false;
         self.cost -= of.price;
         self.unmet -= of.unmet;
-        let what = of.what;
+        let bin_ref = of.bin_ref;
         for (class, count) in given {
-            self.land(what, class, -count);
+            self.land(bin_ref, class, -count);
             give(pool, class, count);
         }
-        match what {
-            What::Node(node) => {
+        match bin_ref {
+            BinRef::Node(node) => {
                 self.moved += self.own_moves(node);
                 self.removed += 1;
                 self.gone += self.bins[bin].price;
                 for (class, count) in &self.own.clone()[node] {
-                    self.count(what, *class, -count);
+                    self.count(bin_ref, *class, -count);
                     give(pool, *class, *count);
                 }
             }
-            What::New(kind) => {
-                let of = &self.model.kinds[kind];
+            BinRef::New(offering) => {
+                let of = &self.model.offerings[offering];
                 let bought = &mut self.bought[of.pool];
                 bought.0 -= 1;
                 bought.1 -= of.capacity.0;
@@ -278,7 +279,7 @@ impl<'m> State<'m> {
     /// Opens a closed node with its own pods, which are taken out of `pool`.
     pub(crate) fn reopen(&mut self, node: usize, pool: &mut Counts) {
         for (class, count) in &self.own.clone()[node] {
-            self.count(What::Node(node), *class, *count);
+            self.count(BinRef::Node(node), *class, *count);
             give(pool, *class, -*count);
         }
         self.bins[node] = self.node_bin(node);
@@ -311,15 +312,15 @@ impl<'m> State<'m> {
         let sign = i64::from(was.open) - i64::from(self.bins[bin].open);
         self.cost += sign * was.price;
         self.weigh_bin(&was, 1);
-        match was.what {
+        match was.bin_ref {
             _ if sign == 0 => {}
-            What::Node(node) => {
+            BinRef::Node(node) => {
                 self.moved -= sign * self.own_moves(node);
                 self.removed = self.removed.wrapping_add_signed(-sign as isize);
                 self.gone -= sign * was.price;
             }
-            What::New(kind) => {
-                let of = &self.model.kinds[kind];
+            BinRef::New(offering) => {
+                let of = &self.model.offerings[offering];
                 let bought = &mut self.bought[of.pool];
                 bought.0 += 1;
                 bought.1 += of.capacity.0;
@@ -334,46 +335,51 @@ impl<'m> State<'m> {
     /// How many pods of a class an open bin may be given.
     pub(crate) fn room(&self, bin: usize, class: usize) -> i64 {
         let of = &self.bins[bin];
-        if !of.open || !self.model.admits.get(self.model.classes[class].needs, self.model.signature(of.what)) {
+        if !of.open || !self.model.admits.get(self.model.classes[class].needs, self.model.signature(of.bin_ref)) {
             return 0;
         }
-        let spread = self.spread_room(of.what, class);
+        let spread = self.spread_room(of.bin_ref, class);
         if spread <= 0 {
             return 0;
         }
-        self.left(class, &of.free, &of.ties).min(spread)
+        self.left(class, &of.free, &of.term_counts).min(spread)
     }
 
-    /// How many pods of a class fit into free room beside what the ties count.
-    pub(crate) fn left(&self, class: usize, free: &Vector, ties: &[Tie]) -> i64 {
-        if self.shares { shared_room(self.model, class, free, ties) } else { room(self.model, class, free, ties) }
+    /// How many pods of a class fit into free room beside what the terms count.
+    pub(crate) fn left(&self, class: usize, free: &Vector, term_counts: &[TermCount]) -> i64 {
+        if self.shares {
+            shared_room(self.model, class, free, term_counts)
+        } else {
+            room(self.model, class, free, term_counts)
+        }
     }
 
     /// How many pods of a class the spreads that it owns let into a bin's domains.
-    pub(crate) fn spread_room(&self, what: What, class: usize) -> i64 {
+    pub(crate) fn spread_room(&self, bin_ref: BinRef, class: usize) -> i64 {
         let spreads = self.model.classes[class].spreads.iter();
         spreads
-            .map(|(spread, itself)| self.spreads[*spread].room(self.model.domain(*spread, what), *itself))
+            .map(|(spread, itself)| self.spreads[*spread].room(self.model.domain(*spread, bin_ref), *itself))
             .min()
             .unwrap_or(i64::MAX)
     }
 
-    /// The weight of wishes that pods of a class would leave unmet in a bin, whoever else is there.
-    pub(crate) fn unmet_by(&self, what: What, class: usize, count: i64) -> i64 {
-        self.dislike(what, class) * count + self.away.would(self.model, what, class, count)
+    /// The weight of preferences that pods of a class would leave unmet in a bin, whoever else is there.
+    pub(crate) fn unmet_by(&self, bin_ref: BinRef, class: usize, count: i64) -> i64 {
+        self.unmet_by_node(bin_ref, class) * count + self.zone_moves.would(self.model, bin_ref, class, count)
     }
 
     /// The weight of a pod's preferences among nodes that a bin leaves unmet.
-    fn dislike(&self, what: What, class: usize) -> i64 {
-        let likes = &self.model.wishes.nodes[self.model.classes[class].likes];
-        if likes.is_empty() {
+    fn unmet_by_node(&self, bin_ref: BinRef, class: usize) -> i64 {
+        let preferred_nodes = &self.model.preferences.nodes[self.model.classes[class].preferred_nodes];
+        if preferred_nodes.is_empty() {
             return 0;
         }
-        likes[self.model.signature(what)]
+        preferred_nodes[self.model.signature(bin_ref)]
     }
 
-    fn weigh(&mut self, what: What, class: usize, count: i64) {
-        self.unmet += self.dislike(what, class) * count + self.away.come(self.model, what, class, count);
+    fn weigh(&mut self, bin_ref: BinRef, class: usize, count: i64) {
+        self.unmet +=
+            self.unmet_by_node(bin_ref, class) * count + self.zone_moves.come(self.model, bin_ref, class, count);
     }
 
     /// Weighs all that a bin holds, or that went with it.
@@ -381,29 +387,29 @@ impl<'m> State<'m> {
         if bin.open {
             self.unmet += sign * bin.unmet;
             for (class, count) in &bin.given {
-                self.weigh(bin.what, *class, sign * count);
+                self.weigh(bin.bin_ref, *class, sign * count);
             }
-        } else if let What::Node(node) = bin.what {
+        } else if let BinRef::Node(node) = bin.bin_ref {
             for (class, count) in &self.own.clone()[node] {
-                self.weigh(bin.what, *class, -sign * count);
+                self.weigh(bin.bin_ref, *class, -sign * count);
             }
         }
     }
 
     /// Counts pods in (or out of) the domains of a bin.
-    fn count(&mut self, what: What, class: usize, count: i64) {
-        self.weigh(what, class, count);
+    fn count(&mut self, bin_ref: BinRef, class: usize, count: i64) {
+        self.weigh(bin_ref, class, count);
         for (spread, itself) in &self.model.classes[class].spreads {
-            let domain = self.model.domain(*spread, what);
+            let domain = self.model.domain(*spread, bin_ref);
             self.spreads[*spread].give(domain, count * itself);
         }
     }
 
-    /// The same for pods that are given, not at home.
-    fn land(&mut self, what: What, class: usize, count: i64) {
-        self.count(what, class, count);
+    /// The same for pods that are given, which were elsewhere before.
+    fn land(&mut self, bin_ref: BinRef, class: usize, count: i64) {
+        self.count(bin_ref, class, count);
         for (spread, _) in &self.model.classes[class].spreads {
-            if let Some(domain) = self.model.domain(*spread, what) {
+            if let Some(domain) = self.model.domain(*spread, bin_ref) {
                 self.landed[*spread][domain] += count;
             }
         }
@@ -428,25 +434,25 @@ impl<'m> State<'m> {
     /// Gives pods of a class to an open bin.
     pub(crate) fn put(&mut self, bin: usize, class: usize, count: i64) {
         let of = &mut self.bins[bin];
-        let touched = &self.model.classes[class].touches;
-        let was = unmet(self.model, touched.iter().copied(), &of.ties);
-        put(self.model, class, count, &mut of.free, &mut of.ties);
-        let more = unmet(self.model, touched.iter().copied(), &of.ties) - was;
+        let affected = &self.model.classes[class].affected_terms;
+        let was = unmet(self.model, affected.iter().copied(), &of.term_counts);
+        put(self.model, class, count, &mut of.free, &mut of.term_counts);
+        let more = unmet(self.model, affected.iter().copied(), &of.term_counts) - was;
         of.unmet += more;
         self.unmet += more;
         give(&mut of.given, class, count);
-        let what = of.what;
-        self.land(what, class, count);
+        let bin_ref = of.bin_ref;
+        self.land(bin_ref, class, count);
     }
 
-    /// The signature of a kind admits a class.
-    pub(crate) fn kind_admits(&self, kind: usize, class: usize) -> bool {
-        self.model.admits.get(self.model.classes[class].needs, self.model.kinds[kind].signature)
+    /// The signature of an offering admits a class.
+    pub(crate) fn offering_admits(&self, offering: usize, class: usize) -> bool {
+        self.model.admits.get(self.model.classes[class].needs, self.model.offerings[offering].signature)
     }
 }
 
-/// The weight of wishes about company that counts of some terms leave unmet.
-fn unmet(model: &Model, terms: impl Iterator<Item = usize>, ties: &[Tie]) -> i64 {
-    let wishes = terms.filter_map(|term| Some((term, model.wishes.beside[term].as_ref()?)));
-    wishes.map(|(term, wish)| wish.unmet(tie_of(ties, term))).sum()
+/// The weight of preferences about company that counts of some terms leave unmet.
+fn unmet(model: &Model, terms: impl Iterator<Item = usize>, term_counts: &[TermCount]) -> i64 {
+    let preferences = terms.filter_map(|term| Some((term, model.preferences.beside[term].as_ref()?)));
+    preferences.map(|(term, wish)| wish.unmet(count_of_term(term_counts, term))).sum()
 }

@@ -14,7 +14,7 @@ use self::shares::Shares;
 use crate::bound::bound;
 use crate::consolidation;
 use crate::model::Model;
-use crate::search::{self, Given, Limits, Market, keep_rather_than_buy};
+use crate::search::{self, Given, Limits, Market, keep_existing};
 use crate::solution::State;
 use crate::value::{Budget, LowerBound, Mode, Money, MoveLimit, Nothing, Options, Pace, Percent, Plan, Wave};
 use crate::waves::Waves;
@@ -163,7 +163,7 @@ fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32
         None => search::free(start, given, until, pace),
     };
     if !given.options.roll {
-        keep_rather_than_buy(&mut found);
+        keep_existing(&mut found);
         if given.options.mode == Mode::Full {
             let churn = given.options.churn_price.as_micros();
             consolidation::extend(&mut found, limit.unwrap_or(i64::MAX), churn, pace);
@@ -184,5 +184,5 @@ fn overlap(wave: &Wave, prices: &BTreeMap<&str, Money>) -> Money {
 
 fn movable_pods(model: &Model) -> usize {
     let nodes = model.nodes.iter().filter(|node| node.held.is_none());
-    nodes.map(|node| node.pods.iter().filter(|pod| !model.pods[**pod].ghost).count()).sum()
+    nodes.map(|node| node.pods.iter().filter(|pod| !model.pods[**pod].not_running).count()).sum()
 }

@@ -7,6 +7,7 @@ mod options;
 mod plan;
 mod rng;
 mod snapshot;
+mod words;
 
 pub(crate) use self::budget::Pace;
 pub use self::budget::{Budget, Steps};
@@ -18,5 +19,6 @@ pub use self::options::{
 pub use self::plan::{
     Advice, Blocker, CurvePoint, Kept, KeptReason, LowerBound, Move, NewNode, Nothing, Offering, Plan, Rule, Wave,
 };
-pub(crate) use self::rng::Dice;
+pub(crate) use self::rng::Rng;
 pub use self::snapshot::{InputError, Snapshot, Warning};
+pub(crate) use self::words::words;

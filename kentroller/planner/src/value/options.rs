@@ -119,37 +119,35 @@ pub enum MoveLimit {
     Share(Percent),
 }
 
-/// Blocks that a claim may lift, by the names of its `aggressiveModeConfig`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Aggressive {
-    pub ignore_blocking_pdb: bool,
-    pub ignore_consolidatable: bool,
-    pub ignore_instance_criteria: bool,
-    pub ignore_local_persistent_volumes: bool,
-    pub ignore_problem_job_pods: bool,
-    pub ignore_problem_pods_without_controller: bool,
-    pub ignore_problem_removal_disabled_nodes: bool,
-    pub ignore_problem_removal_disabled_pods: bool,
-    pub ignore_zero_node_pool_disruption_budgets: bool,
-}
-
 /// Sets one flag.
 pub type Flag = fn(&mut Aggressive);
 
-impl Aggressive {
-    /// Every flag by its name.
-    pub const FLAGS: [(&'static str, Flag); 9] = [
-        ("ignoreBlockingPDB", |flags| flags.ignore_blocking_pdb = true),
-        ("ignoreConsolidatable", |flags| flags.ignore_consolidatable = true),
-        ("ignoreInstanceCriteria", |flags| flags.ignore_instance_criteria = true),
-        ("ignoreLocalPersistentVolumes", |flags| flags.ignore_local_persistent_volumes = true),
-        ("ignoreProblemJobPods", |flags| flags.ignore_problem_job_pods = true),
-        ("ignoreProblemPodsWithoutController", |flags| flags.ignore_problem_pods_without_controller = true),
-        ("ignoreProblemRemovalDisabledNodes", |flags| flags.ignore_problem_removal_disabled_nodes = true),
-        ("ignoreProblemRemovalDisabledPods", |flags| flags.ignore_problem_removal_disabled_pods = true),
-        ("ignoreZeroNodePoolDisruptionBudgets", |flags| flags.ignore_zero_node_pool_disruption_budgets = true),
-    ];
+macro_rules! flags {
+    ($($field:ident = $name:literal,)*) => {
+        /// Blocks that a claim may lift, by the names of its `aggressiveModeConfig`.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub struct Aggressive { $(pub $field: bool,)* }
 
+        impl Aggressive {
+            /// Every flag by its name.
+            pub const FLAGS: [(&'static str, Flag); [$($name),*].len()] = [$(($name, |flags| flags.$field = true),)*];
+        }
+    };
+}
+
+flags! {
+    ignore_blocking_pdb = "ignoreBlockingPDB",
+    ignore_consolidatable = "ignoreConsolidatable",
+    ignore_instance_criteria = "ignoreInstanceCriteria",
+    ignore_local_persistent_volumes = "ignoreLocalPersistentVolumes",
+    ignore_problem_job_pods = "ignoreProblemJobPods",
+    ignore_problem_pods_without_controller = "ignoreProblemPodsWithoutController",
+    ignore_problem_removal_disabled_nodes = "ignoreProblemRemovalDisabledNodes",
+    ignore_problem_removal_disabled_pods = "ignoreProblemRemovalDisabledPods",
+    ignore_zero_node_pool_disruption_budgets = "ignoreZeroNodePoolDisruptionBudgets",
+}
+
+impl Aggressive {
     /// The flag of this name, in whatever case.
     pub fn flag(name: &str) -> Option<Flag> {
         Self::FLAGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, set)| *set)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CapacityType, Money, Percent, Warning};
+use super::{CapacityType, Money, Percent, Warning, words};
 use crate::manifest::{Labels, ObjectName, Resources, Taint};
 
 /// Which nodes go, which come, which pods move, in which order; and why the others stay.
@@ -110,27 +110,6 @@ pub struct Kept {
 pub struct Blocker {
     pub pod: ObjectName,
     pub rule: Rule,
-}
-
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$doc])* $variant,)* }
-
-        impl $name {
-            /// The word that reports use.
-            pub const fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.word())
-            }
-        }
-    };
 }
 
 words! {

@@ -1,11 +1,11 @@
-//! Chance that follows from a seed.
+//! A random number generator that follows from a seed.
 
 /// Small, seeded and the same everywhere (SplitMix64, public domain).
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Rng(u64);
 
-impl Dice {
-    /// Dice of a seed.
+impl Rng {
+    /// The generator of a seed.
     pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }

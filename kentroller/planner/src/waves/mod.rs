@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::draft::Draft;
 use self::naming::name;
-use self::order::{Close, Yard};
-use crate::model::{Model, What};
+use self::order::{Close, RemovalOrder};
+use crate::model::{BinRef, Model};
 use crate::solution::State;
 use crate::value::{KeptReason, Money, Options, Pace, Wave};
 
@@ -68,15 +68,15 @@ const REDRAFTS: usize = 12;
 /// Room on existing nodes is there from the start. New bins open for one node after another, first for the one for whose
 /// price they cost least; a wave ends as soon as what it removed outweighs what it bought.
 fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> {
-    let mut yard = Yard::of(state, stay);
+    let mut order = RemovalOrder::of(state, stay);
     let mut drafts = Vec::new();
     let mut current = Draft::default();
-    while let Some((node, bins)) = yard.next() {
-        bins.into_iter().for_each(|bin| yard.open(bin, &mut current));
+    while let Some((node, bins)) = order.next() {
+        bins.into_iter().for_each(|bin| order.open(bin, &mut current));
         let closed = loop {
-            match yard.close(node, &mut current) {
+            match order.close(node, &mut current) {
                 Close::Done => break true,
-                Close::Wants(bin) => yard.open(bin, &mut current),
+                Close::Wants(bin) => order.open(bin, &mut current),
                 // Other moves may open the way; else the node stays.
                 Close::HeldUp => break false,
             }
@@ -170,8 +170,8 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
             let mut allowed = true;
             for (pod, bin) in moves {
                 for (spread, itself) in &model.classes[model.pods[*pod].class].spreads {
-                    spreads[*spread].give(model.domain(*spread, What::Node(node)), -itself);
-                    let to = model.domain(*spread, state.bins[*bin].what);
+                    spreads[*spread].give(model.domain(*spread, BinRef::Node(node)), -itself);
+                    let to = model.domain(*spread, state.bins[*bin].bin_ref);
                     allowed &= spreads[*spread].room(to, *itself) > 0;
                     spreads[*spread].give(to, *itself);
                     landed.push((node, *spread, to));
@@ -243,7 +243,7 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     let mut sources: BTreeMap<usize, (Option<usize>, bool, bool)> = BTreeMap::new();
     for draft in drafts {
         for (pod, bin) in &draft.moves {
-            let (node, runs) = (model.pods[*pod].home, !model.pods[*pod].ghost);
+            let (node, runs) = (model.pods[*pod].home, !model.pods[*pod].not_running);
             let of = sources.entry(*bin).or_insert((node, true, runs));
             if runs && !of.2 {
                 *of = (node, true, true);
@@ -257,22 +257,23 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
             let mut coming =
                 draft.moves.iter().filter(|(_, to)| to == bin).map(|(pod, _)| &model.pods[*pod]).peekable();
             if let Some(source) = coming.peek().and_then(|pod| pod.home)
-                && coming.all(|pod| pod.succeeds)
+                && coming.all(|pod| pod.is_successor)
             {
                 found.push(Doubt { draft: number, source, price: i64::MAX, alike: Vec::new() });
                 continue;
             }
-            let (Some((Some(source), true, _)), What::New(kind)) = (sources.get(bin).copied(), state.bins[*bin].what)
+            let (Some((Some(source), true, _)), BinRef::New(offering)) =
+                (sources.get(bin).copied(), state.bins[*bin].bin_ref)
             else {
                 continue;
             };
-            let kind = &model.kinds[kind];
+            let offering = &model.offerings[offering];
             let is_alike = |other: &usize| {
                 let node = &model.nodes[*other];
                 *other != source
-                    && node.pool == Some(kind.pool)
-                    && node.instance_type == kind.instance_type
-                    && node.zone == kind.zone
+                    && node.pool == Some(offering.pool)
+                    && node.instance_type == offering.instance_type
+                    && node.zone == offering.zone
             };
             let alike: Vec<usize> = draft.close.iter().copied().filter(is_alike).collect();
             let price = state.bins[*bin].price;
@@ -292,7 +293,7 @@ fn settle(state: &State<'_>, drafts: Vec<Draft>, roll: bool) -> Vec<Draft> {
         draft.open.clear();
         draft.delta = -draft.close.iter().map(|node| state.bins[*node].price).sum::<i64>();
         for (_, bin) in &draft.moves {
-            if matches!(state.bins[*bin].what, What::New(_)) && !std::mem::replace(&mut is_bought[*bin], true) {
+            if matches!(state.bins[*bin].bin_ref, BinRef::New(_)) && !std::mem::replace(&mut is_bought[*bin], true) {
                 draft.open.push(*bin);
                 draft.delta += state.bins[*bin].price;
             }

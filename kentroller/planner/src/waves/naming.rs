@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::draft::Draft;
-use crate::model::{What, add, resources};
+use crate::model::{BinRef, add, resources};
 use crate::solution::State;
 use crate::value::{Money, Move, NewNode, Wave};
 
@@ -18,15 +18,15 @@ pub(crate) fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<
         let mut wave = Wave::default();
         for bin in &draft.open {
             let name = format!("new-{}", names.len() + 1);
-            if let What::New(kind) = state.bins[*bin].what {
-                wave.add.push(new_node(state, *bin, kind, name.clone()));
+            if let BinRef::New(offering) = state.bins[*bin].bin_ref {
+                wave.add.push(new_node(state, *bin, offering, name.clone()));
             }
             names.insert(*bin, name);
         }
         wave.remove = draft.close.iter().map(|node| model.nodes[*node].name.clone()).collect();
         // Receiver by receiver, the largest pods first.
         let mut moves: Vec<(usize, usize)> = draft.moves;
-        moves.retain(|(pod, _)| model.pods[*pod].node.is_some() && !model.pods[*pod].ghost);
+        moves.retain(|(pod, _)| model.pods[*pod].node.is_some() && !model.pods[*pod].not_running);
         // Moves of pods with a broken spread come first, in the order in which each was allowed.
         let in_order = |pod: usize| !model.classes[model.pods[pod].class].spreads.is_empty();
         let count = moves.len();
@@ -41,9 +41,9 @@ pub(crate) fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<
         });
         for (pod, bin) in moves {
             let unit = &model.pods[pod];
-            let to = match state.bins[bin].what {
-                What::Node(node) => model.nodes[node].name.clone(),
-                What::New(_) => names.get(&bin).cloned().unwrap_or_default(),
+            let to = match state.bins[bin].bin_ref {
+                BinRef::Node(node) => model.nodes[node].name.clone(),
+                BinRef::New(_) => names.get(&bin).cloned().unwrap_or_default(),
             };
             let from = unit.node.map(|node| model.nodes[node].name.clone()).unwrap_or_default();
             wave.moves.push(Move { pod: unit.name.clone(), from, to });
@@ -58,17 +58,17 @@ pub(crate) fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<
 
 fn reason(wave: &Wave, saved: Money) -> String {
     let nodes = |count: usize| if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") };
-    let what = match (wave.remove.len(), wave.add.len(), wave.moves.len()) {
+    let summary = match (wave.remove.len(), wave.add.len(), wave.moves.len()) {
         (gone, 0, 0) => format!("{} without pods", nodes(gone)),
         (gone, 0, moves) => format!("{moves} pods of {} fit on others", nodes(gone)),
         (gone, new, moves) => format!("{} replaced by {new} new, {moves} pods move", nodes(gone)),
     };
-    format!("{what}: saves {saved} USD/h")
+    format!("{summary}: saves {saved} USD/h")
 }
 
-fn new_node(state: &State<'_>, bin: usize, kind: usize, name: String) -> NewNode {
+fn new_node(state: &State<'_>, bin: usize, offering: usize, name: String) -> NewNode {
     let model = state.model;
-    let of = &model.kinds[kind];
+    let of = &model.offerings[offering];
     let mut requests = of.daemons;
     for (class, count) in &state.bins[bin].given {
         add(&mut requests, &model.classes[*class].request, *count);
@@ -80,7 +80,7 @@ fn new_node(state: &State<'_>, bin: usize, kind: usize, name: String) -> NewNode
         zone: of.zone.clone(),
         capacity_type: of.capacity_type.clone(),
         price: of.price,
-        alternatives: model.shelf.alternatives(model, kind, &state.bins[bin].given, state.reserve),
+        alternatives: model.price_list.alternatives(model, offering, &state.bins[bin].given, state.reserve),
         requests: resources(&requests, &model.dims),
         labels: of.place.labels.clone(),
         taints: of.place.taints.clone(),

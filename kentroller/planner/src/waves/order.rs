@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use super::draft::Draft;
-use crate::model::{BrokenSpread, What};
+use crate::model::{BinRef, BrokenSpread};
 use crate::solution::State;
 
 /// At most this many bins or nodes are compared for one choice.
@@ -20,7 +20,7 @@ pub(crate) enum Close {
 }
 
 /// Slots that are open, and nodes that wait to be closed.
-pub(crate) struct Yard<'a, 'm> {
+pub(crate) struct RemovalOrder<'a, 'm> {
     state: &'a State<'m>,
     /// By class: open slots, newest last.
     slots: Vec<Vec<(usize, i64)>>,
@@ -40,11 +40,11 @@ pub(crate) struct Yard<'a, 'm> {
     spreads: Vec<BrokenSpread>,
 }
 
-impl<'a, 'm> Yard<'a, 'm> {
+impl<'a, 'm> RemovalOrder<'a, 'm> {
     /// `stay`: closed nodes that are to stay after all.
     pub(crate) fn of(state: &'a State<'m>, stay: &BTreeSet<usize>) -> Self {
         let classes = state.model.classes.len();
-        let mut yard = Self {
+        let mut order = Self {
             state,
             slots: vec![Vec::new(); classes],
             free: vec![0; classes],
@@ -58,25 +58,25 @@ impl<'a, 'm> Yard<'a, 'm> {
         };
         for (at, bin) in state.bins.iter().enumerate().filter(|(_, bin)| bin.open) {
             for (class, count) in &bin.given {
-                match bin.what {
-                    What::Node(_) => {
-                        yard.slots[*class].push((at, *count));
-                        yard.free[*class] += count;
+                match bin.bin_ref {
+                    BinRef::Node(_) => {
+                        order.slots[*class].push((at, *count));
+                        order.free[*class] += count;
                     }
-                    What::New(_) => yard.unopened[*class].push(at),
+                    BinRef::New(_) => order.unopened[*class].push(at),
                 }
             }
         }
         for node in (0..state.model.nodes.len()).filter(|node| !state.bins[*node].open && !stay.contains(node)) {
-            yard.waits[node] = true;
+            order.waits[node] = true;
             for (class, _) in &state.own[node] {
-                yard.owners[*class].push(node);
+                order.owners[*class].push(node);
             }
         }
-        for node in (0..state.model.nodes.len()).filter(|node| yard.waits[*node]).collect::<Vec<_>>() {
-            yard.push(node);
+        for node in (0..state.model.nodes.len()).filter(|node| order.waits[*node]).collect::<Vec<_>>() {
+            order.push(node);
         }
-        yard
+        order
     }
 
     fn missing(&self, node: usize) -> i64 {
@@ -177,7 +177,7 @@ impl<'a, 'm> Yard<'a, 'm> {
         let mut moves: Vec<(usize, usize, usize)> = Vec::new();
         for pod in &self.state.model.nodes[node].pods {
             let class = self.state.model.pods[*pod].class;
-            self.count(What::Node(node), class, -1);
+            self.count(BinRef::Node(node), class, -1);
             let slot = self.slot(node, class);
             let Some(slot) = slot else {
                 let unopened = self.unopened[class].iter().copied().filter(|bin| !self.is_open[*bin]);
@@ -194,7 +194,7 @@ impl<'a, 'm> Yard<'a, 'm> {
                 return wanted.map_or(Close::HeldUp, Close::Wants);
             };
             let bin = self.slots[class][slot].0;
-            self.count(self.state.bins[bin].what, class, 1);
+            self.count(self.state.bins[bin].bin_ref, class, 1);
             moves.push((*pod, bin, class));
             self.slots[class][slot].1 -= 1;
             self.free[class] -= 1;
@@ -219,25 +219,28 @@ impl<'a, 'm> Yard<'a, 'm> {
         let bin = |slot: &usize| self.slots[class][*slot].0;
         let mut allowed = (0..self.slots[class].len()).rev().filter(|slot| self.is_allowed(bin(slot), class));
         let is_near = |slot: &usize| {
-            let wishes = &self.state.model.wishes;
-            let what = self.state.bins[bin(slot)].what;
-            self.state.model.classes[class].homes.iter().all(|(home, _)| wishes.homes[*home].keeps(node, what))
+            let preferences = &self.state.model.preferences;
+            let bin_ref = self.state.bins[bin(slot)].bin_ref;
+            self.state.model.classes[class]
+                .zone_affinity
+                .iter()
+                .all(|(home, _)| preferences.zone_affinity[*home].keeps(node, bin_ref))
         };
         let newest = allowed.next()?;
         Some([newest].into_iter().chain(allowed).find(is_near).unwrap_or(newest))
     }
 
     fn is_allowed(&self, bin: usize, class: usize) -> bool {
-        let what = self.state.bins[bin].what;
+        let bin_ref = self.state.bins[bin].bin_ref;
         let spreads = &self.state.model.classes[class].spreads;
         spreads
             .iter()
-            .all(|(spread, itself)| self.spreads[*spread].room(self.state.model.domain(*spread, what), *itself) > 0)
+            .all(|(spread, itself)| self.spreads[*spread].room(self.state.model.domain(*spread, bin_ref), *itself) > 0)
     }
 
-    fn count(&mut self, what: What, class: usize, count: i64) {
+    fn count(&mut self, bin_ref: BinRef, class: usize, count: i64) {
         for (spread, itself) in &self.state.model.classes[class].spreads {
-            let domain = self.state.model.domain(*spread, what);
+            let domain = self.state.model.domain(*spread, bin_ref);
             self.spreads[*spread].give(domain, count * itself);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::check::check;
 use crate::generate::{Recipe, generate};
 use crate::manifest::{Condition, Effect, Labels, PodAffinityTerm, PodShape, PodStatus, Quantity, Taint};
-use crate::value::{Catalog, Dice, Headroom, Mode, MoveLimit, Options, Percent, Snapshot, Steps};
+use crate::value::{Catalog, Headroom, Mode, MoveLimit, Options, Percent, Rng, Snapshot, Steps};
 
 /// What is asked for, by turns.
 fn options(turn: u64, snapshot: &Snapshot) -> Options {
@@ -56,19 +56,19 @@ fn cluster(seed: u64, catalog: &Catalog) -> Snapshot {
         }
     }
     if seed / 12 % 2 == 1 {
-        roughen(&mut snapshot, &mut Dice::new(seed));
+        roughen(&mut snapshot, &mut Rng::new(seed));
     }
     snapshot
 }
 
 /// What clusters are like on other days: nodes and pods on their way, pools that say no, affinity between pods.
-fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
+fn roughen(snapshot: &mut Snapshot, rng: &mut Rng) {
     let now = snapshot.now;
     for (node, claim) in snapshot.nodes.iter_mut().zip(&mut snapshot.node_claims) {
         let mark = |labels: &mut Arc<Labels>, key: &str, value: &str| {
             Arc::make_mut(labels).insert(key.to_owned(), value.to_owned());
         };
-        match dice.below(40) {
+        match rng.below(40) {
             0 => node.spec.unschedulable = true,
             1 => claim.metadata.deletion_timestamp = Some(now),
             2 => node.metadata.deletion_timestamp = Some(now),
@@ -80,12 +80,12 @@ fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
             }
             6 => {
                 Arc::make_mut(&mut claim.spec).expire_after =
-                    Some(["36h", "Never", "720h", "soon"][dice.below(4)].to_owned())
+                    Some(["36h", "Never", "720h", "soon"][rng.below(4)].to_owned())
             }
             7 => mark(
                 &mut node.metadata.labels,
                 "karpenter.sh/capacity-type",
-                ["reserved", "lent", "spot"][dice.below(3)],
+                ["reserved", "lent", "spot"][rng.below(3)],
             ),
             8 => mark(&mut node.metadata.annotations, "karpenter.sh/do-not-disrupt", "true"),
             9 => Arc::make_mut(&mut node.status).conditions.clear(),
@@ -97,7 +97,7 @@ fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
             }
             13 => mark(&mut node.metadata.labels, "node.kubernetes.io/instance-type", "x9.huge"),
             14 => {
-                let key = ["karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler", "dedicated"][dice.below(3)];
+                let key = ["karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler", "dedicated"][rng.below(3)];
                 let effect = Effect::NoSchedule;
                 node.spec.taints.push(Taint { key: key.into(), value: "yes".into(), effect });
             }
@@ -107,18 +107,18 @@ fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
     }
     for pool in &mut snapshot.node_pools {
         let disruption = &mut pool.spec.disruption;
-        match dice.below(16) {
-            0 => disruption.consolidate_after = ["Never", "5m", "later"][dice.below(3)].to_owned(),
-            1 => disruption.consolidation_policy = ["WhenEmpty", "Balanced", "Whenever"][dice.below(3)].to_owned(),
+        match rng.below(16) {
+            0 => disruption.consolidate_after = ["Never", "5m", "later"][rng.below(3)].to_owned(),
+            1 => disruption.consolidation_policy = ["WhenEmpty", "Balanced", "Whenever"][rng.below(3)].to_owned(),
             2 => {
-                let nodes = ["0", "0%", "1", "many"][dice.below(4)];
+                let nodes = ["0", "0%", "1", "many"][rng.below(4)];
                 disruption.budgets = serde_json::from_value(serde_json::json!([{"nodes": nodes}])).unwrap();
             }
-            3 => drop(pool.spec.limits.insert("cpu".into(), Quantity::whole(i64::try_from(dice.below(300)).unwrap()))),
+            3 => drop(pool.spec.limits.insert("cpu".into(), Quantity::whole(i64::try_from(rng.below(300)).unwrap()))),
             4 => pool.spec.replicas = Some(2),
             5 => pool.metadata.deletion_timestamp = Some(now),
             6 | 7 => {
-                let word = ["include", "exclude", "maybe"][dice.below(3)].to_owned();
+                let word = ["include", "exclude", "maybe"][rng.below(3)].to_owned();
                 Arc::make_mut(&mut pool.metadata.annotations).insert("kentroller.cast.ai/consolidation".into(), word);
             }
             _ => {}
@@ -127,9 +127,9 @@ fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
     let apps: Vec<String> = snapshot.pods.iter().filter_map(|pod| pod.metadata.labels.get("app").cloned()).collect();
     let mut shapes: BTreeMap<String, Arc<PodShape>> = BTreeMap::new();
     for pod in snapshot.pods.iter_mut().filter(|pod| &*pod.metadata.namespace == "apps") {
-        match dice.below(120) {
+        match rng.below(120) {
             0 => pod.metadata.deletion_timestamp = Some(now),
-            1 => pod.status.phase = ["Succeeded", "Failed"][dice.below(2)].into(),
+            1 => pod.status.phase = ["Succeeded", "Failed"][rng.below(2)].into(),
             2 => drop(
                 Arc::make_mut(&mut pod.metadata.annotations).insert("karpenter.sh/do-not-disrupt".into(), "1h".into()),
             ),
@@ -139,12 +139,12 @@ fn roughen(snapshot: &mut Snapshot, dice: &mut Dice) {
         let Some(app) = pod.metadata.labels.get("app") else { continue };
         let shape = shapes.entry(app.clone()).or_insert_with(|| {
             let mut shape = pod.spec.shape.as_ref().clone();
-            let other = dice.chance(50).then(|| apps[dice.below(apps.len())].clone());
-            let key = ["topology.kubernetes.io/zone", "kubernetes.io/hostname", "karpenter.sh/nodepool"][dice.below(3)];
+            let other = rng.chance(50).then(|| apps[rng.below(apps.len())].clone());
+            let key = ["topology.kubernetes.io/zone", "kubernetes.io/hostname", "karpenter.sh/nodepool"][rng.below(3)];
             let mut term = PodAffinityTerm { topology_key: key.to_owned(), ..PodAffinityTerm::default() };
             let selector = term.label_selector.get_or_insert_default();
             selector.match_labels.insert("app".to_owned(), other.unwrap_or_else(|| app.clone()));
-            match dice.below(24) {
+            match rng.below(24) {
                 0 => shape.affinity.pod_affinity.required.push(term),
                 1 => shape.affinity.pod_anti_affinity.required.push(term),
                 2 => shape.priority = 1_000,

@@ -61,7 +61,7 @@ impl<'a> Judge<'a> {
             }
             dearest = other.price;
             let mut own = Faults::new();
-            let instead = self.market.judge(planned, stated(other), &mut own);
+            let instead = self.offers.judge(planned, stated(other), &mut own);
             faults.extend(own.into_iter().map(|(fault, text)| (fault, format!("{what}: {text}"))));
             possible.extend(instead.map(|instead| (what, instead)));
         }
@@ -85,7 +85,7 @@ impl<'a> Judge<'a> {
         let hostname = "kubernetes.io/hostname";
         let differs = |key: &str| key != hostname && planned.labels.get(key) != instead.labels.get(key);
         for body in arrived {
-            let (pod, shape) = (self.board.bodies[*body].pod.metadata.key(), self.board.kind_of(*body).shape);
+            let (pod, shape) = (self.board.bodies[*body].pod.metadata.key(), self.board.class_of(*body).shape);
             if node_wanted(shape, instead.name, &|key| instead.label(key)) != Some(true) {
                 faults.push((Fault::NodeSelector, format!("does not satisfy nodeSelector or node affinity of {pod}")));
             }

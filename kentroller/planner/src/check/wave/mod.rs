@@ -11,11 +11,11 @@ use super::eviction::Evictions;
 use super::labels::{CAPACITY_TYPE, POOL, REGION, TYPE, ZONE};
 use super::limits::Limits;
 use super::neighbours::Neighbours;
-use super::offering::{Market, Stated};
+use super::offering::{Offers, Stated};
 use super::placement::{node_faults, room_faults};
 use super::prices::Prices;
 use super::spread::Spread;
-use super::violation::{Fault, Violation};
+use super::violation::{Fault, Faults, Violation};
 use super::volumes::Volumes;
 use super::waiting::{Others, Waiting, reserve_faults};
 use super::{budgets, disruption};
@@ -23,8 +23,6 @@ use crate::value::{Catalog, Mode, Money, Move, MoveLimit, NewNode, Options, Plan
 
 /// More reasons than this are not told.
 pub(super) const ENOUGH: usize = 1_000;
-
-type Faults = Vec<(Fault, String)>;
 
 /// Pool, type, zone and capacity type: what makes two nodes alike.
 type Likeness<'a> = (&'a str, &'a str, &'a str, &'a str);
@@ -35,7 +33,7 @@ pub(super) struct Judge<'a> {
     plan: &'a Plan,
     options: &'a Options,
     board: Board<'a>,
-    market: Market<'a>,
+    offers: Offers<'a>,
     neighbours: Neighbours,
     spread: Spread<'a>,
     volumes: Volumes<'a>,
@@ -79,7 +77,7 @@ impl<'a> Judge<'a> {
         }
         let bill = Bill::new(&board, &prices, plan, &mut faults);
         let volumes = Volumes::new(snapshot, options.aggressive.ignore_local_persistent_volumes);
-        let market = Market::new(&board, prices, options);
+        let offers = Offers::new(&board, prices, options);
         let mut neighbours = Neighbours::new(&mut board);
         let mut spread = Spread::default();
         let mut others = Others { neighbours: &mut neighbours, spread: &mut spread, volumes: &volumes };
@@ -93,7 +91,7 @@ impl<'a> Judge<'a> {
             plan,
             options,
             board,
-            market,
+            offers,
             neighbours,
             spread,
             volumes,
@@ -196,7 +194,7 @@ impl<'a> Judge<'a> {
             self.say(Fault::Duplicate, name, "add: the name is empty or taken".to_owned());
             return None;
         }
-        let faults = self.market.pool_faults(&planned.node_pool);
+        let faults = self.offers.pool_faults(&planned.node_pool);
         self.report(name, faults);
         let mut faults = Vec::new();
         let stated = Stated {
@@ -205,9 +203,9 @@ impl<'a> Judge<'a> {
             capacity_type: &planned.capacity_type,
             price: planned.price,
         };
-        let host = self.market.judge(planned, stated, &mut faults);
+        let host = self.offers.judge(planned, stated, &mut faults);
         self.report(name, faults);
-        let (Some(host), Some(pool)) = (host, self.market.pool(&planned.node_pool)) else {
+        let (Some(host), Some(pool)) = (host, self.offers.pool(&planned.node_pool)) else {
             self.unbuilt.insert(name);
             return None;
         };
@@ -215,8 +213,8 @@ impl<'a> Judge<'a> {
         self.report(name, faults);
         let types = planned.alternatives.iter().map(|other| &other.instance_type).chain([&planned.instance_type]);
         let types: BTreeSet<&String> = types.collect();
-        let catalog = self.market.prices.catalog;
-        let region = self.market.prices.region;
+        let catalog = self.offers.prices.catalog;
+        let region = self.offers.prices.region;
         let sizes =
             types.iter().filter_map(|name| catalog.instance_type(region, name)).map(|priced| &priced.instance_type);
         let faults = self.limits.add(pool, sizes);
@@ -260,14 +258,14 @@ impl<'a> Judge<'a> {
                 host,
                 was_empty,
                 self.options,
-                &self.market.prices,
+                &self.offers.prices,
                 &self.zero_budgets,
             );
             faults.extend(over_allocatable(host).map(|text| (Fault::OverAllocatable, text)));
             if self.options.mode == Mode::DeleteEmpty && !was_empty {
                 faults.push((Fault::Mode, "remove: it runs pods, the mode is delete-empty".to_owned()));
             }
-            self.bill.drop(self.market.prices.of_live(host).map_or(Money::ZERO, |price| price.amount));
+            self.bill.drop(self.offers.prices.of_live(host).map_or(Money::ZERO, |price| price.amount));
             if let Origin::Live { node, .. } = host.origin
                 && disruption::receiver_faults(&self.board, host, self.options).is_empty()
                 && !disruption::is_cordoned(host)
@@ -334,7 +332,7 @@ impl<'a> Judge<'a> {
             faults.push((Fault::Receiver, format!("to {}: this wave removes it", step.to)));
         }
         self.board.lift(body);
-        faults.extend(node_faults(&self.board, self.board.bodies[body].kind, to));
+        faults.extend(node_faults(&self.board, self.board.bodies[body].class, to));
         faults.extend(room_faults(&self.board, body, to));
         faults.extend(self.volumes.host_faults(&self.board, body, &self.board.hosts[to]));
         faults.extend(self.neighbours.faults(&mut self.board, body, to));

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use super::index_of;
 use super::templates::{Key, Numbered, Template, templates};
-use super::volumes::Volumes;
 use crate::manifest::{Pod, PodShape};
 use crate::model::{ATTACHMENTS, DIMS, Numbers, PODS, Vector, vector};
-use crate::rules::eligibility::{Kind, kind_of};
-use crate::rules::placement::{Likes, Needs};
+use crate::rules::PodRole;
+use crate::rules::Volumes;
+use crate::rules::placement::{Needs, NodePreferences};
 use crate::rules::terms::HOSTNAME;
 use crate::rules::{pool, requests};
 use crate::value::{InputError, Options, Snapshot, Warning};
 
 /// A pod with what was found out about it.
-pub(super) struct Seen<'a> {
+pub(super) struct ObservedPod<'a> {
     pub(super) pod: &'a Pod,
-    pub(super) kind: Kind,
+    pub(super) role: PodRole,
     pub(super) node: Option<usize>,
     pub(super) template: usize,
     pub(super) request: Vector,
@@ -26,9 +26,9 @@ pub(super) struct Seen<'a> {
 /// What the pods of a cluster ask for.
 pub(super) struct Asked<'a> {
     /// Neither those that have ended nor those that nobody looks for a node for yet.
-    pub(super) pods: Vec<Seen<'a>>,
+    pub(super) pods: Vec<ObservedPod<'a>>,
     pub(super) templates: Vec<Template>,
-    /// By number: hard and soft terms, needs and likes.
+    /// By number: hard and soft terms, needs and preferences among nodes.
     pub(super) of: Numbered,
 }
 
@@ -47,8 +47,8 @@ impl<'a> Asked<'a> {
         let mut firsts: Vec<&Pod> = Vec::new();
         let mut pods = Vec::with_capacity(snapshot.pods.len());
         for pod in &snapshot.pods {
-            let kind = kind_of(pod);
-            if matches!(kind, Kind::Finished | Kind::Gated) {
+            let role = PodRole::of(pod);
+            if matches!(role, PodRole::Finished | PodRole::Gated) {
                 continue;
             }
             let name = &*pod.spec.node_name;
@@ -58,11 +58,11 @@ impl<'a> Asked<'a> {
                 warnings.push(Warning { object: format!("Pod {}", pod.metadata.key()), message });
                 continue;
             }
-            let template = keys.number(Key::of(pod, kind, volumes.of_pod(pod, options)));
+            let template = keys.number(Key::of(pod, role, volumes.of_pod(pod, options)));
             if template == firsts.len() {
                 firsts.push(pod);
             }
-            pods.push(Seen { pod, kind, node, template, request: [0; DIMS] });
+            pods.push(ObservedPod { pod, role, node, template, request: [0; DIMS] });
         }
         let (templates, of) = templates(&firsts, &keys.into_values(), snapshot, dims);
         for one in &mut pods {
@@ -80,8 +80,8 @@ impl<'a> Asked<'a> {
     pub(super) fn keys(&self) -> BTreeSet<&str> {
         let of_terms = self.of.terms.iter().map(|term| term.key.as_str());
         let fixed = ["kubernetes.io/os", HOSTNAME, pool::NODE_POOL];
-        let likes = self.of.likes.iter().flat_map(Likes::keys);
-        self.of.needs.iter().flat_map(Needs::keys).chain(likes).chain(of_terms).chain(fixed).collect()
+        let preferred_nodes = self.of.preferred_nodes.iter().flat_map(NodePreferences::keys);
+        self.of.needs.iter().flat_map(Needs::keys).chain(preferred_nodes).chain(of_terms).chain(fixed).collect()
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::asked::Asked;
 use super::companions::Company;
-use super::preferences::{Homes, wanted};
+use super::preferences::{ZoneAffinities, wanted};
 use super::templates::Template;
-use super::wide::{Broken, Tether, Wide};
+use super::wide::{AllowedDomains, Broken, Wide};
 use crate::manifest::{NodeSelectorTerm, RequiredNodeTerms};
-use crate::model::preferences::{Beside, DEFAULT_SKEW, Wanted};
+use crate::model::preferences::{DEFAULT_SKEW, PodPreference, PreferredCompany};
 use crate::model::{Class, Numbers, Vector};
-use crate::rules::eligibility::replicas;
-use crate::rules::placement::{FULL, Needs};
+use crate::rules::placement::{FULL_WEIGHT, Needs};
+use crate::rules::replicas;
 use crate::rules::terms::{Demand, HOSTNAME, Term};
 use crate::value::Rule;
 
@@ -22,8 +22,8 @@ pub(super) struct Classes {
     pub(super) of_pods: Vec<(usize, Option<Rule>)>,
     /// The numbers of host ports, by protocol and port.
     pub(super) ports: BTreeMap<(String, i32), usize>,
-    /// By term of a node's own domain: what pods wish of it.
-    pub(super) beside: Vec<Option<Beside>>,
+    /// By term of a node's own domain: what pods preference of it.
+    pub(super) beside: Vec<Option<PodPreference>>,
 }
 
 /// A term of a node's own domain, or a host port, which works like one.
@@ -34,7 +34,7 @@ enum Local {
     /// By the uid of its controller.
     Service(String),
     /// A soft term, what it wants, and its weight.
-    Wish(Term, Wanted, i64),
+    Preference(Term, PreferredCompany, i64),
 }
 
 impl Classes {
@@ -44,12 +44,12 @@ impl Classes {
         wide: &Wide<'_>,
         broken: &Broken<'_>,
         companies: &[Company],
-        homes: &Homes<'_>,
+        zone_affinity: &ZoneAffinities<'_>,
         needs: &mut Numbers<Needs>,
     ) -> Self {
         let mut locals: Numbers<Local> = Numbers::new();
         let mut all: Numbers<Class> = Numbers::new();
-        let mut known: BTreeMap<(usize, Tether, Vector), usize> = BTreeMap::new();
+        let mut known: BTreeMap<(usize, AllowedDomains, Vector), usize> = BTreeMap::new();
         let mut of_pods = Vec::with_capacity(asked.pods.len());
         let owners = owners(asked);
         // Services that the scheduler spreads over nodes by itself.
@@ -57,16 +57,16 @@ impl Classes {
         let replicas = replicas(asked.pods.iter().map(|one| one.pod));
         for one in &asked.pods {
             let (template, company) = (&asked.templates[one.template], &companies[one.template]);
-            let (tether, rule) = match one.node {
+            let (allowed, rule) = match one.node {
                 Some(node) => wide.keeps(node, template, broken),
                 None => (wide.may_join(template), None),
             };
             let rule = if *company == Company::Nowhere { Some(Rule::AffinityElsewhere) } else { rule };
-            let key = (one.template, tether, one.request);
-            let class = *known.entry(key).or_insert_with_key(|(_, tether, request)| {
+            let key = (one.template, allowed, one.request);
+            let class = *known.entry(key).or_insert_with_key(|(_, allowed, request)| {
                 let itself = |term: &usize| i64::from(template.selected.contains(term));
                 let mut class = of_node(template, &asked.of.terms, &mut locals);
-                add_wishes(&mut class, template, &asked.of.wishes, &owners, &mut locals);
+                add_preferences(&mut class, template, &asked.of.preferences, &owners, &mut locals);
                 let owner = one.pod.metadata.controller().filter(|owner| owner.kind != "DaemonSet");
                 if let Some((owner, count)) = owner.and_then(|owner| replicas.get_key_value(owner.uid.as_str()))
                     && *count > 1
@@ -75,16 +75,16 @@ impl Classes {
                     class.counted.push(number);
                     class.share = Some((number, i64::from(count.div_ceil(2))));
                     if template.by_default {
-                        class.touches.push(number);
+                        class.affected_terms.push(number);
                         spread.insert(number);
                     }
                 }
                 all.number(Class {
                     request: *request,
-                    needs: needs.number(tied(&asked.of.needs[template.needs], tether, company)),
-                    spreads: tether.loose.iter().map(|term| (broken.numbers[term], itself(term))).collect(),
-                    likes: template.likes,
-                    homes: homes.of_pod(template, &asked.of.wishes),
+                    needs: needs.number(tied(&asked.of.needs[template.needs], allowed, company)),
+                    spreads: allowed.loose.iter().map(|term| (broken.numbers[term], itself(term))).collect(),
+                    preferred_nodes: template.preferred_nodes,
+                    zone_affinity: zone_affinity.of_pod(template, &asked.of.preferences),
                     ..class
                 })
             });
@@ -93,9 +93,9 @@ impl Classes {
         let mut ports = BTreeMap::new();
         let mut beside = Vec::new();
         for (number, local) in locals.into_values().into_iter().enumerate() {
-            let default = || Beside { wanted: Wanted::AtMost(DEFAULT_SKEW), weight: FULL };
+            let default = || PodPreference { wanted: PreferredCompany::AtMost(DEFAULT_SKEW), weight: FULL_WEIGHT };
             beside.push(match local {
-                Local::Wish(_, wanted, weight) => Some(Beside { wanted, weight }),
+                Local::Preference(_, wanted, weight) => Some(PodPreference { wanted, weight }),
                 Local::Service(_) => spread.contains(&number).then(default),
                 Local::Port(protocol, port) => {
                     ports.insert((protocol, port), number);
@@ -108,46 +108,53 @@ impl Classes {
     }
 }
 
-/// By soft term: the wishes that pods have about it.
-type Owners = BTreeMap<usize, BTreeSet<(Wanted, i64)>>;
+/// By soft term: the preferences that pods have about it.
+type Owners = BTreeMap<usize, BTreeSet<(PreferredCompany, i64)>>;
 
 fn owners(asked: &Asked<'_>) -> Owners {
     let mut owners = Owners::new();
     for template in &asked.templates {
-        for (term, weight) in &template.wishes {
-            let wanted = wanted(&asked.of.wishes[*term], template.wished.contains(term));
+        for (term, weight) in &template.preferences {
+            let wanted = wanted(&asked.of.preferences[*term], template.preferred_by.contains(term));
             owners.entry(*term).or_default().insert((wanted, *weight));
         }
     }
     owners
 }
 
-/// Adds what a pod wishes of those on its node, and what they wish of it.
-fn add_wishes(class: &mut Class, template: &Template, wishes: &[Term], owners: &Owners, locals: &mut Numbers<Local>) {
-    let mut number = |term: usize, wanted: Wanted, weight: i64| {
-        (wishes[term].key == HOSTNAME).then(|| locals.number(Local::Wish(wishes[term].clone(), wanted, weight)))
+/// Adds what a pod preferences of those on its node, and what they preference of it.
+fn add_preferences(
+    class: &mut Class,
+    template: &Template,
+    preferences: &[Term],
+    owners: &Owners,
+    locals: &mut Numbers<Local>,
+) {
+    let mut number = |term: usize, wanted: PreferredCompany, weight: i64| {
+        (preferences[term].key == HOSTNAME)
+            .then(|| locals.number(Local::Preference(preferences[term].clone(), wanted, weight)))
     };
-    for (term, weight) in &template.wishes {
-        let wanted = wanted(&wishes[*term], template.wished.contains(term));
-        class.hopes.extend(number(*term, wanted, *weight));
+    for (term, weight) in &template.preferences {
+        let wanted = wanted(&preferences[*term], template.preferred_by.contains(term));
+        class.preferred_pods.extend(number(*term, wanted, *weight));
     }
-    for term in &template.wished {
+    for term in &template.preferred_by {
         for (wanted, weight) in owners.get(term).into_iter().flatten() {
             class.counted.extend(number(*term, *wanted, *weight));
         }
     }
-    class.touches = class.hopes.iter().chain(&class.counted[class.selected.len()..]).copied().collect();
-    for list in [&mut class.hopes, &mut class.touches] {
+    class.affected_terms = class.preferred_pods.iter().chain(&class.counted[class.selected.len()..]).copied().collect();
+    for list in [&mut class.preferred_pods, &mut class.affected_terms] {
         list.sort_unstable();
         list.dedup();
     }
 }
 
 /// What a pod needs that topology ties to some places.
-fn tied(needs: &Needs, tether: &Tether, company: &Company) -> Needs {
+fn tied(needs: &Needs, allowed: &AllowedDomains, company: &Company) -> Needs {
     let mut tied = needs.clone();
-    if !tether.expressions.is_empty() {
-        let term = NodeSelectorTerm { match_expressions: tether.expressions.clone(), match_fields: Vec::new() };
+    if !allowed.expressions.is_empty() {
+        let term = NodeSelectorTerm { match_expressions: allowed.expressions.clone(), match_fields: Vec::new() };
         tied.terms.push(RequiredNodeTerms { node_selector_terms: vec![term] });
     }
     if let Company::Beside(hosts) = company {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::asked::Asked;
-use super::nodes::Known;
+use super::nodes::KnownNode;
 use super::templates::Template;
 use crate::manifest::{Expression, Moment, NodeSelectorTerm, Operator, RequiredNodeTerms};
-use crate::rules::eligibility::{Kind, PodRules, node_reason, receives};
 use crate::rules::terms::{Demand, HOSTNAME};
+use crate::rules::{PodRole, PodRules};
 use crate::value::Options;
 
 /// Where a pod may go by the company that it needs on its node.
@@ -64,7 +64,7 @@ impl<'a> Companions<'a> {
 /// By template: where its pods may go by the company that they need.
 pub(super) fn companies(
     asked: &Asked<'_>,
-    known: &[Known<'_>],
+    known: &[KnownNode<'_>],
     rules: &PodRules<'_>,
     now: Moment,
     options: &Options,
@@ -75,9 +75,9 @@ pub(super) fn companies(
     if (0..asked.of.terms.len()).any(|term| is_company(&term)) {
         let stays = stays(asked, known, rules, now, options);
         for one in &asked.pods {
-            let node = one.node.filter(|node| stays[*node] && matches!(one.kind, Kind::Workload | Kind::Daemon));
+            let node = one.node.filter(|node| stays[*node] && matches!(one.role, PodRole::Workload | PodRole::Daemon));
             for term in asked.templates[one.template].selected.iter().filter(|term| is_company(term)) {
-                companions.count(*term, node.map(|node| &*known[node].node.metadata.name));
+                companions.count(*term, node.map(|node| &*known[node].observed.node.metadata.name));
             }
         }
     }
@@ -90,19 +90,25 @@ pub(super) fn companies(
 }
 
 /// Which nodes certainly stay, take pods, and are found again by their label.
-fn stays(asked: &Asked<'_>, known: &[Known<'_>], rules: &PodRules<'_>, now: Moment, options: &Options) -> Vec<bool> {
+fn stays(
+    asked: &Asked<'_>,
+    known: &[KnownNode<'_>],
+    rules: &PodRules<'_>,
+    now: Moment,
+    options: &Options,
+) -> Vec<bool> {
     // What holds a pod holds its node; a node that may go for all its pods may still stay, but that is not certain.
     let mut stays = vec![false; known.len()];
-    for one in asked.pods.iter().filter(|one| one.kind == Kind::Workload) {
+    for one in asked.pods.iter().filter(|one| one.role == PodRole::Workload) {
         if let Some(node) = one.node {
             stays[node] |= rules.holds(one.pod).is_some();
         }
     }
-    for (Known { node, claim, pool, .. }, stays) in known.iter().zip(&mut stays) {
-        let reason = |is_empty| node_reason(node, *claim, *pool, now, options, is_empty, false);
-        let is_named = node.metadata.labels.get(HOSTNAME).is_some_and(|name| **name == *node.metadata.name);
+    for (KnownNode { observed, .. }, stays) in known.iter().zip(&mut stays) {
+        let reason = |is_empty| observed.holds(now, options, is_empty, false);
+        let is_named = observed.label(HOSTNAME).is_some_and(|name| *name == *observed.node.metadata.name);
         *stays = is_named
-            && receives(node, *claim, *pool, now, options)
+            && observed.receives(now, options)
             && (*stays || [true, false].into_iter().all(|is_empty| reason(is_empty).is_some()));
     }
     stays

@@ -1,15 +1,14 @@
 //! What may be done with each node once its pods are on it: whether it may go, and whether it may be given more.
 
-use super::nodes::Known;
+use super::nodes::KnownNode;
 use crate::manifest::Moment;
 use crate::model::{CPU, MEMORY, NodeBin};
-use crate::rules::eligibility::{node_reason, receives};
 use crate::value::{KeptReason, Options, Warning};
 
 /// Tells of each node what holds it, and warns of those whose pods ask for more than they have.
 pub(super) fn hold(
     nodes: &mut [NodeBin],
-    known: &[Known<'_>],
+    known: &[KnownNode<'_>],
     dims: &[String],
     region: &str,
     now: Moment,
@@ -20,7 +19,9 @@ pub(super) fn hold(
     for (bin, known) in nodes.iter_mut().zip(known) {
         let over = (0..dims.len()).find(|dim| bin.used[*dim] > bin.allocatable[*dim]);
         let is_empty = bin.pods.is_empty();
-        bin.held = node_reason(known.node, known.claim, known.pool, now, options, is_empty, zoned)
+        bin.held = known
+            .observed
+            .holds(now, options, is_empty, zoned)
             .or_else(|| Some((KeptReason::OverAllocatable, excess(bin, dims, over?))))
             .or_else(|| unpriced(bin, region))
             .or_else(|| blocked(bin));
@@ -28,10 +29,8 @@ pub(super) fn hold(
             let object = format!("Node {}", bin.name);
             warnings.push(Warning { object, message: format!("{detail}; it is left alone") });
         }
-        bin.is_open = !known.node.spec.unschedulable
-            && known.node.metadata.deletion_timestamp.is_none()
-            && known.claim.is_none_or(|claim| claim.metadata.deletion_timestamp.is_none());
-        bin.receives = over.is_none() && receives(known.node, known.claim, known.pool, now, options);
+        bin.is_open = !known.observed.node.spec.unschedulable && !known.observed.is_deleting();
+        bin.receives = over.is_none() && known.observed.receives(now, options);
         bin.utilization = utilization(bin);
     }
     warnings

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{NewKind, PoolLimit};
+use crate::model::{NewNodeOption, PoolLimit};
 use crate::rules::pool;
 use crate::value::Snapshot;
 
 /// What each pool's limits leave: of what its nodes amount to, or what it says itself if that is more (nodes under way).
 ///
-/// A limit on anything but cpu, memory and nodes becomes one on nodes: kinds that go beyond it by themselves are left out, and
+/// A limit on anything but cpu, memory and nodes becomes one on nodes: offerings that go beyond it by themselves are left out, and
 /// there may be as many nodes as of the largest of the others.
-pub(super) fn limits_of(snapshot: &Snapshot, kinds: &mut Vec<NewKind>, dims: &[String]) -> Vec<PoolLimit> {
+pub(super) fn limits_of(snapshot: &Snapshot, offerings: &mut Vec<NewNodeOption>, dims: &[String]) -> Vec<PoolLimit> {
     let mut used: BTreeMap<&str, BTreeMap<&str, i128>> = BTreeMap::new();
     for node in snapshot.nodes.iter().filter(|node| node.metadata.deletion_timestamp.is_none()) {
         let Some(pool) = node.metadata.labels.get(pool::NODE_POOL) else { continue };
@@ -34,15 +34,16 @@ pub(super) fn limits_of(snapshot: &Snapshot, kinds: &mut Vec<NewKind>, dims: &[S
             };
             let mut nodes = left("nodes");
             for name in pool.spec.limits.keys().filter(|name| !matches!(name.as_str(), "cpu" | "memory" | "nodes")) {
-                let of_kind = |kind: &NewKind| match dims.iter().position(|dim| dim == name) {
-                    _ if name == "nvidia.com/gpu" => kind.gpus,
-                    Some(dim) => kind.allocatable[dim],
+                let of_offering = |offering: &NewNodeOption| match dims.iter().position(|dim| dim == name) {
+                    _ if name == "nvidia.com/gpu" => offering.gpus,
+                    Some(dim) => offering.allocatable[dim],
                     // Nobody asks for it; how much of it a node has is not known.
                     None => i64::MAX,
                 };
                 let left = left(name).unwrap_or(0);
-                kinds.retain(|kind| kind.pool != index || of_kind(kind) <= left);
-                let most = kinds.iter().filter(|kind| kind.pool == index).map(of_kind).max().unwrap_or(0);
+                offerings.retain(|offering| offering.pool != index || of_offering(offering) <= left);
+                let most =
+                    offerings.iter().filter(|offering| offering.pool == index).map(of_offering).max().unwrap_or(0);
                 if most > 0 {
                     nodes = Some(nodes.unwrap_or(i64::MAX).min(left / most));
                 }

@@ -11,32 +11,31 @@ mod preferences;
 mod residents;
 mod signatures;
 mod templates;
-mod volumes;
 mod wide;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use self::asked::{Asked, Seen};
+use self::asked::{Asked, ObservedPod};
 use self::classes::Classes;
-use self::nodes::Known;
-use self::preferences::Homes;
-use self::volumes::Volumes;
+use self::nodes::KnownNode;
+use self::preferences::ZoneAffinities;
 use self::wide::Wide;
 use super::offerings::Source;
-use super::preferences::Wishes;
+use super::preferences::Preferences;
 use super::{KeptFree, Model, NodeBin, Numbers, pending};
 use crate::manifest::{Labels, Toleration};
-use crate::rules::eligibility::{Kind, PodRules, is_consolidated};
+use crate::rules::Volumes;
 use crate::rules::overlay::Overlays;
-use crate::rules::placement::{Likes, Needs};
+use crate::rules::placement::{Needs, NodePreferences};
 use crate::rules::pool;
+use crate::rules::{PodRole, PodRules, is_consolidated};
 use crate::value::{Catalog, InputError, Options, Snapshot, Warning};
 
 /// All that a plan depends on besides what is asked for.
 pub(crate) fn model(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Model, InputError> {
     let mut model = build(snapshot, catalog, options)?;
-    pending::seat(&mut model);
+    pending::reserve_room(&mut model);
     Ok(model)
 }
 
@@ -47,20 +46,20 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
     let volumes = Volumes::of(snapshot);
     let asked = Asked::of(snapshot, options, &dims, &volumes, &mut warnings)?;
 
-    let known = Known::all(snapshot)?;
+    let known = KnownNode::all(snapshot)?;
     let overlays = Overlays::of(snapshot);
-    let bin = |one: &Known<'_>| one.bin(&dims, &volumes, one.price(catalog, &region, &overlays));
+    let bin = |one: &KnownNode<'_>| one.bin(&dims, &volumes, one.price(catalog, &region, &overlays));
     let mut nodes: Vec<NodeBin> = known.iter().map(bin).collect();
 
     let places = nodes::places(&snapshot.nodes, &asked);
     let wide = Wide::of(&asked, &places);
     let broken = wide.broken();
-    let runs = |one: &&Seen<'_>| one.kind == Kind::Workload && one.node.is_some();
-    let rules = PodRules::of(snapshot, options, asked.pods.iter().filter(runs).map(|one| one.pod));
+    let runs = |one: &&ObservedPod<'_>| one.role == PodRole::Workload && one.node.is_some();
+    let rules = PodRules::of(snapshot.into(), options, asked.pods.iter().filter(runs).map(|one| one.pod));
     let companies = companions::companies(&asked, &known, &rules, snapshot.now, options);
     let mut needs = Numbers::of(&asked.of.needs);
-    let homes = Homes::of(&asked);
-    let classes = Classes::of(&asked, &wide, &broken, &companies, &homes, &mut needs);
+    let zone_affinity = ZoneAffinities::of(&asked);
+    let classes = Classes::of(&asked, &wide, &broken, &companies, &zone_affinity, &mut needs);
     let headroom = headroom(options, &mut needs);
     let needs = needs.into_values();
 
@@ -69,10 +68,10 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
 
     let peers = offered::peers(&nodes, &known, &dims);
     let domain_keys = asked.domain_keys();
-    let liked = asked.of.likes.iter().flat_map(Likes::keys);
+    let preferred = asked.of.preferred_nodes.iter().flat_map(NodePreferences::keys);
     let of_domains = domain_keys.iter().map(String::as_str);
     let keys: BTreeSet<&str> =
-        needs.iter().flat_map(Needs::keys).chain(liked).chain(of_domains).chain(["kubernetes.io/os"]).collect();
+        needs.iter().flat_map(Needs::keys).chain(preferred).chain(of_domains).chain(["kubernetes.io/os"]).collect();
     let source = Source {
         snapshot,
         catalog,
@@ -83,36 +82,36 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
         overlays: &overlays,
         ignore_instance_criteria: options.aggressive.ignore_instance_criteria,
     };
-    let (mut kinds, mut shelf, limits) = offered::offered(&source, &wide, &classes.ports, &mut warnings);
-    let (broken, key_domains) = broken.with_kinds(&kinds);
-    let (admits, signed) = signatures::sign(&mut nodes, places, &mut kinds, &mut shelf, &needs, &keys);
-    let wishes = Wishes {
-        nodes: preferences::unmet(&asked.of.likes, &signed),
+    let (mut offerings, mut price_list, limits) = offered::offered(&source, &wide, &classes.ports, &mut warnings);
+    let (broken, key_domains) = broken.with_offerings(&offerings);
+    let (admits, signed) = signatures::sign(&mut nodes, places, &mut offerings, &mut price_list, &needs, &keys);
+    let preferences = Preferences {
+        nodes: preferences::unmet(&asked.of.preferred_nodes, &signed),
         beside: classes.beside,
-        homes: homes.domains(&snapshot.nodes, &kinds),
+        zone_affinity: zone_affinity.domains(&snapshot.nodes, &offerings),
     };
 
     warnings.sort();
     warnings.dedup();
     Ok(Model {
         workload_pods: pods.iter().filter(|pod| pod.node.is_some()).count(),
-        daemon_pods: asked.pods.iter().filter(|one| one.kind == Kind::Daemon).count(),
+        daemon_pods: asked.pods.iter().filter(|one| one.role == PodRole::Daemon).count(),
         region,
         dims,
         nodes,
         classes: classes.all,
         pods,
-        kinds,
+        offerings,
         admits,
         warnings,
         keys: key_domains,
         broken,
         limits,
         consolidated: snapshot.node_pools.iter().map(is_consolidated).collect(),
-        shelf,
+        price_list,
         domain_keys,
         headroom,
-        wishes,
+        preferences,
     })
 }
 

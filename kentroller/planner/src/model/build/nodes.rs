@@ -2,51 +2,47 @@
 
 use super::asked::{Asked, attachments};
 use super::index_of;
-use super::volumes::Volumes;
-use crate::manifest::{Node, NodeClaim, NodePool};
+use crate::manifest::Node;
 use crate::model::{NodeBin, vector};
+use crate::rules::ObservedNode;
+use crate::rules::Volumes;
 use crate::rules::overlay::Overlays;
 use crate::rules::placement::Place;
 use crate::rules::pool;
 use crate::value::{CapacityType, Catalog, InputError, Money, Snapshot};
 
 /// A node with its NodeClaim and its NodePool, if they are there.
-pub(super) struct Known<'a> {
-    pub(super) node: &'a Node,
-    pub(super) claim: Option<&'a NodeClaim>,
-    pub(super) pool: Option<&'a NodePool>,
+pub(super) struct KnownNode<'a> {
+    pub(super) observed: ObservedNode<'a>,
     /// The place of its NodePool among all of them.
     index: Option<usize>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> KnownNode<'a> {
     pub(super) fn all(snapshot: &'a Snapshot) -> Result<Vec<Self>, InputError> {
         let claims = snapshot.claims_by_node();
         let pools = index_of(snapshot.node_pools.iter().map(|pool| &pool.metadata.name), "NodePool")?;
         let known = snapshot.nodes.iter().map(|node| {
             let claim = claims.get(&*node.metadata.name).copied();
             let index = node.metadata.labels.get(pool::NODE_POOL).and_then(|name| pools.get(name.as_str())).copied();
-            Known { node, claim, pool: index.map(|index| &snapshot.node_pools[index]), index }
+            let pool = index.map(|index| &snapshot.node_pools[index]);
+            KnownNode { observed: ObservedNode { node, claim, pool }, index }
         });
         Ok(known.collect())
     }
 
-    pub(super) fn label(&self, key: &str) -> Option<&'a str> {
-        self.node.metadata.labels.get(key).map(String::as_str)
-    }
-
     /// As a bin that holds nothing yet.
     pub(super) fn bin(&self, dims: &[String], volumes: &Volumes<'_>, price: Option<Money>) -> NodeBin {
-        let (mut allocatable, _) = vector(&self.node.status.allocatable, dims);
-        allocatable[attachments(dims)] = volumes.limit(&self.node.metadata.name);
+        let (mut allocatable, _) = vector(&self.observed.node.status.allocatable, dims);
+        allocatable[attachments(dims)] = volumes.limit(&self.observed.node.metadata.name);
         NodeBin {
-            name: (*self.node.metadata.name).to_owned(),
-            zone: self.label(pool::ZONE).unwrap_or_default().to_owned(),
+            name: (*self.observed.node.metadata.name).to_owned(),
+            zone: self.observed.label(pool::ZONE).unwrap_or_default().to_owned(),
             pool: self.index,
-            instance_type: self.label(pool::INSTANCE_TYPE).unwrap_or_default().to_owned(),
+            instance_type: self.observed.label(pool::INSTANCE_TYPE).unwrap_or_default().to_owned(),
             allocatable,
             price,
-            created: self.node.metadata.creation_timestamp.map_or(0, |at| at.0),
+            created: self.observed.node.metadata.creation_timestamp.map_or(0, |at| at.0),
             ..NodeBin::default()
         }
     }
@@ -54,17 +50,17 @@ impl<'a> Known<'a> {
     /// What it costs, as far as that can be told.
     pub(super) fn price(&self, catalog: &Catalog, region: &str, overlays: &Overlays<'_>) -> Option<Money> {
         // Nodes of others say nothing of it; they are bought on demand.
-        let of_others = self.claim.is_none() && self.pool.is_none();
-        let told = self.label(pool::CAPACITY_TYPE).map(CapacityType::of);
+        let of_others = self.observed.claim.is_none() && self.observed.pool.is_none();
+        let told = self.observed.label(pool::CAPACITY_TYPE).map(CapacityType::of);
         match told.or(of_others.then_some(CapacityType::OnDemand))? {
             // Paid for already, whether it runs or not.
             CapacityType::Reserved => Some(Money::ZERO),
             other => {
-                let region = self.label(pool::REGION).unwrap_or(region);
-                let instance_type = self.label(pool::INSTANCE_TYPE).unwrap_or_default();
-                let zone = self.label(pool::ZONE).unwrap_or_default();
+                let region = self.observed.label(pool::REGION).unwrap_or(region);
+                let instance_type = self.observed.label(pool::INSTANCE_TYPE).unwrap_or_default();
+                let zone = self.observed.label(pool::ZONE).unwrap_or_default();
                 let listed = catalog.price(region, instance_type, zone, &other)?;
-                overlays.price(listed, &|one| one.admits(self.label(&one.key)))
+                overlays.price(listed, &|one| one.admits(self.observed.label(&one.key)))
             }
         }
     }
@@ -76,13 +72,7 @@ pub(super) fn places(nodes: &[Node], asked: &Asked<'_>) -> Vec<Place> {
     let keys = asked.keys();
     let place = |node: &Node| {
         let labels = keys.iter().filter_map(|key| node.metadata.labels.get_key_value(*key));
-        Place {
-            name: (*node.metadata.name).to_owned(),
-            labels: labels.map(|(key, value)| (key.clone(), value.clone())).collect(),
-            taints: node.spec.taints.clone(),
-            unschedulable: node.spec.unschedulable,
-            is_new: false,
-        }
+        Place::of(node, labels.map(|(key, value)| (key.clone(), value.clone())).collect())
     };
     nodes.iter().map(place).collect()
 }

@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::asked::attachments;
 use super::limits::limits_of;
-use super::nodes::Known;
+use super::nodes::KnownNode;
 use super::wide::Wide;
 use crate::model::offerings::{Peers, Source};
-use crate::model::price_list::Shelf;
-use crate::model::{DIMS, EBS_DEFAULT, NewKind, NodeBin, PoolLimit, Tie, Vector};
-use crate::rules::eligibility::is_initialized;
-use crate::rules::pool;
+use crate::model::price_list::PriceList;
+use crate::model::{DIMS, NewNodeOption, NodeBin, PoolLimit, TermCount, Vector};
+use crate::rules::{EBS_DEFAULT, pool};
 use crate::value::Warning;
 
 /// What new nodes will have, as far as existing ones tell.
-pub(super) fn peers<'a>(nodes: &[NodeBin], known: &[Known<'a>], dims: &[String]) -> Peers<'a> {
+pub(super) fn peers<'a>(nodes: &[NodeBin], known: &[KnownNode<'a>], dims: &[String]) -> Peers<'a> {
     let is_told = |name: &String| name == "ephemeral-storage" || name.starts_with("hugepages-");
     let mut of_pool: BTreeMap<usize, Vector> = BTreeMap::new();
     let mut of_type: BTreeMap<(usize, &str), Vector> = BTreeMap::new();
@@ -24,8 +23,8 @@ pub(super) fn peers<'a>(nodes: &[NodeBin], known: &[Known<'a>], dims: &[String])
         for (dim, least) in least.iter_mut().enumerate() {
             *least = if dims.get(dim).is_some_and(is_told) { (*least).min(bin.allocatable[dim]) } else { 0 };
         }
-        let Some(instance_type) = known.label(pool::INSTANCE_TYPE) else { continue };
-        if is_initialized(known.node, known.claim) {
+        let Some(instance_type) = known.observed.label(pool::INSTANCE_TYPE) else { continue };
+        if known.observed.is_initialized() {
             let least = of_type.entry((pool, instance_type)).or_insert(bin.allocatable);
             for (least, here) in least.iter_mut().zip(&bin.allocatable) {
                 *least = (*least).min(*here);
@@ -37,23 +36,24 @@ pub(super) fn peers<'a>(nodes: &[NodeBin], known: &[Known<'a>], dims: &[String])
     Peers { zones, of_pool, of_type, attachments: volumes.fold(EBS_DEFAULT, i64::min) }
 }
 
-/// The offerings that limits and spreads leave, all on a shelf, and what limits leave of them.
+/// The offerings that limits and spreads leave, all in a price list, and what limits leave of them.
 pub(super) fn offered(
     source: &Source<'_>,
     wide: &Wide<'_>,
     ports: &BTreeMap<(String, i32), usize>,
     warnings: &mut Vec<Warning>,
-) -> (Vec<NewKind>, Shelf, Vec<PoolLimit>) {
-    let (mut kinds, mut shelf) = source.kinds(warnings);
-    let limits = limits_of(source.snapshot, &mut kinds, source.dims);
-    kinds.retain(|kind| !wide.brings_a_domain(kind));
+) -> (Vec<NewNodeOption>, PriceList, Vec<PoolLimit>) {
+    let (mut offerings, mut price_list) = source.offered(warnings);
+    let limits = limits_of(source.snapshot, &mut offerings, source.dims);
+    offerings.retain(|offering| !wide.brings_a_domain(offering));
     // Ports that no pod asks for cannot collide.
-    for group in &mut shelf.groups {
+    for group in &mut price_list.groups {
         group.daemon_ports.retain(|port| ports.contains_key(port));
     }
-    for kind in &mut kinds {
-        kind.daemon_ports.retain(|port| ports.contains_key(port));
-        kind.ties = kind.daemon_ports.iter().map(|port| Tie { term: ports[port], selected: 1, owned: 1 }).collect();
+    for offering in &mut offerings {
+        offering.daemon_ports.retain(|port| ports.contains_key(port));
+        offering.term_counts =
+            offering.daemon_ports.iter().map(|port| TermCount { term: ports[port], selected: 1, owned: 1 }).collect();
     }
-    (kinds, shelf, limits)
+    (offerings, price_list, limits)
 }

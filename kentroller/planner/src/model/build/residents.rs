@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::asked::Asked;
 use super::classes::Classes;
-use crate::model::{NodeBin, PodUnit, Tie, add};
-use crate::rules::eligibility::{Kind, PodRules, eviction_cost};
+use crate::model::{NodeBin, PodUnit, TermCount, add};
+use crate::rules::{PodRole, PodRules, eviction_cost};
 use crate::value::{Blocker, Rule};
 
 /// Puts all pods on their nodes and returns those of the workload.
@@ -16,49 +16,49 @@ pub(super) fn settle(
     rules: &PodRules<'_>,
 ) -> Vec<PodUnit> {
     let mut pods = Vec::new();
-    let mut ties: Vec<BTreeMap<usize, Tie>> = vec![BTreeMap::new(); nodes.len()];
+    let mut term_counts: Vec<BTreeMap<usize, TermCount>> = vec![BTreeMap::new(); nodes.len()];
     for (one, (class, rule)) in asked.pods.iter().zip(&classes.of_pods) {
         let index = pods.len();
-        if matches!(one.kind, Kind::Workload | Kind::Pending) {
+        if matches!(one.role, PodRole::Workload | PodRole::Pending) {
             pods.push(PodUnit {
                 name: one.pod.metadata.key(),
                 class: *class,
                 priority: one.pod.spec.shape.priority,
                 node: one.node,
                 home: one.node,
-                ghost: one.node.is_none(),
-                succeeds: false,
+                not_running: one.node.is_none(),
+                is_successor: false,
             });
         }
         let Some(at) = one.node else { continue };
         let node = &mut nodes[at];
         add(&mut node.used, &one.request, 1);
         for term in &classes.all[*class].counted {
-            tie(&mut ties[at], *term).selected += 1;
+            counted(&mut term_counts[at], *term).selected += 1;
         }
         let of = &classes.all[*class];
-        for term in of.apart.iter().chain(&of.hopes) {
-            tie(&mut ties[at], *term).owned += 1;
+        for term in of.apart.iter().chain(&of.preferred_pods) {
+            counted(&mut term_counts[at], *term).owned += 1;
         }
-        let rule = match one.kind {
-            Kind::Workload | Kind::Pending => {
+        let rule = match one.role {
+            PodRole::Workload | PodRole::Pending => {
                 node.pods.push(index);
                 node.eviction_cost += eviction_cost(one.pod).max(0);
                 rules.holds(one.pod).or(*rule)
             }
-            Kind::Daemon => rules.holds_resident(one.pod),
+            PodRole::Daemon => rules.holds_resident(one.pod),
             // Its successor is another pod; the node is left alone until it is gone.
-            Kind::Terminating => Some(Rule::Terminating),
-            Kind::Finished | Kind::Gated => None,
+            PodRole::Terminating => Some(Rule::Terminating),
+            PodRole::Finished | PodRole::Gated => None,
         };
         node.blockers.extend(rule.map(|rule| Blocker { pod: one.pod.metadata.key(), rule }));
     }
-    for (node, ties) in nodes.iter_mut().zip(ties) {
-        node.ties = ties.into_values().collect();
+    for (node, term_counts) in nodes.iter_mut().zip(term_counts) {
+        node.term_counts = term_counts.into_values().collect();
     }
     pods
 }
 
-fn tie(ties: &mut BTreeMap<usize, Tie>, term: usize) -> &mut Tie {
-    ties.entry(term).or_insert(Tie { term, ..Tie::default() })
+fn counted(term_counts: &mut BTreeMap<usize, TermCount>, term: usize) -> &mut TermCount {
+    term_counts.entry(term).or_insert(TermCount { term, ..TermCount::default() })
 }

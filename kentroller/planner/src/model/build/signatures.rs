@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::price_list::Shelf;
-use crate::model::{Matrix, NewKind, NodeBin, Numbers};
+use crate::model::price_list::PriceList;
+use crate::model::{Matrix, NewNodeOption, NodeBin, Numbers};
 use crate::rules::placement::{Needs, Place};
 use crate::rules::terms::HOSTNAME;
 
@@ -11,8 +11,8 @@ use crate::rules::terms::HOSTNAME;
 pub(super) fn sign(
     nodes: &mut [NodeBin],
     places: Vec<Place>,
-    kinds: &mut [NewKind],
-    shelf: &mut Shelf,
+    offerings: &mut [NewNodeOption],
+    price_list: &mut PriceList,
     needs: &[Needs],
     keys: &BTreeSet<&str>,
 ) -> (Matrix, Vec<Place>) {
@@ -28,10 +28,10 @@ pub(super) fn sign(
     for (node, place) in nodes.iter_mut().zip(places) {
         node.signature = signature(place);
     }
-    for kind in kinds {
-        kind.signature = signature(kind.place.clone());
+    for offering in offerings {
+        offering.signature = signature(offering.place.clone());
     }
-    for group in &mut shelf.groups {
+    for group in &mut price_list.groups {
         group.signature = signature(group.place.clone());
     }
     let places = signatures.into_values();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::manifest::{Effect, Labels, Pod, PodShape, RequiredNodeTerms, Taint};
 use crate::model::{Numbers, PODS, Vector, vector};
-use crate::rules::eligibility::Kind;
-use crate::rules::placement::{Likes, Needs};
+use crate::rules::PodRole;
+use crate::rules::placement::{Needs, NodePreferences};
 use crate::rules::ports::host_ports;
 use crate::rules::terms::Term;
 use crate::rules::{requests, terms};
@@ -20,11 +20,11 @@ pub(super) struct Template {
     /// Terms that select the pod, by number.
     pub(super) selected: Vec<usize>,
     /// Soft terms that the pod owns, by number, with their weights.
-    pub(super) wishes: Vec<(usize, i64)>,
+    pub(super) preferences: Vec<(usize, i64)>,
     /// Soft terms that select the pod, by number.
-    pub(super) wished: Vec<usize>,
-    /// What it likes in a node, by number.
-    pub(super) likes: usize,
+    pub(super) preferred_by: Vec<usize>,
+    /// Its preferences among nodes, by number.
+    pub(super) preferred_nodes: usize,
     /// Whether the scheduler's default spread is for it: it names none.
     pub(super) by_default: bool,
     pub(super) ports: Vec<(String, i32)>,
@@ -47,14 +47,14 @@ pub(super) struct Key<'a> {
 
 impl<'a> Key<'a> {
     /// `held_by`: where the pod's volumes are, and the rule by which they hold it.
-    pub(super) fn of(pod: &'a Pod, kind: Kind, held_by: (Vec<RequiredNodeTerms>, Option<Rule>)) -> Self {
+    pub(super) fn of(pod: &'a Pod, role: PodRole, held_by: (Vec<RequiredNodeTerms>, Option<Rule>)) -> Self {
         Self {
             shape: Arc::as_ptr(&pod.spec.shape) as usize,
             namespace: &pod.metadata.namespace,
             labels: Arc::as_ptr(&pod.metadata.labels) as usize,
             volumes: held_by.0,
             rule: held_by.1,
-            is_resident: kind == Kind::Daemon,
+            is_resident: role == PodRole::Daemon,
         }
     }
 }
@@ -63,9 +63,9 @@ impl<'a> Key<'a> {
 #[derive(Default)]
 pub(super) struct Numbered {
     pub(super) terms: Vec<Term>,
-    pub(super) wishes: Vec<Term>,
+    pub(super) preferences: Vec<Term>,
     pub(super) needs: Vec<Needs>,
-    pub(super) likes: Vec<Likes>,
+    pub(super) preferred_nodes: Vec<NodePreferences>,
 }
 
 /// The templates of pods that stand for all of their key, with all that they have numbers of.
@@ -84,8 +84,8 @@ pub(super) fn templates(
         || snapshot.node_pools.iter().flat_map(|pool| &pool.spec.template.spec.taints).any(is_soft);
     let mut needs: Numbers<Needs> = Numbers::new();
     let mut terms: Numbers<Term> = Numbers::new();
-    let mut wishes: Numbers<Term> = Numbers::new();
-    let mut likes: Numbers<Likes> = Numbers::of(&[Likes::default()]);
+    let mut preferences: Numbers<Term> = Numbers::new();
+    let mut preferred_nodes: Numbers<NodePreferences> = Numbers::of(&[NodePreferences::default()]);
     let template = |(pod, key): (&&Pod, &Key<'_>)| {
         let shape = &*pod.spec.shape;
         let (namespace, labels) = (key.namespace, &pod.metadata.labels);
@@ -97,8 +97,8 @@ pub(super) fn templates(
         let said = if tied { needs.number(Needs::of(shape, Vec::new())) } else { own };
         let said = u32::try_from(said).unwrap_or(u32::MAX);
         let owned = terms::of_pod(shape, namespace, labels, said, namespaces.as_ref());
-        let wished = terms::wished(looked_for, namespace, labels, namespaces.as_ref());
-        let liked = Likes {
+        let preferred_by = terms::preferred_terms(looked_for, namespace, labels, namespaces.as_ref());
+        let preferred = NodePreferences {
             preferred: looked_for.affinity.node_affinity.preferred.clone(),
             tolerations: has_soft_taints.then(|| looked_for.tolerations.clone()),
         };
@@ -109,9 +109,9 @@ pub(super) fn templates(
             needs: own,
             owned: owned.unwrap_or_default().into_iter().map(|term| terms.number(term)).collect(),
             selected: Vec::new(),
-            wishes: wished.into_iter().map(|(term, weight)| (wishes.number(term), weight)).collect(),
-            wished: Vec::new(),
-            likes: likes.number(liked),
+            preferences: preferred_by.into_iter().map(|(term, weight)| (preferences.number(term), weight)).collect(),
+            preferred_by: Vec::new(),
+            preferred_nodes: preferred_nodes.number(preferred),
             by_default: looked_for.topology_spread_constraints.is_empty(),
             ports: host_ports(shape),
             request,
@@ -122,13 +122,13 @@ pub(super) fn templates(
     let mut templates: Vec<Template> = pods.iter().zip(keys).map(template).collect();
     let numbered = Numbered {
         terms: terms.into_values(),
-        wishes: wishes.into_values(),
+        preferences: preferences.into_values(),
         needs: needs.into_values(),
-        likes: likes.into_values(),
+        preferred_nodes: preferred_nodes.into_values(),
     };
-    let (selected, wished) = (selecting(pods, &numbered.terms), selecting(pods, &numbered.wishes));
-    for (template, (selected, wished)) in templates.iter_mut().zip(selected.into_iter().zip(wished)) {
-        (template.selected, template.wished) = (selected, wished);
+    let (selected, preferred_by) = (selecting(pods, &numbered.terms), selecting(pods, &numbered.preferences));
+    for (template, (selected, preferred_by)) in templates.iter_mut().zip(selected.into_iter().zip(preferred_by)) {
+        (template.selected, template.preferred_by) = (selected, preferred_by);
     }
     (templates, numbered)
 }

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::asked::Asked;
 use super::templates::Template;
 use crate::manifest::{Expression, Operator};
-use crate::model::{BrokenSpread, KeyDomains, NewKind};
-use crate::rules::eligibility::Kind;
+use crate::model::{BrokenSpread, KeyDomains, NewNodeOption};
+use crate::rules::PodRole;
 use crate::rules::placement::{Needs, Place};
 use crate::rules::terms::{Demand, HOSTNAME, Term};
 use crate::value::Rule;
 
 /// Where wide terms let a pod be, beside what it asks of a node itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Tether {
+pub(super) struct AllowedDomains {
     pub(super) expressions: Vec<Expression>,
     /// Broken spreads that it does not settle: see [`BrokenSpread`].
     pub(super) loose: Vec<usize>,
@@ -79,7 +79,7 @@ impl<'a> Wide<'a> {
                 let count = if is_spread { domains.get_mut(value) } else { Some(domains.entry(value).or_default()) };
                 match count {
                     Some((_, owners)) if owns => *owners += 1,
-                    Some((selected, _)) if !is_spread || one.kind != Kind::Terminating => *selected += 1,
+                    Some((selected, _)) if !is_spread || one.role != PodRole::Terminating => *selected += 1,
                     _ => {}
                 }
             }
@@ -90,7 +90,12 @@ impl<'a> Wide<'a> {
     /// The domains that a pod keeps when it moves, or the rule that holds it.
     ///
     /// Whoever owns or is selected by a wide term stays in its domain: no count changes, so that nothing that holds breaks.
-    pub(super) fn keeps(&self, node: usize, template: &Template, broken: &Broken<'_>) -> (Tether, Option<Rule>) {
+    pub(super) fn keeps(
+        &self,
+        node: usize,
+        template: &Template,
+        broken: &Broken<'_>,
+    ) -> (AllowedDomains, Option<Rule>) {
         let mut pins: Vec<(usize, Option<&str>)> = Vec::new();
         let mut rule = None;
         let mut loose = Vec::new();
@@ -148,11 +153,11 @@ impl<'a> Wide<'a> {
             let operator = if value.is_some() { Operator::In } else { Operator::DoesNotExist };
             of_domains(&self.terms[*term], operator, *value)
         });
-        (Tether::new(expressions.collect(), loose), rule)
+        (AllowedDomains::new(expressions.collect(), loose), rule)
     }
 
     /// The domains that a pod which runs nowhere may be given a place in.
-    pub(super) fn may_join(&self, template: &Template) -> Tether {
+    pub(super) fn may_join(&self, template: &Template) -> AllowedDomains {
         let mut expressions = Vec::new();
         for (term, owns) in wide_terms(template, self.terms) {
             let of = &self.terms[term];
@@ -178,7 +183,7 @@ impl<'a> Wide<'a> {
             });
         }
         expressions.retain(|of| of.operator != Operator::NotIn || !of.values.is_empty());
-        Tether::new(expressions, Vec::new())
+        AllowedDomains::new(expressions, Vec::new())
     }
 
     /// The hard spreads that do not hold now.
@@ -200,7 +205,7 @@ impl<'a> Wide<'a> {
                 values.dedup();
                 let number = |value: &Option<&str>| value.and_then(|value| values.binary_search(&value).ok());
                 let of_node = self.values[name].iter().map(number).collect();
-                broken.keys.push((name, values, KeyDomains { of_node, of_kind: Vec::new() }));
+                broken.keys.push((name, values, KeyDomains { of_node, of_offering: Vec::new() }));
                 broken.keys.len() - 1
             });
             broken.numbers.insert(*term, broken.spreads.len());
@@ -211,18 +216,18 @@ impl<'a> Wide<'a> {
     }
 
     /// Whether a new node would open a domain of a spread that has none of its pods: the least count would fall to nothing.
-    pub(super) fn brings_a_domain(&self, kind: &NewKind) -> bool {
+    pub(super) fn brings_a_domain(&self, offering: &NewNodeOption) -> bool {
         let mut told: BTreeMap<(u32, bool, bool), bool> = BTreeMap::new();
         self.counts.iter().any(|(term, domains)| {
             let Demand::Spread { honor_affinity, honor_taints, needs: owner, .. } = self.terms[*term].demand else {
                 return false;
             };
-            let Some(value) = kind.place.labels.get(&self.terms[*term].key) else { return false };
+            let Some(value) = offering.place.labels.get(&self.terms[*term].key) else { return false };
             if domains.contains_key(value.as_str()) || domains.values().all(|(selected, _)| *selected == 0) {
                 return false;
             }
             *told.entry((owner, honor_affinity, honor_taints)).or_insert_with(|| {
-                counts_for(self.needs.get(owner as usize), honor_affinity, honor_taints, &kind.place)
+                counts_for(self.needs.get(owner as usize), honor_affinity, honor_taints, &offering.place)
             })
         })
     }
@@ -230,16 +235,17 @@ impl<'a> Wide<'a> {
 
 impl Broken<'_> {
     /// Themselves and their domains, once it is known what can be bought.
-    pub(super) fn with_kinds(self, kinds: &[NewKind]) -> (Vec<BrokenSpread>, Vec<KeyDomains>) {
+    pub(super) fn with_offerings(self, offerings: &[NewNodeOption]) -> (Vec<BrokenSpread>, Vec<KeyDomains>) {
         let keys = self.keys.into_iter().map(|(name, values, domains)| {
-            let value = |kind: &NewKind| values.binary_search(&kind.place.labels.get(name)?.as_str()).ok();
-            KeyDomains { of_kind: kinds.iter().map(value).collect(), ..domains }
+            let value =
+                |offering: &NewNodeOption| values.binary_search(&offering.place.labels.get(name)?.as_str()).ok();
+            KeyDomains { of_offering: offerings.iter().map(value).collect(), ..domains }
         });
         (self.spreads, keys.collect())
     }
 }
 
-impl Tether {
+impl AllowedDomains {
     fn new(mut expressions: Vec<Expression>, loose: Vec<usize>) -> Self {
         expressions.sort();
         expressions.dedup();

@@ -20,9 +20,9 @@ use self::daemons::{Daemon, daemons, overhead};
 
 use self::learned::Learned;
 
-use super::price_list::{Shelf, Shelved};
+use super::price_list::{ListedOffering, PriceList};
 
-use super::{ATTACHMENTS, CPU, MEMORY, NewKind, PODS, Vector, add};
+use super::{ATTACHMENTS, CPU, MEMORY, NewNodeOption, PODS, Vector, add};
 
 /// A pool that carries this with `allow` lets claims leave its instance criteria aside.
 const IGNORE_CRITERIA: &str = "kentroller.cast.ai/ignore-instance-criteria";
@@ -59,15 +59,15 @@ struct Assortment<'a> {
 }
 
 impl Source<'_> {
-    /// All offerings that may be bought: as kinds those that no other beats, and all on a shelf.
-    pub(crate) fn kinds(&self, warnings: &mut Vec<Warning>) -> (Vec<NewKind>, Shelf) {
+    /// All offerings that may be bought: those that no other beats, and all in a price list.
+    pub(crate) fn offered(&self, warnings: &mut Vec<Warning>) -> (Vec<NewNodeOption>, PriceList) {
         let learned = Learned::of(self.snapshot);
         let types = self.catalog.types(self.region);
         let types = types.filter(|priced| priced.offers.iter().any(|offer| offer.available));
         let types = types.map(|priced| (priced, learned.type_labels(&priced.instance_type, self.region))).collect();
         let assortment = Assortment { types, daemons: daemons(self.snapshot), learned };
-        let mut kinds = Vec::new();
-        let mut shelf = Shelf::default();
+        let mut offerings = Vec::new();
+        let mut price_list = PriceList::default();
         for (index, node_pool) in self.snapshot.node_pools.iter().enumerate() {
             if node_pool.metadata.deletion_timestamp.is_some() || node_pool.spec.replicas.is_some() {
                 continue;
@@ -76,11 +76,11 @@ impl Source<'_> {
                 let object = format!("NodePool {}", node_pool.metadata.name);
                 warnings.push(Warning { object, message: message.to_owned() });
             };
-            if let Err(why) = self.of_pool(index, node_pool, &assortment, &mut shelf, &mut kinds, &mut warn) {
+            if let Err(why) = self.of_pool(index, node_pool, &assortment, &mut price_list, &mut offerings, &mut warn) {
                 warn(&format!("{why}; nothing is bought in it"));
             }
         }
-        (kinds, shelf)
+        (offerings, price_list)
     }
 
     /// Adds a pool's offerings, or tells why there are none.
@@ -89,8 +89,8 @@ impl Source<'_> {
         index: usize,
         node_pool: &NodePool,
         assortment: &Assortment<'_>,
-        shelf: &mut Shelf,
-        kinds: &mut Vec<NewKind>,
+        price_list: &mut PriceList,
+        offerings: &mut Vec<NewNodeOption>,
         warn: &mut impl FnMut(&str),
     ) -> Result<(), &'static str> {
         if node_pool.status.is_unready() {
@@ -115,22 +115,24 @@ impl Source<'_> {
             scarce: scarce.filter_map(|one| Some((one.key.as_str(), one.min_values? as usize))).collect(),
             base: pool::pool_labels(node_pool),
         };
-        let (offered, mut found) = self.offerings(&pool, assortment, shelf);
+        let (offered, mut candidates) = self.of_every_place(&pool, assortment, price_list);
         if offered == 0 {
             return Err("no offering of the catalogue satisfies its requirements");
         }
-        if found.is_empty() {
+        if candidates.is_empty() {
             return Err("no offering has room for more than its DaemonSets");
         }
-        shelf.close(index, pool.scarce.iter().map(|(_, least)| *least).collect());
-        found.retain(|one| {
+        price_list.close(index, pool.scarce.iter().map(|(_, least)| *least).collect());
+        candidates.retain(|one| {
             let (capacity_type, zone, _) = &pool.places[one.of_place];
-            shelf.leaves_a_choice(index, zone, capacity_type, &one.shelved)
+            price_list.leaves_a_choice(index, zone, capacity_type, &one.listed)
         });
-        if found.is_empty() {
+        if candidates.is_empty() {
             return Err("no offering leaves as many others to choose from as its minValues ask for");
         }
-        kinds.extend(self.unbeaten(found, shelf).into_iter().map(|one| pool.kind(one, assortment, shelf)));
+        offerings.extend(
+            self.unbeaten(candidates, price_list).into_iter().map(|one| pool.offering(one, assortment, price_list)),
+        );
         Ok(())
     }
 
@@ -152,15 +154,20 @@ impl Source<'_> {
         types.flat_map(|one| zones.iter().map(move |zone| place(one.clone(), zone))).collect()
     }
 
-    /// Puts all that a pool may buy on the shelf; how much that is, and what of it has room for pods.
-    fn offerings(&self, pool: &Pool<'_>, assortment: &Assortment<'_>, shelf: &mut Shelf) -> (usize, Vec<Found>) {
+    /// Puts all that a pool may buy in the price list; how much that is, and what of it has room for pods.
+    fn of_every_place(
+        &self,
+        pool: &Pool<'_>,
+        assortment: &Assortment<'_>,
+        price_list: &mut PriceList,
+    ) -> (usize, Vec<Candidate>) {
         let least_of_pool = self.peers.of_pool.get(&pool.index).copied().unwrap_or_default();
         // Labels that nobody asks for tell no two offerings apart; they are added to those that are left.
         let mut asked: BTreeSet<&str> = self.keys.clone();
         asked.extend(assortment.daemons.iter().flat_map(|daemon| daemon.needs.keys()));
         asked.extend([pool::ZONE, pool::CAPACITY_TYPE]);
         let mut groups: BTreeMap<Vec<Option<&str>>, usize> = BTreeMap::new();
-        let mut found: Vec<Found> = Vec::new();
+        let mut candidates: Vec<Candidate> = Vec::new();
         let mut offered = 0;
         for (of_type, (priced, type_labels)) in assortment.types.iter().enumerate() {
             let type_label = |key: &str| type_labels.get(key).or_else(|| pool.base.get(key)).map(String::as_str);
@@ -186,14 +193,14 @@ impl Source<'_> {
                     let labels = told.filter_map(|(key, value)| Some(((*key).to_owned(), (*value)?.to_owned())));
                     let place = pool.place(labels.collect());
                     let (overhead, ports) = overhead(&assortment.daemons, &place, self.dims);
-                    shelf.open(place, overhead, ports)
+                    price_list.open(place, overhead, ports)
                 });
                 let mut room = allocatable;
-                add(&mut room, &shelf.groups[group].daemons, -1);
+                add(&mut room, &price_list.groups[group].daemons, -1);
                 if room[CPU] <= 0 || room[MEMORY] <= 0 || room[PODS] <= 0 {
                     continue;
                 }
-                let shelved = Shelved {
+                let listed = ListedOffering {
                     instance_type: it.name.clone(),
                     price,
                     allocatable,
@@ -202,28 +209,28 @@ impl Source<'_> {
                     group,
                     values: pool.scarce.iter().map(|(key, _)| label(key).map(str::to_owned)).collect(),
                 };
-                shelf.put(pool.index, zone, capacity_type, shelved.clone());
-                found.push(Found { shelved, room, of_type, of_place });
+                price_list.put(pool.index, zone, capacity_type, listed.clone());
+                candidates.push(Candidate { listed, room, of_type, of_place });
             }
         }
-        (offered, found)
+        (offered, candidates)
     }
 
     /// What is left of offerings when those go that another beats which no pod can tell from it.
-    fn unbeaten(&self, found: Vec<Found>, shelf: &Shelf) -> Vec<Found> {
-        let mut by_group: BTreeMap<usize, Vec<Found>> = BTreeMap::new();
-        for one in found {
-            by_group.entry(one.shelved.group).or_default().push(one);
+    fn unbeaten(&self, candidates: Vec<Candidate>, price_list: &PriceList) -> Vec<Candidate> {
+        let mut by_group: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
+        for one in candidates {
+            by_group.entry(one.listed.group).or_default().push(one);
         }
-        let mut rivals: BTreeMap<Labels, Vec<Found>> = BTreeMap::new();
-        for (group, found) in by_group {
-            let mut labels = shelf.groups[group].place.labels.clone();
+        let mut rivals: BTreeMap<Labels, Vec<Candidate>> = BTreeMap::new();
+        for (group, candidates) in by_group {
+            let mut labels = price_list.groups[group].place.labels.clone();
             if !self.keys.contains(pool::CAPACITY_TYPE) {
                 labels.remove(pool::CAPACITY_TYPE);
             }
-            rivals.entry(labels).or_default().extend(found);
+            rivals.entry(labels).or_default().extend(candidates);
         }
-        rivals.into_values().flat_map(|rivals| undominated(rivals, shelf)).collect()
+        rivals.into_values().flat_map(|rivals| undominated(rivals, price_list)).collect()
     }
 
     /// What a new node will have: what Karpenter reckons, and no more than nodes of the pool and type turned out to have.
@@ -272,35 +279,35 @@ impl Pool<'_> {
         Place { name: String::new(), labels, taints, unschedulable: false, is_new: true }
     }
 
-    fn kind(&self, one: Found, assortment: &Assortment<'_>, shelf: &Shelf) -> NewKind {
+    fn offering(&self, one: Candidate, assortment: &Assortment<'_>, price_list: &PriceList) -> NewNodeOption {
         let (capacity_type, zone, place_labels) = &self.places[one.of_place];
-        let group = &shelf.groups[one.shelved.group];
+        let group = &price_list.groups[one.listed.group];
         let mut labels = self.base.clone();
         for more in [&assortment.types[one.of_type].1, place_labels] {
             labels.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
         }
-        NewKind {
+        NewNodeOption {
             pool: self.index,
             pool_name: (*self.node_pool.metadata.name).to_owned(),
-            instance_type: one.shelved.instance_type,
+            instance_type: one.listed.instance_type,
             zone: zone.clone(),
             capacity_type: capacity_type.clone(),
-            price: one.shelved.price,
-            allocatable: one.shelved.allocatable,
+            price: one.listed.price,
+            allocatable: one.listed.allocatable,
             daemons: group.daemons,
             daemon_ports: group.daemon_ports.clone(),
-            ties: Vec::new(),
+            term_counts: Vec::new(),
             place: self.place(labels),
             signature: 0,
-            capacity: one.shelved.capacity,
-            gpus: one.shelved.gpus,
+            capacity: one.listed.capacity,
+            gpus: one.listed.gpus,
         }
     }
 }
 
 /// An offering of a pool.
-struct Found {
-    shelved: Shelved,
+struct Candidate {
+    listed: ListedOffering,
     /// Beside its DaemonSets.
     room: Vector,
     /// Its type and its place, by their numbers.
@@ -309,14 +316,14 @@ struct Found {
 }
 
 /// Leaves out every offering that a rival beats: not dearer, and at least as large in every dimension.
-fn undominated(mut rivals: Vec<Found>, shelf: &Shelf) -> Vec<Found> {
+fn undominated(mut rivals: Vec<Candidate>, price_list: &PriceList) -> Vec<Candidate> {
     rivals.sort_by(|a, b| {
-        let (a, b) = (&a.shelved, &b.shelved);
-        let size = |of: &Shelved| std::cmp::Reverse((of.allocatable[CPU], of.allocatable[MEMORY]));
+        let (a, b) = (&a.listed, &b.listed);
+        let size = |of: &ListedOffering| std::cmp::Reverse((of.allocatable[CPU], of.allocatable[MEMORY]));
         (a.price, size(a), &a.instance_type).cmp(&(b.price, size(b), &b.instance_type))
     });
-    let ports = |of: &Found| &shelf.groups[of.shelved.group].daemon_ports;
-    let mut kept: Vec<Found> = Vec::new();
+    let ports = |of: &Candidate| &price_list.groups[of.listed.group].daemon_ports;
+    let mut kept: Vec<Candidate> = Vec::new();
     for one in rivals {
         let beaten = kept.iter().any(|other| {
             other.room.iter().zip(&one.room).all(|(other, own)| other >= own)

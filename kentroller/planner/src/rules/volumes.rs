@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::manifest::{ObjectName, PersistentVolume, Pod, RequiredNodeTerms};
-use crate::model::EBS_DEFAULT;
 use crate::value::{Options, Rule, Snapshot};
 
 /// The driver whose volumes are counted against a node's attachments.
 const EBS: &str = "ebs.csi.aws.com";
 
+/// What a node attaches where no CSINode tells: 28 attachments of a Nitro instance less its root volume, a network interface
+/// and one to spare. Source: the EBS volume limits page of the EC2 user guide.
+pub(crate) const EBS_DEFAULT: i64 = 25;
+
 /// Persistent volumes, as far as they hold pods.
-pub(super) struct Volumes<'a> {
+#[derive(Debug)]
+pub struct Volumes<'a> {
     claims: BTreeMap<ObjectName, &'a str>,
     volumes: BTreeMap<&'a str, &'a PersistentVolume>,
     /// What each node may attach, where its CSINode is known.
@@ -18,7 +22,8 @@ pub(super) struct Volumes<'a> {
 }
 
 impl<'a> Volumes<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot) -> Self {
+    /// The volumes of a cluster, with what each node may attach.
+    pub fn of(snapshot: &'a Snapshot) -> Self {
         Self {
             claims: snapshot
                 .persistent_volume_claims
@@ -40,7 +45,7 @@ impl<'a> Volumes<'a> {
     }
 
     /// EBS volumes that a pod attaches.
-    pub(super) fn attached(&self, pod: &Pod) -> i64 {
+    pub fn attached(&self, pod: &Pod) -> i64 {
         let claims = claims_of(pod);
         let volumes =
             claims.iter().filter_map(|claim| self.claims.get(claim).and_then(|volume| self.volumes.get(volume)));
@@ -48,11 +53,13 @@ impl<'a> Volumes<'a> {
         i64::try_from(ebs.count()).unwrap_or(i64::MAX)
     }
 
-    pub(super) fn limit(&self, node: &str) -> i64 {
+    /// EBS volumes that a node may attach: as its CSINode tells, else what most instances can.
+    pub fn limit(&self, node: &str) -> i64 {
         self.limits.get(node).copied().unwrap_or(EBS_DEFAULT)
     }
 
-    pub(super) fn of_pod(&self, pod: &Pod, options: &Options) -> (Vec<RequiredNodeTerms>, Option<Rule>) {
+    /// The places that a pod's volumes tie it to, and the rule by which they hold it.
+    pub(crate) fn of_pod(&self, pod: &Pod, options: &Options) -> (Vec<RequiredNodeTerms>, Option<Rule>) {
         let mut terms = Vec::new();
         let mut rule = None;
         for claim in claims_of(pod) {

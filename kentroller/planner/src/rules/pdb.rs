@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::manifest::{Pod, PodDisruptionBudget};
 
 /// Disruption budgets, to be found without trying all: most of them name a label and its value.
+#[derive(Debug)]
 pub(super) struct Pdbs<'a> {
     /// By namespace and the first label that is asked for.
     by_label: BTreeMap<(&'a str, &'a str, &'a str), Vec<&'a PodDisruptionBudget>>,

@@ -1,20 +1,20 @@
-//! What kind of pod one is, and which rule holds it where it is.
+//! What a pod is to the cluster, and which rule holds it where it is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::pdbs::Pdbs;
+use super::pdb::Pdbs;
 use super::strictness::{of_node, of_pod};
 use super::{DO_NOT_DISRUPT, REMOVAL_DISABLED};
-use crate::manifest::{Moment, Owner, Pod, parse_span};
+use crate::manifest::{Moment, Node, Owner, Pod, PodDisruptionBudget, parse_span};
 use crate::value::{Aggressive, Options, Rule, Snapshot, Strictness};
 
 const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
-/// What kind of pod it is, for the question whether it must find a new place.
+/// What a pod is to the cluster, for the question whether it must find a new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum PodRole {
     /// Runs and must run on.
     Workload,
     /// Belongs to its node: DaemonSet and static pods.
@@ -29,23 +29,26 @@ pub(crate) enum Kind {
     Terminating,
 }
 
-pub(crate) fn kind_of(pod: &Pod) -> Kind {
-    let owner = pod.metadata.controller().map(|owner| owner.kind.as_str());
-    if pod.status.is_finished() {
-        Kind::Finished
-    } else if owner == Some("DaemonSet") || owner == Some("Node") || pod.metadata.annotations.contains_key(MIRROR) {
-        Kind::Daemon
-    } else if pod.metadata.deletion_timestamp.is_some() {
-        Kind::Terminating
-    } else if pod.spec.node_name.is_empty() {
-        if pod.spec.shape.gates > 0 { Kind::Gated } else { Kind::Pending }
-    } else {
-        Kind::Workload
+impl PodRole {
+    /// The role of a pod, by its owner, its status and its node.
+    pub fn of(pod: &Pod) -> Self {
+        let owner = pod.metadata.controller().map(|owner| owner.kind.as_str());
+        if pod.status.is_finished() {
+            Self::Finished
+        } else if owner == Some("DaemonSet") || owner == Some("Node") || pod.metadata.annotations.contains_key(MIRROR) {
+            Self::Daemon
+        } else if pod.metadata.deletion_timestamp.is_some() {
+            Self::Terminating
+        } else if pod.spec.node_name.is_empty() {
+            if pod.spec.shape.gates > 0 { Self::Gated } else { Self::Pending }
+        } else {
+            Self::Workload
+        }
     }
 }
 
 /// Pods by the uid of their controller.
-pub(crate) fn replicas<'a>(pods: impl Iterator<Item = &'a Pod>) -> BTreeMap<&'a str, u32> {
+pub(crate) fn replicas<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> BTreeMap<&'a str, u32> {
     // Pods of a set often share one list of owners: those are counted first, which compares no texts.
     let mut lists: BTreeMap<*const Vec<Owner>, (&str, u32)> = BTreeMap::new();
     for pod in pods {
@@ -60,8 +63,40 @@ pub(crate) fn replicas<'a>(pods: impl Iterator<Item = &'a Pod>) -> BTreeMap<&'a 
     replicas
 }
 
+/// What the rules of pods look at besides the pod.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    pub now: Moment,
+    pub pdbs: &'a [PodDisruptionBudget],
+    /// Those of which an entry of `evictionConfig` may speak.
+    pub nodes: &'a [Node],
+    /// Replicas by (namespace, kind, name) of the controller, where known.
+    pub replicas: &'a BTreeMap<(String, String, String), u32>,
+}
+
+impl<'a> From<&'a Snapshot> for Surroundings<'a> {
+    fn from(of: &'a Snapshot) -> Self {
+        Self { now: of.now, pdbs: &of.pdbs, nodes: &of.nodes, replicas: &of.replicas }
+    }
+}
+
 /// Answers which rule holds a pod.
-pub(crate) struct PodRules<'a> {
+///
+/// ```
+/// use kentroller_planner::manifest::Pod;
+/// use kentroller_planner::rules::{PodRules, Surroundings};
+/// use kentroller_planner::{Options, Rule, Snapshot};
+///
+/// let pod: Pod = serde_json::from_value(serde_json::json!({
+///     "metadata": {"name": "a", "annotations": {"karpenter.sh/do-not-disrupt": "true"}},
+///     "spec": {"nodeName": "n1"},
+/// })).unwrap();
+/// let (cluster, options) = (Snapshot::default(), Options::default());
+/// let rules = PodRules::of(Surroundings::from(&cluster), &options, [&pod]);
+/// assert_eq!(rules.holds(&pod), Some(Rule::DoNotDisrupt));
+/// ```
+#[derive(Debug)]
+pub struct PodRules<'a> {
     now: Moment,
     options: &'a Options,
     pdbs: Pdbs<'a>,
@@ -73,17 +108,17 @@ pub(crate) struct PodRules<'a> {
 }
 
 impl<'a> PodRules<'a> {
-    /// `running`: the workload's pods on known nodes.
-    pub(crate) fn of(snapshot: &'a Snapshot, options: &'a Options, running: impl Iterator<Item = &'a Pod>) -> Self {
+    /// The rules under some options. `running`: the workload's pods on known nodes, whose replicas are counted.
+    pub fn of(around: Surroundings<'a>, options: &'a Options, running: impl IntoIterator<Item = &'a Pod>) -> Self {
         let replicas = replicas(running);
-        let nodes = snapshot.nodes.iter();
+        let nodes = around.nodes.iter();
         let nodes = nodes.filter_map(|node| Some((&*node.metadata.name, of_node(node, options)?))).collect();
-        let pdbs = Pdbs::of(&snapshot.pdbs);
-        Self { now: snapshot.now, options, pdbs, replicas, nodes, known_replicas: &snapshot.replicas }
+        let pdbs = Pdbs::of(around.pdbs);
+        Self { now: around.now, options, pdbs, replicas, nodes, known_replicas: around.replicas }
     }
 
     /// The rule that holds a running pod, if one does. Rules of topology and volumes are judged elsewhere.
-    pub(crate) fn holds(&self, pod: &Pod) -> Option<Rule> {
+    pub fn holds(&self, pod: &Pod) -> Option<Rule> {
         let lifted = &self.options.aggressive;
         let rule = self.rule(pod, lifted)?;
         match self.strictness(pod) {
@@ -108,7 +143,7 @@ impl<'a> PodRules<'a> {
     /// The rule by which a DaemonSet's or static pod holds its node, if one does.
     ///
     /// Karpenter evicts such pods when it drains: what forbids that forbids to remove the node.
-    pub(crate) fn holds_resident(&self, pod: &Pod) -> Option<Rule> {
+    pub fn holds_resident(&self, pod: &Pod) -> Option<Rule> {
         if pod.metadata.deletion_timestamp.is_some() {
             return None;
         }

@@ -1,0 +1,247 @@
+//! Which nodes may go, and which may be given pods, whatever the pods are.
+
+use super::budget::{DisruptionReason, budget, is_handed_over};
+use super::strictness::of_node;
+use super::{CONSOLIDATION, DO_NOT_DISRUPT, REMOVAL_DISABLED, pool};
+use crate::manifest::{Moment, Node, NodeClaim, NodePool, parse_span};
+use crate::value::{CapacityType, KeptReason, Mode, Options, Scope, Strictness};
+
+/// Why a node stays.
+type Reason = (KeptReason, String);
+
+/// A node with its NodeClaim and its NodePool, if they are there.
+#[derive(Clone, Copy, Debug)]
+pub struct ObservedNode<'a> {
+    pub node: &'a Node,
+    /// Whose status names the node.
+    pub claim: Option<&'a NodeClaim>,
+    /// The pool that the node's label names.
+    pub pool: Option<&'a NodePool>,
+}
+
+impl<'a> ObservedNode<'a> {
+    /// Why the node may not be removed, whatever its pods say; `None` when it may.
+    ///
+    /// `is_empty`: no pod runs on it that would have to go elsewhere. `zoned`: nodes of this cluster name their zones.
+    ///
+    /// ```
+    /// use kentroller_planner::manifest::Node;
+    /// use kentroller_planner::rules::ObservedNode;
+    /// use kentroller_planner::{KeptReason, Moment, Options};
+    ///
+    /// let node = Node::default();
+    /// let observed = ObservedNode { node: &node, claim: None, pool: None };
+    /// let (reason, detail) = observed.holds(Moment(0), &Options::default(), true, false).unwrap();
+    /// assert_eq!((reason, detail.as_str()), (KeptReason::NotKarpenter, "no NodeClaim names this node"));
+    /// ```
+    pub fn holds(&self, now: Moment, options: &Options, is_empty: bool, zoned: bool) -> Option<Reason> {
+        let told = |reason: KeptReason, detail: &str| Some((reason, detail.to_owned()));
+        let Some(claim) = self.claim else {
+            return told(KeptReason::NotKarpenter, "no NodeClaim names this node");
+        };
+        let Some(pool) = self.pool else {
+            return told(KeptReason::NotKarpenter, "its NodePool is not there");
+        };
+        self.by_nature(pool, zoned)
+            .or_else(|| self.by_its_marks(options))
+            .or_else(|| by_its_pool(claim, pool, now, options, is_empty))
+            .or_else(|| self.by_what_is_asked(now, options, is_empty))
+    }
+
+    /// The value of a label of the node.
+    pub(crate) fn label(&self, key: &str) -> Option<&'a str> {
+        self.node.metadata.labels.get(key).map(String::as_str)
+    }
+
+    /// Whether the node or its NodeClaim is on its way out.
+    pub fn is_deleting(&self) -> bool {
+        self.node.metadata.deletion_timestamp.is_some()
+            || self.claim.is_some_and(|claim| claim.metadata.deletion_timestamp.is_some())
+    }
+
+    /// What no setting lifts: it goes already, it is not up yet, it is not Linux, or its price is not known.
+    fn by_nature(&self, pool: &NodePool, zoned: bool) -> Option<Reason> {
+        let told = |reason: KeptReason, detail: &str| Some((reason, detail.to_owned()));
+        if self.is_deleting() {
+            return told(KeptReason::Deleting, "it is being deleted already");
+        }
+        if !self.is_linux() {
+            return told(KeptReason::NotLinux, "only Linux nodes are planned");
+        }
+        if !self.is_initialized() {
+            return told(KeptReason::NotInitialized, "Karpenter has not finished starting it");
+        }
+        if let Some(why) = self.leaving() {
+            return Some((KeptReason::InUse, why));
+        }
+        match self.label(pool::CAPACITY_TYPE).map(CapacityType::of) {
+            Some(CapacityType::OnDemand | CapacityType::Spot) => {}
+            Some(other) => {
+                return Some((KeptReason::Committed, format!("capacity type {} is paid for already", other.as_str())));
+            }
+            None => {
+                return told(
+                    KeptReason::PriceUnknown,
+                    "no label karpenter.sh/capacity-type, so its price is not known",
+                );
+            }
+        }
+        if zoned && self.label(pool::ZONE).is_none() {
+            return told(KeptReason::PriceUnknown, "no label topology.kubernetes.io/zone, so its price is not known");
+        }
+        pool.spec.replicas.and_then(|_| told(KeptReason::StaticPool, "its NodePool is static"))
+    }
+
+    /// What marks of the node, and entries that name it, say.
+    fn by_its_marks(&self, options: &Options) -> Option<Reason> {
+        let (node, lifted) = (self.node, &options.aggressive);
+        let told = |reason: KeptReason, detail: &str| Some((reason, detail.to_owned()));
+        if node.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| value == "true") {
+            return told(KeptReason::DoNotDisrupt, "annotation karpenter.sh/do-not-disrupt");
+        }
+        if node.metadata.mark(REMOVAL_DISABLED) == Some("true") && !lifted.ignore_problem_removal_disabled_nodes {
+            return told(KeptReason::RemovalDisabled, "marked autoscaling.cast.ai/removal-disabled");
+        }
+        if of_node(node, options) == Some(Strictness::RemovalDisabled) {
+            return told(KeptReason::RemovalDisabled, "evictionConfig says removalDisabled for this node");
+        }
+        let reserved = options.reserved_nodes.contains(&*node.metadata.name);
+        reserved.then(|| (KeptReason::InUse, "another plan or controller works on it".to_owned()))
+    }
+
+    /// What was asked for: which nodes, of which type, how old.
+    fn by_what_is_asked(&self, now: Moment, options: &Options, is_empty: bool) -> Option<Reason> {
+        let node = self.node;
+        let told = |reason: KeptReason, detail: &str| Some((reason, detail.to_owned()));
+        let in_scope = match &options.scope {
+            Scope::All => true,
+            Scope::Nodes(names) => names.contains(&*node.metadata.name),
+            Scope::Terms(terms) => {
+                terms.iter().any(|term| term.matches(&node.metadata.name, &node.metadata.labels) == Some(true))
+            }
+        };
+        if !in_scope {
+            return told(KeptReason::OutOfScope, "not among the selected nodes");
+        }
+        let other_type = |wanted: &CapacityType| self.label(pool::CAPACITY_TYPE) != Some(wanted.as_str());
+        if options.capacity_type.as_ref().is_some_and(other_type) {
+            return told(KeptReason::OutOfScope, "not of the selected capacity type");
+        }
+        if options.mode == Mode::DeleteEmpty && !is_empty {
+            return told(KeptReason::OutOfScope, "only empty nodes are removed in this mode");
+        }
+        if options.min_age > 0 {
+            let age = node.metadata.creation_timestamp.map_or(0, |created| now.0 - created.0);
+            if age < options.min_age {
+                return Some((KeptReason::TooYoung, format!("{age} s old, {} s are asked for", options.min_age)));
+            }
+        }
+        None
+    }
+
+    /// Whether Karpenter has finished starting the node.
+    pub fn is_initialized(&self) -> bool {
+        self.claim.is_some_and(|claim| claim.status.is("Initialized"))
+            || self.label("karpenter.sh/initialized").is_some_and(|value| value == "true")
+    }
+
+    fn is_linux(&self) -> bool {
+        matches!(self.label("kubernetes.io/os"), None | Some("linux"))
+    }
+
+    /// Who is about to take the node away, if somebody is.
+    fn leaving(&self) -> Option<String> {
+        let marks =
+            ["karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler"];
+        if let Some(taint) = self.node.spec.taints.iter().find(|taint| marks.contains(&taint.key.as_str())) {
+            return Some(format!("its taint {} says that somebody is removing it", taint.key));
+        }
+        let disrupted = self.claim.is_some_and(|claim| claim.status.is("DisruptionReason"));
+        disrupted.then(|| "Karpenter is about to disrupt it".to_owned())
+    }
+
+    /// Whether the node may be given pods, whatever they are: it stays, it works, and nobody is about to take it away.
+    pub fn receives(&self, now: Moment, options: &Options) -> bool {
+        let (node, claim) = (self.node, self.claim);
+        let at_risk = ["autoscaling.cast.ai/draining", "autoscaling.cast.ai/predicted-interruption"]
+            .iter()
+            .any(|mark| node.metadata.mark(mark).is_some_and(|word| word != "false"));
+        let of_karpenter = claim.is_some() || node.metadata.labels.contains_key(pool::NODE_POOL);
+        let stays = if of_karpenter {
+            let drifted = claim.is_some_and(|claim| claim.status.is("Drifted"));
+            self.is_initialized() && !drifted && !expires_soon(claim, now) && !settling(claim, self.pool)
+        } else {
+            // A node of another autoscaler may vanish on that one's terms.
+            !is_autoscaled_elsewhere(node)
+        };
+        stays
+            && !self.is_deleting()
+            && !at_risk
+            && !node.spec.unschedulable
+            && node.status.is_ready()
+            && self.is_linux()
+            && self.leaving().is_none()
+            && !options.reserved_nodes.contains(&*node.metadata.name)
+    }
+}
+
+/// What the pool says: who consolidates it, when, and how much at once.
+fn by_its_pool(claim: &NodeClaim, pool: &NodePool, now: Moment, options: &Options, is_empty: bool) -> Option<Reason> {
+    let lifted = &options.aggressive;
+    let off = |detail: &str| Some((KeptReason::ConsolidationOff, detail.to_owned()));
+    if pool.metadata.annotations.get(CONSOLIDATION).is_some_and(|word| word == "exclude") {
+        return off("its NodePool is annotated kentroller.cast.ai/consolidation: exclude");
+    }
+    if !lifted.ignore_zero_node_pool_disruption_budgets {
+        let reason = if is_empty { DisruptionReason::Empty } else { DisruptionReason::Underutilized };
+        // Whether any node may go: of one node every share but zero is one.
+        let allowed = budget(pool, reason, 1, now);
+        if let Some(why) = allowed.because.filter(|_| allowed.nodes == 0) {
+            return Some((KeptReason::BudgetZero, why));
+        }
+    }
+    if is_handed_over(pool) {
+        return None;
+    }
+    let disruption = &pool.spec.disruption;
+    if disruption.consolidate_after == "Never" {
+        return off("its NodePool says consolidateAfter: Never");
+    }
+    if disruption.consolidation_policy == "WhenEmpty" && !is_empty {
+        return off("its NodePool says consolidationPolicy: WhenEmpty");
+    }
+    if !matches!(disruption.consolidation_policy.as_str(), "" | "WhenEmpty" | "WhenEmptyOrUnderutilized" | "Balanced") {
+        return off("its NodePool has a consolidationPolicy that is not known");
+    }
+    let waits = !claim.status.is("Consolidatable") && !lifted.ignore_consolidatable;
+    waits.then(|| (KeptReason::NotConsolidatable, "Karpenter has not marked its NodeClaim Consolidatable".to_owned()))
+}
+
+/// Within 48 hours of its expiry: pods moved there would move again soon.
+fn expires_soon(claim: Option<&NodeClaim>, now: Moment) -> bool {
+    claim.is_some_and(|claim| {
+        let span = claim.spec.expire_after.as_deref().and_then(parse_span);
+        match (span, claim.metadata.creation_timestamp) {
+            (Some(span), Some(created)) => created.0.saturating_add(span).saturating_sub(now.0) < 48 * 3600,
+            _ => false,
+        }
+    })
+}
+
+/// Inside its consolidateAfter window: Karpenter refuses such a destination, unless the pool never consolidates.
+fn settling(claim: Option<&NodeClaim>, pool: Option<&NodePool>) -> bool {
+    let (Some(claim), Some(pool)) = (claim, pool) else { return false };
+    let waits = parse_span(&pool.spec.disruption.consolidate_after).is_some_and(|span| span > 0);
+    waits && pool.spec.replicas.is_none() && !claim.status.is("Consolidatable")
+}
+
+fn is_autoscaled_elsewhere(node: &Node) -> bool {
+    let groups = [
+        "eks.amazonaws.com/nodegroup",
+        "alpha.eksctl.io/nodegroup-name",
+        "provisioner.cast.ai/managed-by",
+        "cloud.google.com/gke-nodepool",
+    ];
+    groups.iter().any(|key| node.metadata.labels.contains_key(*key))
+        || node.metadata.annotations.keys().any(|key| key.starts_with("cluster-autoscaler.kubernetes.io/"))
+}
