@@ -9,7 +9,7 @@ use super::labels::{CAPACITY_TYPE, OS, POOL};
 use super::prices::Prices;
 use super::selectors::any_term;
 use super::violation::{Fault, Faults};
-use crate::manifest::{Effect, Node, NodeClaim, parse_span};
+use crate::manifest::{Effect, Node, NodeClaim, NodePool, parse_span};
 use crate::value::{CapacityType, EvictionTarget, Options, Scope, Strictness};
 
 /// Taints of those who are about to take a node away.
@@ -60,10 +60,11 @@ pub(super) fn removal_faults(
         Scope::Terms(terms) => any_term(terms, host.name, &|key| host.label(key)),
     };
     refuse(in_scope != Some(true), Fault::OutOfScope, "the scope does not name it".to_owned());
-    if options.min_age > 0 {
+    if !options.min_age.is_zero() {
+        let least = options.min_age.as_secs();
         let age = node.metadata.creation_timestamp.map(|at| board.snapshot.now.0.saturating_sub(at.0));
-        let young = age.is_none_or(|age| age < options.min_age);
-        refuse(young, Fault::TooYoung, format!("its age is {age:?} s, minAge is {} s", options.min_age));
+        let young = age.is_none_or(|age| u64::try_from(age).unwrap_or(0) < least);
+        refuse(young, Fault::TooYoung, format!("its age is {age:?} s, minAge is {least} s"));
     }
     let (Some(claim), Some(pool)) = (claim, pool) else {
         let what = if claim.is_none() { "no NodeClaim" } else { "no NodePool" };
@@ -75,6 +76,24 @@ pub(super) fn removal_faults(
         Fault::NotInitialized,
         "condition Initialized of its NodeClaim is not True".to_owned(),
     );
+    faults.extend(pool_faults(claim, pool, was_empty, options, zero_budgets));
+    faults
+}
+
+/// What the pool and the claim of a node say against its removal.
+fn pool_faults(
+    claim: &NodeClaim,
+    pool: &NodePool,
+    was_empty: bool,
+    options: &Options,
+    zero_budgets: &BTreeMap<(&str, &'static str), String>,
+) -> Faults {
+    let mut faults = Faults::new();
+    let mut refuse = |wrong: bool, fault: Fault, text: String| {
+        if wrong {
+            faults.push((fault, text));
+        }
+    };
     refuse(pool.spec.replicas.is_some(), Fault::StaticPool, format!("NodePool {} is static", pool.metadata.name));
     let disruption = &pool.spec.disruption;
     let handed_over = budgets::is_handed_over(pool);

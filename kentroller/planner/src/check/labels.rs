@@ -69,9 +69,8 @@ pub(super) struct Bought<'a> {
     pub(super) stated: &'a Labels,
 }
 
-/// The labels, and the keys whose values cannot be told.
-pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) -> (Arc<Labels>, BTreeSet<String>) {
-    let it = bought.instance_type;
+/// The keys whose values cannot be told of any node before it runs.
+fn untold(pool: &NodePool) -> BTreeSet<String> {
     let mut untold = BTreeSet::from(
         [
             "ebs-bandwidth",
@@ -88,6 +87,13 @@ pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) ->
     if pool.spec.template.spec.node_class_ref.group == "karpenter.kwok.sh" {
         untold.insert("karpenter.kwok.sh/instance-".to_owned());
     }
+    untold
+}
+
+/// The labels, and the keys whose values cannot be told.
+pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) -> (Arc<Labels>, BTreeSet<String>) {
+    let it = bought.instance_type;
+    let mut untold = untold(pool);
     let mut labels = pool.spec.template.metadata.labels.clone();
     let mut set = |key: &str, value: &str| {
         labels.insert(key.to_owned(), value.to_owned());

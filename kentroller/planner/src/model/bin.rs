@@ -1,6 +1,7 @@
 //! What pods are put into: nodes that exist and those that can be bought, and what limits both.
 
 use super::{TermCount, Vector};
+use crate::manifest::Moment;
 use crate::value::{Blocker, KeptReason, Money};
 
 /// What a bin is.
@@ -34,9 +35,9 @@ pub(crate) struct NodeBin {
     /// Workload pods that run on it, as indices of [`Model::pods`].
     pub pods: Vec<usize>,
     pub term_counts: Vec<TermCount>,
-    pub eviction_cost: i64,
+    /// Of cpu or memory, whichever is used more. Unit: thousandths.
     pub utilization: i64,
-    pub created: i64,
+    pub created: Moment,
 }
 
 /// Room that a pool keeps free.

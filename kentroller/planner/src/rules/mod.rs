@@ -31,8 +31,8 @@ pub(crate) use self::budget::is_consolidated;
 pub use self::budget::{Allowance, DisruptionReason, budget};
 pub use self::fits::{Misfit, fits};
 pub use self::node::ObservedNode;
+pub(crate) use self::pod::replicas;
 pub use self::pod::{PodRole, PodRules, Surroundings};
-pub(crate) use self::pod::{eviction_cost, replicas};
 pub(crate) use self::volumes::EBS_DEFAULT;
 pub use self::volumes::Volumes;
 

@@ -130,13 +130,10 @@ impl<'a> ObservedNode<'a> {
         if options.mode == Mode::DeleteEmpty && !is_empty {
             return told(KeptReason::OutOfScope, "only empty nodes are removed in this mode");
         }
-        if options.min_age > 0 {
-            let age = node.metadata.creation_timestamp.map_or(0, |created| now.0 - created.0);
-            if age < options.min_age {
-                return Some((KeptReason::TooYoung, format!("{age} s old, {} s are asked for", options.min_age)));
-            }
-        }
-        None
+        let least = i64::try_from(options.min_age.as_secs()).unwrap_or(i64::MAX);
+        let age = node.metadata.creation_timestamp.map_or(0, |created| now.0 - created.0);
+        let too_young = least > 0 && age < least;
+        too_young.then(|| (KeptReason::TooYoung, format!("{age} s old, {least} s are asked for")))
     }
 
     /// Whether Karpenter has finished starting the node.

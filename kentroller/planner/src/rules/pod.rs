@@ -241,17 +241,3 @@ impl<'a> PodRules<'a> {
         of_pod(pod, || self.known_replicas_of(pod), self.options).max(of_node)
     }
 }
-
-/// The pod's share of the eviction cost, in thousandths.
-///
-/// Karpenter's rule: 1 + deletion-cost / 2^27 + priority / 2^25, between -10 and 10.
-pub(crate) fn eviction_cost(pod: &Pod) -> i64 {
-    let deletion: i64 = pod
-        .metadata
-        .annotations
-        .get("controller.kubernetes.io/pod-deletion-cost")
-        .and_then(|text| text.parse::<i32>().ok())
-        .map_or(0, i64::from);
-    let cost = 1000 + deletion * 1000 / (1 << 27) + i64::from(pod.spec.shape.priority) * 1000 / (1 << 25);
-    cost.clamp(-10_000, 10_000)
-}

@@ -23,7 +23,7 @@ pub(super) fn narrow(model: &mut Model, options: &Options, pace: &mut Pace<'_>) 
             (0..model.nodes.len()).map(|node| -(price(node) * 1000 / model.nodes[node].used[CPU].max(1))).collect()
         }
         Some(SortBy::LeastUtilized) => model.nodes.iter().map(|node| node.utilization).collect(),
-        Some(SortBy::Age) => model.nodes.iter().map(|node| node.created).collect(),
+        Some(SortBy::Age) => model.nodes.iter().map(|node| node.created.0).collect(),
         None => {
             let start = State::of(model, options.reserve);
             let worth = bound(&start, pace).worth;

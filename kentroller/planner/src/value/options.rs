@@ -1,6 +1,7 @@
 //! What a claim, a schedule or a command line asks of a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{CapacityType, Money, Percent};
 use crate::manifest::NodeSelectorTerm;
@@ -19,8 +20,8 @@ pub struct Options {
     pub sort_by: Option<SortBy>,
     /// Only nodes of this capacity type may be removed.
     pub capacity_type: Option<CapacityType>,
-    /// Nodes younger than this stay. Unit: seconds.
-    pub min_age: i64,
+    /// Nodes younger than this stay.
+    pub min_age: Duration,
     /// The cluster keeps at least this many nodes that are not being deleted.
     pub min_cluster_size: usize,
     /// The saving, relative to the removed nodes, below which there is no plan. `None`: any positive saving.
@@ -57,7 +58,7 @@ impl Default for Options {
             max_nodes: None,
             sort_by: None,
             capacity_type: None,
-            min_age: 0,
+            min_age: Duration::ZERO,
             min_cluster_size: 0,
             min_savings: None,
             aggressive: Aggressive::default(),

@@ -101,7 +101,7 @@ impl Ask {
             },
             roll: self.roll,
             max_nodes: self.max_nodes.map(|nodes| nodes as usize),
-            min_age: self.min_age.map_or(0, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX)),
+            min_age: self.min_age.unwrap_or_default(),
             min_cluster_size: self.min_cluster_size,
             min_savings: self.min_savings,
             aggressive,

@@ -1,5 +1,7 @@
 //! From a claim's spec to the planner's options.
 
+use std::time::Duration;
+
 use kentroller_planner::{Aggressive, CapacityType, Options, Percent, Scope, SortBy};
 use kentroller_runtime::Failure;
 use kentroller_runtime::settings::parse_duration;
@@ -33,7 +35,8 @@ pub(in crate::controllers) fn options(spec: &RebalancePlanClaimSpec) -> Result<O
     }
     if let Some(limits) = &spec.node_constraints {
         options.max_nodes = limits.max_nodes.map(|most| usize::try_from(most).unwrap_or(0));
-        options.min_age = limits.min_age_seconds.unwrap_or(0);
+        options.min_age =
+            Duration::from_secs(limits.min_age_seconds.and_then(|age| u64::try_from(age).ok()).unwrap_or(0));
         options.min_cluster_size = usize::try_from(limits.min_cluster_size.unwrap_or(0)).unwrap_or(0);
         options.capacity_type = match &limits.capacity_type {
             None | Some(CapacityChoice::Any) => None,

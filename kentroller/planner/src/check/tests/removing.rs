@@ -1,6 +1,7 @@
 //! Which nodes may go and which pods may be made to move.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -170,12 +171,12 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
             },
             &[],
         ),
-        ("old enough", |s| s.options.min_age = 4 * 86_400, &[]),
-        ("too young", |s| s.options.min_age = 4 * 86_400 + 1, &["too-young"]),
+        ("old enough", |s| s.options.min_age = Duration::from_secs(4 * 86_400), &[]),
+        ("too young", |s| s.options.min_age = Duration::from_secs(4 * 86_400 + 1), &["too-young"]),
         (
             "of an age that nobody knows",
             |s| {
-                s.options.min_age = 1;
+                s.options.min_age = Duration::from_secs(1);
                 s.node("a").metadata.creation_timestamp = None;
             },
             &["too-young"],

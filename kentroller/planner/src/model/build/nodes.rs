@@ -42,7 +42,7 @@ impl<'a> KnownNode<'a> {
             instance_type: self.observed.label(pool::INSTANCE_TYPE).unwrap_or_default().to_owned(),
             allocatable,
             price,
-            created: self.observed.node.metadata.creation_timestamp.map_or(0, |at| at.0),
+            created: self.observed.node.metadata.creation_timestamp.unwrap_or_default(),
             ..NodeBin::default()
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::asked::Asked;
 use super::classes::Classes;
 use crate::model::{NodeBin, PodUnit, TermCount, add};
-use crate::rules::{PodRole, PodRules, eviction_cost};
+use crate::rules::{PodRole, PodRules};
 use crate::value::{Blocker, Rule};
 
 /// Puts all pods on their nodes and returns those of the workload.
@@ -43,7 +43,6 @@ pub(super) fn settle(
         let rule = match one.role {
             PodRole::Workload | PodRole::Pending => {
                 node.pods.push(index);
-                node.eviction_cost += eviction_cost(one.pod).max(0);
                 rules.holds(one.pod).or(*rule)
             }
             PodRole::Daemon => rules.holds_resident(one.pod),
