@@ -4,7 +4,7 @@ use super::{TermCount, Vector};
 use crate::manifest::Moment;
 use crate::value::{Blocker, KeptReason, Money};
 
-/// What a bin is.
+/// Which bin: a node that exists, or an offering that is bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BinRef {
     /// A node that exists, by index.
@@ -44,7 +44,7 @@ pub(crate) struct NodeBin {
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct KeptFree {
     pub pool: String,
-    /// Of a pod that runs on the pool's nodes only.
+    /// The needs of a pod that may run on any node of the pool and nowhere else, by number.
     pub needs: usize,
     pub milli_cpu: i64,
     pub bytes: i64,

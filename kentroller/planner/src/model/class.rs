@@ -13,7 +13,7 @@ pub(crate) struct PodUnit {
     pub node: Option<usize>,
     /// Where it runs, or where room is reserved for it.
     pub home: Option<usize>,
-    /// Does not run here: it waits for a node, or will once its own is gone.
+    /// It does not run: it waits for a node, or will wait once its own is gone.
     pub not_running: bool,
     /// Takes the place of one whose node is going.
     pub is_successor: bool,
@@ -24,13 +24,13 @@ pub(crate) struct PodUnit {
 pub(crate) struct Class {
     pub request: Vector,
     pub needs: usize,
-    /// Terms of a node's own domain (also host ports) that the pod owns: none of the pods they select beside it.
+    /// Anti-affinity over one node, and host ports, that the pod owns: no pod that they select may run beside it.
     pub apart: Vec<usize>,
     /// Terms that select the pod, whoever owns them.
     pub selected: Vec<usize>,
-    /// What the pod adds to on its node: [`Class::selected`], and what bars nobody, such as its service.
+    /// Terms whose count of a node rises with the pod: [`Class::selected`], and those that forbid nothing, such as its service.
     pub counted: Vec<usize>,
-    /// Terms that cap the selected pods of a node, with the cap.
+    /// Spreads over nodes: terms with the most pods that they select on one node.
     pub caps: Vec<(usize, i64)>,
     /// The term of its service, and the most pods of it that a node may hold. Our own limit, not the scheduler's: at most half
     /// of a service's pods on one node. Ignored for pods that wait and when Karpenter is imitated.
@@ -48,7 +48,7 @@ pub(crate) struct Class {
 }
 
 impl Class {
-    /// Whether it asks who is on a node besides, or is asked about.
+    /// Whether any term between the pods of a node concerns it.
     pub(crate) const fn has_rules(&self) -> bool {
         !(self.apart.is_empty() && self.caps.is_empty() && self.selected.is_empty())
     }

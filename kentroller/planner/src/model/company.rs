@@ -22,12 +22,12 @@ pub(crate) fn room(model: &Model, class: usize, free: &Vector, term_counts: &[Te
     }
 }
 
-/// The same, and no more than leaves the service to several nodes.
+/// As [`room`], within our own limit on a service's pods of one node.
 pub(crate) fn shared_room(model: &Model, class: usize, free: &Vector, term_counts: &[TermCount]) -> i64 {
     room(model, class, free, term_counts).min(share_left(&model.classes[class], term_counts))
 }
 
-/// How many pods of a class the scheduler lets stand beside what the terms count; whether they fit is another question.
+/// How many pods of a class the terms between pods allow on a node. Whether there is room for them is another question.
 pub(crate) fn company(of: &Class, term_counts: &[TermCount]) -> i64 {
     let mut most = i64::MAX;
     if !of.has_rules() {
@@ -59,7 +59,7 @@ pub(crate) fn company(of: &Class, term_counts: &[TermCount]) -> i64 {
     most
 }
 
-/// How many more pods of its service leave that to several nodes.
+/// What our own limit on a service's pods of one node leaves.
 pub(crate) fn share_left(of: &Class, term_counts: &[TermCount]) -> i64 {
     of.share.map_or(i64::MAX, |(service, share)| (share - count_of_term(term_counts, service).selected).max(0))
 }
@@ -68,7 +68,7 @@ pub(crate) fn count_of_term(term_counts: &[TermCount], term: usize) -> TermCount
     term_counts.iter().find(|counted| counted.term == term).copied().unwrap_or_default()
 }
 
-/// Takes room for pods of a class and counts them in the counts of terms.
+/// Takes room for pods of a class, and counts them in all terms that concern them.
 pub(crate) fn put(model: &Model, class: usize, count: i64, free: &mut Vector, term_counts: &mut Vec<TermCount>) {
     let of = &model.classes[class];
     add(free, &of.request, -count);

@@ -18,7 +18,7 @@ pub(crate) fn reserve_room(model: &mut Model) {
         .collect();
     let mut waiting: Vec<usize> = (0..model.pods.len()).filter(|pod| model.pods[*pod].node.is_none()).collect();
     for pod in leaving {
-        // It is not counted anywhere yet, so that it never weighs in a spread.
+        // It is counted nowhere yet, so no spread counts it.
         let class = Class { spreads: Vec::new(), ..model.classes[model.pods[pod].class].clone() };
         let class = model.classes.iter().position(|one| *one == class).unwrap_or_else(|| {
             model.classes.push(class);
@@ -64,7 +64,7 @@ pub(crate) fn reserve_room(model: &mut Model) {
 /// Cpu and memory of one piece of headroom: about what a pod takes.
 const PIECE: (i64, i64) = (1000, 4 << 30);
 
-/// Holds a pool's headroom: in pieces of a core and what belongs to it; what is missing then, in whatever is free.
+/// Reserves a pool's headroom: first in pieces of about a core, then the rest in whatever room is free.
 fn keep_free(model: &mut Model, kept: &KeptFree) {
     let pieces = (kept.milli_cpu / PIECE.0).max(kept.bytes / PIECE.1).clamp(1, 500);
     let mut request = [0; DIMS];
@@ -112,7 +112,7 @@ fn hold(model: &mut Model, kept: &KeptFree, class: usize, node: usize) {
     reserve_on(model, model.pods.len() - 1, node);
 }
 
-/// The node that a pod which waits is given room on.
+/// The node on which room is reserved for a pod that waits.
 fn place(model: &Model, class: usize) -> Option<usize> {
     (0..model.nodes.len())
         .filter(|node| {

@@ -23,13 +23,13 @@ pub(crate) const DEFAULT_SKEW: i64 = 3;
 pub(crate) struct Preferences {
     /// By set of preferences and by signature of a node: the weight that is left unmet.
     pub nodes: Vec<Vec<i64>>,
-    /// By term of a node's own domain: what pods preference of it.
+    /// By term of a node's own domain: what pods prefer of it.
     pub beside: Vec<Option<PodPreference>>,
-    /// Labels whose value pods would keep.
+    /// Labels whose value pods prefer to keep.
     pub zone_affinity: Vec<ZoneAffinity>,
 }
 
-/// A label whose value pods would keep.
+/// A label whose value pods prefer to keep.
 #[derive(Debug, Default, Hash)]
 pub(crate) struct ZoneAffinity {
     pub domains: KeyDomains,
@@ -43,7 +43,7 @@ impl ZoneAffinity {
         self.of(BinRef::Node(node)) == self.of(bin_ref)
     }
 
-    /// The domain of a place; those without the label are one more.
+    /// The domain of a place. Places without the label form a domain of their own.
     pub(crate) fn of(&self, bin_ref: BinRef) -> usize {
         self.domains.of(bin_ref).unwrap_or(self.count)
     }
@@ -56,7 +56,7 @@ pub(crate) struct PodPreference {
     pub weight: i64,
 }
 
-/// Whom pods want beside them. `itself`: whether the term selects who owns it.
+/// How many pods that a term selects its owner prefers on its node. `itself`: whether the term selects its owner as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum PreferredCompany {
     AtMost(i64),

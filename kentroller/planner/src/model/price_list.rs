@@ -19,7 +19,7 @@ pub(crate) struct PriceList {
     pub groups: Vec<Group>,
     /// By pool, zone and capacity type: the cheapest first, once all are there.
     offered: BTreeMap<(usize, String, CapacityType), Vec<ListedOffering>>,
-    /// By pool: of each key with `minValues`, how many values an order must leave to choose from.
+    /// By pool: for each key with `minValues`, how many values must be left to choose from.
     least: BTreeMap<usize, Vec<usize>>,
 }
 
@@ -63,7 +63,7 @@ impl PriceList {
         self.offered.entry((pool, zone.to_owned(), capacity_type.clone())).or_default().push(offering);
     }
 
-    /// Ends a pool: what it asks to be left to choose from.
+    /// Ends a pool. `least`: its `minValues`.
     pub(crate) fn close(&mut self, pool: usize, least: Vec<usize>) {
         self.least.insert(pool, least);
         for list in self.offered.iter_mut().filter(|((of, _, _), _)| *of == pool).map(|(_, list)| list) {
@@ -71,7 +71,7 @@ impl PriceList {
         }
     }
 
-    /// Whether an offering, whatever it will hold, can be had with enough others beside it for the pool's `minValues`.
+    /// Whether an offering and those that may come instead of it satisfy the pool's `minValues`, whatever it will hold.
     pub(crate) fn leaves_a_choice(
         &self,
         pool: usize,

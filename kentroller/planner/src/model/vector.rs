@@ -41,7 +41,7 @@ pub(crate) fn times(request: &Vector, free: &Vector) -> i64 {
     most
 }
 
-/// No node has more of anything, and no sum over the largest cluster of as much leaves 64 bits.
+/// An amount is at most this. No node has more, and the sum over the largest cluster still fits 64 bits.
 const MOST: i64 = 1 << 45;
 
 /// Resource amounts as a vector, between nothing and 2^45; what has no dimension is returned by name.

@@ -7,12 +7,12 @@ use crate::model::{Counts, DIMS, Model, TermCount, Vector, company, give, put, s
 pub(crate) struct Candidate {
     pub class: usize,
     pub left: i64,
-    /// What one is worth, in millionths an hour; drives the choice, and may be coloured by chance.
+    /// What one is worth, in millionths an hour. A search may add some noise to it.
     pub key: f64,
     service: Option<usize>,
     /// How many more pods of its service the bin may be given.
     share: i64,
-    /// [`Class::has_rules`](crate::model::Class::has_rules), at hand.
+    /// As [`Class::has_rules`](crate::model::Class::has_rules), looked up once.
     has_rules: bool,
     request: [f64; DIMS],
 }
@@ -49,10 +49,10 @@ pub(crate) fn fill(
         candidate.share = share_left(&model.classes[candidate.class], term_counts);
     }
     while !candidates.is_empty() {
-        // No amount is above 2^45: they stand in floating point as they are.
+        // No amount is above 2^45, so floating point holds it exactly.
         let room = free.map(|free| free as f64);
         let scarcity = room.map(|room| 1.0 / room.max(1.0));
-        // Worth and room of the best so far: products order as quotients do, and cost less.
+        // Worth and room of the best so far. Comparing products is cheaper than comparing quotients, and gives the same order.
         let (mut best, mut key, mut room_taken) = (None, f64::NEG_INFINITY, 1.0);
         let mut at = 0;
         while at < candidates.len() {

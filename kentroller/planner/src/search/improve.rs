@@ -88,7 +88,7 @@ impl Search<'_, '_> {
         let of = &self.state.bins[bin];
         let own = match of.bin_ref {
             BinRef::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
-            // What stays whatever happens wastes what its empty room costs.
+            // A node that must stay wastes the cost of its empty room.
             BinRef::Node(node) => return of.price as f64 * self.state.emptiness(node),
             BinRef::New(_) => 0.0,
         };
@@ -108,7 +108,7 @@ impl Search<'_, '_> {
     /// Bins to empty: one that wastes much, and others of its component.
     fn choose(&mut self, bins: &[usize]) -> Vec<usize> {
         let few = self.moves < i64::MAX;
-        // Where few pods move, room may be had for nothing, or may have to be bought: either is tried.
+        // With a limit of moves it is not known whether room is free or must be bought: both are tried.
         let charged = if few { self.rng.unit() } else { 1.0 };
         let pick = |search: &mut Self, of: Option<usize>, tries: usize| {
             let mut best: Option<(f64, usize, usize)> = None;
@@ -221,7 +221,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Now and then a node that went is to come back, one whose going saves little for the pods that it moves.
+    /// Sometimes: a removed node to bring back, preferably one that saves little for each pod that it moves.
     fn comes_back(&mut self) -> Option<usize> {
         if self.roll || !self.rng.chance(if self.moves < i64::MAX { 50 } else { 5 }) {
             return None;
@@ -241,7 +241,7 @@ impl Search<'_, '_> {
         best.map(|(_, node)| node)
     }
 
-    /// Takes pods like a closed node's own from bins that were given such, until `pool` holds all of them.
+    /// Takes pods of a closed node's classes from other bins, until `pool` holds all that the node had.
     fn withdraw(&mut self, node: usize, bins: &[usize], trial: &mut Trial) {
         let Trial { pool, undo, .. } = trial;
         let own = std::sync::Arc::clone(&self.state.own);

@@ -49,7 +49,7 @@ pub(crate) struct State<'m> {
     pub bins: Vec<Bin>,
     /// Own pods of each existing node, by class.
     pub own: Arc<Vec<Counts>>,
-    /// By existing node: running pods whose moving its removal means.
+    /// By existing node: how many running pods move if it goes.
     own_moves: Arc<Vec<i64>>,
     /// By offering: what a new bin of it can be given.
     rooms: Arc<Vec<Vector>>,
@@ -71,7 +71,7 @@ pub(crate) struct State<'m> {
     ordered: Arc<Vec<bool>>,
     /// Whether those nodes stay.
     pub frozen: bool,
-    /// Whether services are kept from ending on one node; Karpenter does not ask.
+    /// Whether our own limit on a service's pods of one node counts. Karpenter has none.
     pub shares: bool,
     pub reserve: Percent,
     spare: Vec<usize>,
@@ -83,9 +83,9 @@ pub(crate) struct State<'m> {
 }
 
 impl<'m> State<'m> {
-    /// What a search makes small, in millionths an hour: the cost, and what moves and unmet preferences cost by their price.
+    /// What a search makes small: the cost, the price of moves, and the price of unmet preferences. Unit: millionths an hour.
     ///
-    /// A removed node runs ten minutes beside its successor, which thirty days pay for; of equal costs fewer nodes win.
+    /// A removed node runs beside its successor for ten minutes; thirty days pay for that. At equal cost fewer nodes win.
     pub(crate) fn objective(&self, churn: i64) -> i64 {
         let new: i64 = self.bought.iter().map(|(count, _, _)| count).sum();
         self.cost
@@ -223,7 +223,7 @@ impl<'m> State<'m> {
             }
     }
 
-    /// Running pods whose moving a node's removal means.
+    /// How many running pods move if a node goes.
     pub(crate) fn own_moves(&self, node: usize) -> i64 {
         self.own_moves[node]
     }
@@ -290,8 +290,8 @@ impl<'m> State<'m> {
         self.gone -= self.bins[node].price;
     }
 
-    /// Takes a trial back: closes the bins that it opened, and restores those that it changed, given in the order of the
-    /// changes, and the spreads.
+    /// Undoes a trial: closes the bins that it opened, then restores the bins that it changed, last change first, and the
+    /// spreads.
     pub(crate) fn take_back(
         &mut self,
         opened: impl IntoIterator<Item = usize>,
@@ -382,7 +382,7 @@ impl<'m> State<'m> {
             self.unmet_by_node(bin_ref, class) * count + self.zone_moves.come(self.model, bin_ref, class, count);
     }
 
-    /// Weighs all that a bin holds, or that went with it.
+    /// Weighs what an open bin was given, or what a closed node held itself.
     fn weigh_bin(&mut self, bin: &Bin, sign: i64) {
         if bin.open {
             self.unmet += sign * bin.unmet;
@@ -420,7 +420,7 @@ impl<'m> State<'m> {
         self.ordered[node]
     }
 
-    /// Whether every pod that was given is where the spreads let it be, all moves done.
+    /// Whether the spreads allow every pod that was given, once all moves are made.
     pub(crate) fn spreads_hold(&self) -> bool {
         self.spreads.iter().zip(&self.landed).all(|(spread, landed)| {
             let most = spread.least() + spread.max_skew;

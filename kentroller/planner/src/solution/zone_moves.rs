@@ -27,7 +27,7 @@ impl ZoneMoves {
         Self { counts: vec![0; next], starts: Arc::new(starts) }
     }
 
-    /// Counts pods that come to a place (or leave it) and returns the weight that this leaves unmet besides.
+    /// Counts pods that come to a place, or leave it, and returns by how much the unmet weight rises.
     pub(crate) fn come(&mut self, model: &Model, bin_ref: BinRef, class: usize, count: i64) -> i64 {
         let mut more = 0;
         for (at, weight) in places(model, self.starts[class], bin_ref, class) {
