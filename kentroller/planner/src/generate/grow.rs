@@ -173,8 +173,8 @@ impl Growth<'_> {
             });
             if let Some(opened) = found {
                 opened.pods.push((group, replica));
-                for dim in 0..4 {
-                    opened.used[dim] += request[dim];
+                for (used, more) in opened.used.iter_mut().zip(request) {
+                    *used += more;
                 }
             } else {
                 let limit = [7_500, 15_000, 30_000][rng.below(3)];
