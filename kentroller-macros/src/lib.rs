@@ -3,6 +3,8 @@
 //!
 //! kentroller-runtime re-exports them; every path in an expansion begins there, or where `crate = …` says.
 
+#![warn(missing_docs)]
+
 mod conditions;
 mod controller;
 mod diagnostics;
@@ -21,6 +23,7 @@ use proc_macro::TokenStream;
 /// On the spec of a kind of ours: `group`, `version`, `kind`; optionally `plural`, `namespaced`, `shortname` and `category`
 /// (each as often as needed), `status = Type`, `conditions = Type`, `states = Type` (the `words!` of `status.state`, with
 /// their arrows) and, in the wanted order, `column("Name", type, ".json.path")`, with `priority = 1` for wide output only.
+/// `scale(spec = ".spec.replicas", status = ".status.replicas")` serves `kubectl scale`.
 /// Declares the kind itself with `metadata`, `spec` and `status`, its CRD, and what the runtime must know of it.
 ///
 /// ```

@@ -63,6 +63,30 @@ pub enum LampCondition {
     Lit,
 }
 
+#[resource(
+    group = "example.com",
+    version = "v1",
+    kind = "Row",
+    status = RowStatus,
+    scale(spec = ".spec.lamps", status = ".status.lamps")
+)]
+/// As many lamps as wanted.
+pub struct RowSpec {
+    /// How many.
+    pub lamps: i32,
+}
+
+#[resource(status)]
+/// What became of a row.
+pub struct RowStatus {
+    /// How many there are.
+    pub lamps: Option<i32>,
+    /// What it is and is not, for machines.
+    pub conditions: Vec<Condition>,
+    /// The generation that this status judges.
+    pub observed_generation: Option<i64>,
+}
+
 #[resource(group = "example.com", version = "v1", kind = "Socket", namespaced)]
 /// A socket, which has no status.
 pub struct SocketSpec {
@@ -219,6 +243,13 @@ fn the_crd_and_the_process_know_the_same_rules() {
     };
     let report = wrong.validate().expect_err("two rules are broken").to_string();
     assert!(report.contains("colour: ") && report.contains("places[0].room: "), "{report}");
+}
+
+#[test]
+fn a_kind_that_scales_serves_the_scale_of_its_fields() {
+    let crd = serde_json::to_value((Row::INFO.crd.expect("it is ours"))()).expect("it is JSON");
+    let scale = &crd["spec"]["versions"][0]["subresources"]["scale"];
+    assert_eq!(*scale, serde_json::json!({"specReplicasPath": ".spec.lamps", "statusReplicasPath": ".status.lamps"}));
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub trait ConditionType: Copy + 'static {
     /// Name and meaning of each, for the reference page.
     const ALL: &'static [(&'static str, &'static str)];
 
+    /// As it stands in the object.
     fn as_str(self) -> &'static str;
 }
 
@@ -66,11 +67,14 @@ pub const SUMMARY: [(&str, &str); 3] = [
 /// What a reconcile says of one condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
+    /// In PascalCase.
     #[serde(rename = "type")]
     pub type_: String,
     /// `None` is `Unknown`.
     pub status: Option<bool>,
+    /// In PascalCase.
     pub reason: String,
+    /// For people.
     pub message: String,
 }
 

@@ -66,6 +66,7 @@ pub(crate) fn decide<C: Reconcile>(object: &C::Of, world: &World<C>) -> Result<D
     decided.and_then(Outcome::finished).map_err(Failure::checked)
 }
 
+/// Implemented by `#[controller]` and [`reads!`](crate::reads) for what may be read.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has not declared that it reads `{K}`",
     note = "a controller: add `reads({K})` to its #[controller(…)]; `watches` and `owns` include it",
@@ -73,30 +74,35 @@ pub(crate) fn decide<C: Reconcile>(object: &C::Of, world: &World<C>) -> Result<D
 )]
 pub trait Reads<K> {}
 
+/// Implemented by `#[controller]` for what may be created.
 #[diagnostic::on_unimplemented(
     message = "controller `{Self}` has not declared that it creates `{K}`",
     note = "add `create` to `owns({K}: …)` or `writes({K}: …)` in its #[controller(…)]"
 )]
 pub trait Creates<K> {}
 
+/// Implemented by `#[controller]` for what may be patched.
 #[diagnostic::on_unimplemented(
     message = "controller `{Self}` has not declared that it patches `{K}`",
     note = "add `patch` to `owns({K}: …)` or `writes({K}: …)` in its #[controller(…)]"
 )]
 pub trait Patches<K> {}
 
+/// Implemented by `#[controller]` for what may be deleted.
 #[diagnostic::on_unimplemented(
     message = "controller `{Self}` has not declared that it deletes `{K}`",
     note = "add `delete` to `owns({K}: …)` or `writes({K}: …)` in its #[controller(…)]"
 )]
 pub trait Deletes<K> {}
 
+/// Implemented by `#[controller]` for what may be evicted.
 #[diagnostic::on_unimplemented(
     message = "controller `{Self}` has not declared that it evicts `{K}`",
     note = "add `evict` to `writes({K}: …)` in its #[controller(…)]"
 )]
 pub trait Evicts<K> {}
 
+/// Implemented by `#[controller]` for the ports that may be asked.
 #[diagnostic::on_unimplemented(
     message = "controller `{Self}` has not declared that it asks `{P}`",
     note = "add `asks({P})` to its #[controller(…)]"
@@ -113,22 +119,31 @@ pub trait ConditionOf<K> {}
 /// What the engine may do to objects of a kind. `Status` concerns the reconciled kind only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
+    /// List, watch, and get for guards.
     Read,
+    /// Make new ones.
     Create,
+    /// Merge into what is there.
     Patch,
+    /// Delete, with uid and version as conditions.
     Delete,
+    /// Ask the eviction API.
     Evict,
+    /// Merge into the status.
     Status,
 }
 
 /// Verbs on one kind.
 #[derive(Clone, Debug)]
 pub struct Access {
+    /// The kind.
     pub kind: KindEntry,
+    /// What may be done to its objects.
     pub verbs: Vec<Verb>,
 }
 
 impl Access {
+    /// These verbs on a kind.
     pub fn to<K: Kind>(verbs: &[Verb]) -> Self {
         Self { kind: KindEntry::of::<K>(), verbs: verbs.to_vec() }
     }
@@ -176,9 +191,11 @@ type WakeMap = dyn Fn(Option<&dyn AnyObject>, Option<&dyn AnyObject>, &Cut) -> V
 /// Which keys of the controller's kind a change of another kind concerns.
 #[derive(Clone)]
 pub struct Wake {
+    /// The kind.
     pub kind: KindEntry,
     /// Whether the reconciled kind owns the objects.
     pub owned: bool,
+    /// From a change to the keys of the reconciled kind.
     pub map: Arc<WakeMap>,
 }
 
@@ -221,6 +238,7 @@ impl Wake {
 pub struct EventInfo {
     /// PascalCase, what users grep for.
     pub reason: &'static str,
+    /// Whether it is a Warning; otherwise it is Normal.
     pub warning: bool,
     /// What it means, for the reference page.
     pub doc: &'static str,
@@ -235,9 +253,13 @@ pub struct Declaration {
     pub doc: &'static str,
     /// The feature gate that switches it; `None` is always on.
     pub feature: Option<&'static str>,
+    /// The reconciled kind.
     pub of: KindEntry,
+    /// All that it may read and write, each kind once.
     pub access: Vec<Access>,
+    /// The other kinds whose changes wake it.
     pub wakes: Vec<Wake>,
+    /// The events that it may emit.
     pub events: &'static [EventInfo],
     /// Names of the ports that it asks.
     pub ports: &'static [&'static str],
@@ -246,17 +268,24 @@ pub struct Declaration {
 /// A kind as the engine sees it: its facts, and how to make an empty store and watch for it.
 #[derive(Clone, Copy)]
 pub struct KindEntry {
+    /// Where the API server keeps it.
     pub info: KindInfo,
+    /// As [`Kind::CONDITIONS`].
     pub conditions: Option<&'static [(&'static str, &'static str)]>,
+    /// As [`Kind::STATES`].
     pub states: Edges,
+    /// Tells the type from others of one name.
     pub type_id: fn() -> TypeId,
+    /// Makes an empty store.
     pub empty: fn() -> Arc<dyn AnyKindStore>,
+    /// Starts its watch; `None` for [`Cluster`].
     pub watch: Option<crate::store::watch::Start>,
     /// Puts an object into its store, from JSON: for replays.
     pub restore: fn(Cut, Value) -> Result<Cut, serde_json::Error>,
 }
 
 impl KindEntry {
+    /// The kind `K`.
     pub fn of<K: Kind>() -> Self {
         Self {
             info: K::INFO,
@@ -278,11 +307,13 @@ impl fmt::Debug for KindEntry {
 
 /// An event constant, typed by its controller so that nobody else can say it.
 pub struct Event<C> {
+    /// What it says.
     pub info: EventInfo,
     controller: std::marker::PhantomData<fn() -> C>,
 }
 
 impl<C> Event<C> {
+    /// Written by `#[controller]`.
     pub const fn new(info: EventInfo) -> Self {
         Self { info, controller: std::marker::PhantomData }
     }

@@ -18,6 +18,7 @@ pub enum Class {
 }
 
 impl Class {
+    /// The word in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Transient => "transient",
@@ -40,6 +41,7 @@ impl Class {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{reason}: {message}")]
 pub struct Failure {
+    /// What the engine does next.
     pub class: Class,
     /// PascalCase, from a fixed set that the documentation explains.
     pub reason: Cow<'static, str>,
@@ -67,12 +69,15 @@ impl Failure {
         Self { class: self.class, reason: "ReasonInvalid".into(), message: text }
     }
 
+    /// It may pass by itself.
     pub fn transient(reason: &'static str, message: impl fmt::Display) -> Self {
         Self { class: Class::Transient, reason: reason.into(), message: message.to_string() }
     }
+    /// Something outside has to happen first.
     pub fn waiting(reason: &'static str, message: impl fmt::Display) -> Self {
         Self { class: Class::Waiting, reason: reason.into(), message: message.to_string() }
     }
+    /// Only an edit of the object helps.
     pub fn terminal(reason: &'static str, message: impl fmt::Display) -> Self {
         Self { class: Class::Terminal, reason: reason.into(), message: message.to_string() }
     }

@@ -12,6 +12,7 @@ use crate::kind::{Kind, KindInfo, ObjectKey};
 /// One read that the engine does right before the write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Read {
+    /// One object.
     Get(KindInfo, ObjectKey),
     /// All objects of the kind whose field has the value, over all namespaces.
     List(KindInfo, String),
@@ -86,7 +87,9 @@ impl<C: Controller> Guard<C> {
 /// A guard whose controller was checked.
 #[derive(Clone)]
 pub struct PlainGuard {
+    /// What is read afresh.
     pub reads: Vec<Read>,
+    /// What must hold then.
     pub check: Arc<Check>,
 }
 
@@ -103,6 +106,7 @@ pub struct Fresh {
 }
 
 impl Fresh {
+    /// Adds what one read found.
     pub fn add(&mut self, kind: KindInfo, objects: Vec<Value>) {
         self.found.push((kind, objects));
     }

@@ -20,10 +20,13 @@ use crate::words::Edges;
 pub struct KindInfo {
     /// API group; empty for the core group.
     pub group: &'static str,
+    /// Such as `v1`.
     pub version: &'static str,
+    /// In PascalCase.
     pub kind: &'static str,
     /// Lower-case plural, as in URLs and RBAC.
     pub plural: &'static str,
+    /// Whether its objects have a namespace.
     pub namespaced: bool,
     /// Makes the CRD; `None` for kinds that other people define.
     pub crd: Option<fn() -> CustomResourceDefinition>,
@@ -92,7 +95,9 @@ impl Ord for KindInfo {
 /// Names one object of a kind. Orders by namespace, then name; the namespace of a cluster-scoped object is empty.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectKey {
+    /// Empty for a cluster-scoped object.
     pub namespace: Arc<str>,
+    /// Unique in its namespace.
     pub name: Arc<str>,
 }
 
@@ -102,6 +107,7 @@ impl ObjectKey {
         Self { namespace: Arc::from(""), name: name.into() }
     }
 
+    /// The key of an object in a namespace.
     pub fn namespaced(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
@@ -121,6 +127,7 @@ impl fmt::Debug for ObjectKey {
 
 /// A kind that the runtime can watch, store and write. Implemented by `#[resource]`.
 pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Where the API server keeps it.
     const INFO: KindInfo;
     /// The condition types of a kind of ours besides the summary, with their meanings; `None` without a status.
     const CONDITIONS: Option<&'static [(&'static str, &'static str)]> = None;
@@ -129,10 +136,12 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
     /// Whether a cluster may do without the kind: where the API server does not serve it, there is none. Where it was
     /// served before, what was read stands.
     const OPTIONAL: bool = false;
+    /// Its metadata, whole or projected.
     type Meta: Metadata;
     /// What is computed from all objects of this kind; `()` for nothing.
     type View: View<Self>;
 
+    /// Its metadata.
     fn meta(&self) -> &Self::Meta;
 
     /// The status in JSON; `Null` of a kind without one.
@@ -148,18 +157,23 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
     /// Replaces parts that equal a part seen before by that part, so that a store keeps it once.
     fn share(&mut self, _pool: &mut Pool) {}
 
+    /// What names it.
     fn key(&self) -> ObjectKey {
         ObjectKey { namespace: self.meta().namespace_arc(), name: self.meta().name_arc() }
     }
+    /// Its name.
     fn name(&self) -> &str {
         self.meta().name()
     }
+    /// What tells it from others of its name, before and after it.
     fn uid(&self) -> &str {
         self.meta().uid()
     }
+    /// The value of a label.
     fn label(&self, key: &str) -> Option<&str> {
         self.meta().labels().get(key).map(String::as_str)
     }
+    /// The value of an annotation.
     fn annotation(&self, key: &str) -> Option<&str> {
         self.meta().annotations().get(key).map(String::as_str)
     }
@@ -178,6 +192,7 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
     fn deleting(&self) -> Option<Timestamp> {
         self.meta().deleting()
     }
+    /// When it was made.
     fn created(&self) -> Timestamp {
         self.meta().created()
     }
@@ -189,10 +204,12 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
     note = "a kind of ours: add `status = …` to its #[resource(…)]; somebody else's: tell it with `out.event(…)`"
 )]
 pub trait HasStatus: Kind {
+    /// What its controller says of it.
     type Status: Clone + Default + Serialize + DeserializeOwned + fmt::Debug;
     /// The condition types besides `Ready`, `Reconciling` and `Stalled`.
     type Condition: crate::condition::ConditionType;
 
+    /// What was said last.
     fn status(&self) -> Option<&Self::Status>;
 }
 
@@ -200,22 +217,35 @@ static NO_MAP: BTreeMap<String, String> = BTreeMap::new();
 
 /// Read access to an object's metadata, whole or projected.
 pub trait Metadata {
+    /// The name.
     fn name(&self) -> &str;
+    /// The name, shared.
     fn name_arc(&self) -> Arc<str> {
         self.name().into()
     }
+    /// The namespace; empty if it has none.
     fn namespace(&self) -> &str;
+    /// The namespace, shared.
     fn namespace_arc(&self) -> Arc<str> {
         self.namespace().into()
     }
+    /// What tells it from others of its name.
     fn uid(&self) -> &str;
+    /// The version that was read.
     fn resource_version(&self) -> &str;
+    /// Counts the edits of the spec.
     fn generation(&self) -> i64;
+    /// All labels.
     fn labels(&self) -> &BTreeMap<String, String>;
+    /// All annotations that are kept.
     fn annotations(&self) -> &BTreeMap<String, String>;
+    /// All owners.
     fn owners(&self) -> Vec<Owner>;
+    /// What holds it back from going.
     fn finalizers(&self) -> &[String];
+    /// When it was made.
     fn created(&self) -> Timestamp;
+    /// When deletion was asked for.
     fn deleting(&self) -> Option<Timestamp>;
 }
 
@@ -259,9 +289,13 @@ impl Metadata for ObjectMeta {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Owner {
+    /// `v1` or `group/version`.
     pub api_version: String,
+    /// In PascalCase.
     pub kind: String,
+    /// Its name.
     pub name: String,
+    /// Its uid.
     pub uid: String,
     /// Whether this owner is the one controller of the object.
     pub controller: bool,
@@ -284,17 +318,27 @@ impl From<&OwnerReference> for Owner {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Meta {
+    /// Unique in its namespace.
     pub name: Arc<str>,
+    /// Empty for a cluster-scoped object.
     #[serde(skip_serializing_if = "is_empty")]
     pub namespace: Arc<str>,
+    /// What tells it from others of its name.
     pub uid: Arc<str>,
+    /// The version that was read.
     pub resource_version: Box<str>,
+    /// Counts the edits of the spec.
     pub generation: i64,
+    /// All labels.
     pub labels: Arc<BTreeMap<String, String>>,
+    /// All annotations that are kept.
     pub annotations: Arc<BTreeMap<String, String>>,
+    /// All owners.
     #[serde(rename = "ownerReferences")]
     pub owners: Arc<Vec<Owner>>,
+    /// What holds it back from going.
     pub finalizers: Arc<Vec<String>>,
+    /// When it was made.
     #[serde(rename = "creationTimestamp")]
     pub created: Timestamp,
     /// When it is to be gone at the latest; see [`Metadata::deleting`] for when that was asked for.
@@ -394,6 +438,7 @@ fn asked(deadline: Timestamp, grace: i64) -> Timestamp {
 /// The one object that a controller without a kind reconciles: it is always there and has no status.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Cluster {
+    /// Its name is [`Cluster::NAME`].
     pub metadata: Meta,
 }
 

@@ -219,6 +219,7 @@ impl<C: Reconcile> Outcome<C> {
         self.decided.barrier();
     }
 
+    /// Emits an event about the reconciled object; the same one twice is told once.
     pub fn event(&mut self, event: Event<C>, note: impl Into<String>) {
         self.decided.events.push(Note::new(event.info, note));
     }

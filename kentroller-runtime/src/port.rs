@@ -50,12 +50,14 @@ use crate::store::{Cut, KindStore};
 /// assert_eq!(answer.expect("it always has one"), 0);
 /// ```
 pub trait Port: Send + Sync + 'static {
+    /// In records and messages.
     const NAME: &'static str;
     /// After this long a question counts as failed, and [`Cancelled`] tells the filler so.
     const TIME_LIMIT: Duration;
     /// What filling reads, declared with [`reads!`](crate::reads); `()` for nothing. A controller that asks waits until
     /// all of it was listed, and has the right to read it.
     type Reads: Kinds;
+    /// A question.
     type Ask: Clone + fmt::Debug + Send + Sync + 'static;
     /// Serializable, so that a record of a reconcile that read it can be replayed.
     type Answer: fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
@@ -135,9 +137,11 @@ impl<R: Kinds> Seen<R> {
 pub struct Cancelled(Arc<AtomicBool>);
 
 impl Cancelled {
+    /// Whether to stop.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+    /// Says so.
     pub fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -147,9 +151,25 @@ impl Cancelled {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", bound = "")]
 pub enum Answer<P: Port> {
-    Asked { since: Timestamp },
-    Given { at: Timestamp, answer: Arc<P::Answer> },
-    Failed { at: Timestamp, failure: Failure },
+    /// Its answer is being made.
+    Asked {
+        /// When it was asked.
+        since: Timestamp,
+    },
+    /// There it is.
+    Given {
+        /// When it came.
+        at: Timestamp,
+        /// The answer.
+        answer: Arc<P::Answer>,
+    },
+    /// There is none.
+    Failed {
+        /// When it failed.
+        at: Timestamp,
+        /// Why.
+        failure: Failure,
+    },
 }
 
 impl<P: Port> Clone for Answer<P> {

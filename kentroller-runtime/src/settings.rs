@@ -17,6 +17,7 @@ pub use self::value::{Decimal, SettingType, SettingValue};
 
 /// A struct of settings. Implemented by `#[derive(Settings)]`.
 pub trait Settings: Sized {
+    /// All settings.
     const FIELDS: &'static [SettingInfo];
 
     /// Reads the environment; what is unset or empty has its default.
@@ -38,16 +39,19 @@ pub trait Settings: Sized {
 pub struct SettingInfo {
     /// The field.
     pub name: &'static str,
+    /// The environment variable.
     pub env: Option<&'static str>,
     /// Dotted path in the ConfigMap's text.
     pub config: Option<&'static str>,
     /// Dotted path in the chart's values.
     pub helm: Option<&'static str>,
+    /// What a value looks like.
     pub type_: SettingType,
     /// As one would write it in the environment; `None` for a setting that is unset unless somebody sets it.
     pub default: Option<&'static str>,
     /// The least and the greatest value, as one would write them in the environment.
     pub range: Option<(&'static str, &'static str)>,
+    /// What it does.
     pub doc: &'static str,
 }
 

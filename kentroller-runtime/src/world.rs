@@ -20,14 +20,18 @@ use crate::store::{Cut, KindStore, Lookup};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reply {
+    /// The API server took it.
     Accepted {
+        /// When.
         at: Timestamp,
     },
     /// Refused by the API server, a guard or the engine itself.
     Refused {
         /// HTTP code; 0 when no answer came or the engine refused.
         code: u16,
+        /// In PascalCase, as the API server says it.
         reason: String,
+        /// What it says for people.
         message: String,
         /// Since when it has been refused without interruption.
         since: Timestamp,
@@ -53,12 +57,14 @@ pub struct World<C: Controller> {
 /// What a reconcile looked at: with its result it makes a record that can be replayed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadSet {
+    /// The kinds of which anything was read.
     pub kinds: BTreeSet<KindInfo>,
     /// Questions by the name of their port and their key.
     pub answers: BTreeSet<(&'static str, String)>,
 }
 
 impl<C: Controller> World<C> {
+    /// Made by the engine, and by [`crate::testing`].
     pub fn new(cut: Cut, now: Timestamp, settings: Arc<C::Settings>, replies: Replies) -> Self {
         Self { cut, now, settings, replies, read: RefCell::default(), controller: PhantomData }
     }
@@ -77,6 +83,7 @@ impl<C: Controller> World<C> {
         self.now
     }
 
+    /// The settings in force.
     pub fn settings(&self) -> &C::Settings {
         &self.settings
     }

@@ -38,6 +38,7 @@ pub(super) struct Own {
     pub(super) status: Option<Path>,
     pub(super) conditions: Option<Path>,
     pub(super) states: Option<Path>,
+    pub(super) scale: Option<Scale>,
     #[darling(multiple, rename = "column")]
     pub(super) columns: Vec<Column>,
     #[darling(rename = "crate")]
@@ -63,6 +64,15 @@ pub(super) struct Foreign {
     pub(super) view: Option<Path>,
     #[darling(rename = "crate")]
     pub(super) runtime: Option<Path>,
+}
+
+/// `scale(spec = ".spec.replicas", status = ".status.replicas", selector = ".status.selector")`: what `kubectl scale` and an
+/// autoscaler read and write.
+#[derive(FromMeta)]
+pub(super) struct Scale {
+    pub(super) spec: LitStr,
+    pub(super) status: LitStr,
+    pub(super) selector: Option<LitStr>,
 }
 
 #[derive(FromMeta)]

@@ -3,9 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Data, DeriveInput, Fields, LitStr, Type};
+use syn::{Data, DeriveInput, Fields, Ident, LitStr, Type};
 
-use super::args::Column;
 use super::check::{OwnKind, Status};
 use super::fields;
 use crate::paths::Runtime;
@@ -38,9 +37,12 @@ pub(super) fn of_fields(runtime: &Runtime, item: &DeriveInput) -> TokenStream {
 }
 
 /// That what the words of a kind name is there: fields of columns, and arrows between states.
-pub(super) fn of_kind(runtime: &Runtime, kind: &OwnKind, spec: &syn::Ident) -> TokenStream {
+pub(super) fn of_kind(runtime: &Runtime, kind: &OwnKind, spec: &Ident) -> TokenStream {
     let status = kind.status.as_ref();
-    let columns = kind.columns.iter().filter_map(|column| of_column(runtime, column, spec, status));
+    let columns = kind.columns.iter().map(|column| (format!("the column `{}`", column.name), &column.path));
+    let scale = kind.scale.iter().flat_map(|scale| [Some(&scale.spec), Some(&scale.status), scale.selector.as_ref()]);
+    let shown = columns.chain(scale.flatten().map(|path| ("`scale`".to_owned(), path)));
+    let shown: Vec<_> = shown.filter_map(|(what, path)| of_path(runtime, &what, path, spec, status)).collect();
     let states = status.map(|Status { type_, states, .. }| match states {
         None => quote_spanned! {type_.span()=>
             const _: () = ::core::assert!(
@@ -61,13 +63,13 @@ pub(super) fn of_kind(runtime: &Runtime, kind: &OwnKind, spec: &syn::Ident) -> T
             };
         },
     });
-    quote!(#(#columns)* #states)
+    quote!(#(#shown)* #states)
 }
 
 /// The first step into spec or status; `crdgen` looks at the rest, where it has the whole schema.
-fn of_column(runtime: &Runtime, column: &Column, spec: &syn::Ident, status: Option<&Status>) -> Option<TokenStream> {
-    let path = column.path.value();
-    let mut steps = path.trim_start_matches('.').split(['.', '[']);
+fn of_path(runtime: &Runtime, what: &str, path: &LitStr, spec: &Ident, status: Option<&Status>) -> Option<TokenStream> {
+    let (text, span) = (path.value(), path.span());
+    let mut steps = text.trim_start_matches('.').split(['.', '[']);
     let (place, field) = (steps.next()?, steps.next()?);
     let owner = match place {
         "spec" => quote!(#spec),
@@ -77,11 +79,8 @@ fn of_column(runtime: &Runtime, column: &Column, spec: &syn::Ident, status: Opti
         }
         _ => return None,
     };
-    let field = LitStr::new(field, column.path.span());
-    let message = format!("the column `{}` shows `{path}`, and there is no such field", column.name)
-        .replace('{', "{{")
-        .replace('}', "}}");
-    Some(quote_spanned! {column.path.span()=>
+    let message = format!("{what} shows `{text}`, and there is no such field").replace('{', "{{").replace('}', "}}");
+    Some(quote_spanned! {span=>
         const _: () = ::core::assert!(#runtime::spec::has_field(<#owner as #runtime::spec::Fields>::FIELDS, #field), #message);
     })
 }

@@ -6,7 +6,7 @@ use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Data, DeriveInput, Expr, Field, Fields, LitStr, Path, Token};
 
-use super::args::{Args, Column, Foreign, Own};
+use super::args::{Args, Column, Foreign, Own, Scale};
 use super::fields::{self, Absence};
 use super::garde;
 use crate::diagnostics::Mistakes;
@@ -35,6 +35,7 @@ pub(super) struct OwnKind {
     pub(super) shortnames: Vec<String>,
     pub(super) categories: Vec<String>,
     pub(super) columns: Vec<Column>,
+    pub(super) scale: Option<Scale>,
     pub(super) status: Option<Status>,
 }
 
@@ -94,6 +95,9 @@ fn own(args: Own, mut item: DeriveInput, mistakes: &mut Mistakes) -> Option<Chec
     if let (Some(states), None) = (&args.states, &args.status) {
         mistakes.add(states, "a state is kept in a status; add `status = …`");
     }
+    if let (Some(scale), None) = (&args.scale, &args.status) {
+        mistakes.add(&scale.status, "how many there are is told in a status; add `status = …`");
+    }
     let lower = args.kind.to_lowercase();
     if args.plural.is_none() && lower.ends_with(['s', 'x', 'y', 'h']) {
         mistakes.add(&item.ident, format!("the plural of `{lower}` is not `{lower}s`; add `plural = \"…\"`"));
@@ -114,6 +118,7 @@ fn own(args: Own, mut item: DeriveInput, mistakes: &mut Mistakes) -> Option<Chec
             shortnames: args.shortnames,
             categories: args.categories,
             columns: args.columns,
+            scale: args.scale,
             status: args.status.map(|type_| Status { type_, conditions: args.conditions, states: args.states }),
         })),
         item,

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-use super::args::Column;
+use super::args::{Column, Scale};
 use super::assertions;
 use super::check::{Checked, ForeignKind, Names, OwnKind, Role, Rule, Status};
 use crate::paths::Runtime;
@@ -68,7 +68,7 @@ fn validations(rules: &[Rule]) -> Option<TokenStream> {
 
 /// kube's own derive makes the whole kind and the raw CRD.
 fn kube(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
-    let OwnKind { names, doc, shortnames, categories, columns, status } = kind;
+    let OwnKind { names, doc, shortnames, categories, columns, scale, status } = kind;
     let Names { group, version, plural, namespaced, kind } = names;
     let kind = kind.to_string();
     let namespaced = namespaced.then(|| quote!(namespaced,));
@@ -80,6 +80,10 @@ fn kube(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
         let priority = priority.map(|priority| quote!(, priority = #priority));
         quote!(printcolumn(name = #name, type_ = #type_, json_path = #path #priority))
     });
+    let scale = scale.as_ref().map(|Scale { spec, status, selector }| {
+        let selector = selector.as_ref().map(|path| quote!(, label_selector_path = #path));
+        quote!(scale(spec_replicas_path = #spec, status_replicas_path = #status #selector),)
+    });
     let krate = runtime.krate("kube");
     let [kube, k8s_openapi, schemars, serde, serde_json] =
         ["kube", "k8s_openapi", "schemars", "serde", "serde_json"].map(|name| runtime.krate_text(name));
@@ -88,7 +92,7 @@ fn kube(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
         #[derive(#krate::CustomResource)]
         #[kube(
             group = #group, version = #version, kind = #kind, plural = #plural, #namespaced doc = #doc, #status
-            #(shortname = #shortnames,)* #(category = #categories,)* #(#columns,)* derive = "PartialEq",
+            #(shortname = #shortnames,)* #(category = #categories,)* #(#columns,)* #scale derive = "PartialEq",
             crates(
                 kube = #kube, kube_core = #kube_core, k8s_openapi = #k8s_openapi,
                 schemars = #schemars, serde = #serde, serde_json = #serde_json

@@ -103,14 +103,13 @@ fn of_column(column: &CustomResourceColumnDefinition, schema: &Value) -> Option<
         return None;
     }
     let mut at = schema;
-    for step in path.trim_start_matches('.').split(['.', '[']) {
-        let Some(field) = step.strip_suffix(']') else {
-            at = at["properties"].get(step).or_else(|| at.get("additionalProperties")).unwrap_or(&Value::Null);
-            continue;
+    for step in steps(path) {
+        at = match step {
+            Step::Element => &at["items"],
+            Step::Field(name) => {
+                at["properties"].get(name).or_else(|| at.get("additionalProperties")).unwrap_or(&Value::Null)
+            }
         };
-        // `[0]` is an element of a list; `['a']` a field.
-        let quoted = field.trim_matches(['\'', '"']);
-        at = if at["items"].is_object() { &at["items"] } else { &at["properties"][quoted] };
     }
     let found = match (at["type"].as_str(), at["format"].as_str()) {
         _ if at.is_null() => return Some(format!("column `{name}` shows `{path}`, and there is no such field")),
@@ -125,6 +124,30 @@ fn of_column(column: &CustomResourceColumnDefinition, schema: &Value) -> Option<
         wanted => wanted == found,
     };
     (!fits).then(|| format!("column `{name}` is of type {}, and `{path}` is of type {found}", column.type_))
+}
+
+/// One step of a path: `.name` or `['name']`; `[0]` or `[?(…)]`.
+enum Step<'a> {
+    Field(&'a str),
+    Element,
+}
+
+fn steps(path: &str) -> Vec<Step<'_>> {
+    let (mut steps, mut rest) = (Vec::new(), path);
+    while !rest.is_empty() {
+        if let Some(inside) = rest.strip_prefix('[') {
+            let end = inside.find(']').unwrap_or(inside.len());
+            let name = inside[..end].strip_prefix(['\'', '"']).and_then(|name| name.strip_suffix(['\'', '"']));
+            steps.push(name.map_or(Step::Element, Step::Field));
+            rest = inside.get(end + 1..).unwrap_or_default();
+        } else {
+            let name = rest.trim_start_matches('.');
+            let end = name.find(['.', '[']).unwrap_or(name.len());
+            steps.push(Step::Field(&name[..end]));
+            rest = &name[end..];
+        }
+    }
+    steps
 }
 
 /// Names that kubectl could not tell apart.
@@ -197,7 +220,7 @@ mod tests {
             "names": {"kind": "Notice", "plural": "notices", "singular": "notice", "shortNames": ["nt"]},
             "versions": [{"name": "v1", "served": true, "storage": true,
                 "additionalPrinterColumns": [{"name": "Text", "type": "string", "jsonPath": ".spec.text"},
-                    {"name": "Ready", "type": "string", "jsonPath": ".status.conditions[0].status"},
+                    {"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type=='Ready')].status"},
                     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}],
                 "schema": {"openAPIV3Schema": {"type": "object", "properties": {
                     "spec": {"type": "object", "properties": {"text": text, "count": {"type": "integer"},

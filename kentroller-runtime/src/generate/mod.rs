@@ -21,6 +21,7 @@ use crate::words::Edges;
 /// A kind of this project, as the generated files tell of it.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnKind {
+    /// Where the API server keeps it.
     pub info: KindInfo,
     crd: fn() -> CustomResourceDefinition,
     /// Its condition types besides the summary, with their meanings; `None` for a kind without a status.

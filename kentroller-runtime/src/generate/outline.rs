@@ -13,12 +13,19 @@ use serde_json::{Value, json};
 /// All that a CRD promises.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outline {
+    /// In PascalCase.
     pub kind: String,
+    /// As in URLs.
     pub plural: String,
+    /// For kubectl.
     pub short_names: Vec<String>,
+    /// `Cluster` or `Namespaced`.
     pub scope: String,
+    /// The one that is served.
     pub version: String,
+    /// Whether status is written apart.
     pub has_status: bool,
+    /// What `kubectl get` prints.
     pub columns: Vec<Column>,
     /// By path: `spec.scope.nodeNames` is a list, `spec.scope.nodeNames[]` its elements; `{}` stands for the values of a map.
     pub fields: BTreeMap<String, Field>,
@@ -27,9 +34,13 @@ pub struct Outline {
 /// A printer column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
+    /// Its head.
     pub name: String,
+    /// Its type.
     pub type_: String,
+    /// Where its value is.
     pub path: String,
+    /// 0 is always printed.
     pub priority: i32,
 }
 
@@ -38,11 +49,13 @@ pub struct Column {
 pub struct Field {
     /// `object`, `array`, `map`, `string`, `integer`, `number`, `boolean` or `any`.
     pub type_: String,
+    /// Whether it must be given.
     pub required: bool,
     /// Limits and marks by name: `minimum`, `enum`, `list-type`, …
     pub limits: BTreeMap<String, Value>,
     /// Rules in CEL, each with its message.
     pub rules: Vec<(String, String)>,
+    /// What `kubectl explain` says.
     pub description: String,
 }
 
@@ -50,7 +63,9 @@ pub struct Field {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the outline cannot be read: `{text}`")]
 pub struct OutlineError {
+    /// The line, from 1.
     pub line: usize,
+    /// What stands there.
     pub text: String,
 }
 

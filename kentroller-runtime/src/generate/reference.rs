@@ -18,6 +18,7 @@ use crate::settings::SettingInfo;
 pub struct Words {
     /// Where they are found, such as `RebalancePlan status.state`.
     pub place: &'static str,
+    /// Each word with its meaning.
     pub meanings: &'static [(&'static str, &'static str)],
 }
 

@@ -10,9 +10,11 @@ use super::outline::{Field, Outline};
 /// Something that `before` promises and `after` does not keep.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Narrowing {
+    /// The kind.
     pub kind: String,
     /// Of the field or column.
     pub place: String,
+    /// What is not as it was.
     pub what: String,
 }
 

@@ -18,8 +18,11 @@ use crate::store::AnyObject;
 /// An event to emit about the reconciled object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
+    /// In PascalCase.
     pub reason: &'static str,
+    /// Whether it is a Warning.
     pub warning: bool,
+    /// What happened, for people.
     pub note: String,
 }
 
@@ -32,7 +35,9 @@ impl Note {
 /// A question to a port.
 #[derive(Clone)]
 pub struct Question {
+    /// The name of the port.
     pub port: &'static str,
+    /// Kind, uid and generation of the object that it is about.
     pub key: Arc<str>,
     pub(crate) ask: Arc<dyn Asked>,
 }
@@ -52,18 +57,29 @@ impl fmt::Debug for Question {
 /// Everything a reconcile decided about one object.
 #[derive(Clone, Debug)]
 pub struct Decided {
+    /// The kind of the object.
     pub kind: KindInfo,
+    /// The object that it is about.
     pub object: ObjectKey,
+    /// Its uid.
     pub uid: String,
+    /// The version that was judged.
     pub resource_version: String,
+    /// The generation that was judged.
     pub generation: i64,
+    /// When.
     pub now: Timestamp,
     /// Groups in order: a group starts when all of the one before were accepted.
     pub groups: Vec<Vec<Effect>>,
+    /// The status as it should be, without conditions; `None` leaves it.
     pub status: Option<Value>,
+    /// Conditions.
     pub marks: Vec<Mark>,
+    /// Events that tell of no effect.
     pub events: Vec<Note>,
+    /// Questions to ports.
     pub questions: Vec<Question>,
+    /// When to look again, if nothing wakes it before.
     pub look_at: Option<Timestamp>,
 }
 
@@ -101,6 +117,7 @@ impl Decided {
         }
     }
 
+    /// All effects in their order.
     pub fn effects(&self) -> impl Iterator<Item = &Effect> {
         self.groups.iter().flatten()
     }

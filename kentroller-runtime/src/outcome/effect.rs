@@ -12,16 +12,20 @@ use crate::kind::{Kind, KindInfo, Metadata, ObjectKey, Owner};
 /// What is done to the object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
+    /// The whole object.
     Create(Value),
     /// JSON merge patch.
     Patch(Value),
+    /// With uid and version as conditions.
     Delete,
+    /// Through the eviction API.
     Evict,
     /// JSON merge patch of the status subresource.
     Status(Value),
 }
 
 impl Act {
+    /// As it is called in logs, metrics and records.
     pub fn verb(&self) -> &'static str {
         match self {
             Self::Create(_) => "create",
@@ -37,14 +41,23 @@ impl Act {
 /// or that somebody changed meanwhile, is never hit.
 #[derive(Clone, Debug)]
 pub struct Effect {
+    /// Names it for replies.
     pub key: String,
+    /// What is done.
     pub act: Act,
+    /// The kind of the object.
     pub kind: KindInfo,
+    /// The object.
     pub object: ObjectKey,
+    /// Its uid; empty for a creation.
     pub uid: String,
+    /// The version that it must still have; empty if any will do.
     pub resource_version: String,
+    /// What must hold right before.
     pub guard: Option<PlainGuard>,
+    /// The event when it was accepted.
     pub says: Option<Note>,
+    /// The event when it was refused.
     pub or_says: Option<Note>,
 }
 

@@ -16,6 +16,7 @@ pub struct FromEnv<'a> {
 }
 
 impl<'a> FromEnv<'a> {
+    /// Reads these settings from an environment.
     pub fn new(fields: &'static [SettingInfo], get: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { fields, get, mistakes: Vec::new() }
     }
@@ -42,6 +43,7 @@ impl<'a> FromEnv<'a> {
         value
     }
 
+    /// All mistakes that were found.
     pub fn mistakes(self) -> Vec<SettingMistake> {
         self.mistakes
     }

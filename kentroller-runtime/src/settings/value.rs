@@ -10,13 +10,19 @@ use super::duration;
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettingType {
+    /// `true` or `false`.
     Boolean,
+    /// A whole number.
     Integer,
+    /// With at most six digits after the point.
     Decimal,
+    /// Such as `1h30m`.
     Duration,
+    /// Any text.
     Text,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// Elements of one type.
     List(&'static SettingType),
     /// A structure that is described in words.
     Structure(&'static str),
@@ -51,6 +57,7 @@ impl fmt::Display for SettingType {
 
 /// A type that a setting may have.
 pub trait SettingValue: Sized {
+    /// What a value looks like.
     const TYPE: SettingType;
 
     /// Reads the environment's text; `None` if it is wrong.
@@ -147,10 +154,12 @@ pub struct Decimal {
 }
 
 impl Decimal {
+    /// So many millionths.
     pub const fn from_millionths(millionths: i64) -> Self {
         Self { millionths }
     }
 
+    /// In millionths.
     pub const fn millionths(self) -> i64 {
         self.millionths
     }

@@ -9,6 +9,7 @@ use super::store::State;
 /// One kind of request, as RBAC sees it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
+    /// Who asked.
     pub user: Arc<str>,
     /// `get`, `list`, `watch`, `create`, `update`, `patch` or `delete`.
     pub verb: &'static str,
@@ -23,9 +24,11 @@ pub struct Request {
 /// A rule of a Role or ClusterRole. `*` stands for everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
+    /// API groups; empty for the core group.
     pub groups: Vec<String>,
     /// Plurals; a subresource as `pods/eviction`.
     pub resources: Vec<String>,
+    /// Verbs, in the words of RBAC.
     pub verbs: Vec<String>,
     /// Names of objects; empty for all.
     pub names: Vec<String>,

@@ -12,6 +12,7 @@ use super::store::State;
 /// Which requests a fault is about; a field left out matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matching {
+    /// Who asks; anybody, if absent.
     pub user: Option<String>,
     /// `get`, `list`, `watch`, `create`, `update`, `patch` or `delete`.
     pub verb: Option<String>,
@@ -19,6 +20,7 @@ pub struct Matching {
     pub resource: Option<String>,
     /// `status`, `eviction`, or empty for the main resource.
     pub subresource: Option<String>,
+    /// Of one object; any, if absent.
     pub name: Option<String>,
     /// Only requests that write.
     pub writes_only: bool,
@@ -55,6 +57,7 @@ pub enum Trouble {
 
 /// Something that goes wrong.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "each variant says what its fields do")]
 pub enum Fault {
     /// Lets `after` matching requests pass, then brings trouble to the next `times`.
     Requests { matching: Matching, after: u32, times: u32, trouble: Trouble },

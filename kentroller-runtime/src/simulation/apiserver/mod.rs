@@ -58,10 +58,13 @@ use store::{By, State};
 pub struct Served {
     /// Empty for the core group.
     pub group: String,
+    /// Such as `v1`.
     pub version: String,
+    /// In PascalCase.
     pub kind: String,
     /// Lower-case plural, as in paths.
     pub plural: String,
+    /// Whether its objects have a namespace.
     pub namespaced: bool,
     /// Whether `status` is written apart from the rest.
     pub status_subresource: bool,

@@ -80,12 +80,15 @@ pub(super) struct By {
 /// One committed write, as invariants and the "idle means leases only" check read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
+    /// Who wrote.
     pub user: Arc<str>,
     /// `create`, `update`, `patch`, `delete`; an eviction is `create` of the subresource `eviction`.
     pub verb: &'static str,
+    /// The kind of the object.
     pub kind: Arc<str>,
     /// Empty for cluster-wide kinds.
     pub namespace: String,
+    /// The name of the object.
     pub name: String,
     /// `status`, `eviction` or empty.
     pub subresource: &'static str,
@@ -96,8 +99,11 @@ pub struct Write {
 /// A committed write with the state on either side; `None` before a creation and after a removal.
 #[derive(Clone, Debug)]
 pub struct Commit {
+    /// What was asked for.
     pub write: Write,
+    /// The object as it was; `None` of a creation.
     pub before: Option<Arc<Value>>,
+    /// The object as it is; `None` if it is gone.
     pub after: Option<Arc<Value>>,
 }
 

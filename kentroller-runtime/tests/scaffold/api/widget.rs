@@ -8,7 +8,7 @@ use kentroller_runtime::prelude::*;
     kind = "Widget",
     status = WidgetStatus,
     conditions = WidgetCondition,
-    column("Ready", string, ".status.conditions[0].status"),
+    column("Ready", string, ".status.conditions[?(@.type=='Ready')].status"),
     column("Age", date, ".metadata.creationTimestamp")
 )]
 /// What a Widget wants.
