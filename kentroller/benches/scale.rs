@@ -23,12 +23,13 @@ use kentroller::api::foreign::{
     ConfigMap, DaemonSet, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 use kentroller::backend::{Effort, Embedded, PlanAsk, Plans, Prices};
-use kentroller::simulation::{CSV, Drift, Operated, Setup, served};
+use kentroller::simulation::{Operated, served};
 use kentroller_planner::Catalog;
 use kentroller_runtime::simulation::apiserver::ApiServer;
 use kentroller_runtime::store::share::Pool;
 use kentroller_runtime::store::watch::{Context, News, start};
 use kentroller_runtime::{Cancelled, Cut, Kind, KindEntry, Port, Seen};
+use kentroller_world::{CSV, Drift, Setup};
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};

@@ -9,10 +9,14 @@ use serde_json::Value;
 
 /// Crates that a crate of ours must not depend on; a `*` at the end stands for any rest. Ours are meant directly, others
 /// through whatever dependency.
-const CRATES: [(&str, &[&str]); 4] = [
+const CRATES: [(&str, &[&str]); 5] = [
     ("kentroller-planner", &["kube*", "k8s-openapi", "tokio*", "hyper*", "http", "reqwest", "kentroller*", "aws-*"]),
     ("kentroller-macros", &["kube*", "k8s-openapi", "schemars", "garde", "tokio*", "kentroller*"]),
-    ("kentroller-runtime", &["kentroller-planner", "kentroller", "kentroller-tests", "aws-*", "croner"]),
+    (
+        "kentroller-runtime",
+        &["kentroller-planner", "kentroller", "kentroller-world", "kentroller-tests", "aws-*", "croner"],
+    ),
+    ("kentroller-world", &["kentroller", "kentroller-tests", "aws-*", "croner"]),
     ("kentroller", &["kentroller-tests"]),
 ];
 
@@ -29,8 +33,11 @@ const MODULES: [(&str, &[&str]); 9] = [
     ("bin", &["api", "controllers", "settings"]),
 ];
 
+/// What the world may name of the planner: manifests and amounts, and none of the rules by which we decide.
+const NAMED_BY_THE_WORLD: &[&str] = &["manifest", "Money", "Quantity"];
+
 /// Words that must not stand in the sources below a path, but for the files listed, and why.
-const WORDS: [Ban; 7] = [
+const WORDS: [Ban; 8] = [
     Ban {
         below: "kentroller/src",
         words: &["Method::POST", "Method::PUT", "Method::PATCH", "Method::DELETE", "PostParams", "PatchParams"],
@@ -82,6 +89,12 @@ const WORDS: [Ban; 7] = [
         but: &[],
         why: "the planner knows values only: no clock, no input, no output",
     },
+    Ban {
+        below: "kentroller/world/src",
+        words: &[".matches(", ".admits(", ".expression()", "Quantity::parse", "Money::parse"],
+        but: &[],
+        why: "the world reads and compares for itself",
+    },
 ];
 
 struct Ban {
@@ -104,6 +117,11 @@ fn everybody_knows_only_whom_they_may() {
         ["kentroller/src/api/plan.rs names crate::backend"]
     );
     assert_eq!(modules("kentroller/src/cli/mod.rs", "let all = crate::controllers::all();"), [""; 0]);
+    let bad = "use kentroller_planner::{Money, planner::plan};\nlet fits = kentroller_planner::rules::fits(pod);";
+    assert_eq!(
+        named_by_the_world("kentroller/world/src/room.rs", bad),
+        ["planner", "rules"].map(|name| format!("kentroller/world/src/room.rs names kentroller_planner::{name}"))
+    );
     let bad = "use std::sync::Arc;\nlet client: kube::Client = given;\n// kube::Client in a comment";
     assert_eq!(words("kentroller/src/controllers/plan.rs", bad).len(), 1);
     assert_eq!(words("kentroller-runtime/src/guard.rs", "client.request(Method::POST)").len(), 2);
@@ -111,12 +129,13 @@ fn everybody_knows_only_whom_they_may() {
 
     let mut found = crates(&dependencies());
     let mut read = 0;
-    for folder in ["kentroller/src", "kentroller-runtime/src", "kentroller/planner/src"] {
+    for folder in ["kentroller/src", "kentroller-runtime/src", "kentroller/planner/src", "kentroller/world/src"] {
         for path in sources(&root().join(folder)) {
             let text = fs::read_to_string(&path).expect("a source file is text");
             let name = path.strip_prefix(root()).expect("below the root").to_str().expect("UTF-8").to_owned();
             found.extend(modules(&name, &text));
             found.extend(words(&name, &text));
+            found.extend(named_by_the_world(&name, &text));
             read += 1;
         }
     }
@@ -163,6 +182,24 @@ fn modules(path: &str, text: &str) -> Vec<String> {
                 }
             }
         }
+    }
+    found.into_iter().collect()
+}
+
+/// What a source file of the world names of the planner against the rule.
+fn named_by_the_world(path: &str, text: &str) -> Vec<String> {
+    if !path.starts_with("kentroller/world/src/") || path.ends_with("tests.rs") {
+        return Vec::new();
+    }
+    let code = code(text).collect::<Vec<_>>().join("\n");
+    let mut found = BTreeSet::new();
+    for rest in code.split("kentroller_planner::").skip(1) {
+        let group = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(group, _)| group);
+        let one = rest.split(|one: char| !one.is_alphanumeric() && one != '_').next().unwrap_or_default();
+        let names = group.map_or(vec![one], |group| group.split(',').map(str::trim).collect());
+        let names = names.into_iter().map(|name| name.split("::").next().unwrap_or_default());
+        let banned = names.filter(|name| !name.is_empty() && !NAMED_BY_THE_WORLD.contains(name));
+        found.extend(banned.map(|name| format!("{path} names kentroller_planner::{name}")));
     }
     found.into_iter().collect()
 }

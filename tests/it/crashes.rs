@@ -1,57 +1,87 @@
-//! The operator is killed at a write, before it arrives or before its answer does, and another one goes on: the end is the
-//! same as without the crash.
+//! The operator is killed at a write, before it arrives or before its answer does, and another one goes on: the end and the
+//! sum of what was made, removed and evicted are the same as without the crash.
 
-use std::convert::Infallible;
+mod mortal;
+mod scenarios;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use http::{Method, Request};
-use kentroller::simulation::{Oracle, USER};
-use kentroller_runtime::simulation::apiserver::ApiServer;
+use kentroller::simulation::USER;
 use kentroller_tests::{Stage, text};
-use kube::client::Body;
-use serde_json::json;
+use mortal::{Life, When, mortal};
+use scenarios::{SCENARIOS, Scenario};
 
-const LONG: Duration = Duration::from_secs(2 * 3600);
+/// Rounds of two seconds that a story may take.
+const ROUNDS: usize = 3600;
+/// Rounds that it is watched after its end.
+const AFTER: usize = 90;
+/// Points of each story at which the process ends, spread over all; this many more when it is set.
+const POINTS: &str = "KENTROLLER_CRASH_POINTS";
+const FEW: usize = 20;
+
 #[test]
 fn a_crash_at_any_write_changes_nothing_about_the_end() {
-    let writes = Line::default();
-    let wanted = run(&writes, None);
-    assert_eq!((wanted.claim.as_str(), wanted.plan.as_str()), ("Completed", "Done"), "{wanted:#?}");
-    assert_eq!((wanted.not_running.len(), wanted.marks.len(), wanted.violations.len()), (0, 0, 0), "{wanted:#?}");
-    let count = writes.sent.load(Ordering::Relaxed);
-    assert!(wanted.made > 0 && wanted.removed > 0 && count > 50, "a story worth telling: {count} writes, {wanted:#?}");
-
-    let crashes: Vec<(usize, When)> =
-        (0..count).flat_map(|write| [(write, When::Before), (write, When::After)]).collect();
+    let most: usize = std::env::var(POINTS).map_or(FEW, |text| text.parse().expect("a number of points"));
+    let whole: Vec<(End, usize)> = SCENARIOS.iter().map(undisturbed).collect();
+    let mut crashes = Vec::new();
+    for (number, (scenario, (_, writes))) in SCENARIOS.iter().zip(&whole).enumerate() {
+        let all: Vec<(usize, When)> =
+            (0..*writes).flat_map(|write| [(write, When::Before), (write, When::After)]).collect();
+        let step = all.len().div_ceil(most).max(1);
+        let chosen: Vec<Crash> = all
+            .iter()
+            .skip(number % step)
+            .step_by(step)
+            .enumerate()
+            .map(|(turn, (write, when))| Crash { write: *write, when: *when, takeover: turn % 3 == 2 })
+            .collect();
+        eprintln!("{}: {} of {} points", scenario.name, chosen.len(), all.len());
+        crashes.extend(chosen.into_iter().map(|crash| (number, crash)));
+    }
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Vec::new());
     std::thread::scope(|threads| {
         for _ in 0..2 {
             threads.spawn(|| {
-                while let Some((write, when)) = crashes.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let line = Line::default();
-                    let end = run(&line, Some((*write, *when)));
-                    if end != wanted {
-                        let what = line.last.lock().expect("not poisoned").clone();
-                        found.lock().expect("not poisoned").push(format!("{when:?} write {write}, {what}: {end:#?}"));
+                while let Some((number, crash)) = crashes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (end, life) = run(&SCENARIOS[*number], Some(*crash));
+                    let wanted = &whole[*number].0;
+                    if end != *wanted || !life.is_dead {
+                        let name = SCENARIOS[*number].name;
+                        let difference = difference(wanted, &end);
+                        let mut found = found.lock().expect("not poisoned");
+                        found.push(format!("{name}, {crash:?}, {}, died {}: {difference}", life.last, life.is_dead));
                     }
                 }
             });
         }
     });
     let found = found.into_inner().expect("not poisoned");
-    assert!(found.is_empty(), "without a crash: {wanted:#?}\n{}", found.join("\n"));
+    assert!(found.is_empty(), "{} of {} points:\n{}", found.len(), crashes.len(), found.join("\n"));
 }
 
-/// Where in a write the process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    /// It does not arrive.
-    Before,
-    /// It is done, and nobody hears of it.
-    After,
+/// A story without a crash: how it ends, and how many writes it takes.
+fn undisturbed(scenario: &Scenario) -> (End, usize) {
+    let (end, life) = run(scenario, None);
+    let name = scenario.name;
+    assert_eq!((end.claim.as_str(), end.plan.as_str()), scenario.end, "{name}: {end:#?}");
+    assert_eq!((&end.not_running, &end.finalizers), (&Vec::new(), &Vec::new()), "{name}");
+    assert!(end.marks.is_empty() || end.plan == "DoneWithWarnings", "{name}: {end:#?}");
+    let counts = (end.made, end.removed);
+    assert!(!scenario.changes || counts.0 + counts.1 > 0, "{name} is worth telling: {end:#?}");
+    assert!(life.writes > 10 && !life.is_dead, "{name}: {life:?}");
+    (end, life.writes)
+}
+
+/// An end of a process.
+#[derive(Clone, Copy, Debug)]
+struct Crash {
+    write: usize,
+    when: When,
+    /// Another replica goes on, once the lease has run out; else the same one is started again.
+    takeover: bool,
 }
 
 /// How things stand at the end.
@@ -62,108 +92,86 @@ struct End {
     /// Nodes that came and nodes that went, as the plan tells.
     made: usize,
     removed: usize,
+    /// How often each object was made or removed, and pods of each owner evicted, by the operator.
+    deeds: BTreeMap<String, usize>,
     node_claims: Vec<String>,
     price: String,
     not_running: Vec<String>,
     marks: Vec<String>,
     finalizers: Vec<String>,
-    violations: Vec<String>,
 }
 
-/// What went over a client.
-#[derive(Default)]
-struct Line {
-    /// Writes; leases and events left out.
-    sent: AtomicUsize,
-    last: Mutex<String>,
-}
-
-fn run(line: &Line, crash: Option<(usize, When)>) -> End {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    runtime.expect("a runtime").block_on(live(line, crash))
-}
-
-async fn live(line: &Line, crash: Option<(usize, When)>) -> End {
-    let mut stage = Stage::drifted(3, 3);
-    let (dead, client) = mortal(&stage.operated.server, crash);
-    stage.operated.replace(client, false).await;
-    let oracle = Oracle::watch(&stage.operated.server, &stage.operated.clock, USER);
-    stage.claim("now", json!({"nodeConstraints": {"maxNodes": 1}}));
-    let killed = || dead.lock().expect("one thread").is_dead;
-    stage.until(LONG, |stage| stage.is_over("now") || killed()).await;
-    if killed() {
-        stage.operated.restart().await;
-        stage.until(LONG, |stage| stage.is_over("now")).await;
-    }
-    stage.pass(120).await;
-    {
-        let told = dead.lock().expect("one thread");
-        line.sent.store(told.writes, Ordering::Relaxed);
-        line.last.lock().expect("one thread").clone_from(&told.last);
-    }
-    let plan = stage.get("RebalancePlan", "now").expect("the plan");
-    let told = |field: &str| plan["status"][field].as_object().map_or(0, |nodes| nodes.len());
-    let finalized = |kind: &str| {
-        let all = stage.list(kind).into_iter().filter(|object| !object["metadata"]["finalizers"].is_null());
-        all.map(|object| text(&object["metadata"]["name"])).collect::<Vec<_>>()
+/// What is not the same, line by line.
+fn difference(wanted: &End, end: &End) -> String {
+    let (wanted, end) = (format!("{wanted:#?}"), format!("{end:#?}"));
+    let only = |one: &str, other: &str, sign: &str| -> Vec<String> {
+        let lines = one.lines().filter(|line| !other.lines().any(|same| same == *line));
+        lines.map(|line| format!("{sign}{}", line.trim())).collect()
     };
+    [only(&wanted, &end, "-"), only(&end, &wanted, "+")].concat().join(" ")
+}
+
+fn run(scenario: &Scenario, crash: Option<Crash>) -> (End, Life) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.expect("a runtime").block_on(live(scenario, crash))
+}
+
+async fn live(scenario: &Scenario, crash: Option<Crash>) -> (End, Life) {
+    let mut stage = Stage::drifted(3, 3);
+    let (process, client) = mortal(&stage.operated.server, crash.map(|crash| (crash.write, crash.when)));
+    stage.operated.replace(client, false).await;
+    (scenario.ask)(&stage);
+    let (mut has_meddled, mut left, mut goes_on) = (false, AFTER, false);
+    for _ in 0..ROUNDS {
+        if process.life().is_dead && !goes_on {
+            goes_on = true;
+            if crash.is_some_and(|crash| crash.takeover) {
+                stage.operated.instance = "kentroller-1".to_owned();
+            }
+            stage.operated.restart().await;
+        }
+        has_meddled = has_meddled || (scenario.meddle)(&stage);
+        left = if stage.is_over(scenario.claim) { left - 1 } else { AFTER };
+        if left == 0 {
+            break;
+        }
+        stage.pass(2).await;
+    }
+    let life = process.life().clone();
+    (end(&stage, scenario), life)
+}
+
+fn end(stage: &Stage, scenario: &Scenario) -> End {
+    let plan = stage.get("RebalancePlan", scenario.claim).expect("the plan");
+    let told = |field: &str| plan["status"][field].as_object().map_or(0, |nodes| nodes.len());
+    let plans = stage.list("RebalancePlan").into_iter().filter(|plan| !plan["metadata"]["finalizers"].is_null());
     End {
-        claim: stage.state("RebalancePlanClaim", "now"),
-        plan: stage.state("RebalancePlan", "now"),
+        claim: stage.state("RebalancePlanClaim", scenario.claim),
+        plan: stage.state("RebalancePlan", scenario.claim),
         made: told("nodesCreation"),
         removed: told("nodesDeletion"),
+        deeds: deeds(stage),
         node_claims: stage.names("NodeClaim"),
         price: stage.operated.world.price_per_hour().hourly(),
         not_running: stage.operated.world.pods_not_running(),
         marks: stage.marks(),
-        finalizers: finalized("RebalancePlan"),
-        violations: oracle.violations().iter().map(|found| format!("{}: {}", found.invariant, found.text)).collect(),
+        finalizers: plans.map(|plan| text(&plan["metadata"]["name"])).collect(),
     }
 }
 
-/// The life of a process, as its writes show it.
-#[derive(Default)]
-struct Life {
-    writes: usize,
-    last: String,
-    is_dead: bool,
-}
-
-/// A client whose process ends at a write: from then on nothing that it sends arrives, and no answer reaches it.
-fn mortal(server: &ApiServer, crash: Option<(usize, When)>) -> (Arc<Mutex<Life>>, kube::Client) {
-    let life = Arc::new(Mutex::new(Life::default()));
-    let (shared, inner) = (Arc::clone(&life), server.client(USER));
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let (life, inner) = (Arc::clone(&shared), inner.clone());
-        async move {
-            let now = die(&life, &request, crash);
-            if now == Some(When::Before) {
-                std::future::pending::<Infallible>().await;
+fn deeds(stage: &Stage) -> BTreeMap<String, usize> {
+    let mut deeds = BTreeMap::new();
+    for write in stage.operated.server.writes(0).into_iter().filter(|write| *write.user == *USER) {
+        let what = match (&*write.kind, write.verb, write.subresource) {
+            ("Lease" | "Event", ..) => continue,
+            ("Pod", _, "eviction") => {
+                let owner = write.name.rsplit_once('-').map_or("", |(owner, _)| owner);
+                format!("evict a pod of {}/{owner}", write.namespace)
             }
-            let answer = inner.send(request).await;
-            if now == Some(When::After) || life.lock().expect("one thread").is_dead {
-                std::future::pending::<Infallible>().await;
-            }
-            answer
-        }
-    });
-    (life, kube::Client::new(service, "default"))
-}
-
-/// Counts the request if it writes; says whether the process ends with it.
-fn die(life: &Mutex<Life>, request: &Request<Body>, crash: Option<(usize, When)>) -> Option<When> {
-    let mut life = life.lock().expect("one thread");
-    if life.is_dead {
-        return Some(When::Before);
+            (kind, verb @ ("create" | "delete"), "") => format!("{verb} {kind} {}", write.name),
+            _ => continue,
+        };
+        *deeds.entry(what).or_default() += 1;
     }
-    let path = request.uri().path();
-    if request.method() == Method::GET || path.contains("/leases") || path.contains("/events") {
-        return None;
-    }
-    let number = life.writes;
-    life.writes += 1;
-    let (_, when) = crash.filter(|(at, _)| *at == number)?;
-    life.is_dead = true;
-    life.last = format!("{} {path}", request.method());
-    Some(when)
+    deeds
 }

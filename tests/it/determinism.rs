@@ -5,9 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kentroller::simulation::{Entropy, Setup};
 use kentroller_runtime::simulation::apiserver::{Commit, Fault, Matching, Trouble, refusal_of_code};
 use kentroller_tests::Stage;
+use kentroller_world::{Entropy, Setup};
 use serde_json::json;
 
 /// In a process that is to tell one story: its seed.
@@ -81,7 +81,12 @@ async fn live(seed: u64) -> String {
             stage.operated.restart().await;
         }
     }
-    stage.until(Duration::from_secs(300), |stage| stage.is_over("now")).await;
+    let limit = Duration::from_secs(2 * 3600);
+    assert!(stage.until(limit, |stage| stage.is_over("now")).await, "{}", stage.state("RebalancePlanClaim", "now"));
+    stage.pass(130).await;
+    assert_eq!(stage.marks(), [""; 0]);
+    assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
+    assert_eq!(stage.violations(), [""; 0]);
     let lines = lines.lock().expect("one thread");
     lines.iter().map(|line| format!("{line}\n")).collect()
 }

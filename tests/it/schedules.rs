@@ -1,5 +1,6 @@
 //! Schedules, as their users see them: objects, events and conditions of a running operator.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kentroller::simulation::USER;
@@ -21,6 +22,12 @@ async fn a_schedule_makes_a_claim_at_its_time_and_follows_it_to_its_end() {
     assert_eq!(stage.condition("RebalancePlanSchedule", "nightly", "Scheduled"), "Scheduled=True");
 
     let claim = format!("nightly-{TWO}");
+    let executes = |stage: &Stage| stage.state("RebalancePlanClaim", &claim) == "Executing";
+    assert!(stage.until(Duration::from_secs(600), executes).await);
+    let schedule = stage.get("RebalancePlanSchedule", "nightly").expect("the schedule");
+    assert_eq!(schedule["status"]["activeCount"], 1);
+    assert_eq!(schedule["status"]["active"].as_array().map(Vec::len), Some(1), "{}", schedule["status"]);
+    assert!(schedule["status"]["active"][0].to_string().contains(&claim), "{}", schedule["status"]);
     assert!(
         stage.until(Duration::from_secs(3600), |stage| stage.is_over(&claim)).await,
         "{}",
@@ -35,7 +42,13 @@ async fn a_schedule_makes_a_claim_at_its_time_and_follows_it_to_its_end() {
     assert_eq!(text(&schedule["status"]["lastExecution"]["planId"]).len(), 12);
     assert!(schedule["status"]["lastSuccessfulTime"].is_string());
     assert_eq!(schedule["status"]["observedGeneration"], 1);
-    assert_eq!(stage.events("nightly"), ["ScheduleCreated", "ClaimCreated"]);
+    assert_eq!(schedule["status"]["active"].as_array().map_or(0, Vec::len), 0);
+    assert!(stage.condition("RebalancePlanSchedule", "nightly", "Ready").ends_with("=True"));
+    stage.edit("RebalancePlanSchedule", "nightly", |schedule| schedule["spec"]["schedule"] = json!("0 3 * * *"));
+    stage.pass(10).await;
+    let schedule = stage.get("RebalancePlanSchedule", "nightly").expect("the schedule");
+    assert_eq!(schedule["status"]["observedGeneration"], 2);
+    assert_eq!(stage.events("nightly"), ["Normal ScheduleCreated", "Normal ClaimCreated"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,7 +76,10 @@ async fn a_suspended_schedule_rests_and_catches_nothing_up() {
     assert_eq!(stage.names("RebalancePlanClaim"), [""; 0]);
     stage.pass(240).await;
     assert_eq!(stage.names("RebalancePlanClaim").len(), 1);
-    assert_eq!(stage.events("often")[..3], ["ScheduleCreated", "ScheduleSuspended", "ScheduleResumed"]);
+    assert_eq!(
+        stage.events("often")[..3],
+        ["Normal ScheduleCreated", "Normal ScheduleSuspended", "Normal ScheduleResumed"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,10 +87,11 @@ async fn while_a_claim_is_active_the_next_time_is_skipped() {
     let stage = Stage::drifted(20, 1);
     stage.schedule("often", "* * * * *", json!({}));
     stage.pass(300).await;
-    assert!(stage.events("often").contains(&"ScheduleSkipped".to_owned()), "{:?}", stage.events("often"));
-    let active =
-        stage.list("RebalancePlanClaim").iter().filter(|claim| claim["status"]["completionTime"].is_null()).count();
-    assert!(active <= 1);
+    assert!(stage.events("often").contains(&"Normal ScheduleSkipped".to_owned()), "{:?}", stage.events("often"));
+    // Four times came while the first claim executed.
+    let first = format!("often-{}", TWO - 60);
+    assert_eq!(stage.names("RebalancePlanClaim"), [first.as_str()]);
+    assert_eq!(stage.state("RebalancePlanClaim", &first), "Executing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,7 +101,8 @@ async fn an_outage_is_caught_up_once() {
     stage.pass(30).await;
     stage.operated.stop_for(Duration::from_secs(3 * 3600)).await;
     stage.pass(30).await;
-    assert_eq!(stage.names("RebalancePlanClaim").len(), 1, "{:?}", stage.names("RebalancePlanClaim"));
+    // The last of the times that were missed.
+    assert_eq!(stage.names("RebalancePlanClaim"), [format!("often-{}", TWO + 2 * 3600 + 3000)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +113,7 @@ async fn a_time_missed_beyond_its_deadline_is_told_and_not_run() {
     stage.operated.stop_for(Duration::from_secs(3 * 3600)).await;
     stage.pass(30).await;
     assert_eq!(stage.names("RebalancePlanClaim"), [""; 0]);
-    assert!(stage.events("nightly").contains(&"ScheduleMissed".to_owned()));
+    assert!(stage.events("nightly").contains(&"Warning ScheduleMissed".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,8 +121,14 @@ async fn finished_claims_go_when_there_are_more_than_the_limit() {
     let stage = Stage::drifted(4, 1);
     stage.schedule("often", "*/10 * * * *", json!({"failedJobsHistoryLimit": 1, "successfulJobsHistoryLimit": 1}));
     stage.pass(2 * 3600).await;
-    assert!(stage.names("RebalancePlanClaim").len() <= 2, "{:?}", stage.names("RebalancePlanClaim"));
-    assert!(stage.events("often").contains(&"HistoryCleanup".to_owned()));
+    // One of each kind is kept, and the newest of its kind: the last time was 03:50.
+    let kept = stage.names("RebalancePlanClaim");
+    assert!((1..=2).contains(&kept.len()) && kept.contains(&format!("often-{}", TWO + 6600)), "{kept:?}");
+    assert!(kept.iter().all(|claim| stage.is_over(claim)), "{kept:?}");
+    let states: BTreeSet<bool> =
+        kept.iter().map(|claim| stage.state("RebalancePlanClaim", claim) == "Completed").collect();
+    assert_eq!(states.len(), kept.len(), "of a kind only one: {kept:?}");
+    assert!(stage.events("often").contains(&"Normal HistoryCleanup".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,10 +156,13 @@ async fn an_invalid_schedule_says_where_and_the_others_run_on() {
     stage.schedule("nowhere", "0 2 * * *", json!({"timeZone": "Mars/Olympus"}));
     stage.schedule("right", "0 2 * * *", json!({}));
     stage.pass(180).await;
+    let told = |name: &str| stage.notes(name, "ScheduleInvalid").concat();
+    assert!(told("wrong").contains("25") && told("wrong").contains("character 3"), "{}", told("wrong"));
+    assert!(told("nowhere").contains("Mars/Olympus"), "{}", told("nowhere"));
     for name in ["wrong", "nowhere"] {
         assert_eq!(stage.condition("RebalancePlanSchedule", name, "Ready"), "ScheduleInvalid=False");
         assert_eq!(stage.condition("RebalancePlanSchedule", name, "Stalled"), "ScheduleInvalid=True");
-        assert!(stage.events(name).contains(&"ScheduleInvalid".to_owned()));
+        assert!(stage.events(name).contains(&"Warning ScheduleInvalid".to_owned()));
     }
     assert_eq!(stage.names("RebalancePlanClaim"), [format!("right-{TWO}")]);
 }
@@ -164,6 +191,10 @@ async fn a_time_zone_and_a_prefix_move_the_times() {
         let schedule = stage.get("RebalancePlanSchedule", name).expect("the schedule");
         assert_eq!(text(&schedule["status"]["nextScheduleTime"]), "2026-11-23T00:00:00Z", "{name}");
     }
+    // Eleven in Tokyo is two in Greenwich.
+    stage.schedule("soon", "0 11 * * *", json!({"timeZone": "Asia/Tokyo"}));
+    stage.pass(120).await;
+    assert_eq!(stage.names("RebalancePlanClaim"), [format!("soon-{TWO}")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,15 +235,17 @@ async fn what_the_api_server_refuses_is_told_and_done_later() {
     }
     assert!(
         stage
-            .until(Duration::from_secs(3600), |stage| stage.events("often").contains(&"HistoryCleanup".to_owned()))
+            .until(Duration::from_secs(3600), |stage| stage
+                .events("often")
+                .contains(&"Normal HistoryCleanup".to_owned()))
             .await
     );
     let events = stage.events("often");
     let place = |reason: &str| {
         events.iter().position(|event| event == reason).unwrap_or_else(|| panic!("{reason}: {events:?}"))
     };
-    assert!(place("ClaimCreationFailed") < place("ClaimCreated"));
-    assert!(place("HistoryCleanupFailed") < place("HistoryCleanup"));
+    assert!(place("Warning ClaimCreationFailed") < place("Normal ClaimCreated"));
+    assert!(place("Warning HistoryCleanupFailed") < place("Normal HistoryCleanup"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,20 +1,32 @@
 //! What the tests share: a simulated cluster with the shipped operator in it, and what a user would look at.
 
 pub mod conformance;
+mod known;
 pub mod rest;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kentroller::simulation::{Drift, Operated, Setup};
+use kentroller::simulation::{Operated, USER};
+use kentroller_world::{Drift, Oracle, Setup};
 use serde_json::{Value, json};
 
 /// The start of every story, two minutes before 02:00.
 pub const START: &str = "2026-11-22T01:58:00Z";
 
-/// A cluster with the operator in it, and eyes to look at both.
+/// A cluster with the operator in it, and eyes to look at both. What the operator does is judged write by write: a story
+/// in which an invariant broke fails at its end.
 pub struct Stage {
     pub operated: Operated,
+    oracle: Oracle,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.violations(), [""; 0], "invariants that broke in this story");
+        }
+    }
 }
 
 impl Stage {
@@ -26,7 +38,15 @@ impl Stage {
     pub fn with(nodes: usize, setup: Setup) -> Self {
         let start = START.parse().expect("a time");
         let drift = Drift { nodes, seed: setup.seed };
-        Self { operated: Operated::start(drift, setup, start).expect("the cluster is built") }
+        let operated = Operated::start(drift, setup, start).expect("the cluster is built");
+        let oracle = Oracle::watch(&operated.server, &operated.clock, USER);
+        Self { operated, oracle }
+    }
+
+    /// Invariants that broke so far, but for those that are known to.
+    pub fn violations(&self) -> Vec<String> {
+        let found = self.oracle.violations().into_iter().map(|found| found.to_string());
+        found.filter(|text| !known::is_known(text)).collect()
     }
 
     pub fn create(&self, kind: &str, name: &str, spec: Value) -> Result<Arc<Value>, String> {
@@ -78,12 +98,19 @@ impl Stage {
         found.map(|one| format!("{}={}", text(&one["reason"]), text(&one["status"]))).unwrap_or_default()
     }
 
-    /// Reasons of the events about an object, in their order.
+    /// Types and reasons of the events about an object, in their order, such as `Warning ScheduleMissed`.
     pub fn events(&self, name: &str) -> Vec<String> {
         let mut about: Vec<Arc<Value>> =
             self.list("Event").into_iter().filter(|event| event["regarding"]["name"] == name).collect();
         about.sort_by_key(|event| text(&event["eventTime"]));
-        about.iter().map(|event| text(&event["reason"])).collect()
+        about.iter().map(|event| format!("{} {}", text(&event["type"]), text(&event["reason"]))).collect()
+    }
+
+    /// What the events of a reason say about an object.
+    pub fn notes(&self, name: &str, reason: &str) -> Vec<String> {
+        let all = self.list("Event").into_iter();
+        let about = all.filter(|event| event["regarding"]["name"] == name && event["reason"] == reason);
+        about.map(|event| text(&event["note"])).collect()
     }
 
     pub fn edit(&self, kind: &str, name: &str, change: impl FnOnce(&mut Value)) {
@@ -123,14 +150,14 @@ impl Stage {
         ["Done", "DoneWithWarnings"].contains(&self.state("RebalancePlan", plan).as_str())
     }
 
-    /// Marks of ours that are left on the cluster: there must be none when nothing executes.
+    /// Nodes and NodeClaims with marks or cordons: there must be none when nothing executes.
     pub fn marks(&self) -> Vec<String> {
         let ours = |object: &Value| {
             let metadata = object["metadata"].to_string();
-            let marked = metadata.contains("rebalancing.cast.ai/plan") || metadata.contains("cordoned-by");
-            marked
+            let marked = ["rebalancing.cast.ai/plan", "cordoned-by", "rebalancing.cast.ai/status", "do-not-disrupt"];
+            marked.iter().any(|mark| metadata.contains(mark))
                 || object["spec"]["taints"].to_string().contains("rebalancing.cast.ai")
-                || metadata.contains("do-not-disrupt")
+                || object["spec"]["unschedulable"] == true
         };
         let all = self.list("Node").into_iter().chain(self.list("NodeClaim"));
         all.filter(|object| ours(object)).map(|object| text(&object["metadata"]["name"])).collect()

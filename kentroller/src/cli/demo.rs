@@ -9,9 +9,10 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 use kentroller_planner::Money;
+use kentroller_world::{Drift, Oracle, Setup};
 use serde_json::{Value, json};
 
-use crate::simulation::{Drift, Operated, Oracle, Setup, USER};
+use crate::simulation::{Operated, USER};
 
 /// Arguments of `kentroller demo`.
 #[derive(Args, Debug)]

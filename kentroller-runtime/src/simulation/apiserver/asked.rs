@@ -13,7 +13,7 @@ use super::object::Key;
 use super::operate::{DeleteOptions, Part};
 use super::refusal::{self, Refusal};
 use super::selector::{FieldSelector, LabelSelector};
-use super::store::{By, State};
+use super::store::{By, Preconditions, State};
 use super::watch::Selection;
 
 /// The largest body that the server reads.
@@ -140,7 +140,11 @@ impl Asked {
             "eviction" => "eviction",
             _ => "",
         };
-        By { user: self.request.user.clone(), verb: self.request.verb, subresource }
+        let body = self.json().unwrap_or_default();
+        let places = [&body["metadata"], &body["preconditions"], &body["deleteOptions"]["preconditions"]];
+        let told = |field: &str| places.iter().any(|place| place[field].is_string());
+        let preconditions = Preconditions { uid: told("uid"), resource_version: told("resourceVersion") };
+        By { user: self.request.user.clone(), verb: self.request.verb, subresource, preconditions }
     }
 
     pub(super) fn json(&self) -> Result<Value, Refusal> {

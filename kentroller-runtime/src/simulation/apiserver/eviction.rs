@@ -10,7 +10,7 @@ use super::object::{self, Key};
 use super::operate::{DeleteOptions, Part, seconds};
 use super::refusal::{self, Refusal};
 use super::selector::LabelSelector;
-use super::store::{By, State};
+use super::store::{By, Preconditions, State};
 
 /// Evictions that the budget's controller has not seen yet; above this the real server stops.
 const MOST_DISRUPTED_PODS: usize = 2000;
@@ -76,7 +76,12 @@ impl State {
             return Err(refusal::disruption_budget(why_exhausted(name, status), 0));
         }
         let (at, pod_name) = (seconds(self.now), object::text(pod, "name").to_owned());
-        let by = By { user: "system:apiserver".into(), verb: "update", subresource: "status" };
+        let by = By {
+            user: "system:apiserver".into(),
+            verb: "update",
+            subresource: "status",
+            preconditions: Preconditions::default(),
+        };
         let taken = self.change(table, budget, Part::Status, &by, |current| {
             let mut budget = current.clone();
             let status = object::fields_mut(object::fields_mut(&mut budget).entry("status").or_insert(json!({})));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::object::{self, Key};
 use super::operate::{DeleteOptions, Part};
-use super::store::{By, State, Stored};
+use super::store::{By, Preconditions, State, Stored};
 
 /// Holds an owner until its blocking dependents are gone.
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
@@ -26,7 +26,8 @@ pub(super) enum Chore {
 }
 
 fn collector() -> By {
-    By { user: "system:serviceaccount:kube-system:generic-garbage-collector".into(), verb: "delete", subresource: "" }
+    let user = "system:serviceaccount:kube-system:generic-garbage-collector".into();
+    By { user, verb: "delete", subresource: "", preconditions: Preconditions::default() }
 }
 
 impl State {

@@ -47,7 +47,7 @@ pub use access::{Request, Rule};
 pub use faults::{Fault, Matching, Trouble};
 pub use operate::DeleteOptions;
 pub use refusal::{Refusal, of_code as refusal_of_code};
-pub use store::{Commit, Write};
+pub use store::{Commit, Preconditions, Write};
 
 use object::Key;
 use operate::Part;
@@ -168,7 +168,7 @@ impl ApiServer {
     }
 
     fn by(&self, verb: &'static str, subresource: &'static str) -> By {
-        By { user: self.user.clone(), verb, subresource }
+        By { user: self.user.clone(), verb, subresource, preconditions: Preconditions::default() }
     }
 
     /// A client that speaks to this server as the given user, without retries.

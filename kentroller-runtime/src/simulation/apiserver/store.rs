@@ -75,6 +75,16 @@ pub(super) struct By {
     pub(super) user: Arc<str>,
     pub(super) verb: &'static str,
     pub(super) subresource: &'static str,
+    pub(super) preconditions: Preconditions,
+}
+
+/// Which states of an object a request was meant for; a request without any hits whatever bears the name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preconditions {
+    /// It told a uid.
+    pub uid: bool,
+    /// It told a `resourceVersion`.
+    pub resource_version: bool,
 }
 
 /// One committed write, as invariants and the "idle means leases only" check read it.
@@ -94,6 +104,8 @@ pub struct Write {
     pub subresource: &'static str,
     /// The `resourceVersion` that the write made.
     pub revision: u64,
+    /// What the request told; nothing for direct writes of the world.
+    pub preconditions: Preconditions,
 }
 
 /// A committed write with the state on either side; `None` before a creation and after a removal.
@@ -339,6 +351,7 @@ impl State {
             name: key.1,
             subresource: by.subresource,
             revision: now.revision,
+            preconditions: by.preconditions,
         };
         self.writes.push(write.clone());
         self.commits.push(Commit {

@@ -1,0 +1,205 @@
+//! A simulated cluster with our operator in it: what the demo shows and the tests drive.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kentroller_planner::Catalog;
+use kentroller_runtime::engine::ports::Ports;
+use kentroller_runtime::metrics::Metrics;
+use kentroller_runtime::operator::{Ended, Operator, Readiness};
+use kentroller_runtime::settings::Settings as _;
+use kentroller_runtime::simulation::apiserver::{ApiServer, Refusal, Served};
+use kentroller_runtime::{Clock, Kind};
+use kentroller_world::{CSV, Drift, Drifted, Setup, World};
+use kube::client::Body;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::api::foreign::ConfigMap;
+use crate::backend::{Effort, Embedded, Judgements, Plans, Prices};
+use crate::controllers;
+use crate::settings::Settings;
+
+/// The namespace of the operator.
+pub const NAMESPACE: &str = "castai-agent";
+/// The user as which the operator asks the API server.
+pub const USER: &str = "kentroller";
+/// What the planner may do for one plan: the same on every machine.
+const STEPS: u64 = 5_000;
+
+/// A running simulation. Dropping it ends the world, not the operator's task: that ends with its runtime.
+pub struct Operated {
+    pub server: ApiServer,
+    pub clock: Clock,
+    pub world: World,
+    pub drifted: Drifted,
+    /// Where the next operator has its prices from; see [`Operated::restart`].
+    pub prices: Prices,
+    /// Where the next operator writes the records of what it decided.
+    pub records: Option<PathBuf>,
+    /// The name of the next operator among its replicas: with another one it waits until the lease has run out.
+    pub instance: String,
+    settings: watch::Sender<Arc<Settings>>,
+    stop: watch::Sender<bool>,
+    operator: JoinHandle<Ended>,
+    line: Line,
+}
+
+/// Every kind that the operator and the world around it ask for.
+pub fn served() -> Vec<Served> {
+    let mut kinds = kentroller_world::kinds();
+    kinds.push(Served::built_in("", "v1", "ConfigMap", "configmaps", true, false));
+    kinds.push(Served::built_in("", "v1", "PodTemplate", "podtemplates", true, false));
+    kinds.push(Served::built_in("autoscaling.x-k8s.io", "v1beta1", "CapacityBuffer", "capacitybuffers", true, true));
+    kinds.push(Served::built_in("karpenter.sh", "v1alpha1", "NodeOverlay", "nodeoverlays", false, true));
+    kinds.push(Served::built_in("storage.k8s.io", "v1", "CSINode", "csinodes", false, true));
+    kinds.push(Served::built_in("", "v1", "PersistentVolume", "persistentvolumes", false, true));
+    kinds.push(Served::built_in("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true, true));
+    kinds.push(Served::built_in("coordination.k8s.io", "v1", "Lease", "leases", true, false));
+    kinds.extend(
+        controllers::kinds().iter().map(|kind| Served::custom(serde_json::to_value(kind.crd()).unwrap_or_default())),
+    );
+    kinds
+}
+
+impl Operated {
+    /// Builds a drifted cluster, starts the world around it, and our operator.
+    ///
+    /// # Errors
+    /// What the API server refused.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(drift: Drift, setup: Setup, start: Timestamp) -> Result<Self, Refusal> {
+        let clock = Clock::starting_at(start);
+        let now = clock.clone();
+        let server = ApiServer::new(move || now.now(), served());
+        let drifted = drift.build(&server, start)?;
+        let world = World::start(&server, &clock, setup);
+        let defaults =
+            Settings::from_env(&|_| None).unwrap_or_else(|_| unreachable!("every default is valid, as a test shows"));
+        let (settings, current) = watch::channel(Arc::new(defaults));
+        let (stop, stopped) = watch::channel(false);
+        let (prices, instance) = (prices(), "kentroller-0".to_owned());
+        let (line, client) = Line::to(server.client(USER));
+        let operator = operator(current, prices.clone(), None, &instance);
+        let operator = tokio::spawn(operator.run(client, clock.clone(), stopped));
+        Ok(Self { server, clock, world, drifted, prices, records: None, instance, settings, stop, operator, line })
+    }
+
+    /// Changes the operator's settings, as a new text in its ConfigMap would.
+    pub fn set(&self, change: impl FnOnce(&mut Settings)) {
+        self.settings.send_modify(|settings| change(Arc::make_mut(settings)));
+    }
+
+    /// Kills the operator and starts another one in its place: nothing that was under way is finished, and all that it
+    /// knew in memory is gone.
+    pub async fn restart(&mut self) {
+        self.stop_for(Duration::ZERO).await;
+    }
+
+    /// As [`Operated::restart`], with some time in between in which there is no operator.
+    pub async fn stop_for(&mut self, time: Duration) {
+        self.end().await;
+        tokio::time::sleep(time).await;
+        self.begin(self.server.client(USER), false);
+    }
+
+    /// As [`Operated::restart`], with a client that does what a test wants of it, and perhaps as a shadow.
+    pub async fn replace(&mut self, client: kube::Client, shadow: bool) {
+        self.end().await;
+        self.begin(client, shadow);
+    }
+
+    /// What the process had sent has arrived; what it was about to send never does, and it hears no answer.
+    async fn end(&mut self) {
+        self.line.cut();
+        self.operator.abort();
+        let _ = (&mut self.operator).await;
+    }
+
+    fn begin(&mut self, client: kube::Client, shadow: bool) {
+        let (line, client) = Line::to(client);
+        let operator = operator(self.settings.subscribe(), self.prices.clone(), self.records.clone(), &self.instance);
+        let operator = Operator { shadow, ..operator };
+        self.line = line;
+        self.operator = tokio::spawn(operator.run(client, self.clock.clone(), self.stop.subscribe()));
+    }
+
+    /// Nodes that Karpenter bought since a revision, for pods that found no place; ours are planned.
+    pub fn unplanned(&self, since: u64) -> Vec<String> {
+        let writes = self.server.writes(since).into_iter();
+        let bought =
+            writes.filter(|write| &*write.kind == "NodeClaim" && write.verb == "create" && &*write.user != USER);
+        bought.map(|write| write.name).collect()
+    }
+
+    /// Whether the operator's task is alive.
+    pub fn is_running(&self) -> bool {
+        !self.operator.is_finished()
+    }
+}
+
+/// The connection of one process: it is cut when the process is killed, for its tasks may outlive it here.
+#[derive(Debug, Default)]
+struct Line(Arc<AtomicBool>);
+
+impl Line {
+    /// A client that goes through the line.
+    fn to(client: kube::Client) -> (Self, kube::Client) {
+        let line = Self::default();
+        let is_cut = Arc::clone(&line.0);
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let (is_cut, client) = (Arc::clone(&is_cut), client.clone());
+            async move {
+                until_cut(&is_cut).await;
+                let answer = client.send(request).await;
+                until_cut(&is_cut).await;
+                answer
+            }
+        });
+        (line, kube::Client::new(service, "default"))
+    }
+
+    fn cut(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Goes on at once, or never when the line is cut.
+async fn until_cut(is_cut: &AtomicBool) {
+    if is_cut.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What the simulated cloud asks for.
+fn prices() -> Prices {
+    let catalog = Catalog::from_csv(CSV, "the simulated cloud", "").map(Arc::new);
+    Prices::Fixed(catalog.unwrap_or_else(|_| unreachable!("the shipped catalogue reads, as a test shows")))
+}
+
+fn operator(
+    settings: watch::Receiver<Arc<Settings>>,
+    prices: Prices,
+    records: Option<PathBuf>,
+    instance: &str,
+) -> Operator<Settings> {
+    let embedded = Embedded { prices, effort: Effort::Steps(STEPS) };
+    Operator {
+        controllers: controllers::all(),
+        ports: Ports::default().with(Plans::new(embedded.clone())).with(Judgements(embedded)),
+        settings,
+        metrics: Metrics::default(),
+        instance: instance.to_owned(),
+        namespace: NAMESPACE.to_owned(),
+        own_namespace: [(ConfigMap::INFO, NAMESPACE.to_owned())].into(),
+        shadow: false,
+        elect: true,
+        readiness: Readiness::default(),
+        records,
+    }
+}

@@ -1,0 +1,286 @@
+//! One pass of placing pods: what fits on existing nodes, and which claims the rest takes.
+//!
+//! First fit, as Karpenter does it: existing nodes (soft taints count as hard), claims just thought of, a new claim of the
+//! first pool that works. Absent: preferences, NodeOverlays, minValues, volumes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kentroller_planner::manifest::{Labels, NodePool, ObjectName, Pod, PodSpec, Requirement, Taint};
+use serde_json::{Value, json};
+
+use super::launch::admits;
+use super::{NODE_CLASS, NODE_POOL, resources};
+use crate::catalogue::{CAPACITY_TYPE, Catalogue, HOSTNAME, INSTANCE_TYPE, ON_DEMAND, Offering, Sold, ZONE, ZONES};
+use crate::entropy::Entropy;
+use crate::room::{Amounts, Class, Room, Rooms};
+use crate::scheduler::filter::{Rules, SoftTaints, meets_node_rules};
+use crate::seen::{Known, uid};
+use crate::workloads::daemon_belongs;
+
+/// The most types that a claim lists.
+const MOST_TYPES: usize = 600;
+
+/// What the daemons take of a node with these labels and taints.
+pub(super) fn overhead(daemons: &[PodSpec], name: &str, labels: &Labels, taints: &[Taint]) -> Amounts {
+    let running = daemons.iter().filter(|spec| daemon_belongs(spec, name, labels, taints));
+    running.fold(Amounts::default(), |sum, spec| sum.plus(Amounts::of_pod(&spec.shape)))
+}
+
+/// One pass of placing pods, with what it thinks of buying.
+#[derive(Debug)]
+pub(crate) struct Provisioning<'a> {
+    pub(crate) rooms: Rooms,
+    pools: Vec<&'a Known<NodePool>>,
+    pub(super) daemons: Vec<PodSpec>,
+    catalogue: &'a Catalogue,
+    barred: BTreeSet<Offering>,
+    /// What each pool may still launch: amounts and nodes.
+    left: BTreeMap<&'a str, (Amounts, i64)>,
+    claims: Vec<NewClaim<'a>>,
+}
+
+/// A claim that is thought of.
+#[derive(Clone, Debug)]
+pub(crate) struct NewClaim<'a> {
+    pool: &'a Known<NodePool>,
+    /// Types that hold everything so far, cheapest first.
+    pub(crate) types: Vec<&'a Sold>,
+    pub(crate) zones: Vec<&'static str>,
+    /// Of its pods and of the daemons.
+    pub(crate) requests: Amounts,
+    room: usize,
+}
+
+impl<'a> Provisioning<'a> {
+    pub(crate) fn new(
+        catalogue: &'a Catalogue,
+        mut pools: Vec<&'a Known<NodePool>>,
+        daemons: Vec<PodSpec>,
+        barred: BTreeSet<Offering>,
+    ) -> Self {
+        pools.sort_by_key(|pool| (-pool.object.spec.weight, pool.object.metadata.name.clone()));
+        let left = pools.iter().map(|pool| (&*pool.object.metadata.name, headroom(&pool.object))).collect();
+        Self { rooms: Rooms::default(), pools, daemons, catalogue, barred, left, claims: Vec::new() }
+    }
+
+    /// Finds a place for each pod, largest first, and answers the claims that this takes.
+    pub(crate) fn place(mut self, mut pods: Vec<(&ObjectName, &Pod)>) -> Vec<NewClaim<'a>> {
+        pods.sort_by_key(|(key, pod)| {
+            let asked = Amounts::of_pod(&pod.spec.shape);
+            (-asked.cpu_milli, -asked.memory, *key)
+        });
+        for (_, pod) in pods {
+            let class = self.rooms.class(Class::of(pod));
+            let rules = Rules::of(pod, &self.rooms, SoftTaints::Scored);
+            let place = self.fit_existing(pod).or_else(|| self.fit_thought(pod, &rules));
+            if let Some(at) = place.or_else(|| self.fit_new(pod, &rules)) {
+                self.rooms.seat(at, class, Amounts::of_pod(&pod.spec.shape), true);
+            }
+        }
+        self.claims
+    }
+
+    fn fit_existing(&self, pod: &Pod) -> Option<usize> {
+        let rules = Rules::of(pod, &self.rooms, SoftTaints::Hard);
+        let thought: Vec<usize> = self.claims.iter().map(|claim| claim.room).collect();
+        (0..self.rooms.list.len()).find(|at| !thought.contains(at) && rules.miss(&self.rooms.list[*at]).is_none())
+    }
+
+    /// The claim with the fewest pods first.
+    fn fit_thought(&mut self, pod: &Pod, rules: &Rules<'_>) -> Option<usize> {
+        let mut order: Vec<usize> = (0..self.claims.len()).collect();
+        order.sort_by_key(|at| self.rooms.list[self.claims[*at].room].used.pods);
+        order.into_iter().find_map(|at| {
+            let mut claim = self.claims[at].clone();
+            self.narrow(&mut claim, pod, rules).then(|| {
+                let room = claim.room;
+                self.claims[at] = claim;
+                room
+            })
+        })
+    }
+
+    fn fit_new(&mut self, pod: &Pod, rules: &Rules<'_>) -> Option<usize> {
+        for pool in self.pools.clone() {
+            let template = &pool.object.spec.template;
+            let name = format!("thought-{}", self.rooms.list.len());
+            let mut labels = template.metadata.labels.clone();
+            labels.insert(NODE_POOL.into(), (*pool.object.metadata.name).to_owned());
+            labels.insert(HOSTNAME.into(), name.clone());
+            let (amounts, nodes) = self.left[&*pool.object.metadata.name];
+            let types: Vec<&Sold> = self
+                .catalogue
+                .cheapest_first()
+                .iter()
+                .filter(|sold| {
+                    nodes > 0
+                        && sold.capacity().cpu_milli <= amounts.cpu_milli
+                        && sold.capacity().memory <= amounts.memory
+                })
+                .collect();
+            let taints = template.spec.taints.clone();
+            let requests = overhead(&self.daemons, &name, &labels, &taints);
+            let boundless = Amounts { cpu_milli: i64::MAX / 4, memory: i64::MAX / 4, pods: i64::MAX / 4 };
+            let room =
+                Room { name: name.into(), labels, taints, allocatable: boundless, used: requests, ..Room::default() };
+            self.rooms.list.push(room);
+            let at = self.rooms.list.len() - 1;
+            let mut claim = NewClaim { pool, types, zones: ZONES.to_vec(), requests, room: at };
+            if self.narrow(&mut claim, pod, rules) {
+                let largest =
+                    claim.types.iter().fold(Amounts::default(), |most, sold| most.max_of_each(sold.capacity()));
+                self.left.insert(&pool.object.metadata.name, (amounts.minus(largest), nodes - 1));
+                self.claims.push(claim);
+                return Some(at);
+            }
+            self.rooms.list.pop();
+        }
+        None
+    }
+
+    /// Whether a pool may buy a type in a zone.
+    fn is_open(&self, sold: &Sold, zone: &str, requirements: &[Requirement]) -> bool {
+        let instance_type = sold.name().to_owned();
+        let offering = Offering { instance_type, zone: zone.to_owned(), capacity_type: ON_DEMAND.to_owned() };
+        !self.barred.contains(&offering) && admits(requirements, sold.labels(zone))
+    }
+
+    /// Leaves a claim those types and zones that also take this pod; `false` when there are none.
+    fn narrow(&mut self, claim: &mut NewClaim<'a>, pod: &Pod, rules: &Rules<'_>) -> bool {
+        let requirements = &claim.pool.object.spec.template.spec.requirements;
+        let requests = claim.requests.plus(Amounts::of_pod(&pod.spec.shape));
+        let template = &self.rooms.list[claim.room];
+        let mut zones = Vec::new();
+        let mut types = Vec::new();
+        for zone in &claim.zones {
+            let mut room = template.clone();
+            room.labels.insert(ZONE.into(), (*zone).to_owned());
+            let fitting: Vec<&Sold> = claim
+                .types
+                .iter()
+                .copied()
+                .filter(|sold| requests.fits(sold.allocatable()))
+                .filter(|sold| self.is_open(sold, zone, requirements) && takes(pod, sold, zone, &room))
+                .collect();
+            // The rules about the node's labels hold for each fitting type; those about other pods are left.
+            if let Some(first) = fitting.first() {
+                room.labels.extend(first.labels(zone).clone());
+                if rules.miss(&room).is_none() {
+                    zones.push(*zone);
+                    types = merged(types, fitting);
+                }
+            }
+        }
+        if zones.is_empty() {
+            return false;
+        }
+        let zonal = has_zonal_rules(pod);
+        if zonal {
+            zones.truncate(1);
+        }
+        if zones.len() == 1 {
+            self.rooms.list[claim.room].labels.insert(ZONE.into(), zones[0].to_owned());
+        }
+        *claim = NewClaim { types, zones, requests, ..claim.clone() };
+        true
+    }
+}
+
+/// Whether a pod's rules about node labels hold on a machine of a type.
+fn takes(pod: &Pod, sold: &Sold, zone: &str, room: &Room) -> bool {
+    let shape = &pod.spec.shape;
+    if shape.node_selector.is_empty() && shape.affinity.node_affinity.required.is_none() {
+        return true;
+    }
+    let mut labels = sold.labels(zone).clone();
+    labels.extend(room.labels.clone());
+    meets_node_rules(shape, &room.name, &labels)
+}
+
+/// Both lists, cheapest first, each type once.
+fn merged<'a>(mut one: Vec<&'a Sold>, other: Vec<&'a Sold>) -> Vec<&'a Sold> {
+    one.extend(other);
+    one.sort_by(|a, b| a.price.cmp(&b.price).then_with(|| a.name().cmp(b.name())));
+    one.dedup_by(|a, b| a.name() == b.name());
+    one
+}
+
+/// Whether a pod cares about the zone of other pods.
+fn has_zonal_rules(pod: &Pod) -> bool {
+    let shape = &pod.spec.shape;
+    let spread = shape
+        .topology_spread_constraints
+        .iter()
+        .any(|one| one.topology_key == ZONE && one.when_unsatisfiable == "DoNotSchedule");
+    let terms = shape.affinity.pod_affinity.required.iter().chain(&shape.affinity.pod_anti_affinity.required);
+    spread || terms.into_iter().any(|term| term.topology_key == ZONE)
+}
+
+/// What a pool's limits leave.
+fn headroom(pool: &NodePool) -> (Amounts, i64) {
+    let (limits, used) = (&pool.spec.limits, &pool.status.resources);
+    let left = |name: &str, value: fn(&kentroller_planner::Quantity) -> i64| match limits.get(name) {
+        Some(limit) => value(limit) - used.get(name).map_or(0, value),
+        None => i64::MAX / 4,
+    };
+    let amounts = Amounts { cpu_milli: left("cpu", |q| q.milli()), memory: left("memory", |q| q.units()), pods: 0 };
+    (amounts, left("nodes", |q| q.units()))
+}
+
+impl NewClaim<'_> {
+    pub(super) fn object(&self, luck: &mut Entropy) -> Value {
+        let types = self.types.iter().take(MOST_TYPES).map(|sold| sold.name().to_owned()).collect();
+        let zones = self.zones.iter().map(|zone| (*zone).to_owned()).collect();
+        claim_of_pool(&self.pool.raw, types, zones, self.requests, luck)
+    }
+}
+
+/// A claim as Karpenter makes it from a pool's template.
+pub(crate) fn claim_of_pool(
+    pool: &Value,
+    types: Vec<String>,
+    zones: Vec<String>,
+    requests: Amounts,
+    luck: &mut Entropy,
+) -> Value {
+    let (name, template) = (pool["metadata"]["name"].as_str().unwrap_or_default(), &pool["spec"]["template"]);
+    let narrowed = [(INSTANCE_TYPE, types), (ZONE, zones), (CAPACITY_TYPE, vec![ON_DEMAND.to_owned()])];
+    let mut requirements: Vec<Value> = template["spec"]["requirements"].as_array().cloned().unwrap_or_default();
+    requirements.retain(|one| narrowed.iter().all(|(key, _)| one["key"] != *key));
+    requirements
+        .extend(narrowed.into_iter().map(|(key, values)| json!({"key": key, "operator": "In", "values": values})));
+    requirements.push(json!({"key": NODE_POOL, "operator": "In", "values": [name]}));
+    let mut labels = template["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+    labels.insert(NODE_POOL.into(), json!(name));
+    labels.insert(NODE_CLASS.into(), template["spec"]["nodeClassRef"]["name"].clone());
+    let mut annotations = template["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
+    for key in [super::HASH, super::HASH_VERSION] {
+        annotations.insert(key.into(), pool["metadata"]["annotations"][key].clone());
+    }
+    let mut spec = json!({
+        "requirements": requirements, "nodeClassRef": template["spec"]["nodeClassRef"],
+        "resources": {"requests": resources_of_requests(requests)},
+    });
+    for field in ["taints", "startupTaints", "expireAfter", "terminationGracePeriod"] {
+        if !template["spec"][field].is_null() {
+            spec[field] = template["spec"][field].clone();
+        }
+    }
+    json!({
+        "apiVersion": "karpenter.sh/v1", "kind": "NodeClaim",
+        "metadata": {
+            "name": format!("{name}-{}", luck.suffix(5)), "labels": labels, "annotations": annotations,
+            "ownerReferences": [{
+                "apiVersion": "karpenter.sh/v1", "kind": "NodePool", "name": name, "uid": uid(pool),
+                "blockOwnerDeletion": true,
+            }],
+        },
+        "spec": spec,
+    })
+}
+
+fn resources_of_requests(amounts: Amounts) -> Value {
+    let mut list = resources(amounts);
+    list.as_object_mut().map(|list| list.remove("ephemeral-storage"));
+    list
+}

@@ -1,0 +1,137 @@
+//! S3: a slot of the pool's budget for every cordon. S10: on nodes and NodeClaims only our own marks change.
+
+use std::collections::BTreeSet;
+
+use kentroller_planner::manifest::{NodeClaim, NodePool};
+use serde_json::Value;
+
+use super::plans::PLAN;
+use super::{Found, State};
+use crate::conditions;
+use crate::karpenter::{DO_NOT_DISRUPT, NODE_POOL};
+use crate::readings::shares;
+use crate::seen::{Known, is_leaving, key_of};
+
+const CORDONED_BY: &str = "rebalancing.cast.ai/cordoned-by";
+const STATUS: &str = "rebalancing.cast.ai/status";
+const LATER: &str = "rebalancing.cast.ai/later";
+const MADE_BY: &str = "rebalancing.cast.ai/made-by";
+const INCLUDE: &str = "kentroller.cast.ai/consolidation";
+const PACE: &str = "kentroller.cast.ai/budget";
+
+impl State {
+    pub(super) fn judge_node(&mut self, before: &Value, after: &Value) -> Found {
+        let name = key_of(before).name;
+        let (was, is) = (before["spec"]["unschedulable"] == true, after["spec"]["unschedulable"] == true);
+        let touched = |node: &Value| node["metadata"]["labels"][PLAN].is_string();
+        if !touched(before) && before["metadata"]["annotations"][DO_NOT_DISRUPT] == "true" {
+            self.shielded.insert(name.clone());
+        }
+        let mut found = foreign_changes("node", before, after);
+        if was && !is && !before["metadata"]["annotations"][CORDONED_BY].is_string() {
+            found.push(("S10", format!("node {name} was uncordoned, which somebody else had cordoned")));
+        }
+        if !was && is {
+            let plan = after["metadata"]["annotations"][CORDONED_BY].as_str().unwrap_or_default();
+            self.cordons.insert(name.clone(), plan.to_owned());
+            found.extend(self.judge_budget(&name));
+        } else if !is {
+            self.cordons.remove(&name);
+        }
+        found
+    }
+
+    fn judge_budget(&self, node: &str) -> Option<(&'static str, String)> {
+        let claim = self.seen.claims.values().find(|claim| claim.object.status.node_name == node)?;
+        let pool = self.pool_of(&claim.object)?;
+        let members: Vec<&Known<NodeClaim>> = self.members(&pool.object).collect();
+        let busy = members.iter().filter(|claim| claim.object.status.node_name != node && self.is_busy(claim)).count();
+        let most = pace(pool, members.len());
+        (busy + 1 > most).then(|| {
+            let pool = &pool.object.metadata.name;
+            ("S3", format!("node {node} was cordoned as number {} of pool {pool}, which allows {most}", busy + 1))
+        })
+    }
+
+    /// The initialized nodes of a pool whose instance is not ending.
+    fn members<'a>(&'a self, pool: &'a NodePool) -> impl Iterator<Item = &'a Known<NodeClaim>> {
+        self.seen.claims.values().filter(|claim| {
+            claim.object.metadata.labels.get(NODE_POOL).is_some_and(|name| **name == *pool.metadata.name)
+                && claim.object.status.is("Initialized")
+                && !conditions::is_true(&claim.raw, "InstanceTerminating")
+        })
+    }
+
+    /// Whether a node holds a slot: it leaves, is not ready, or the operator has cordoned it to remove it.
+    fn is_busy(&self, claim: &Known<NodeClaim>) -> bool {
+        let Some(node) = self.seen.node_of(&claim.object) else { return true };
+        let cordoned = node.raw["metadata"]["annotations"][CORDONED_BY].is_string();
+        is_leaving(&claim.raw) || !node.object.status.is_ready() || cordoned
+    }
+}
+
+/// What changed that is not the operator's: labels, annotations, taints, the rest of the spec. A shield may only go from
+/// what a plan made.
+pub(super) fn foreign_changes(kind: &str, before: &Value, after: &Value) -> Found {
+    let name = key_of(before).name;
+    let mut found = Found::new();
+    for (field, own) in [("labels", &[PLAN][..]), ("annotations", &[CORDONED_BY, STATUS, DO_NOT_DISRUPT][..])] {
+        let (was, is) = (&before["metadata"][field], &after["metadata"][field]);
+        let keys: BTreeSet<&String> =
+            [was, is].into_iter().filter_map(Value::as_object).flat_map(|all| all.keys()).collect();
+        for key in keys.into_iter().filter(|key| was[key.as_str()] != is[key.as_str()]) {
+            let made = before["metadata"]["annotations"][MADE_BY].is_string();
+            if !own.contains(&key.as_str()) || (key == DO_NOT_DISRUPT && !made) {
+                found.push(("S10", format!("{kind} {name}: the operator changed {field}[{key}]")));
+            }
+        }
+    }
+    let rest = |object: &Value| {
+        let mut spec = object["spec"].clone();
+        if let Some(spec) = spec.as_object_mut() {
+            spec.remove("unschedulable");
+            let taints = spec.remove("taints").unwrap_or_default();
+            let taints = taints.as_array().into_iter().flatten().filter(|taint| taint["key"] != LATER).cloned();
+            spec.insert("taints".to_owned(), taints.collect());
+        }
+        spec
+    };
+    if rest(before) != rest(after) {
+        found.push((
+            "S10",
+            format!("{kind} {name}: the operator changed more of the spec than cordon and its own taint"),
+        ));
+    }
+    found
+}
+
+/// What is left on a node or NodeClaim of the marks of a plan.
+pub(super) fn marks(object: &Value, plan: &str, name: &str) -> Vec<&'static str> {
+    let metadata = &object["metadata"];
+    let shunned = object["spec"]["taints"].as_array().is_some_and(|all| all.iter().any(|taint| taint["key"] == LATER));
+    let made = metadata["annotations"][MADE_BY] == name;
+    let marks = [
+        (PLAN, metadata["labels"][PLAN] == plan),
+        (CORDONED_BY, metadata["annotations"][CORDONED_BY] == plan),
+        (DO_NOT_DISRUPT, made && metadata["annotations"][DO_NOT_DISRUPT].is_string()),
+        // While a plan runs, the taint stands with its label.
+        (LATER, shunned && !metadata["labels"][PLAN].is_string()),
+    ];
+    marks.into_iter().filter(|(_, is_there)| *is_there).map(|(mark, _)| mark).collect()
+}
+
+/// How many nodes of a pool may be disrupted at once: our own pace where the pool is handed over, else Karpenter's budgets.
+fn pace(pool: &Known<NodePool>, nodes: usize) -> usize {
+    let annotations = &pool.object.metadata.annotations;
+    let share = |text: &str| shares::of(text, nodes).unwrap_or(0);
+    if annotations.get(INCLUDE).map(String::as_str) == Some("include") {
+        return share(annotations.get(PACE).map_or("10%", String::as_str)).max(1);
+    }
+    let budgets = pool.object.spec.disruption.budgets.clone();
+    let binding =
+        budgets.map(|all| all.into_iter().filter(|one| one.schedule.is_none()).map(|one| share(&one.nodes)).min());
+    match binding {
+        None => share("10%"),
+        Some(least) => least.unwrap_or(usize::MAX),
+    }
+}
