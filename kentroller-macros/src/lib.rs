@@ -138,7 +138,12 @@ pub fn controller(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// The condition types of a kind, besides `Ready`, `Reconciling` and `Stalled`: on an enum of plain, documented words.
-#[proc_macro_derive(Conditions, attributes(conditions))]
+///
+/// `#[reasons(Reason = "What it means.", words(Type))]` on a condition lists why it may be as it is; the reasons of the
+/// summary stand in `#[conditions(summary(…))]` on the enum. `words(Type)` takes all words of an enum made by `words!`.
+/// From `LampCondition` comes the enum `LampReason`: a reason that is not listed does not compile. Where none is listed
+/// at all, any text is taken.
+#[proc_macro_derive(Conditions, attributes(conditions, reasons))]
 pub fn conditions(item: TokenStream) -> TokenStream {
     conditions::run(item.into()).into()
 }

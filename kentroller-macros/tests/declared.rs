@@ -2,8 +2,8 @@
 
 use garde::Validate;
 use kentroller_runtime::{
-    Change, Condition, Conditions, Controller, Cut, Failure, Kind, Meta, ObjectKey, Outcome, Reconcile, Verb, World,
-    controller, resource,
+    Change, Condition, ConditionType as _, Conditions, Controller, Cut, Failure, Kind, Meta, ObjectKey, Outcome,
+    Reason as _, Reconcile, Verb, World, controller, resource, words,
 };
 
 /// What switches these controllers.
@@ -58,8 +58,10 @@ pub struct LampStatus {
 }
 
 #[derive(Clone, Copy, Conditions)]
+#[conditions(summary(Idle = "Nobody asks for light.", words(Colour)))]
 pub enum LampCondition {
     /// It gives light.
+    #[reasons(Switched = "Somebody switched it.")]
     Lit,
 }
 
@@ -85,6 +87,14 @@ pub struct RowStatus {
     pub conditions: Vec<Condition>,
     /// The generation that this status judges.
     pub observed_generation: Option<i64>,
+}
+
+words! {
+    /// Why a lamp cannot be.
+    pub open enum Colour {
+        /// It hurts the eye.
+        Pink,
+    }
 }
 
 #[resource(group = "example.com", version = "v1", kind = "Socket", namespaced)]
@@ -220,6 +230,24 @@ fn a_declaration_says_name_meaning_wake_ups_and_events() {
     let events: Vec<_> = declaration.events.iter().map(|event| (event.reason, event.warning)).collect();
     assert_eq!(events, [("LampLit", false), ("LampBroken", true)]);
     assert_eq!(StreetLamps::LampBroken.info.doc, "A lamp is broken.");
+}
+
+#[test]
+fn conditions_know_their_reasons() {
+    let set = LampCondition::SET;
+    assert_eq!(set.own.iter().map(|info| info.name).collect::<Vec<_>>(), ["Lit"]);
+    let words = |reasons: &[&[(&'static str, &str)]]| -> Vec<&str> {
+        reasons.iter().flat_map(|list| list.iter()).map(|(word, _)| *word).collect()
+    };
+    assert_eq!((words(set.summary), words(set.own[0].reasons)), (vec!["Idle", "Pink"], vec!["Switched"]));
+    let pink = LampReason::from(Colour::Pink);
+    assert_eq!(
+        [LampReason::Idle, LampReason::Switched, pink].map(|reason| reason.word().to_owned()),
+        ["Idle", "Switched", "Pink"]
+    );
+    // Of another condition; of this one; of another version.
+    assert_eq!(["Idle", "Switched", "Green"].map(|word| set.is_misplaced("Lit", word)), [true, false, false]);
+    assert!(set.is_misplaced("Ready", "Switched") && !set.is_misplaced("Ready", "Pink"));
 }
 
 #[test]

@@ -38,11 +38,57 @@ pub struct Condition {
 
 /// The condition types of a kind besides the summary. Implemented by `#[derive(Conditions)]`.
 pub trait ConditionType: Copy + 'static {
-    /// Name and meaning of each, for the reference page.
-    const ALL: &'static [(&'static str, &'static str)];
+    /// Why one of them, or the summary, may be as it is.
+    type Reason: Reason;
+    /// All of them, for the reference page.
+    const SET: ConditionSet;
 
     /// As it stands in the object.
     fn as_str(self) -> &'static str;
+}
+
+/// A PascalCase word for machines that says why a condition is as it is.
+pub trait Reason {
+    fn word(&self) -> &str;
+}
+
+/// Of kinds that list no reasons.
+impl Reason for &'static str {
+    fn word(&self) -> &str {
+        self
+    }
+}
+
+/// Words with their meanings, in several lists.
+pub type Reasons = &'static [&'static [(&'static str, &'static str)]];
+
+/// The conditions of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct ConditionSet {
+    /// The reasons of `Ready`, `Reconciling` and `Stalled`.
+    pub summary: Reasons,
+    /// The conditions besides the summary.
+    pub own: &'static [ConditionInfo],
+}
+
+impl ConditionSet {
+    /// Whether the reason is listed for other conditions only. A word that is listed nowhere was read from an object that
+    /// another version wrote.
+    pub fn is_misplaced(&self, condition: &str, reason: &str) -> bool {
+        let lists = |reasons: Reasons| reasons.iter().flat_map(|list| *list).any(|(word, _)| *word == reason);
+        let own = self.own.iter().find(|info| info.name == condition);
+        let elsewhere = lists(self.summary) || self.own.iter().any(|info| lists(info.reasons));
+        elsewhere && !lists(own.map_or(self.summary, |info| info.reasons))
+    }
+}
+
+/// A condition of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct ConditionInfo {
+    pub name: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    pub reasons: Reasons,
 }
 
 /// For kinds that have the summary only.
@@ -50,7 +96,8 @@ pub trait ConditionType: Copy + 'static {
 pub enum SummaryOnly {}
 
 impl ConditionType for SummaryOnly {
-    const ALL: &'static [(&'static str, &'static str)] = &[];
+    type Reason = &'static str;
+    const SET: ConditionSet = ConditionSet { summary: &[], own: &[] };
 
     fn as_str(self) -> &'static str {
         match self {}
@@ -130,9 +177,9 @@ pub fn read(status: &Value) -> Vec<Condition> {
     listed.iter().filter_map(|condition| serde_json::from_value(condition.clone()).ok()).collect()
 }
 
-/// Since when a condition has had this reason; `None` if it has another one, or is not there.
-pub fn since(conditions: &[Condition], type_: &str, reason: &str) -> Option<Timestamp> {
-    let known = conditions.iter().find(|one| one.type_ == type_ && one.reason == reason);
+/// Since when a condition has been True, or False; `None` if it is not.
+pub fn in_status_since(conditions: &[Condition], condition: impl ConditionType, status: bool) -> Option<Timestamp> {
+    let known = conditions.iter().find(|one| one.type_ == condition.as_str() && one.status == word(Some(status)));
     known.map(|one| one.last_transition_time)
 }
 

@@ -271,7 +271,7 @@ pub struct KindEntry {
     /// Where the API server keeps it.
     pub info: KindInfo,
     /// As [`Kind::CONDITIONS`].
-    pub conditions: Option<&'static [(&'static str, &'static str)]>,
+    pub conditions: Option<crate::condition::ConditionSet>,
     /// As [`Kind::STATES`].
     pub states: Edges,
     /// Tells the type from others of one name.

@@ -129,8 +129,8 @@ impl fmt::Debug for ObjectKey {
 pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Where the API server keeps it.
     const INFO: KindInfo;
-    /// The condition types of a kind of ours besides the summary, with their meanings; `None` without a status.
-    const CONDITIONS: Option<&'static [(&'static str, &'static str)]> = None;
+    /// The conditions of a kind of ours, with their reasons; `None` without a status.
+    const CONDITIONS: Option<crate::condition::ConditionSet> = None;
     /// Which `status.state` may follow which; empty for a kind without states.
     const STATES: Edges = &[];
     /// Whether a cluster may do without the kind: where the API server does not serve it, there is none. Where it was

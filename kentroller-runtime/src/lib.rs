@@ -40,7 +40,7 @@ mod world;
 pub use kentroller_macros::{Conditions, Settings, controller, resource};
 
 pub use self::clock::Clock;
-pub use self::condition::{Condition, ConditionType, SummaryOnly};
+pub use self::condition::{Condition, ConditionInfo, ConditionSet, ConditionType, Reason, SummaryOnly};
 pub use self::declaration::{
     Access, Asks, Change, ConditionOf, Controller, Creates, Declaration, Deletes, Event, EventInfo, Evicts, KindEntry,
     Patches, Reads, Reconcile, Verb, Wake,

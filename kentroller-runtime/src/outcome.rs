@@ -13,12 +13,15 @@ use serde_json::{Value, json};
 
 pub use self::decided::{Decided, Note, Question};
 pub use self::effect::{Act, Effect};
-use crate::condition::{ConditionType, Mark};
+use crate::condition::{ConditionType, Mark, Reason as _};
 use crate::declaration::{Asks, ConditionOf, Controller, Creates, Deletes, Event, Evicts, Patches, Reconcile};
 use crate::failure::{self, Failure};
 use crate::guard::Guard;
 use crate::kind::{HasStatus, Kind, Metadata, ObjectKey, Owner};
 use crate::port::Port;
+
+/// Why a condition of a kind may be as it is.
+pub type ReasonOf<K> = <<K as HasStatus>::Condition as ConditionType>::Reason;
 
 /// What a reconcile of controller `C` decided. Only what `C` declared can be put into it.
 #[derive(Debug)]
@@ -248,31 +251,35 @@ impl<C: Reconcile> Outcome<C> {
     }
 
     /// The summary condition `Ready`; `None` is Unknown.
-    pub fn ready(&mut self, status: impl Into<Option<bool>>, reason: &str, message: impl Into<String>)
-    where
+    pub fn ready(
+        &mut self,
+        status: impl Into<Option<bool>>,
+        reason: impl Into<ReasonOf<C::Of>>,
+        message: impl Into<String>,
+    ) where
         C::Of: HasStatus,
     {
-        self.mark("Ready", status.into(), reason, message.into());
+        self.mark_listed("Ready", status.into(), &reason.into(), message.into());
     }
 
     /// The object is on its way: `Reconciling`, and `Ready` False with the same words.
-    pub fn reconciling(&mut self, reason: &str, message: impl Into<String>)
+    pub fn reconciling(&mut self, reason: impl Into<ReasonOf<C::Of>>, message: impl Into<String>)
     where
         C::Of: HasStatus,
     {
-        let message = message.into();
-        self.mark("Ready", Some(false), reason, message.clone());
-        self.mark("Reconciling", Some(true), reason, message);
+        let (reason, message) = (reason.into(), message.into());
+        self.mark_listed("Ready", Some(false), &reason, message.clone());
+        self.mark_listed("Reconciling", Some(true), &reason, message);
     }
 
     /// Nothing will happen until somebody changes something: `Stalled`, and `Ready` False with the same words.
-    pub fn stalled(&mut self, reason: &str, message: impl Into<String>)
+    pub fn stalled(&mut self, reason: impl Into<ReasonOf<C::Of>>, message: impl Into<String>)
     where
         C::Of: HasStatus,
     {
-        let message = message.into();
-        self.mark("Ready", Some(false), reason, message.clone());
-        self.mark("Stalled", Some(true), reason, message);
+        let (reason, message) = (reason.into(), message.into());
+        self.mark_listed("Ready", Some(false), &reason, message.clone());
+        self.mark_listed("Stalled", Some(true), &reason, message);
     }
 
     /// One of the kind's own conditions.
@@ -280,12 +287,12 @@ impl<C: Reconcile> Outcome<C> {
         &mut self,
         condition: T,
         status: impl Into<Option<bool>>,
-        reason: &str,
+        reason: impl Into<ReasonOf<C::Of>>,
         message: impl Into<String>,
     ) where
         C::Of: HasStatus,
     {
-        self.mark(condition.as_str(), status.into(), reason, message.into());
+        self.mark_listed(condition.as_str(), status.into(), &reason.into(), message.into());
     }
 
     /// `Ready` is False because the feature of the controller is off.
@@ -309,6 +316,15 @@ impl<C: Reconcile> Outcome<C> {
 
     fn add(&mut self, effect: Effect) -> Added<'_, C> {
         Added { effect: Some(self.decided.push(effect)), controller: PhantomData }
+    }
+
+    fn mark_listed(&mut self, type_: &str, status: Option<bool>, reason: &ReasonOf<C::Of>, message: String)
+    where
+        C::Of: HasStatus,
+    {
+        let (set, word) = (<<C::Of as HasStatus>::Condition as ConditionType>::SET, reason.word());
+        debug_assert!(!set.is_misplaced(type_, word), "{word} is not listed as a reason of {type_}");
+        self.mark(type_, status, word, message);
     }
 
     fn mark(&mut self, type_: &str, status: Option<bool>, reason: &str, message: String) {

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api::foreign::ConfigMap;
-use crate::backend::{Effort, Embedded, Judgements, Plans, Prices};
+use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
 use crate::controllers;
 use crate::settings::Settings;
 
@@ -191,7 +191,7 @@ fn operator(
     let embedded = Embedded { prices, effort: Effort::Steps(STEPS) };
     Operator {
         controllers: controllers::all(),
-        ports: Ports::default().with(Plans::new(embedded.clone())).with(Judgements(embedded)),
+        ports: Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)),
         settings,
         metrics: Metrics::default(),
         instance: instance.to_owned(),

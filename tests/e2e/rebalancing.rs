@@ -106,7 +106,7 @@ fn as_people_see_it(cluster: &Cluster, claim: &str) {
         }
     }
     let story = cluster.tool("kubectl", &["describe", "rp", claim]);
-    for reason in ["PlanJudged", "PlanStarted", "WaveDone", "PlanDone"] {
+    for reason in ["PlanChecked", "PlanStarted", "WaveDone", "PlanDone"] {
         assert!(story.contains(reason), "{reason} is missing in\n{story}");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kentroller::backend::{Effort, Embedded, Judgements, Plans, Prices};
+use kentroller::backend::{Checks, Effort, Embedded, Plans, Prices};
 use kentroller::controllers;
 use kentroller_runtime::engine::ports::Ports;
 use kentroller_runtime::engine::record::Record;
@@ -23,7 +23,7 @@ async fn whatever_was_decided_is_decided_again_from_its_record() {
 
     // Nothing is asked anew: there are no prices here.
     let nothing = Embedded { prices: Prices::Fixed(Default::default()), effort: Effort::Steps(0) };
-    let ports = Ports::default().with(Plans::new(nothing.clone())).with(Judgements(nothing));
+    let ports = Ports::default().with(Plans::new(nothing.clone())).with(Checks(nothing));
     let (mut decided, mut by, mut others) = (Vec::new(), std::collections::BTreeSet::new(), 0);
     for entry in std::fs::read_dir(&folder).expect("the folder") {
         let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");

@@ -115,8 +115,8 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
     let told = status.as_ref().map(|Status { states, .. }| {
         let states = states.as_ref().map(|states| quote!(const STATES: #runtime::Edges = #states::EDGES;));
         quote! {
-            const CONDITIONS: ::core::option::Option<&'static [(&'static str, &'static str)]> =
-                ::core::option::Option::Some(<<Self as #runtime::HasStatus>::Condition as #runtime::ConditionType>::ALL);
+            const CONDITIONS: ::core::option::Option<#runtime::ConditionSet> =
+                ::core::option::Option::Some(<<Self as #runtime::HasStatus>::Condition as #runtime::ConditionType>::SET);
             #states
         }
     });

@@ -268,6 +268,7 @@ mod tests {
             column(0, ".spec.text", "integer"),
             "Notice: column `Text` is of type integer, and `.spec.text` is of type string"
         );
+        assert_eq!(column(1, ".status.conditions[?(@.type=='Ready')].status", "string"), "");
         assert_eq!(column(0, ".spec.until", "date"), "");
         assert_eq!(column(0, ".spec.count", "number"), "");
         assert_eq!(

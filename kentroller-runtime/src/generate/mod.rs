@@ -24,8 +24,8 @@ pub struct OwnKind {
     /// Where the API server keeps it.
     pub info: KindInfo,
     crd: fn() -> CustomResourceDefinition,
-    /// Its condition types besides the summary, with their meanings; `None` for a kind without a status.
-    pub conditions: Option<&'static [(&'static str, &'static str)]>,
+    /// Its conditions, with their reasons; `None` for a kind without a status.
+    pub conditions: Option<crate::condition::ConditionSet>,
     /// Which `status.state` may follow which.
     pub states: Edges,
 }

@@ -68,14 +68,22 @@ pub fn conditions(kinds: &[OwnKind]) -> String {
     let mut page = String::from(
         "# Conditions\n\nEvery kind with a status has a summary that `kubectl wait` and GitOps tools read, and conditions of its own.\n\n## Summary\n\n",
     );
-    let rows = |meanings: &'static [(&str, &str)]| {
-        meanings.iter().map(|(name, meaning)| [format!("`{name}`"), (*meaning).to_owned()])
-    };
-    table(&mut page, ["condition", "meaning"], rows(&SUMMARY));
-    for kind in kinds {
-        if let Some(conditions) = kind.conditions.filter(|conditions| !conditions.is_empty()) {
-            page.push_str(&format!("\n## {}\n\n", kind.info.kind));
-            table(&mut page, ["condition", "meaning"], rows(conditions));
+    let row = |name: &str, meaning: &str| [format!("`{name}`"), meaning.to_owned()];
+    table(&mut page, ["condition", "meaning"], SUMMARY.iter().map(|(name, meaning)| row(name, meaning)));
+    let sets = kinds.iter().filter_map(|kind| Some((kind, kind.conditions?)));
+    for (kind, set) in sets.filter(|(_, set)| !set.own.is_empty() || !set.summary.is_empty()) {
+        page.push_str(&format!("\n## {}\n\n", kind.info.kind));
+        table(&mut page, ["condition", "meaning"], set.own.iter().map(|info| row(info.name, info.doc)));
+        let summary = std::iter::once(("Ready, Reconciling, Stalled", set.summary));
+        let all = summary.chain(set.own.iter().map(|info| (info.name, info.reasons)));
+        let rows = all.flat_map(|(name, reasons)| {
+            let words = reasons.iter().flat_map(|list| *list);
+            words.map(move |(reason, meaning)| [name.to_owned(), format!("`{reason}`"), (*meaning).to_owned()])
+        });
+        let rows: Vec<_> = rows.collect();
+        if !rows.is_empty() {
+            page.push_str("\nWhy they are as they are:\n\n");
+            table(&mut page, ["condition", "reason", "meaning"], rows.into_iter());
         }
     }
     page
@@ -230,7 +238,8 @@ fn type_of(outline: &Outline, path: &str, field: &Field) -> String {
     text
 }
 
-fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+/// Appends a table to a page.
+pub fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
     let mut line = |cells: &[String]| page.push_str(&format!("| {} |\n", cells.join(" | ")));
     line(&head.map(str::to_owned));
     line(&head.map(|_| "---".to_owned()));

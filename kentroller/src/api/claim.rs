@@ -30,9 +30,9 @@ pub struct RebalancePlanClaimSpec {
     #[serde(default = "super::no")]
     pub auto_execute: bool,
     /// Whether a node whose drain does not end in time is kept and made schedulable again after uncordonAfter, instead of
-    /// being forced. Without aggressive eviction every drain is graceful.
+    /// being forced. Without aggressive eviction every drain is graceful. Accepted; nothing acts on it so far.
     pub evict_gracefully: Option<bool>,
-    /// What must be true of the new nodes before the old ones are drained.
+    /// What must be true of the new nodes before the old ones are drained. Accepted; nothing acts on it so far.
     pub execution_policy: Option<ExecutionPolicy>,
     /// The least saving, in percent of what the replaced nodes cost, for which the plan is executed. Absent: any saving
     /// that outweighs the move. 0: every selected node is replaced, whatever it costs.
@@ -44,7 +44,7 @@ pub struct RebalancePlanClaimSpec {
     pub scope: Option<Scope>,
     /// How long the phases may take.
     pub timeouts: Option<Timeouts>,
-    /// How long after a failed drain a kept node is made schedulable again, such as 30m. Absent: 30m.
+    /// How long after a failed drain a kept node is made schedulable again, such as 30m. Absent: 30m. Accepted; nothing acts on it so far.
     pub uncordon_after: Option<String>,
 }
 
@@ -52,11 +52,12 @@ pub struct RebalancePlanClaimSpec {
 /// Lifts protections that otherwise keep a node or a pod where it is.
 #[derive(Default, Eq)]
 pub struct AggressiveModeConfig {
-    /// Whether a drain is forced to its end at drainTimeout; every pod that is left on the node is ended then.
+    /// Whether a drain is forced to its end at drainTimeout; every pod that is left on the node is ended then. Accepted;
+    /// no drain is forced so far, and the node is kept.
     pub aggressive_eviction: bool,
-    /// How long a node may take to drain, such as 20m. Absent: 20m.
+    /// How long a node may take to drain, such as 20m; counts with aggressiveEviction only. Absent: 20m.
     pub drain_timeout: Option<String>,
-    /// Whether pods whose disruption budget allows no eviction count as movable.
+    /// Whether pods whose disruption budget allows no eviction count as movable. Accepted; nothing acts on it so far.
     #[serde(rename = "ignoreBlockingPDB", default, skip_serializing_if = "std::ops::Not::not")]
     pub ignore_blocking_pdb: bool,
     /// Whether nodes may be chosen that Karpenter does not report as consolidatable.
@@ -156,6 +157,8 @@ pub struct ClaimStatus {
     pub error_message: Option<String>,
     /// Why the claim failed, for machines.
     pub failure_reason: Option<FailureReason>,
+    /// Since when the plan is being computed; absent once it is there. planGenerationTimeout counts from here.
+    pub generation_start_time: Option<Timestamp>,
     /// The generation of the claim that this status judges.
     pub observed_generation: Option<i64>,
     /// Identifies the request for a plan.
@@ -226,13 +229,36 @@ pub struct Warning {
 
 /// What `kubectl wait` may ask of a claim besides the summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Conditions)]
+#[conditions(summary(
+    FeatureDisabled = "The feature rebalancer is off.",
+    Generating = "The plan is being computed, or what it needs is waited for.",
+    WaitsForTurn = "One plan is executed at a time, and another has the turn.",
+    PlannedAgain = "The plan is older than five minutes; it is computed anew.",
+    PlanReady = "The plan is being written or checked, or waits for its turn or for somebody to execute it.",
+    Executing = "The plan is being executed.",
+    Completed = "The plan was executed.",
+    Canceled = "Somebody stopped the claim or its plan.",
+    PlanStateUnknown = "Another version wrote the state of the plan; it is left alone.",
+    words(FailureReason, SkippedReason),
+))]
 pub enum ClaimCondition {
     /// A plan was computed for the claim.
+    #[reasons(
+        Generating = "It is being computed, or what it needs is waited for.",
+        PlanReady = "It was computed; the message says what it saves."
+    )]
     PlanReady,
     /// The plan is being executed.
+    #[reasons(
+        WaitsForTurn = "One plan is executed at a time, and another has the turn.",
+        Waiting = "It waits for its turn, or for `spec.execute` of the plan.",
+        Executing = "The message names the wave."
+    )]
     Executing,
     /// The claim came to its end as it was meant to.
+    #[reasons(Completed = "The plan was executed.", words(SkippedReason))]
     Complete,
     /// The claim ended in a failure.
+    #[reasons(words(FailureReason))]
     Failed,
 }

@@ -2,7 +2,9 @@
 
 mod budget;
 mod claim;
+pub mod failures;
 pub mod foreign;
+pub mod marks;
 mod migration;
 mod node_claim;
 mod offering;
@@ -11,6 +13,9 @@ mod plan_status;
 mod savings;
 mod schedule;
 mod scope;
+#[cfg(test)]
+pub(crate) mod sources;
+pub mod unread;
 mod words;
 
 use kentroller_runtime::generate::OwnKind;
@@ -22,8 +27,8 @@ pub use self::budget::{
     FamilyPrice, InstanceSavingsPlan, ReservedInstance,
 };
 pub use self::claim::{
-    AggressiveModeConfig, CapacityChoice, ClaimCondition, ClaimState, ClaimStatus, ExecutionPolicy, NodeConstraints,
-    RebalancePlanClaim, RebalancePlanClaimSpec, SkippedNode, SortBy, Timeouts, Warning,
+    AggressiveModeConfig, CapacityChoice, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, ExecutionPolicy,
+    NodeConstraints, RebalancePlanClaim, RebalancePlanClaimSpec, SkippedNode, SortBy, Timeouts, Warning,
 };
 pub use self::migration::{
     DumpGoal, MigrationEntry, MigrationOptions, MigrationPhase, MigrationProgress, MigrationState, MigrationStatus,
@@ -33,9 +38,8 @@ pub use self::node_claim::{NodeClaimResources, NodeClaimSpec, NodeClassRef, Node
 pub use self::offering::{OfferingCapacity, OfferingReason, UnavailableOffering, UnavailableOfferingSpec};
 pub use self::plan::{
     AggressiveMode, Alternative, MigrationPolicy, NodeClaimMetadata, NodeClaimToAdd, NodeClaimToDelete, PlanCondition,
-    PlanTimeouts, PodToMigrate, RebalancePlan, RebalancePlanSpec,
+    PlanReason, PlanTimeouts, PodToMigrate, RebalancePlan, RebalancePlanSpec,
 };
-pub(crate) use self::plan::{CAPACITY_TYPE, INSTANCE_TYPE, ZONE};
 pub use self::plan_status::{
     AchievedOutcome, AttemptStatus, ConsolidationStability, CreationAttempt, DeletionEvent, DeletionStatus,
     FailedAttempt, FailedNode, FailurePhase, NodeCreation, NodeDeletion, NodePoolBudget, NodeStability, OutcomeDiff,
@@ -44,7 +48,7 @@ pub use self::plan_status::{
 pub use self::savings::{NodeCost, Savings};
 pub use self::schedule::{
     ActiveClaim, ClaimTemplate, LastExecution, RebalancePlanSchedule, RebalancePlanScheduleSpec, ScheduleCondition,
-    ScheduleMode, ScheduleStatus, TemplateMetadata,
+    ScheduleMode, ScheduleReason, ScheduleStatus, TemplateMetadata,
 };
 pub use self::scope::{NodeSelector, NodeSelectorTerm, Scope, SelectorRequirement};
 pub use self::words::{FailureReason, SkippedReason};
@@ -112,3 +116,39 @@ const QUANTITY: &str = concat!(
     r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))",
     r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::sources::code_of;
+    use crate::controllers::kinds;
+
+    /// What stands after `start` in each line of `api` that has it, up to `end`.
+    fn declared(start: &str, end: char) -> Vec<String> {
+        let lines = code_of(&["api"]).into_iter().filter(|(file, _)| !file.contains("/foreign/"));
+        let found = lines.filter_map(|(_, line)| Some(line.split_once(start)?.1.split(end).next()?.trim().to_owned()));
+        found.collect()
+    }
+
+    #[test]
+    fn no_kind_is_forgotten() {
+        let mut declared = declared("    kind = \"", '"');
+        let mut known: Vec<String> = kinds().iter().map(|kind| kind.info.kind.to_owned()).collect();
+        declared.sort();
+        known.sort();
+        assert_eq!(known, declared, "a kind that no controller reconciles is listed in without_controller()");
+    }
+
+    #[test]
+    fn no_enum_of_words_is_forgotten() {
+        let code = code_of(&["api"]);
+        let starts = code.iter().zip(code.iter().skip(1)).filter(|((_, line), _)| line == "words! {");
+        let declared: Vec<&str> =
+            starts.filter_map(|(_, (_, next))| next.split_once("enum ")?.1.split(' ').next()).collect();
+        assert!(declared.len() > 15, "{declared:?}");
+        let listed = |name: &&str| {
+            code.iter().any(|(file, line)| file.ends_with("api/mod.rs") && line.contains(&format!("{name}::MEANINGS")))
+        };
+        let forgotten: Vec<&&str> = declared.iter().filter(|name| !listed(name)).collect();
+        assert!(forgotten.is_empty(), "list these in words() of api/mod.rs: {forgotten:?}");
+    }
+}

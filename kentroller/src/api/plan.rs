@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kentroller_planner::manifest::Operator;
 use kentroller_runtime::{Conditions, resource, words};
 
-use super::{ExecutionPolicy, NodeClaimSpec, NodeRequirement, PlanState, PlanStatus};
+use super::{ExecutionPolicy, FailureReason, NodeClaimSpec, NodeRequirement, PlanState, PlanStatus};
 
 #[resource(
     group = "autoscaling.cast.ai",
@@ -32,7 +32,7 @@ pub struct RebalancePlanSpec {
     /// point.
     #[serde(default = "super::no")]
     pub execute: bool,
-    /// What must be true of the new nodes before the old ones are drained.
+    /// What must be true of the new nodes before the old ones are drained. Accepted; nothing acts on it so far.
     pub execution_policy: Option<ExecutionPolicy>,
     /// The nodes that come.
     pub node_claims_to_add: Vec<NodeClaimToAdd>,
@@ -79,11 +79,6 @@ pub struct Alternative {
     pub requirements: Vec<NodeRequirement>,
 }
 
-/// The labels of a node that tell what it is.
-pub(crate) const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
-pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
-pub(crate) const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
-
 impl Alternative {
     /// The first value that it asks for of a label.
     pub fn value(&self, key: &str) -> Option<&str> {
@@ -126,6 +121,7 @@ pub struct PodToMigrate {
     /// The namespace of the pod.
     pub namespace: String,
     /// What happens when the pod cannot be moved alive: Optional evicts it, Mandatory leaves it and keeps its node.
+    /// Accepted; no pod is moved alive so far, and every pod is evicted.
     #[serde(default = "optional")]
     pub policy: MigrationPolicy,
     /// The name of the node that it leaves.
@@ -159,13 +155,31 @@ pub struct PlanTimeouts {
 
 /// What `kubectl wait` may ask of a plan besides the summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Conditions)]
+#[conditions(summary(
+    Checking = "The plan is being checked, whoever made it.",
+    Created = "It was checked, and waits for its turn.",
+    WaitsForApproval = "It waits for somebody to set `spec.execute`.",
+    FeatureDisabled = "The feature rebalancer is off.",
+    ModeObserve = "The operator runs in mode observe, which executes no plan.",
+    WaitsForTurn = "One plan is executed at a time, and another has the turn.",
+    Starting = "It takes its finalizer, before its first mark on another object.",
+    Running = "The message says what the wave waits for.",
+    Done = "The plan was executed.",
+    Expired = "Nobody executed the plan in time.",
+    Canceled = "Somebody stopped the plan.",
+    words(FailureReason),
+))]
 pub enum PlanCondition {
     /// The plan was checked and found right.
+    #[reasons(Checked = "The check found no mistake.")]
     Created,
     /// The plan is being executed.
+    #[reasons(Running = "It is.", Done = "It was executed.", Canceled = "Somebody stopped it.", words(FailureReason))]
     InProgress,
     /// The plan was executed.
+    #[reasons(Done = "The message says how many nodes were kept.")]
     Done,
     /// The plan ended in a failure.
+    #[reasons(words(FailureReason))]
     Fail,
 }

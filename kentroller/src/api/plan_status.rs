@@ -12,6 +12,8 @@ use super::{FailureReason, NodeCost, Savings, SkippedReason, Warning};
 pub struct PlanStatus {
     /// What came of the plan, on the nodes that really came; absent while it runs and for plans that only delete.
     pub achieved_outcome: Option<AchievedOutcome>,
+    /// When the plan was checked and found right; absent before.
+    pub check_time: Option<Timestamp>,
     /// What the plan is and is not, for machines.
     pub conditions: Vec<Condition>,
     /// Whether Karpenter's own consolidation would leave the new nodes alone.
@@ -38,6 +40,8 @@ pub struct PlanStatus {
     pub skipped_message: Option<String>,
     /// Why the plan was skipped, for machines.
     pub skipped_reason: Option<SkippedReason>,
+    /// When the execution began; absent before. rebalanceExecutionTimeout counts from here.
+    pub start_time: Option<Timestamp>,
     /// Where the plan is.
     pub state: Option<PlanState>,
     /// What the real new nodes promise to save, as it stood before the old ones were drained.
@@ -262,10 +266,14 @@ words! {
 /// The course of a node that goes.
 #[derive(Default, Eq)]
 pub struct NodeDeletion {
+    /// When it was cordoned. drainTimeout counts from here.
+    pub cordon_time: Option<Timestamp>,
     /// What happened to it; the last ten.
     pub events: Vec<DeletionEvent>,
     /// The name of the node.
     pub name: String,
+    /// Since when none of its pods can move, for want of room elsewhere; absent while they move.
+    pub stuck_since: Option<Timestamp>,
 }
 
 #[resource(part)]

@@ -29,7 +29,8 @@ pub struct RebalancePlanScheduleSpec {
     #[serde(default = "three")]
     #[garde(range(min = 0))]
     pub failed_jobs_history_limit: i32,
-    /// How claims choose nodes when the template does not say. AgeSort takes the oldest nodes first.
+    /// How claims choose nodes when the template does not say. AgeSort takes the oldest nodes first. Accepted;
+    /// nothing acts on it so far.
     pub mode: Option<ScheduleMode>,
     /// Whether claims outlive their schedule.
     #[serde(default = "super::no")]
@@ -54,7 +55,7 @@ pub struct RebalancePlanScheduleSpec {
     /// The time zone of the schedule, as a name of the IANA database such as Europe/Vilnius. Absent: UTC.
     pub time_zone: Option<String>,
     /// How long after its scheduled time a run may begin new steps, such as 4h; then it ends at its next safe point.
-    /// Absent: no limit.
+    /// Absent: no limit. Accepted; nothing acts on it so far.
     pub window: Option<String>,
 }
 
@@ -133,6 +134,8 @@ pub struct ScheduleStatus {
     pub next_schedule_time: Option<Timestamp>,
     /// The generation of the schedule that this status judges.
     pub observed_generation: Option<i64>,
+    /// Whether the schedule was suspended when it was last looked at.
+    pub suspended: Option<bool>,
 }
 
 #[resource(part)]
@@ -169,8 +172,20 @@ pub struct LastExecution {
 
 /// What `kubectl wait` may ask of a schedule besides the summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Conditions)]
+#[conditions(summary(
+    Scheduled = "It waits for its next time.",
+    Suspended = "It is suspended by `spec.suspend`.",
+    FeatureDisabled = "The feature rebalancer is off: no claims are made.",
+    ScheduleInvalid = "The expression or the time zone cannot be read; the message names the position.",
+))]
 pub enum ScheduleCondition {
     /// The schedule has a next time.
+    #[reasons(
+        Scheduled = "The message has the time.",
+        Suspended = "It is suspended by `spec.suspend`.",
+        FeatureDisabled = "The feature rebalancer is off.",
+        ScheduleInvalid = "The expression or the time zone cannot be read; the message names the position."
+    )]
     Scheduled,
 }
 

@@ -13,7 +13,7 @@ use super::savings::savings;
 use super::snapshot::{Observed, snapshot};
 use super::translate;
 use crate::api::foreign::ConfigMap;
-use crate::api::{RebalancePlanSpec, Savings, SkippedNode, SkippedReason};
+use crate::api::{RebalancePlanSpec, Savings, SkippedNode, SkippedReason, failures};
 
 /// What both ports share.
 #[derive(Clone, Debug)]
@@ -52,9 +52,9 @@ impl Plans {
     }
 }
 
-/// Judges plans, whoever made them.
+/// Checks plans, whoever made them.
 #[derive(Clone, Debug)]
-pub struct Judgements(pub Embedded);
+pub struct Checks(pub Embedded);
 
 /// A question for a plan.
 #[derive(Clone, Debug)]
@@ -86,16 +86,16 @@ pub struct Planned {
     pub nothing: Option<(SkippedReason, String)>,
 }
 
-/// A plan to judge.
+/// A plan to check.
 #[derive(Clone, Debug)]
-pub struct JudgeAsk {
+pub struct CheckAsk {
     pub spec: RebalancePlanSpec,
     pub options: Options,
 }
 
 /// What was found out about a plan.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Judged {
+pub struct Checked {
     pub savings: Savings,
     /// Why the plan must not be executed; empty if it may.
     pub violations: Vec<String>,
@@ -130,12 +130,11 @@ impl Port for Plans {
                 plan_again(&snapshot, &catalog, &ask.options, &mut budget, former)
             }
         };
-        let found = found.map_err(|error| Failure::waiting("InputInvalid", error))?;
+        let found = found.map_err(|error| failures::INPUT_INVALID.because(error))?;
         let made = &found.plan;
-        let spec =
-            translate::to_spec(made, &snapshot, &ask.plan).map_err(|why| Failure::transient("PlanInvalid", why))?;
+        let spec = translate::to_spec(made, &snapshot, &ask.plan).map_err(|why| failures::PLAN_INVALID.because(why))?;
         let costs = savings(made, &snapshot, &catalog);
-        let text = serde_json::to_string(&spec).unwrap_or_default();
+        let text = serde_json::to_string(&spec).expect("a spec is plain JSON");
         let digest = Sha256::digest(text.as_bytes());
         let planned = Planned {
             id: digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
@@ -161,25 +160,25 @@ impl Port for Plans {
     }
 }
 
-impl Port for Judgements {
-    const NAME: &'static str = "judgements";
+impl Port for Checks {
+    const NAME: &'static str = "checks";
     const TIME_LIMIT: Duration = Duration::from_secs(60);
     type Reads = Observed;
-    type Ask = JudgeAsk;
-    type Answer = Judged;
+    type Ask = CheckAsk;
+    type Answer = Checked;
 
-    fn fill(&self, ask: &JudgeAsk, seen: &Seen<Observed>, now: Timestamp, _: &Cancelled) -> Result<Judged, Failure> {
+    fn fill(&self, ask: &CheckAsk, seen: &Seen<Observed>, now: Timestamp, _: &Cancelled) -> Result<Checked, Failure> {
         let catalog = self.0.catalog(seen)?;
         let (snapshot, _) = snapshot(seen, now);
         let read = translate::from_spec(&ask.spec, &snapshot, &catalog);
         let (plan, mut violations) = match read {
             Ok(plan) => (plan, Vec::new()),
-            Err(mistakes) => return Ok(Judged { savings: Savings::default(), violations: mistakes }),
+            Err(mistakes) => return Ok(Checked { savings: Savings::default(), violations: mistakes }),
         };
         if let Err(found) = kentroller_planner::check::check(&snapshot, &catalog, &ask.options, &plan) {
             violations.extend(found.iter().map(ToString::to_string));
         }
-        Ok(Judged { savings: savings(&plan, &snapshot, &catalog).savings, violations })
+        Ok(Checked { savings: savings(&plan, &snapshot, &catalog).savings, violations })
     }
 }
 
@@ -205,14 +204,15 @@ impl Embedded {
             Prices::ConfigMap(key) => key,
         };
         let missing = || {
-            Failure::waiting("PricesMissing", format!("ConfigMap {key} has no key catalog.csv with prices; write one"))
+            failures::PRICES_MISSING
+                .because(format_args!("ConfigMap {key} has no key catalog.csv with prices; write one"))
         };
         let stored = seen.store::<ConfigMap>().and_then(|store| store.lookup(key).present()).ok_or_else(missing)?;
         let text = stored.data.get("catalog.csv").ok_or_else(missing)?;
         let as_of = stored.metadata.created.to_string();
         let read = Catalog::from_csv(text, &format!("ConfigMap {key}"), &as_of);
         read.map(Arc::new)
-            .map_err(|error| Failure::waiting("PricesInvalid", format!("ConfigMap {key}, catalog.csv: {error}")))
+            .map_err(|error| failures::PRICES_INVALID.because(format_args!("ConfigMap {key}, catalog.csv: {error}")))
     }
 }
 

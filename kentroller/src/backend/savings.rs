@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use kentroller_planner::{CapacityType, Catalog, Money, Plan, Snapshot, manifest};
 
-use crate::api::{CAPACITY_TYPE, INSTANCE_TYPE, NodeCost, Savings, ZONE};
+use crate::api::marks::{CAPACITY_TYPE, INSTANCE_TYPE, REGION, ZONE};
+use crate::api::{NodeCost, Savings};
 
 /// The savings of a plan, and the amounts that they are made of.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub(super) struct Costs {
 pub(super) fn price(node: &manifest::Node, catalog: &Catalog) -> Option<Money> {
     let label = |key: &str| node.metadata.labels.get(key).map(String::as_str).unwrap_or_default();
     let capacity = CapacityType::of(label(CAPACITY_TYPE));
-    catalog.price(label("topology.kubernetes.io/region"), label(INSTANCE_TYPE), label(ZONE), &capacity)
+    catalog.price(label(REGION), label(INSTANCE_TYPE), label(ZONE), &capacity)
 }
 
 /// The sum of what the nodes cost; nodes without a known price count nothing.

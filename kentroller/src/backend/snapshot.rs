@@ -19,67 +19,37 @@ kentroller_runtime::reads! {
         NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget
 }
 
+/// From a stored object to the planner's: its metadata, and the fields that both have.
+macro_rules! as_read {
+    ($owners:ident, $stored:ident => $read:ident { $($field:ident),* }) => {
+        |one: &$stored| manifest::$read {
+            metadata: metadata(&one.metadata, $owners),
+            $($field: one.$field.clone()),*
+        }
+    };
+}
+
 /// Everything that planning reads, as of one cut. Kinds that the cut does not have are left out; where the planner can
 /// tell none from not known, they are not known. Besides, what of it could not be understood.
 pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>) {
     let owners = &mut Owners::default();
     let mut snapshot = Snapshot {
         now: moment(now),
-        nodes: all(cut, |node: &Node| manifest::Node {
-            metadata: metadata(&node.metadata, owners),
-            spec: node.spec.clone(),
-            status: node.status.clone(),
-        }),
-        pods: all(cut, |pod: &Pod| manifest::Pod {
-            metadata: metadata(&pod.metadata, owners),
-            spec: pod.spec.clone(),
-            status: pod.status.clone(),
-        }),
-        node_pools: all(cut, |pool: &NodePool| manifest::NodePool {
-            metadata: metadata(&pool.metadata, owners),
-            spec: pool.spec.clone(),
-            status: pool.status.clone(),
-        }),
-        node_claims: all(cut, |claim: &NodeClaim| manifest::NodeClaim {
-            metadata: metadata(&claim.metadata, owners),
-            spec: claim.spec.clone(),
-            status: claim.status.clone(),
-        }),
-        pdbs: all(cut, |budget: &PodDisruptionBudget| manifest::PodDisruptionBudget {
-            metadata: metadata(&budget.metadata, owners),
-            spec: budget.spec.clone(),
-            status: budget.status.clone(),
-        }),
-        daemon_sets: known(cut, |set: &DaemonSet| manifest::DaemonSet {
-            metadata: metadata(&set.metadata, owners),
-            spec: set.spec.clone(),
-        }),
-        persistent_volumes: all(cut, |volume: &PersistentVolume| manifest::PersistentVolume {
-            metadata: metadata(&volume.metadata, owners),
-            spec: volume.spec.clone(),
-        }),
-        persistent_volume_claims: all(cut, |claim: &PersistentVolumeClaim| manifest::PersistentVolumeClaim {
-            metadata: metadata(&claim.metadata, owners),
-            spec: claim.spec.clone(),
-        }),
-        csi_nodes: all(cut, |node: &CsiNode| manifest::CsiNode {
-            metadata: metadata(&node.metadata, owners),
-            spec: node.spec.clone(),
-        }),
-        namespaces: known(cut, |namespace: &Namespace| manifest::Namespace {
-            metadata: metadata(&namespace.metadata, owners),
-        }),
-        node_overlays: all(cut, |overlay: &NodeOverlay| manifest::NodeOverlay {
-            metadata: metadata(&overlay.metadata, owners),
-            spec: overlay.spec.clone(),
-        }),
-        ..Snapshot::default()
+        nodes: all(cut, as_read!(owners, Node => Node { spec, status })),
+        pods: all(cut, as_read!(owners, Pod => Pod { spec, status })),
+        node_pools: all(cut, as_read!(owners, NodePool => NodePool { spec, status })),
+        node_claims: all(cut, as_read!(owners, NodeClaim => NodeClaim { spec, status })),
+        pdbs: all(cut, as_read!(owners, PodDisruptionBudget => PodDisruptionBudget { spec, status })),
+        daemon_sets: known(cut, as_read!(owners, DaemonSet => DaemonSet { spec })),
+        persistent_volumes: all(cut, as_read!(owners, PersistentVolume => PersistentVolume { spec })),
+        persistent_volume_claims: all(cut, as_read!(owners, PersistentVolumeClaim => PersistentVolumeClaim { spec })),
+        csi_nodes: all(cut, as_read!(owners, CsiNode => CsiNode { spec })),
+        namespaces: known(cut, as_read!(owners, Namespace => Namespace {})),
+        node_overlays: all(cut, as_read!(owners, NodeOverlay => NodeOverlay { spec })),
+        // Whoever makes the pods is not read: how many there are tells how many are wanted.
+        replicas: BTreeMap::new(),
     };
-    let buffers = all(cut, |buffer: &CapacityBuffer| manifest::CapacityBuffer {
-        metadata: metadata(&buffer.metadata, owners),
-        spec: buffer.spec.clone(),
-        status: buffer.status.clone(),
-    });
+    let buffers = all(cut, as_read!(owners, CapacityBuffer => CapacityBuffer { spec, status }));
     let templates =
         all(cut, |named: &NamedPodTemplate| (metadata(&named.metadata, owners).key(), named.template.clone()));
     let unknown = manifest::add_buffers(&mut snapshot.pods, &buffers, &templates.into_iter().collect());
@@ -139,4 +109,28 @@ fn metadata(meta: &Meta, owners: &mut Owners) -> manifest::Meta {
 
 fn moment(at: Timestamp) -> Moment {
     Moment(at.as_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use kentroller_planner::manifest::{KINDS, Need};
+    use kentroller_runtime::Kinds as _;
+
+    use super::*;
+
+    #[test]
+    fn the_stores_keep_exactly_the_kinds_that_planning_reads() {
+        let wanted: BTreeSet<_> =
+            KINDS.iter().map(|kind| (kind.group, kind.version, kind.kind, kind.plural, kind.namespaced)).collect();
+        let stores = Observed::kinds().into_iter().map(|entry| entry.info).filter(|info| *info != ConfigMap::INFO);
+        let kept: BTreeSet<_> =
+            stores.map(|info| (info.group, info.version, info.kind, info.plural, info.namespaced)).collect();
+        assert_eq!(kept, wanted);
+        let optional = [CapacityBuffer::INFO, NodeOverlay::INFO].map(|info| info.kind);
+        let rare: Vec<_> = KINDS.iter().filter(|kind| kind.need == Need::Optional).map(|kind| kind.kind).collect();
+        assert_eq!(rare, optional, "a cluster may do without these");
+        assert!(CapacityBuffer::OPTIONAL && NodeOverlay::OPTIONAL && !Pod::OPTIONAL);
+    }
 }

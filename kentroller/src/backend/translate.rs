@@ -7,12 +7,11 @@ use kentroller_planner::{CapacityType, Catalog, Money, Move, NewNode, Offering, 
 use sha2::{Digest, Sha256};
 
 use super::savings;
+use crate::api::marks::{CAPACITY_TYPE, INSTANCE_TYPE, NODE_POOL, REGION, ZONE};
 use crate::api::{
-    Alternative, CAPACITY_TYPE, INSTANCE_TYPE, MigrationPolicy, NodeClaimMetadata, NodeClaimResources, NodeClaimSpec,
-    NodeClaimToAdd, NodeClaimToDelete, NodeClassRef, NodeRequirement, NodeTaint, PodToMigrate, RebalancePlanSpec, ZONE,
+    Alternative, MigrationPolicy, NodeClaimMetadata, NodeClaimResources, NodeClaimSpec, NodeClaimToAdd,
+    NodeClaimToDelete, NodeClassRef, NodeRequirement, NodeTaint, PodToMigrate, RebalancePlanSpec,
 };
-
-const POOL: &str = "karpenter.sh/nodepool";
 
 /// The spec of the RebalancePlan named `name`; `execute` is false.
 ///
@@ -70,11 +69,11 @@ fn add(node: &NewNode, pool: &manifest::NodePool, name: &str, wave: u32) -> Node
     let alternatives: Vec<Alternative> = std::iter::once(&planned).chain(&node.alternatives).map(alternative).collect();
     let chosen = requirements(&planned);
     let mut wanted: Vec<NodeRequirement> = template.spec.requirements.iter().map(requirement).collect();
-    wanted.retain(|one| one.key != POOL && chosen.iter().all(|chosen| chosen.key != one.key));
+    wanted.retain(|one| one.key != NODE_POOL && chosen.iter().all(|chosen| chosen.key != one.key));
     wanted.extend(chosen);
-    wanted.push(one_of(POOL, &node.node_pool));
+    wanted.push(one_of(NODE_POOL, &node.node_pool));
     let mut labels = template.metadata.labels.clone();
-    labels.insert(POOL.to_owned(), node.node_pool.clone());
+    labels.insert(NODE_POOL.to_owned(), node.node_pool.clone());
     // Karpenter compares a pool's own requirements with the claim's labels: without them it would see drift.
     for key in template.spec.requirements.iter().map(|one| &one.key).filter(|key| is_custom(key)) {
         labels.extend(node.labels.get(key).map(|value| (key.clone(), value.clone())));
@@ -204,7 +203,7 @@ pub(super) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: 
     Ok(Plan { region, cost_before: before, cost_after: hourly, waves, ..Plan::default() })
 }
 
-/// More waves than nodes are a mistake: ruling 34 of the contract allows a plan 100 nodes.
+/// More are a mistake: no plan of a size that the API server takes has so many.
 const MOST_WAVES: u32 = 100;
 
 fn waves(spec: &RebalancePlanSpec) -> u32 {
@@ -218,7 +217,7 @@ fn waves(spec: &RebalancePlanSpec) -> u32 {
 fn region(snapshot: &Snapshot, nodes: &BTreeMap<&str, &str>, removed: &BTreeSet<&str>) -> String {
     let going: BTreeSet<&str> = removed.iter().filter_map(|claim| nodes.get(claim).copied()).collect();
     let mut labelled = snapshot.nodes.iter().filter_map(|node| {
-        let region = node.metadata.labels.get("topology.kubernetes.io/region")?;
+        let region = node.metadata.labels.get(REGION)?;
         Some((!going.contains(&*node.metadata.name), region))
     });
     let first = labelled.next();
@@ -231,7 +230,7 @@ fn new_node(added: &NodeClaimToAdd) -> Result<NewNode, String> {
     let requests = added.spec.resources.as_ref().map(|resources| resources.requests.clone()).unwrap_or_default();
     Ok(NewNode {
         name: added.metadata.name.clone(),
-        node_pool: added.metadata.labels.get(POOL).cloned().ok_or_else(|| format!("no label {POOL}"))?,
+        node_pool: added.metadata.labels.get(NODE_POOL).cloned().ok_or_else(|| format!("no label {NODE_POOL}"))?,
         instance_type: planned.instance_type,
         zone: planned.zone,
         capacity_type: planned.capacity_type,

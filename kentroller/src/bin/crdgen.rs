@@ -1,4 +1,5 @@
 //! Writes every file that follows from the declarations; with `--check` it compares instead, and fails on a difference.
+
 #![allow(clippy::print_stdout, reason = "a command line tool")]
 
 use std::collections::BTreeMap;
@@ -7,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
-use kentroller::api::{self, foreign::ConfigMap};
+use kentroller::api;
+use kentroller::api::foreign::ConfigMap;
 use kentroller::controllers;
 use kentroller::settings::Settings;
 use kentroller_runtime::generate::outline::Outline;
@@ -126,13 +128,15 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     files.insert(templates.join("rbac-act.generated.yaml"), in_yaml(&rights.act));
     for (page, text) in [
         ("additions", reference::additions(&contracts)),
-        ("conditions", reference::conditions(&kinds)),
+        ("conditions", reference::conditions(&kinds) + &api::failures::section()),
         ("events", reference::events(&declarations)),
         ("kinds", reference::kinds(&kinds)),
+        ("marks", api::marks::page()),
         ("metrics", reference::metrics(&metrics::ALL)),
         ("rbac", reference::rights(&declarations, &own_namespace)),
         ("settings", reference::settings(Settings::FIELDS)),
         ("states", reference::states(&kinds)),
+        ("unread-fields", api::unread::page()),
         ("words", reference::words(&api::words())),
     ] {
         files.insert(format!("kentroller/docs/reference/{page}.md").into(), in_markdown(&text));

@@ -9,7 +9,7 @@ use http::{Method, Request, header};
 use kentroller_runtime::Kind;
 use serde_json::{Value, json};
 
-use super::operate::client;
+use super::run::client;
 use crate::api::{PlanState, RebalancePlan};
 
 /// Arguments of `kentroller approve`.

@@ -9,9 +9,11 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 use kentroller_planner::Money;
+use kentroller_runtime::Kind as _;
 use kentroller_world::{Drift, Oracle, Setup};
 use serde_json::{Value, json};
 
+use crate::api::{ClaimState, RebalancePlanSchedule};
 use crate::simulation::{Operated, USER};
 
 /// Arguments of `kentroller demo`.
@@ -73,14 +75,7 @@ impl Demo {
         let revision = operated.server.revision();
         operated.server.create(schedule()).map_err(|refusal| anyhow::anyhow!("{}", refusal.message))?;
         let mut story = Story { live, before, told: BTreeSet::new(), last: String::new(), revision, moved: 0 };
-        let finished = loop {
-            tokio::time::sleep(LOOK).await;
-            story.look(&operated, out)?;
-            let passed = Duration::try_from(operated.clock.now().duration_since(start)).unwrap_or_default();
-            if is_over(&operated) || passed > LONGEST {
-                break is_over(&operated);
-            }
-        };
+        let finished = story.unfold(&operated, start, out).await?;
         // What is still starting may come up.
         tokio::time::sleep(Duration::from_secs(60)).await;
         let after = operated.world.price_per_hour();
@@ -120,8 +115,8 @@ impl Demo {
 
 fn schedule() -> Value {
     json!({
-        "apiVersion": "autoscaling.cast.ai/v1alpha",
-        "kind": "RebalancePlanSchedule",
+        "apiVersion": RebalancePlanSchedule::INFO.api_version(),
+        "kind": RebalancePlanSchedule::INFO.kind,
         "metadata": {"name": SCHEDULE},
         "spec": {"schedule": "0 2 * * *", "rebalancePlanClaimTemplate": {"metadata": {}, "spec": {"autoExecute": true}}},
     })
@@ -129,9 +124,9 @@ fn schedule() -> Value {
 
 /// Whether there was a claim, and it and its plan left nothing to do.
 fn is_over(operated: &Operated) -> bool {
-    let final_states = ["Completed", "Failed", "Skipped", "Canceled"];
     let claims = operated.server.list("RebalancePlanClaim");
-    let ended = |claim: &Value| claim["status"]["state"].as_str().is_some_and(|state| final_states.contains(&state));
+    let ended =
+        |claim: &Value| claim["status"]["state"].as_str().is_some_and(|state| ClaimState::from(state).is_final());
     let clean = operated.server.list("RebalancePlan").iter().all(|plan| plan["metadata"]["finalizers"].is_null());
     !claims.is_empty() && claims.iter().all(|claim| ended(claim)) && clean
 }
@@ -150,21 +145,21 @@ struct Story {
 }
 
 impl Story {
+    /// Tells what happens until it is over, or has taken too long; says whether it is over.
+    async fn unfold(&mut self, operated: &Operated, start: Timestamp, out: &mut impl Write) -> anyhow::Result<bool> {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            self.look(operated, out)?;
+            let passed = Duration::try_from(operated.clock.now().duration_since(start)).unwrap_or_default();
+            if is_over(operated) || passed > LONGEST {
+                return Ok(is_over(operated));
+            }
+        }
+    }
+
     /// Tells the events that are new, and how the cluster stands if that changed.
     fn look(&mut self, operated: &Operated, out: &mut impl Write) -> anyhow::Result<()> {
-        let mut lines = Vec::new();
-        let mut events = operated.server.list("Event");
-        events.sort_by_key(|event| event["eventTime"].as_str().map(str::to_owned));
-        for event in events {
-            let ours = event["reportingController"].as_str().is_some_and(|name| name.starts_with("kentroller/"));
-            let name = event["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            if !ours || !self.told.insert(name) {
-                continue;
-            }
-            let time = event["eventTime"].as_str().and_then(|time| time.get(11..19)).unwrap_or_default();
-            let word = |field: &Value| field.as_str().unwrap_or_default().to_owned();
-            lines.push(format!("{time}  {:<17} {}", word(&event["reason"]), word(&event["note"])));
-        }
+        let lines = self.news(operated);
         let writes = operated.server.writes(self.revision);
         self.revision = writes.last().map_or(self.revision, |write| write.revision);
         self.moved += writes.iter().filter(|write| &*write.user == USER && write.subresource == "eviction").count();
@@ -192,6 +187,24 @@ impl Story {
         }
         self.last = stands;
         Ok(())
+    }
+
+    /// A line for each event of the operator that was not told so far.
+    fn news(&mut self, operated: &Operated) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut events = operated.server.list("Event");
+        events.sort_by_key(|event| event["eventTime"].as_str().map(str::to_owned));
+        for event in events {
+            let ours = event["reportingController"].as_str().is_some_and(|name| name.starts_with("kentroller/"));
+            let name = event["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            if !ours || !self.told.insert(name) {
+                continue;
+            }
+            let time = event["eventTime"].as_str().and_then(|time| time.get(11..19)).unwrap_or_default();
+            let word = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+            lines.push(format!("{time}  {:<17} {}", word(&event["reason"]), word(&event["note"])));
+        }
+        lines
     }
 
     fn stands(&self, operated: &Operated) -> String {

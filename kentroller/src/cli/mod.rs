@@ -3,9 +3,9 @@
 mod approve;
 #[cfg(feature = "simulation")]
 mod demo;
-mod operate;
 mod plan;
 mod replay;
+mod run;
 
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ enum Command {
     /// Tells what the cluster costs, what it could cost, and how to get there. Reads only.
     Plan(Box<plan::PlanArguments>),
     /// Runs the operator against the cluster of the current kubeconfig, or the one it runs in.
-    Run(operate::Run),
+    Run(run::Run),
     /// Has a plan executed that waits for somebody to say so.
     Approve(approve::Approve),
     /// Repeats a recorded reconcile, and says whether it decides the same.

@@ -1,4 +1,5 @@
 //! `kentroller plan`: what a cluster costs, what it could cost, and how to get there. Reads only.
+
 mod ask;
 mod dump;
 mod items;
@@ -8,16 +9,16 @@ mod mutated;
 #[cfg(test)]
 mod wrong;
 
-use std::{
-    io::{IsTerminal, Write},
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use kentroller_planner::{Budget, Catalog, Options, Plan, Steps};
+use kentroller_runtime::Kind as _;
 
+use crate::api::RebalancePlan;
 use crate::report::{self, Report};
 
 /// What is not a plan, by exit code.
@@ -208,8 +209,8 @@ fn rebalance_plan(plan: &Plan, dump: &dump::Dump) -> Result<String, Trouble> {
     let name = format!("plan-{}", dump.digest);
     let spec = crate::backend::to_spec(plan, &dump.snapshot, &name).map_err(Trouble::Input)?;
     let object = serde_json::json!({
-        "apiVersion": "autoscaling.cast.ai/v1alpha",
-        "kind": "RebalancePlan",
+        "apiVersion": RebalancePlan::INFO.api_version(),
+        "kind": RebalancePlan::INFO.kind,
         "metadata": {"name": name},
         "spec": spec,
     });

@@ -11,7 +11,7 @@ use kentroller_planner::Catalog;
 use kentroller_runtime::engine::ports::Ports;
 use kentroller_runtime::engine::record::Record;
 
-use crate::backend::{Effort, Embedded, Judgements, Plans, Prices};
+use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
 use crate::controllers;
 
 /// Arguments of `kentroller replay`.
@@ -29,7 +29,7 @@ impl Replay {
         let record: Record = serde_json::from_str(&text).with_context(|| format!("{name} is not a record"))?;
         // Answers are in the record; nothing is asked anew.
         let unasked = Embedded { prices: Prices::Fixed(Arc::new(Catalog::default())), effort: Effort::Steps(0) };
-        let ports = Ports::default().with(Plans::new(unasked.clone())).with(Judgements(unasked));
+        let ports = Ports::default().with(Plans::new(unasked.clone())).with(Checks(unasked));
         let outcome = record.replay(&controllers::all(), &ports).with_context(|| name.to_string())?;
         let mut out = std::io::stdout();
         write!(out, "{outcome}")?;

@@ -1,29 +1,24 @@
 //! Claims: one rebalancing, from the wish through the plan to its end.
 
-mod options;
-
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kentroller_runtime::condition;
-use kentroller_runtime::settings::parse_duration;
 use kentroller_runtime::{
     Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
 };
 
-pub(super) use self::options::options;
-use super::AGAIN;
-use super::plan::{has_ended, holds_the_turn};
+use super::{EXECUTION_TIMEOUT, RETRY_AFTER, after, duration, turn};
 use crate::api::{
-    AggressiveMode, ClaimCondition, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts, RebalancePlan,
-    RebalancePlanClaim, SkippedReason, Warning,
+    AggressiveMode, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts,
+    RebalancePlan, RebalancePlanClaim, SkippedReason, Warning, failures, unread,
 };
-use crate::backend::{PlanAsk, Planned, Plans};
+use crate::backend::{PlanAsk, Planned, Plans, options};
 
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-const EXECUTION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// An older plan is not executed: the cluster has moved on.
-const FRESH: i64 = 5 * 60;
+const PLAN_MAX_AGE: Duration = Duration::from_secs(5 * 60);
+/// Nodes and warnings that a status lists: an object stays far below the size that the API server takes.
+const MOST_LISTED: usize = 200;
 
 /// Has a plan computed for each claim, and follows it to its end.
 #[controller(
@@ -46,19 +41,21 @@ pub struct Claims;
 impl Reconcile for Claims {
     fn reconcile(claim: &RebalancePlanClaim, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut step =
-            Step { claim, world, out: world.outcome(claim), status: claim.status().cloned().unwrap_or_default() };
+            ClaimStep { claim, world, out: world.outcome(claim), status: claim.status().cloned().unwrap_or_default() };
         let state = step.status.state.clone().unwrap_or(ClaimState::Pending);
         if claim.deleting().is_some() || state.is_final() {
             return Ok(step.out);
         }
         if let ClaimState::Unknown(word) = &state {
             let message = format!("status.state {word:?} is not known to this version; it is left as it is");
-            return Err(Failure::terminal("StateUnknown", message));
+            return Err(failures::STATE_UNKNOWN.because(message));
         }
         match world.owned::<RebalancePlan>(claim).first() {
             Some(plan) => step.follow(plan),
             None if state == ClaimState::Executing => step.plan_vanished(),
-            None if !world.enabled() => step.out.reconciling("FeatureDisabled", "Feature rebalancer is off."),
+            None if !world.enabled() => {
+                step.out.reconciling(ClaimReason::FeatureDisabled, "Feature rebalancer is off.")
+            }
             None => step.generate()?,
         }
         step.out.status(&step.status);
@@ -73,8 +70,7 @@ impl Reconcile for Claims {
 
 /// A plan that ends may be what other claims wait for.
 fn waiting_claims(change: &Change<'_, RebalancePlan>, cut: &Cut) -> Vec<ObjectKey> {
-    let ended = |plan: &RebalancePlan| has_ended(plan);
-    if change.new.is_some_and(|plan| !ended(plan)) {
+    if change.new.is_some_and(|plan| !turn::has_ended(plan)) {
         return Vec::new();
     }
     let all = cut.store::<RebalancePlanClaim>().into_iter().flat_map(|store| store.all());
@@ -84,14 +80,14 @@ fn waiting_claims(change: &Change<'_, RebalancePlan>, cut: &Cut) -> Vec<ObjectKe
 }
 
 /// One reconcile under way.
-struct Step<'a> {
+struct ClaimStep<'a> {
     claim: &'a RebalancePlanClaim,
     world: &'a World<Claims>,
     out: Outcome<Claims>,
     status: ClaimStatus,
 }
 
-impl Step<'_> {
+impl ClaimStep<'_> {
     /// Has a plan computed, and makes the RebalancePlan when it is this claim's turn.
     fn generate(&mut self) -> Result<(), Failure> {
         let options = options(&self.claim.spec)?;
@@ -101,12 +97,14 @@ impl Step<'_> {
             self.skip(SkippedReason::NothingInScope, "spec.scope names no node");
             return Ok(());
         }
+        self.status.warnings = self.unread_fields();
         let name = self.claim.name().to_owned();
-        let again = |at: Timestamp, after: i64| self.world.now().duration_since(at).as_secs() >= after;
+        let now = self.world.now();
         match self.world.answer::<Plans>(self.claim).cloned() {
             Some(Answer::Given { at, answer }) => {
-                let waits_for = self.waits_for();
-                let stale = again(at, FRESH);
+                let plans = self.world.all::<RebalancePlan>();
+                let waits_for = turn::before_claim(self.claim, plans, self.world.all::<RebalancePlanClaim>());
+                let stale = now >= after(at, PLAN_MAX_AGE);
                 self.take(&answer, waits_for.as_deref(), stale)?;
                 if waits_for.is_none() && stale && self.status.state == Some(ClaimState::Ready) {
                     self.ask(PlanAsk { plan: name, options });
@@ -114,10 +112,10 @@ impl Step<'_> {
             }
             Some(Answer::Failed { at, failure }) => {
                 self.generating(&failure.message);
-                if again(at, AGAIN) {
+                if now >= after(at, RETRY_AFTER) {
                     self.ask(PlanAsk { plan: name, options });
                 }
-                self.out.look_in(Duration::from_secs(AGAIN.unsigned_abs()));
+                self.out.look_in(RETRY_AFTER);
             }
             Some(Answer::Asked { .. }) => self.generating("The plan is being computed."),
             None => {
@@ -141,20 +139,24 @@ impl Step<'_> {
     }
 
     fn generating(&mut self, message: &str) {
-        let since = condition::since(&self.status.conditions, "PlanReady", "Generating").unwrap_or(self.world.now());
+        // A status of an older version has the condition only.
+        let before = || condition::in_status_since(&self.status.conditions, ClaimCondition::PlanReady, false);
+        let now = condition::seconds(self.world.now());
+        let since = self.status.generation_start_time.or_else(before).unwrap_or(now);
         let limit = duration(
             self.claim.spec.timeouts.as_ref().and_then(|all| all.plan_generation_timeout.as_deref()),
             GENERATION_TIMEOUT,
         );
-        let end = since.saturating_add(limit).unwrap_or(Timestamp::MAX);
+        let end = after(since, limit);
         if self.world.now() >= end {
             let text = format!("no plan within {} (planGenerationTimeout); waited for: {message}", seconds(limit));
             self.fail(FailureReason::Timeout, &text);
             return;
         }
         self.status.state = Some(ClaimState::Generating);
-        self.out.condition(ClaimCondition::PlanReady, false, "Generating", message);
-        self.out.reconciling("Generating", message);
+        self.status.generation_start_time = Some(since);
+        self.out.condition(ClaimCondition::PlanReady, false, ClaimReason::Generating, message);
+        self.out.reconciling(ClaimReason::Generating, message);
         self.out.look_at(end);
     }
 
@@ -172,42 +174,35 @@ impl Step<'_> {
             return Ok(());
         }
         self.status.state = Some(ClaimState::Ready);
+        self.status.generation_start_time = None;
         let promise = format!("A plan that saves {} %.", planned.savings_percent);
         self.out.event(Claims::PlanReady, promise.clone());
-        self.out.condition(ClaimCondition::PlanReady, true, "PlanReady", promise);
+        self.out.condition(ClaimCondition::PlanReady, true, ClaimReason::PlanReady, promise);
         let executes = self.claim.spec.auto_execute && self.world.settings().mode() == Mode::Act;
         match waits_for {
             Some(other) if executes => {
                 let message = format!("Waits for {other}; one plan is executed at a time.");
-                self.out.condition(ClaimCondition::Executing, false, "WaitsForTurn", message.clone());
-                self.out.reconciling("WaitsForTurn", message);
+                self.out.condition(ClaimCondition::Executing, false, ClaimReason::WaitsForTurn, message.clone());
+                self.out.reconciling(ClaimReason::WaitsForTurn, message);
             }
             _ if stale => {
-                self.out.reconciling("PlannedAgain", "The plan is older than five minutes; it is computed anew.")
+                let message = "The plan is older than five minutes; it is computed anew.";
+                self.out.reconciling(ClaimReason::PlannedAgain, message);
             }
             _ => {
                 let plan = self.plan(planned, executes);
                 self.status.rebalance_name = Some(plan.name().to_owned());
-                self.out.reconciling("PlanReady", "The plan is being written.");
+                self.out.reconciling(ClaimReason::PlanReady, "The plan is being written.");
                 self.out.create_owned(&plan).or_says(Claims::PlanCreationFailed, format!("plan {}", plan.name()));
             }
         }
         Ok(())
     }
 
-    /// Who has the turn, if it is not this claim: a plan that executes, or an older claim that waits for its turn.
-    fn waits_for(&self) -> Option<String> {
-        if let Some(plan) = self.world.all::<RebalancePlan>().find(|plan| holds_the_turn(plan)) {
-            return Some(format!("plan {}", plan.name()));
-        }
-        let place = |claim: &RebalancePlanClaim| (claim.created(), claim.name().to_owned());
-        let waits = |claim: &&RebalancePlanClaim| {
-            let ready = claim.status().is_some_and(|status| status.state == Some(ClaimState::Ready));
-            ready && claim.spec.auto_execute && claim.uid() != self.claim.uid() && claim.deleting().is_none()
-        };
-        let older =
-            self.world.all::<RebalancePlanClaim>().filter(waits).filter(|claim| place(claim) < place(self.claim));
-        older.map(|claim| format!("claim {}", claim.name())).next()
+    /// What the claim asks for in vain.
+    fn unread_fields(&self) -> Vec<Warning> {
+        let texts = unread::warnings(unread::OF_CLAIMS, &self.claim.spec);
+        texts.into_iter().map(|description| Warning { description }).collect()
     }
 
     fn describe(&mut self, planned: &Planned) {
@@ -218,7 +213,7 @@ impl Step<'_> {
         self.status.plan_id = Some(planned.id.clone());
         self.status.skipped_nodes = planned.kept.iter().take(MOST_LISTED).cloned().collect();
         let warnings = planned.warnings.iter().map(|text| Warning { description: text.clone() });
-        self.status.warnings = warnings.take(MOST_LISTED).collect();
+        self.status.warnings = self.unread_fields().into_iter().chain(warnings).take(MOST_LISTED).collect();
     }
 
     fn plan(&self, planned: &Planned, execute: bool) -> RebalancePlan {
@@ -246,18 +241,18 @@ impl Step<'_> {
         let status = plan.status().cloned().unwrap_or_default();
         let message = status.failure_message.clone().or(status.skipped_message.clone()).unwrap_or_default();
         match status.state.unwrap_or(PlanState::Pending) {
-            PlanState::Pending => self.out.reconciling("PlanReady", "The plan is being checked."),
+            PlanState::Pending => self.out.reconciling(ClaimReason::PlanReady, "The plan is being checked."),
             PlanState::Created => {
                 self.status.state = Some(ClaimState::Ready);
                 let why = if plan.spec.execute { "Waits for its turn." } else { "Waits for spec.execute of its plan." };
-                self.out.condition(ClaimCondition::Executing, false, "Waiting", why);
-                self.out.reconciling("PlanReady", why);
+                self.out.condition(ClaimCondition::Executing, false, ClaimReason::Waiting, why);
+                self.out.reconciling(ClaimReason::PlanReady, why);
             }
             PlanState::Running => {
                 self.status.state = Some(ClaimState::Executing);
                 let wave = format!("Plan {} is executed, wave {}.", plan.name(), status.wave.unwrap_or(0));
-                self.out.condition(ClaimCondition::Executing, true, "Executing", wave.clone());
-                self.out.reconciling("Executing", wave);
+                self.out.condition(ClaimCondition::Executing, true, ClaimReason::Executing, wave.clone());
+                self.out.reconciling(ClaimReason::Executing, wave);
             }
             PlanState::Done | PlanState::DoneWithWarnings => {
                 self.status.warnings.extend(status.warnings);
@@ -265,8 +260,8 @@ impl Step<'_> {
                 let saved = status.achieved_outcome.and_then(|outcome| outcome.diff?.price_hourly);
                 let text =
                     saved.map_or("The plan was executed.".to_owned(), |saved| format!("Saves {saved} USD an hour."));
-                self.out.ready(true, "Completed", text.clone());
-                self.out.condition(ClaimCondition::Complete, true, "Completed", text.clone());
+                self.out.ready(true, ClaimReason::Completed, text.clone());
+                self.out.condition(ClaimCondition::Complete, true, ClaimReason::Completed, text.clone());
                 self.out.event(Claims::ClaimCompleted, text);
             }
             PlanState::Failed => self.fail(status.failure_reason.unwrap_or(FailureReason::ClusterChanged), &message),
@@ -275,7 +270,7 @@ impl Step<'_> {
             PlanState::Canceled => self.cancel("the plan was canceled"),
             PlanState::Unknown(word) => {
                 let text = format!("Plan {} is in state {word:?}, which this version does not know.", plan.name());
-                self.out.stalled("PlanStateUnknown", text);
+                self.out.stalled(ClaimReason::PlanStateUnknown, text);
             }
         }
     }
@@ -287,14 +282,14 @@ impl Step<'_> {
     fn cancel(&mut self, message: &str) {
         self.end(ClaimState::Canceled);
         self.status.error_message = Some(message.to_owned());
-        self.out.ready(false, "Canceled", message);
+        self.out.ready(false, ClaimReason::Canceled, message);
         self.out.event(Claims::ClaimCanceled, message);
     }
 
     fn skip(&mut self, reason: SkippedReason, message: &str) {
         self.end(ClaimState::Skipped);
-        self.out.ready(false, reason.as_str(), message);
-        self.out.condition(ClaimCondition::Complete, true, reason.as_str(), message);
+        self.out.ready(false, reason.clone(), message);
+        self.out.condition(ClaimCondition::Complete, true, reason.clone(), message);
         self.out.event(Claims::ClaimSkipped, message);
         self.status.skipped_reason = Some(reason);
         self.status.skipped_message = Some(message.to_owned());
@@ -302,8 +297,8 @@ impl Step<'_> {
 
     fn fail(&mut self, reason: FailureReason, message: &str) {
         self.end(ClaimState::Failed);
-        self.out.stalled(reason.as_str(), message);
-        self.out.condition(ClaimCondition::Failed, true, reason.as_str(), message);
+        self.out.stalled(reason.clone(), message);
+        self.out.condition(ClaimCondition::Failed, true, reason.clone(), message);
         self.out.event(Claims::ClaimFailed, message);
         self.status.failure_reason = Some(reason);
         self.status.error_message = Some(message.to_owned());
@@ -313,14 +308,6 @@ impl Step<'_> {
         self.status.state = Some(state);
         self.status.completion_time = Some(condition::seconds(self.world.now()));
     }
-}
-
-/// Nodes and warnings that a status lists: an object stays far below the size that the API server takes.
-const MOST_LISTED: usize = 200;
-
-/// A duration field, checked when the options were read; absent means `default`.
-fn duration(text: Option<&str>, default: Duration) -> Duration {
-    text.and_then(parse_duration).unwrap_or(default)
 }
 
 fn seconds(duration: Duration) -> String {

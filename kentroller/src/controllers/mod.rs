@@ -4,15 +4,32 @@ mod claim;
 mod configuration;
 mod plan;
 mod schedule;
+mod turn;
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use kentroller_runtime::generate::OwnKind;
+use kentroller_runtime::settings::parse_duration;
 use kentroller_runtime::{AnyController, reconciler};
 
 use crate::api;
 use crate::settings::Settings;
 
-/// A question that failed is asked again after this long, in seconds.
-const AGAIN: i64 = 30;
+/// A question that failed is asked again after this long.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// How long a plan may be executed when nothing is said about it.
+const EXECUTION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// The time that lies so long after another.
+fn after(at: Timestamp, span: Duration) -> Timestamp {
+    at.saturating_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// A duration field that was checked before; absent means `default`.
+fn duration(text: Option<&str>, default: Duration) -> Duration {
+    text.and_then(parse_duration).unwrap_or(default)
+}
 
 /// All controllers of the operator.
 pub fn all() -> Vec<Box<dyn AnyController<Settings>>> {

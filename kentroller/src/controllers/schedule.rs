@@ -5,18 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kentroller_runtime::{Failure, HasStatus, Kind, Outcome, Reconcile, World, controller};
+use kentroller_runtime::{Change, Cut, Failure, HasStatus, Kind, ObjectKey, Outcome, Reconcile, World, controller};
 
 use crate::api::{
     ActiveClaim, ClaimState, LastExecution, RebalancePlanClaim, RebalancePlanSchedule, ScheduleCondition,
-    ScheduleStatus,
+    ScheduleReason, ScheduleStatus, marks, unread,
 };
 use crate::cron::Cron;
-
-/// On every claim that a schedule made: the schedule's uid. Owner references come and go with `preserveHistory`.
-pub const SCHEDULE_LABEL: &str = "rebalancing.cast.ai/schedule";
-/// On every claim that a schedule made: the time it was made for, in seconds since 1970.
-const TIME_LABEL: &str = "rebalancing.cast.ai/scheduled-for";
 
 /// Makes a claim at each time of a schedule.
 #[controller(
@@ -44,7 +39,7 @@ impl Reconcile for Schedules {
         let mut out = world.outcome(schedule);
         let claims: Vec<&RebalancePlanClaim> = world
             .all::<RebalancePlanClaim>()
-            .filter(|claim| claim.label(SCHEDULE_LABEL) == Some(schedule.uid()))
+            .filter(|claim| claim.label(marks::SCHEDULE) == Some(schedule.uid()))
             .collect();
         if schedule.deleting().is_some() {
             return Ok(out);
@@ -58,36 +53,30 @@ impl Reconcile for Schedules {
             Err(mistake) => {
                 status.next_schedule_time = None;
                 out.event(Schedules::ScheduleInvalid, mistake.to_string());
-                out.stalled("ScheduleInvalid", mistake.to_string());
-                out.condition(ScheduleCondition::Scheduled, false, "ScheduleInvalid", mistake.to_string());
+                out.stalled(ScheduleReason::ScheduleInvalid, mistake.to_string());
+                let message = mistake.to_string();
+                out.condition(ScheduleCondition::Scheduled, false, ScheduleReason::ScheduleInvalid, message);
             }
             Ok(_) if paused == Some(Pause::Suspended) => {
                 status.next_schedule_time = None;
-                out.ready(true, "Suspended", "Suspended by spec.suspend.");
-                out.condition(ScheduleCondition::Scheduled, false, "Suspended", "Set spec.suspend to false to go on.");
+                out.ready(true, ScheduleReason::Suspended, "Suspended by spec.suspend.");
+                let message = "Set spec.suspend to false to go on.";
+                out.condition(ScheduleCondition::Scheduled, false, ScheduleReason::Suspended, message);
             }
             Ok(cron) => {
                 let active = claims.iter().copied().find(|claim| is_active(claim));
                 let deadline =
                     schedule.spec.starting_deadline_seconds.map(seconds).or(world.settings().starting_deadline);
                 let due = due(&cron, since(schedule, &status), deadline, active.map(Kind::name), world.now());
-                if paused == Some(Pause::Disabled) {
-                    // The time with the feature off counts as suspended: it is not caught up.
-                    if let Due::Run(at) | Due::TooLate(at) | Due::StillActive(at, _) = due {
-                        status.last_schedule_time = Some(at);
-                    }
-                    out.ready(true, "FeatureDisabled", "Feature rebalancer is off; no claims are made.");
-                    out.condition(ScheduleCondition::Scheduled, false, "FeatureDisabled", "Feature rebalancer is off.");
-                } else {
-                    act_on(&mut out, schedule, &mut status, due);
-                }
                 let next = cron.next_after(world.now());
                 status.next_schedule_time = next.filter(|_| paused.is_none());
+                if paused.is_none() {
+                    act_on(&mut out, schedule, &mut status, due);
+                    tell_next(&mut out, schedule, next);
+                } else {
+                    pass_over(&mut out, &mut status, due);
+                }
                 if let Some(next) = next {
-                    if paused.is_none() {
-                        out.ready(true, "Scheduled", "Waits for its next time.");
-                        out.condition(ScheduleCondition::Scheduled, true, "Scheduled", format!("Next at {next}."));
-                    }
                     out.look_at(next);
                 }
             }
@@ -102,12 +91,28 @@ impl Reconcile for Schedules {
     }
 }
 
+/// Says when the schedule runs next, and what of its spec nothing acts on.
+fn tell_next(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, next: Option<Timestamp>) {
+    let Some(next) = next else { return };
+    let mut lines = vec!["Waits for its next time.".to_owned()];
+    lines.extend(unread::warnings(unread::OF_SCHEDULES, &schedule.spec).into_iter().map(|line| format!("{line}.")));
+    out.ready(true, ScheduleReason::Scheduled, lines.join(" "));
+    out.condition(ScheduleCondition::Scheduled, true, ScheduleReason::Scheduled, format!("Next at {next}."));
+}
+
+/// The time with the feature off counts as suspended: it is not caught up.
+fn pass_over(out: &mut Outcome<Schedules>, status: &mut ScheduleStatus, due: Due) {
+    if let Due::Run(at) | Due::TooLate(at) | Due::StillActive(at, _) = due {
+        status.last_schedule_time = Some(at);
+    }
+    out.ready(true, ScheduleReason::FeatureDisabled, "Feature rebalancer is off; no claims are made.");
+    let message = "Feature rebalancer is off.";
+    out.condition(ScheduleCondition::Scheduled, false, ScheduleReason::FeatureDisabled, message);
+}
+
 /// Which schedules a claim concerns: the one it was made by.
-fn schedule_of(
-    change: &kentroller_runtime::Change<'_, RebalancePlanClaim>,
-    cut: &kentroller_runtime::Cut,
-) -> Vec<kentroller_runtime::ObjectKey> {
-    let uid = change.new.or(change.old).and_then(|claim| claim.label(SCHEDULE_LABEL));
+fn schedule_of(change: &Change<'_, RebalancePlanClaim>, cut: &Cut) -> Vec<ObjectKey> {
+    let uid = change.new.or(change.old).and_then(|claim| claim.label(marks::SCHEDULE));
     let schedule = uid.and_then(|uid| cut.store::<RebalancePlanSchedule>()?.by_uid(uid));
     schedule.map(Kind::key).into_iter().collect()
 }
@@ -173,8 +178,8 @@ fn claim_for(schedule: &RebalancePlanSchedule, at: Timestamp) -> RebalancePlanCl
     let mut claim = RebalancePlanClaim::new(&format!("{}-{}", schedule.name(), at.as_second()), template.spec.clone());
     claim.metadata.annotations = template.metadata.annotations.clone();
     let mut labels = template.metadata.labels.clone().unwrap_or_default();
-    labels.insert(SCHEDULE_LABEL.to_owned(), schedule.uid().to_owned());
-    labels.insert(TIME_LABEL.to_owned(), at.as_second().to_string());
+    labels.insert(marks::SCHEDULE.to_owned(), schedule.uid().to_owned());
+    labels.insert(marks::SCHEDULED_FOR.to_owned(), at.as_second().to_string());
     claim.metadata.labels = Some(labels);
     claim.metadata.owner_references = (!schedule.spec.preserve_history).then(|| vec![schedule.owner_reference()]);
     claim
@@ -226,6 +231,7 @@ fn observe(schedule: &RebalancePlanSchedule, claims: &[&RebalancePlanClaim], now
     if let Some(at) = newest.and_then(scheduled_for) {
         status.last_schedule_time = status.last_schedule_time.max(Some(at));
     }
+    status.suspended = Some(schedule.spec.suspend);
     let active: Vec<ActiveClaim> =
         claims.iter().filter(|claim| is_active(claim)).map(|claim| reference(claim)).collect();
     status.active_count = Some(i64::try_from(active.len()).unwrap_or(i64::MAX));
@@ -253,22 +259,21 @@ enum Pause {
 
 /// Says what is new about the schedule; returns whether it is paused.
 fn announce(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, enabled: bool) -> Option<Pause> {
-    let known = schedule.status().map(|status| &status.conditions);
-    let was_suspended =
-        known.is_some_and(|known| known.iter().any(|one| one.type_ == "Scheduled" && one.reason == "Suspended"));
-    if known.is_none() {
+    // A status of an older version does not say whether it was: then nothing is new.
+    let was_suspended = schedule.status().map_or(Some(false), |status| status.suspended);
+    if schedule.status().is_none() {
         out.event(Schedules::ScheduleCreated, format!("schedule {:?}", schedule.spec.schedule));
     }
     match (schedule.spec.suspend, was_suspended) {
-        (true, false) => out.event(Schedules::ScheduleSuspended, "no claims are made while spec.suspend is true"),
-        (false, true) => out.event(Schedules::ScheduleResumed, "the times of the pause are not caught up"),
+        (true, Some(false)) => out.event(Schedules::ScheduleSuspended, "no claims are made while spec.suspend is true"),
+        (false, Some(true)) => out.event(Schedules::ScheduleResumed, "the times of the pause are not caught up"),
         _ => {}
     }
     if schedule.spec.suspend { Some(Pause::Suspended) } else { (!enabled).then_some(Pause::Disabled) }
 }
 
 fn scheduled_for(claim: &RebalancePlanClaim) -> Option<Timestamp> {
-    Timestamp::from_second(claim.label(TIME_LABEL)?.parse().ok()?).ok()
+    Timestamp::from_second(claim.label(marks::SCHEDULED_FOR)?.parse().ok()?).ok()
 }
 
 /// Whether the claim has not ended. A state that this version does not know counts as active: nothing is started beside

@@ -1,4 +1,5 @@
 //! All that a report says about one node.
+
 use std::fmt::Write;
 
 use super::Report;

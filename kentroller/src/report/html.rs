@@ -1,4 +1,5 @@
 //! The report as one HTML file without scripts or links.
+
 use std::fmt::Write;
 
 use super::{Report, table};

@@ -1,7 +1,8 @@
 //! A plan as people and scripts read it.
+
+mod document;
 pub mod explain;
 pub mod html;
-mod json;
 pub mod table;
 
-pub use json::{Report, Timing};
+pub use self::document::{Report, Timing};

@@ -1,5 +1,7 @@
 //! The report for a terminal.
-use std::{collections::BTreeMap, fmt::Write};
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use comfy_table::{Table, presets};
 
@@ -10,6 +12,36 @@ const SHOWN: usize = 12;
 
 /// The report as text; `wide` shows every wave and every node that stays.
 pub fn table(report: &Report, wide: bool) -> String {
+    let mut out = head(report);
+    if !report.waves.is_empty() {
+        out.push('\n');
+        out.push_str(&waves(report, wide));
+    }
+    if !report.curve.is_empty() {
+        let mut points = plain(&["pods moved", "USD/h", "waves"]);
+        for point in &report.curve {
+            points.add_row([format!("<= {} %", point.moved_percent), point.hourly.clone(), point.waves.to_string()]);
+        }
+        let _ = write!(out, "\n{points}\n");
+    }
+    out.push('\n');
+    out.push_str(&kept(report, wide));
+    for advice in &report.advice {
+        let _ = writeln!(out, "advice: {} (saves {} USD/h)", advice.text, advice.saves_hourly);
+    }
+    let shown = if wide { usize::MAX } else { 8 };
+    for warning in report.snapshot.warnings.iter().take(shown) {
+        let _ = writeln!(out, "warning: {warning}");
+    }
+    let hidden = report.snapshot.warnings.len().saturating_sub(shown);
+    if hidden > 0 {
+        let _ = writeln!(out, "and {hidden} more warnings (-o wide)");
+    }
+    out
+}
+
+/// What the cluster costs, what it could cost, and how much is to be done for it.
+fn head(report: &Report) -> String {
     let mut out = String::new();
     let cost = &report.cost;
     let mut line = |text: String| {
@@ -48,30 +80,6 @@ pub fn table(report: &Report, wide: bool) -> String {
                 cost.payback_hours.as_ref().map_or(String::new(), |hours| format!(", paid back in {hours} h"))
             ));
         }
-    }
-    if !report.waves.is_empty() {
-        out.push('\n');
-        out.push_str(&waves(report, wide));
-    }
-    if !report.curve.is_empty() {
-        let mut points = plain(&["pods moved", "USD/h", "waves"]);
-        for point in &report.curve {
-            points.add_row([format!("<= {} %", point.moved_percent), point.hourly.clone(), point.waves.to_string()]);
-        }
-        let _ = write!(out, "\n{points}\n");
-    }
-    out.push('\n');
-    out.push_str(&kept(report, wide));
-    for advice in &report.advice {
-        let _ = writeln!(out, "advice: {} (saves {} USD/h)", advice.text, advice.saves_hourly);
-    }
-    let shown = if wide { usize::MAX } else { 8 };
-    for warning in report.snapshot.warnings.iter().take(shown) {
-        let _ = writeln!(out, "warning: {warning}");
-    }
-    let hidden = report.snapshot.warnings.len().saturating_sub(shown);
-    if hidden > 0 {
-        let _ = writeln!(out, "and {hidden} more warnings (-o wide)");
     }
     out
 }

@@ -4,6 +4,8 @@
 
 mod buffer;
 mod karpenter;
+mod kinds;
+pub mod marks;
 mod moment;
 mod node;
 mod pod;
@@ -25,12 +27,14 @@ pub use karpenter::{
     Budget as DisruptionBudget, Disruption, NodeClaim, NodeClaimSpec, NodeClaimStatus, NodeClassRef, NodeOverlay,
     NodeOverlaySpec, NodePool, NodePoolSpec, NodePoolStatus, PoolTemplate, PoolTemplateSpec, Requirement, TemplateMeta,
 };
+pub use kinds::{KINDS, Need, ReadKind};
+pub use marks::Mark;
 pub use moment::{Moment, parse_span};
 pub use node::{Condition, Effect, Node, NodeSpec, NodeStatus, Taint};
 pub use pod::{
     Affinity, Container, ContainerState, Interner, NodeAffinity, Pod, PodAffinity, PodAffinityTerm, PodShape, PodSpec,
     PodStatus, Port, PreferredNodeTerm, RequiredNodeTerms, ResourceList, Resources, SpreadConstraint, Toleration,
-    Volume, WeightedPodTerm,
+    Volume, WeightedPodTerm, belongs_to_node,
 };
 pub use quantity::{Quantity, QuantityError};
 pub use selector::{Expression, LabelSelector, NodeSelectorTerm, Operator};
@@ -44,18 +48,6 @@ pub use workload::{
 
 /// Labels or annotations.
 pub type Labels = BTreeMap<String, String>;
-
-/// Prefixes of the annotations that planning reads; the rest (some of them kilobytes long) is dropped while decoding.
-const ANNOTATIONS: [&str; 8] = [
-    "karpenter.sh/",
-    "cluster-autoscaler.kubernetes.io/",
-    "controller.kubernetes.io/",
-    "kubernetes.io/config.",
-    "autoscaling.cast.ai/",
-    "kentroller.cast.ai/",
-    "rebalancing.cast.ai/",
-    "live.cast.ai/",
-];
 
 /// The metadata of any object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +143,7 @@ fn known_annotations<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Labels>, 
         fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
             let mut kept = Labels::new();
             while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-                if ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)) {
+                if marks::keeps_annotation(&key) {
                     kept.insert(key.into_owned(), map.next_value()?);
                 } else {
                     map.next_value::<serde::de::IgnoredAny>()?;

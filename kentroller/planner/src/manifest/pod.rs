@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Effect, LabelSelector, Labels, Meta, NodeSelectorTerm, Quantity, Taint, or_default};
+use super::{Effect, LabelSelector, Labels, Meta, NodeSelectorTerm, Quantity, Taint, marks, or_default};
 
 /// Amounts by resource name.
 pub type Resources = BTreeMap<String, Quantity>;
@@ -434,4 +434,10 @@ fn share<T: Hash + Ord>(shared: &mut Shared<T>, value: &mut Arc<T>) {
         Some((_, known)) => *value = Arc::clone(known),
         None => drop(shared.insert(key)),
     }
+}
+
+/// Whether a pod comes and goes with its node: it is of a DaemonSet, or mirrors a static pod of the kubelet. No eviction
+/// moves it elsewhere. `controller` is the kind of its controlling owner.
+pub fn belongs_to_node(controller: Option<&str>, annotations: &Labels) -> bool {
+    matches!(controller, Some("DaemonSet" | "Node")) || annotations.contains_key(marks::MIRROR)
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use super::pdb::Pdbs;
 use super::strictness::{of_node, of_pod};
 use super::{DO_NOT_DISRUPT, REMOVAL_DISABLED};
-use crate::manifest::{Moment, Node, Owner, Pod, PodDisruptionBudget, parse_span};
+use crate::manifest::{Moment, Node, Owner, Pod, PodDisruptionBudget, belongs_to_node, marks, parse_span};
 use crate::value::{Aggressive, Options, Rule, Snapshot, Strictness};
 
 const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
-const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// What a pod is to the cluster, for the question whether it must find a new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +31,10 @@ pub enum PodRole {
 impl PodRole {
     /// The role of a pod, by its owner, its status and its node.
     pub fn of(pod: &Pod) -> Self {
-        let owner = pod.metadata.controller().map(|owner| owner.kind.as_str());
+        let owner = pod.metadata.controller().map(|owner| &*owner.kind);
         if pod.status.is_finished() {
             Self::Finished
-        } else if owner == Some("DaemonSet") || owner == Some("Node") || pod.metadata.annotations.contains_key(MIRROR) {
+        } else if belongs_to_node(owner, &pod.metadata.annotations) {
             Self::Daemon
         } else if pod.metadata.deletion_timestamp.is_some() {
             Self::Terminating
@@ -150,7 +149,7 @@ impl<'a> PodRules<'a> {
         if pod.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| self.do_not_disrupt(pod, value)) {
             return Some(Rule::DoNotDisrupt);
         }
-        let is_static = pod.metadata.annotations.contains_key(MIRROR)
+        let is_static = pod.metadata.annotations.contains_key(marks::MIRROR)
             || pod.metadata.controller().is_some_and(|owner| owner.kind == "Node");
         if is_static { None } else { self.pdb(pod) }
     }

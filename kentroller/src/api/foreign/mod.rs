@@ -15,6 +15,7 @@ mod workload;
 
 use std::sync::Arc;
 
+use kentroller_planner::manifest::marks::keeps_annotation;
 use kentroller_runtime::Meta;
 use kentroller_runtime::store::share::Pool;
 
@@ -32,11 +33,11 @@ pub use self::storage::{CsiNode, PersistentVolume, PersistentVolumeClaim};
 pub use self::workload::{DaemonSet, ReplicaSet, Replicas, StatefulSet};
 
 /// Leaves only the annotations that somebody reads: others can be hundreds of kilobytes long.
-fn keep_annotations(metadata: &mut Meta, pool: &mut Pool, is_read: fn(&str) -> bool) {
-    if metadata.annotations.keys().all(|key| is_read(key)) {
+fn keep_annotations(metadata: &mut Meta, pool: &mut Pool) {
+    if metadata.annotations.keys().all(|key| keeps_annotation(key)) {
         return;
     }
-    let read = metadata.annotations.iter().filter(|(key, _)| is_read(key));
+    let read = metadata.annotations.iter().filter(|(key, _)| keeps_annotation(key));
     metadata.annotations = Arc::new(read.map(|(key, value)| (key.clone(), value.clone())).collect());
     pool.value(&mut metadata.annotations);
 }

@@ -24,10 +24,6 @@ impl Node {
 
     fn share_parts(&mut self, pool: &mut Pool) {
         // CSI and network plugins write whole documents here.
-        super::keep_annotations(&mut self.metadata, pool, |key| {
-            key.contains("karpenter")
-                || key.contains("cast.ai/")
-                || key.starts_with("cluster-autoscaler.kubernetes.io/")
-        });
+        super::keep_annotations(&mut self.metadata, pool);
     }
 }

@@ -23,7 +23,7 @@ impl Occupancy {
         self.taken.get(node)
     }
 
-    /// Pods, but for those of DaemonSets, that have no node, are not Ready or are being deleted.
+    /// Pods, but for those that belong to their node, that have no node, are not Ready or are being deleted.
     pub fn moving(&self) -> impl Iterator<Item = &ObjectKey> {
         self.moving.iter()
     }
@@ -86,7 +86,7 @@ fn counts_alike(old: &Pod, new: &Pod) -> bool {
 }
 
 fn is_moving(pod: &Pod) -> bool {
-    !pod.is_daemon() && (!pod.is_ready() || pod.deleting().is_some() || pod.spec.node_name.is_empty())
+    !pod.belongs_to_node() && (!pod.is_ready() || pod.deleting().is_some() || pod.spec.node_name.is_empty())
 }
 
 /// What a pod takes of a node, its place among the node's pods included.

@@ -1,20 +1,10 @@
 //! Pods. A cluster has tens of thousands: all that pods of one template have in common is kept once.
 
-use kentroller_planner::manifest::{PodSpec, PodStatus};
+use kentroller_planner::manifest::{PodSpec, PodStatus, belongs_to_node};
 use kentroller_runtime::store::share::Pool;
 use kentroller_runtime::{Meta, Owner, resource};
 
 use super::Occupancy;
-
-/// Whose annotations are read on pods.
-const READ: [&str; 5] = [
-    "karpenter.sh/",
-    "cluster-autoscaler.kubernetes.io/",
-    "controller.kubernetes.io/",
-    // Marks the mirrors of static pods.
-    "kubernetes.io/config.",
-    "cast.ai/",
-];
 
 #[resource(
     foreign,
@@ -47,14 +37,9 @@ impl Pod {
         self.metadata.owners.iter().find(|owner| owner.controller)
     }
 
-    /// Whether a DaemonSet made it.
-    pub fn is_daemon(&self) -> bool {
-        self.controller().is_some_and(|owner| owner.kind == "DaemonSet")
-    }
-
-    /// Whether it mirrors a static pod of its kubelet, which no eviction ends.
-    pub fn is_mirror(&self) -> bool {
-        self.metadata.annotations.contains_key("kubernetes.io/config.mirror")
+    /// Whether it comes and goes with its node: no eviction moves it elsewhere.
+    pub fn belongs_to_node(&self) -> bool {
+        belongs_to_node(self.controller().map(|owner| owner.kind.as_str()), &self.metadata.annotations)
     }
 
     /// Whether it has ended for good.
@@ -64,7 +49,7 @@ impl Pod {
 
     /// Whether it must find a place elsewhere before its node goes.
     pub fn is_workload(&self) -> bool {
-        !self.is_daemon() && !self.is_mirror() && !self.has_ended()
+        !self.belongs_to_node() && !self.has_ended()
     }
 
     /// Whether it serves.
@@ -78,7 +63,7 @@ impl Pod {
         pool.text(&mut self.spec.node_name);
         pool.text(&mut self.status.phase);
         pool.value(&mut self.status.conditions);
-        super::keep_annotations(&mut self.metadata, pool, |key| READ.iter().any(|part| key.contains(part)));
+        super::keep_annotations(&mut self.metadata, pool);
     }
 }
 

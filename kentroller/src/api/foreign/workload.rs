@@ -16,7 +16,7 @@ pub struct DaemonSet {
 impl DaemonSet {
     fn share_parts(&mut self, pool: &mut Pool) {
         pool.value(&mut self.spec.template.spec.shape);
-        super::keep_annotations(&mut self.metadata, pool, is_ours_or_karpenters);
+        super::keep_annotations(&mut self.metadata, pool);
     }
 }
 
@@ -30,7 +30,7 @@ pub struct ReplicaSet {
 
 impl ReplicaSet {
     fn share_parts(&mut self, pool: &mut Pool) {
-        super::keep_annotations(&mut self.metadata, pool, is_ours_or_karpenters);
+        super::keep_annotations(&mut self.metadata, pool);
     }
 }
 
@@ -44,7 +44,7 @@ pub struct StatefulSet {
 
 impl StatefulSet {
     fn share_parts(&mut self, pool: &mut Pool) {
-        super::keep_annotations(&mut self.metadata, pool, is_ours_or_karpenters);
+        super::keep_annotations(&mut self.metadata, pool);
     }
 }
 
@@ -53,8 +53,4 @@ impl StatefulSet {
 pub struct Replicas {
     /// Absent: 1.
     pub replicas: Option<u32>,
-}
-
-fn is_ours_or_karpenters(key: &str) -> bool {
-    key.contains("cast.ai/") || key.contains("karpenter")
 }

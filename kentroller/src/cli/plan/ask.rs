@@ -1,10 +1,13 @@
 //! The options of a plan as words of a command line.
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use kentroller_planner::manifest::{Expression, LabelSelector, Labels, NodeSelectorTerm, Operator};
 use kentroller_planner::{
     Aggressive, EvictionRule, EvictionTarget, Flag, Mode, Money, MoveLimit, Options, Percent, Scope, Strictness,
-    manifest::{Expression, LabelSelector, Labels, NodeSelectorTerm, Operator},
     parse_span,
 };
 use serde::Deserialize;
@@ -312,7 +315,8 @@ fn rules(text: &str) -> Result<Vec<EvictionRule>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::mutated::Mistakes, *};
+    use super::super::mutated::Mistakes;
+    use super::*;
 
     #[test]
     fn a_selector_is_read_as_kubectl_reads_it() {

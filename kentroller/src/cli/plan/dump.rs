@@ -1,20 +1,17 @@
 //! Reads what `kubectl get -o json` (or yaml) prints, item by item, in bounded memory.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
-    sync::Arc,
-};
 
-use kentroller_planner::{
-    Moment, Snapshot,
-    manifest::{CapacityBuffer, Interner, Meta, NamedPodTemplate, ObjectName, Pod, PodTemplate, add_buffers},
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+
+use kentroller_planner::manifest::{
+    CapacityBuffer, Interner, KINDS, Meta, NamedPodTemplate, Need, ObjectName, Pod, PodTemplate, ReadKind, add_buffers,
 };
-use serde::{
-    Deserialize, Deserializer as _,
-    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
-};
+use kentroller_planner::{Moment, Snapshot};
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
 use sha2::{Digest, Sha256};
 
 use super::items::Items;
@@ -214,14 +211,10 @@ impl Dump {
                         poddisruptionbudgets,daemonsets -A -o json` prints what is read here"
                 .to_owned());
         }
-        for (kind, without) in [
-            ("Pod", "every node looks empty"),
-            ("NodePool", "nothing can be bought and no node may go"),
-            ("NodeClaim", "no node may go"),
-            ("PodDisruptionBudget", "none is kept"),
-            ("DaemonSet", "they are told from the pods that run"),
-        ] {
-            if !self.seen.contains(kind) {
+        for ReadKind { kind, need, .. } in KINDS {
+            if let Need::Required(without) = need
+                && !self.seen.contains(*kind)
+            {
                 self.warnings.push(format!("no {kind} in the input: {without}"));
             }
         }
@@ -327,6 +320,16 @@ mod tests {
         }
         let cut = read(&packed[..packed.len() - 12]).expect_err("truncated");
         assert!(cut.contains("dump"), "{cut}");
+    }
+
+    #[test]
+    fn every_kind_that_planning_reads_is_read_from_a_dump() {
+        for ReadKind { kind, .. } in KINDS {
+            // Labels are a map: whoever decodes the object finds the mistake, whoever passes over it does not.
+            let item = format!(r#"{{"kind":"{kind}","metadata":{{"name":"a","labels":7}}}}"#);
+            let error = read(item.as_bytes()).expect_err(kind);
+            assert!(error.contains(&format!("{kind} a, field metadata.labels")), "{kind}: {error}");
+        }
     }
 
     #[test]

@@ -71,22 +71,12 @@ impl Items {
                         self.in_items = false;
                         from = at;
                     } else if self.depth == self.outside() && (self.in_items || !std::mem::take(&mut self.had_items)) {
-                        self.count += 1;
-                        // What lies in one piece is not copied.
-                        if self.gathered.is_empty() {
-                            found(self.count, &piece[from..at])?;
-                        } else {
-                            self.gathered.extend_from_slice(&piece[from..at]);
-                            found(self.count, &self.gathered)?;
-                            self.gathered.clear();
-                        }
+                        self.hand_out(&piece[from..at], found)?;
                     }
                 }
                 _ if self.depth == 0 && !byte.is_ascii_whitespace() => {
-                    return Err(format!(
-                        "has `{}` after its objects: this is no JSON of Kubernetes objects",
-                        char::from(byte)
-                    ));
+                    let byte = char::from(byte);
+                    return Err(format!("has `{byte}` after its objects: this is no JSON of Kubernetes objects"));
                 }
                 _ => {}
             }
@@ -100,6 +90,23 @@ impl Items {
                 self.count + 1
             ));
         }
+        Ok(())
+    }
+
+    /// Hands out an object whose end has come.
+    fn hand_out(
+        &mut self,
+        end: &[u8],
+        found: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>,
+    ) -> Result<(), String> {
+        self.count += 1;
+        // What lies in one piece is not copied.
+        if self.gathered.is_empty() {
+            return found(self.count, end);
+        }
+        self.gathered.extend_from_slice(end);
+        found(self.count, &self.gathered)?;
+        self.gathered.clear();
         Ok(())
     }
 

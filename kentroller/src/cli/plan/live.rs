@@ -1,25 +1,10 @@
 //! Reads the current cluster, page by page, with nothing but `list`.
+
 use http::Request;
+use kentroller_planner::manifest::{KINDS, Need, ReadKind};
 use kube::Client;
 
 use super::dump::Dump;
-
-/// What is listed: the path, the words of the verb's object, and whether a cluster may do without.
-const LISTS: [(&str, &str, bool); 13] = [
-    ("/api/v1/nodes", "nodes", false),
-    ("/api/v1/pods", "pods", false),
-    ("/api/v1/namespaces", "namespaces", true),
-    ("/api/v1/persistentvolumes", "persistentvolumes", true),
-    ("/api/v1/persistentvolumeclaims", "persistentvolumeclaims", true),
-    ("/apis/storage.k8s.io/v1/csinodes", "csinodes.storage.k8s.io", true),
-    ("/apis/apps/v1/daemonsets", "daemonsets.apps", false),
-    ("/apis/policy/v1/poddisruptionbudgets", "poddisruptionbudgets.policy", false),
-    ("/apis/karpenter.sh/v1/nodepools", "nodepools.karpenter.sh", false),
-    ("/apis/karpenter.sh/v1/nodeclaims", "nodeclaims.karpenter.sh", false),
-    ("/api/v1/podtemplates", "podtemplates", true),
-    ("/apis/autoscaling.x-k8s.io/v1beta1/capacitybuffers", "capacitybuffers.autoscaling.x-k8s.io", true),
-    ("/apis/karpenter.sh/v1alpha1/nodeoverlays", "nodeoverlays.karpenter.sh", true),
-];
 
 /// Adds the objects of the current cluster.
 ///
@@ -32,14 +17,16 @@ pub(super) fn read(dump: &mut Dump) -> Result<(), String> {
         let client = Client::try_default()
             .await
             .map_err(|error| format!("no cluster: {error}; set KUBECONFIG, or give a dump with -f"))?;
-        for (path, words, optional) in LISTS {
-            list(&client, dump, path, words, optional).await?;
+        for kind in KINDS {
+            list(&client, dump, kind).await?;
         }
         Ok(())
     })
 }
 
-async fn list(client: &Client, dump: &mut Dump, path: &str, words: &str, optional: bool) -> Result<(), String> {
+async fn list(client: &Client, dump: &mut Dump, kind: &ReadKind) -> Result<(), String> {
+    let (path, words) = (kind.path(), kind.resource());
+    let optional = !matches!(kind.need, Need::Required(_));
     let mut page = String::new();
     loop {
         let uri =
@@ -62,7 +49,7 @@ async fn list(client: &Client, dump: &mut Dump, path: &str, words: &str, optiona
             }
             Err(error) => return Err(format!("the cluster cannot be reached for {words}: {error}")),
         };
-        page = dump.add_page(words, &text)?;
+        page = dump.add_page(&words, &text)?;
         if page.is_empty() {
             return Ok(());
         }

@@ -1,13 +1,14 @@
 //! Input that is wrong: it is refused with file, object and field, or planned around; it never panics.
-use std::{
-    io::Write,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
 
-use kentroller_planner::{Catalog, Options, Plan, Steps, check::check};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use kentroller_planner::check::check;
+use kentroller_planner::{Catalog, Options, Plan, Steps};
 use serde_json::{Value, json};
 
-use super::{dump::Dump, mutated::Mistakes};
+use super::dump::Dump;
+use super::mutated::Mistakes;
 
 /// What a command makes of a dump: a refusal, or a plan that the judge let pass, with all warnings.
 fn outcome(bytes: &[u8]) -> Result<(Plan, Vec<String>), String> {

@@ -1,38 +1,32 @@
 //! The first phase of a wave: its new nodes come, each from the first of its offerings that can be had.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use kentroller_runtime::condition::seconds;
 use kentroller_runtime::{Kind, Lookup, ObjectKey};
 use serde_json::{Value, json};
 
-use super::{PLAN_LABEL, RebalancePlans, Step};
+use super::{PlanStep, Progress, RebalancePlans};
 use crate::api::foreign::{Node, NodeClaim, NodePool};
-use crate::api::{
-    Alternative, AttemptStatus, CAPACITY_TYPE, CreationAttempt, INSTANCE_TYPE, NodeClaimToAdd, NodeCreation,
-    NodeRequirement, ZONE,
+use crate::api::marks::{
+    CAPACITY_TYPE, DO_NOT_DISRUPT, INSTANCE_TYPE, MADE_BY, NODE_POOL, NODE_POOL_HASH, NODE_POOL_HASH_VERSION, PLAN,
+    ZONE,
 };
+use crate::api::{Alternative, AttemptStatus, CreationAttempt, NodeClaimToAdd, NodeCreation, NodeRequirement};
+use crate::controllers::after;
 
-/// On a NodeClaim: the plan that made it; it stays for good.
-pub(super) const MADE_BY: &str = "rebalancing.cast.ai/made-by";
-pub(super) const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 /// Claims without a machine at once: while there is one, Karpenter launches nothing for anybody else.
-const UNLAUNCHED: usize = 5;
-/// How long a node may take from its NodeClaim to initialized, in seconds. Karpenter itself gives up a node that does
-/// not register within 15 minutes, and never one that does not initialize.
-const PATIENCE: i64 = 16 * 60;
-/// At most so many attempts for one node; ruling 40 of the contract.
-const TRIES: usize = 10;
-/// What Karpenter copies from a NodePool to its claims, so that it can tell drift.
-const HASHES: [&str; 2] = ["karpenter.sh/nodepool-hash", "karpenter.sh/nodepool-hash-version"];
+const MOST_UNLAUNCHED: usize = 5;
+/// How long a node may take from its NodeClaim to initialized. Karpenter itself gives up a node that does not register
+/// within 15 minutes, and never one that does not initialize.
+const CREATION_TIMEOUT: Duration = Duration::from_secs(16 * 60);
+/// At most so many attempts for one node: what cannot be had ten times over is not to be had for now.
+const MOST_ATTEMPTS: usize = 10;
+/// Karpenter's word for a machine that the provider does not have.
+const NO_CAPACITY: &str = "InsufficientCapacityError";
 
-/// How the new nodes of a wave stand.
-pub(super) enum Progress {
-    Done,
-    Waits(String),
-    /// One of them cannot be had with any offering.
-    Exhausted(String),
-}
-
-impl Step<'_> {
+impl PlanStep<'_> {
     /// Looks at each new node of the wave, and starts what is to be started.
     pub(super) fn create_nodes(&mut self, wave: u32) -> Progress {
         let wanted: Vec<&NodeClaimToAdd> =
@@ -77,40 +71,11 @@ impl Step<'_> {
             AttemptStatus::Unknown(word) => return Progress::Waits(format!("{name} (status {word} is not known)")),
             AttemptStatus::InProgress => {}
         }
-        let age = self.world.now().duration_since(last.timestamp).as_secs();
         match self.world.lookup::<NodeClaim>(&ObjectKey::cluster(last.node_claim_name.as_str())) {
-            Lookup::Present(claim) => {
-                let node = self.world.named::<Node>(&claim.status.node_name);
-                if claim.deleting().is_some() {
-                    // Karpenter gives a claim up that nothing can be launched for.
-                    let why = if claim.is_launched() {
-                        "it is being deleted by somebody else"
-                    } else {
-                        "InsufficientCapacityError"
-                    };
-                    self.note(name, AttemptStatus::Failed, why);
-                } else if let Some(node) = node.filter(|node| claim.is_initialized() && node.is_ready()) {
-                    let (instance_type, zone) = (label(node, INSTANCE_TYPE), label(node, ZONE));
-                    self.out.event(
-                        RebalancePlans::NodeReady,
-                        format!("{} is there: {instance_type} in {zone}", claim.name()),
-                    );
-                    self.note(name, AttemptStatus::Success, "initialized");
-                    self.describe(name, &instance_type, zone, label(node, CAPACITY_TYPE));
-                    return Progress::Done;
-                } else if age > PATIENCE {
-                    self.out.delete(claim);
-                    self.note(name, AttemptStatus::Failed, "not initialized within 16 minutes");
-                } else {
-                    return Progress::Waits(format!("node {name} to be initialized"));
-                }
-            }
+            Lookup::Present(claim) => return self.follow(name, claim, after(last.timestamp, CREATION_TIMEOUT)),
             Lookup::Gone(gone) => {
-                let why = if gone.last.is_launched() {
-                    "it disappeared before it was initialized"
-                } else {
-                    "InsufficientCapacityError"
-                };
+                let why =
+                    if gone.last.is_launched() { "it disappeared before it was initialized" } else { NO_CAPACITY };
                 self.note(name, AttemptStatus::Failed, why);
             }
             // Not made so far, or made before this process began and not listed yet.
@@ -119,13 +84,35 @@ impl Step<'_> {
         Progress::Waits(format!("node {name}"))
     }
 
+    /// Looks at a NodeClaim that was made.
+    fn follow(&mut self, name: &str, claim: &NodeClaim, end: Timestamp) -> Progress {
+        let node = self.world.named::<Node>(&claim.status.node_name);
+        if claim.deleting().is_some() {
+            // Karpenter gives a claim up that nothing can be launched for.
+            let why = if claim.is_launched() { "it is being deleted by somebody else" } else { NO_CAPACITY };
+            self.note(name, AttemptStatus::Failed, why);
+        } else if let Some(node) = node.filter(|node| claim.is_initialized() && node.is_ready()) {
+            let (instance_type, zone) = (label(node, INSTANCE_TYPE), label(node, ZONE));
+            self.out.event(RebalancePlans::NodeReady, format!("{} is there: {instance_type} in {zone}", claim.name()));
+            self.note(name, AttemptStatus::Success, "initialized");
+            self.describe(name, &instance_type, zone, label(node, CAPACITY_TYPE));
+            return Progress::Done;
+        } else if self.world.now() > end {
+            self.out.delete(claim);
+            self.note(name, AttemptStatus::Failed, "not initialized within 16 minutes");
+        } else {
+            return Progress::Waits(format!("node {name} to be initialized"));
+        }
+        Progress::Waits(format!("node {name}"))
+    }
+
     /// Tries the offering with this place in the list, if there is one.
     fn attempt(&mut self, add: &NodeClaimToAdd, index: usize, launching: &mut usize) -> Progress {
         let name = &add.metadata.name;
-        if index >= add.alternatives.len().clamp(1, TRIES) {
+        if index >= add.alternatives.len().clamp(1, MOST_ATTEMPTS) {
             return Progress::Exhausted(format!("node {name}: none of its {index} offerings can be had"));
         }
-        if *launching >= UNLAUNCHED {
+        if *launching >= MOST_UNLAUNCHED {
             return Progress::Waits(format!("node {name}, which is asked for when others are launched"));
         }
         *launching += 1;
@@ -148,9 +135,9 @@ impl Step<'_> {
     }
 
     fn request(&mut self, add: &NodeClaimToAdd, name: &str, index: usize) {
-        let pool = add.metadata.labels.get("karpenter.sh/nodepool").and_then(|pool| self.world.named::<NodePool>(pool));
+        let pool = add.metadata.labels.get(NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
         let Some(pool) = pool else {
-            // Judged plans have one; without it Karpenter would launch a node that belongs to nobody.
+            // Plans that were checked have one; without it Karpenter would launch a node that belongs to nobody.
             self.out.event(RebalancePlans::NodeRequestFailed, format!("{name}: its NodePool is gone"));
             return;
         };
@@ -166,7 +153,7 @@ impl Step<'_> {
     fn note(&mut self, name: &str, status: AttemptStatus, why: &str) {
         if status == AttemptStatus::Failed {
             self.out.event(RebalancePlans::NodeAttemptFailed, format!("{name}: {why}"));
-            self.out.look_in(std::time::Duration::from_secs(1));
+            self.out.look_in(Duration::from_secs(1));
         }
         if let Some(last) = self.status.nodes_creation.get_mut(name).and_then(|creation| creation.attempts.last_mut()) {
             last.status = status;
@@ -216,11 +203,11 @@ fn manifest(
     plan: &crate::api::RebalancePlan,
 ) -> Value {
     let mut labels = add.metadata.labels.clone();
-    labels.insert(PLAN_LABEL.to_owned(), plan.uid().to_owned());
+    labels.insert(PLAN.to_owned(), plan.uid().to_owned());
     let mut annotations = add.metadata.annotations.clone();
     annotations.insert(DO_NOT_DISRUPT.to_owned(), "true".to_owned());
     annotations.insert(MADE_BY.to_owned(), plan.name().to_owned());
-    for hash in HASHES {
+    for hash in [NODE_POOL_HASH, NODE_POOL_HASH_VERSION] {
         annotations.extend(pool.annotation(hash).map(|value| (hash.to_owned(), value.to_owned())));
     }
     let mut spec = add.spec.clone();

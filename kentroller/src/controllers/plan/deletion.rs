@@ -1,34 +1,39 @@
 //! The second phase of a wave: old nodes are cordoned, emptied and given back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use kentroller_runtime::condition::seconds;
-use kentroller_runtime::settings::parse_duration;
 use kentroller_runtime::{Guard, Kind, ObjectKey, Switches};
 
 use super::room::Room;
 use super::slots::{self, Count};
-use super::steering::Leaver;
-use super::{PLAN_LABEL, RebalancePlans, Step, marks};
+use super::steering::MovingPod;
+use super::{PlanStep, Progress, RebalancePlans, marking};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
-use crate::api::{DeletionEvent, DeletionStatus, NodeDeletion, NodePoolBudget};
+use crate::api::{DeletionEvent, DeletionStatus, NodeDeletion, NodePoolBudget, marks};
+use crate::controllers::{after, duration};
 
-/// How long a drain may take before its node is kept, in seconds.
-const DRAIN: u64 = 20 * 60;
-/// How long a node is held whose pods have nowhere to go, in seconds.
-const REST: i64 = 3 * 60;
-const NO_ROOM: &str = "no room for its pods";
+/// How long a drain may take before its node is kept.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+/// How long a node is held whose pods have nowhere to go.
+const STUCK_TIMEOUT: Duration = Duration::from_secs(3 * 60);
 /// How many of the things that are waited for are told.
-const TOLD: usize = 4;
+const MOST_TOLD: usize = 4;
 /// Deletion events that a node keeps.
-const EVENTS: usize = 10;
+const MOST_EVENTS: usize = 10;
 
-impl<'a> Step<'a> {
+/// What is to be done for a cordoned node.
+enum Drain<'a> {
+    /// These pods still have to leave it.
+    Leaves(Vec<MovingPod<'a>>),
+    /// It was given back or kept; for this is waited.
+    Waits(String),
+}
+
+impl<'a> PlanStep<'a> {
     /// Drains the nodes of the wave as far as slots and room allow.
-    ///
-    /// # Errors
-    /// What the wave waits for.
-    pub(super) fn remove_nodes(&mut self, wave: u32) -> Result<(), String> {
+    pub(super) fn remove_nodes(&mut self, wave: u32) -> Progress {
         self.note_gone();
         let plan = self.plan;
         let of_wave = plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
@@ -36,7 +41,7 @@ impl<'a> Step<'a> {
             of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name)).collect();
         let mut room = Room::of(self.world, &self.leaving(), self.receiver().as_deref(), self.began());
         let mut counts = self.count_pools();
-        let (mut waits, mut leavers) = (Vec::new(), Vec::new());
+        let (mut waits, mut moving) = (Vec::new(), Vec::new());
         for claim in claims {
             let name = claim.status.node_name.clone();
             if self.last_event(&name) == Some(DeletionStatus::Failed) {
@@ -48,64 +53,52 @@ impl<'a> Step<'a> {
             };
             if claim.deleting().is_some() {
                 waits.push(format!("Karpenter to end node {name}"));
-            } else if marks::is_cordoned_by(node, plan.uid()) {
+            } else if marking::is_cordoned_by(node, plan.uid()) {
                 match self.drain(claim, node) {
-                    Ok(pods) => leavers.extend(pods),
-                    Err(what) => waits.push(what),
+                    Drain::Leaves(pods) => moving.extend(pods),
+                    Drain::Waits(what) => waits.push(what),
                 }
             } else if self.take_slot(node, &mut counts) {
-                self.event_of(&name, DeletionStatus::InProgress, "cordoned");
-                // The label on the claim too: its deletion then carries the version that was read with our mark.
-                self.out.merge(claim, marks::label(plan.uid()));
-                self.out
-                    .merge(node, marks::cordon(plan.uid()))
-                    .says(RebalancePlans::NodeDraining, format!("node {name} is being drained"));
+                self.cordon(claim, node);
                 waits.push(format!("node {name} to be cordoned"));
             } else {
                 waits.push(format!("a disruption slot for node {name}"));
             }
         }
-        if !leavers.is_empty() {
-            waits.extend(self.steer(leavers, &mut room));
+        if !moving.is_empty() {
+            waits.extend(self.steer(moving, &mut room));
         }
         self.report_budgets(&counts);
         if waits.is_empty() {
-            return Ok(());
+            return Progress::Done;
         }
-        let more = waits.len().saturating_sub(TOLD);
-        waits.truncate(TOLD);
-        Err(waits.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() })
+        let more = waits.len().saturating_sub(MOST_TOLD);
+        waits.truncate(MOST_TOLD);
+        Progress::Waits(waits.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() })
     }
 
-    /// The pods that still have to leave a cordoned node.
-    ///
-    /// # Errors
-    /// It is empty and is given back, or it took too long and is kept: what is waited for then.
-    fn drain(&mut self, claim: &NodeClaim, node: &Node) -> Result<Vec<Leaver<'a>>, String> {
+    fn cordon(&mut self, claim: &NodeClaim, node: &Node) {
+        let (name, uid) = (node.name(), self.plan.uid());
+        self.event_of(name, DeletionStatus::InProgress, "cordoned");
+        let now = seconds(self.world.now());
+        self.course_of(name).cordon_time.get_or_insert(now);
+        // The label on the claim too: its deletion then carries the version that was read with our mark.
+        self.out.merge(claim, marking::label(uid));
+        let told = format!("node {name} is being drained");
+        self.out.merge(node, marking::cordon(uid)).says(RebalancePlans::NodeDraining, told);
+    }
+
+    /// Looks at a cordoned node: its pods have to leave, or it is empty and is given back, or it took too long and is kept.
+    fn drain(&mut self, claim: &NodeClaim, node: &Node) -> Drain<'a> {
         let name = node.name().to_owned();
         let pods: Vec<&'a Pod> = self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
         if pods.is_empty() {
-            let (node_name, greens) = (name.clone(), self.greens());
-            let mut guard = Guard::<RebalancePlans>::that(move |fresh| {
-                still_empty(&fresh.all::<Pod>()?, &node_name)?;
-                ready(&fresh.all::<Node>()?, &greens)
-            });
-            guard = guard.list::<Pod>(format!("spec.nodeName={name}"));
-            for green in self.greens() {
-                guard = guard.get::<Node>(ObjectKey::cluster(green));
-            }
-            let (told, refused) = (format!("node {name} was empty and is given back"), format!("node {name}"));
-            self.event_of(&name, DeletionStatus::InProgress, "empty; its NodeClaim is deleted");
-            self.out
-                .delete(claim)
-                .only_if(guard)
-                .says(RebalancePlans::NodeRemoved, told)
-                .or_says(RebalancePlans::NodeRemovalRefused, refused);
-            return Err(format!("Karpenter to end node {name}"));
+            self.give_back(claim, &name);
+            return Drain::Waits(format!("Karpenter to end node {name}"));
         }
-        if self.drain_is_over(&name) || self.rests_for_long(&name) {
+        if self.drain_is_over(&name) || self.is_stuck_for_long(&name) {
             self.keep(node);
-            return Err(format!("node {name} to be made schedulable again"));
+            return Drain::Waits(format!("node {name} to be made schedulable again"));
         }
         let planned: BTreeMap<(&str, &str), &str> = self
             .plan
@@ -118,24 +111,44 @@ impl<'a> Step<'a> {
             let claim = planned.get(&(pod.metadata.namespace.as_ref(), pod.name()))?;
             Some(self.node_of(claim))
         };
-        Ok(pods.into_iter().map(|pod| Leaver { planned: planned_for(pod), pod }).collect())
+        Drain::Leaves(pods.into_iter().map(|pod| MovingPod { planned: planned_for(pod), pod }).collect())
+    }
+
+    /// Deletes the NodeClaim of an empty node, if a last look finds that it still is, and that the new nodes are Ready.
+    fn give_back(&mut self, claim: &NodeClaim, name: &str) {
+        let (node_name, new_nodes) = (name.to_owned(), self.new_nodes());
+        let mut guard = Guard::<RebalancePlans>::that(move |fresh| {
+            still_empty(&fresh.all::<Pod>()?, &node_name)?;
+            ready(&fresh.all::<Node>()?, &new_nodes)
+        });
+        guard = guard.list::<Pod>(format!("spec.nodeName={name}"));
+        for node in self.new_nodes() {
+            guard = guard.get::<Node>(ObjectKey::cluster(node));
+        }
+        let (told, refused) = (format!("node {name} was empty and is given back"), format!("node {name}"));
+        self.event_of(name, DeletionStatus::InProgress, "empty; its NodeClaim is deleted");
+        self.out
+            .delete(claim)
+            .only_if(guard)
+            .says(RebalancePlans::NodeRemoved, told)
+            .or_says(RebalancePlans::NodeRemovalRefused, refused);
     }
 
     /// A drain that did not end in time: the node stays and takes pods again.
     fn keep(&mut self, node: &Node) {
         let name = node.name().to_owned();
         self.event_of(&name, DeletionStatus::Failed, "not drained in time; kept");
-        self.out.merge(node, marks::keep(node, self.plan.uid()));
+        self.out.merge(node, marking::keep(node, self.plan.uid()));
         self.out.event(RebalancePlans::NodeKept, format!("node {name} was not drained in time and is kept"));
         self.warn(format!("node {name} was not drained in time and is kept"));
     }
 
     fn drain_is_over(&self, name: &str) -> bool {
         let config = self.plan.spec.aggressive_mode.as_ref().and_then(|config| config.drain_timeout.as_deref());
-        let limit = config.and_then(parse_duration).map_or(DRAIN, |limit| limit.as_secs());
-        let first = self.status.nodes_deletion.get(name).and_then(|deletion| deletion.events.first());
-        let since = first.map_or(0, |first| self.world.now().duration_since(first.timestamp).as_secs());
-        since >= i64::try_from(limit).unwrap_or(i64::MAX)
+        let Some(course) = self.status.nodes_deletion.get(name) else { return false };
+        // A status of an older version has the first event only.
+        let began = course.cordon_time.or_else(|| course.events.first().map(|first| first.timestamp));
+        began.is_some_and(|began| self.world.now() >= after(began, duration(config, DRAIN_TIMEOUT)))
     }
 
     /// How many nodes could not be drained and stay.
@@ -144,26 +157,25 @@ impl<'a> Step<'a> {
     }
 
     /// Notes that nothing more can leave the draining nodes of the wave as the cluster is now, or that it can again.
-    pub(super) fn note_rest(&mut self, rests: bool) {
+    pub(super) fn note_stuck(&mut self, is_stuck: bool) {
+        let now = seconds(self.world.now());
         let mut draining: Vec<String> = self.status.nodes_deletion.keys().cloned().collect();
         draining.retain(|name| self.last_event(name) == Some(DeletionStatus::InProgress));
         for name in &draining {
-            if rests {
-                self.event_of(name, DeletionStatus::InProgress, NO_ROOM);
-            } else if self.last_description(name) == Some(NO_ROOM) {
+            let since = &mut self.course_of(name).stuck_since;
+            let was_stuck = since.is_some();
+            *since = is_stuck.then(|| since.unwrap_or(now));
+            if is_stuck {
+                self.event_of(name, DeletionStatus::InProgress, "no room for its pods");
+            } else if was_stuck {
                 self.event_of(name, DeletionStatus::InProgress, "its pods move again");
             }
         }
     }
 
-    fn rests_for_long(&self, name: &str) -> bool {
-        let last = self.status.nodes_deletion.get(name).and_then(|deletion| deletion.events.last());
-        let since = last.filter(|last| last.description.as_deref() == Some(NO_ROOM)).map(|last| last.timestamp);
-        since.is_some_and(|since| self.world.now().duration_since(since).as_secs() >= REST)
-    }
-
-    fn last_description(&self, name: &str) -> Option<&str> {
-        self.status.nodes_deletion.get(name)?.events.last()?.description.as_deref()
+    fn is_stuck_for_long(&self, name: &str) -> bool {
+        let since = self.status.nodes_deletion.get(name).and_then(|course| course.stuck_since);
+        since.is_some_and(|since| self.world.now() >= after(since, STUCK_TIMEOUT))
     }
 
     /// Nodes whose course ended with their disappearance.
@@ -186,9 +198,9 @@ impl<'a> Step<'a> {
     }
 
     /// The nodes that this plan made.
-    fn greens(&self) -> Vec<String> {
-        let claims = self.world.all::<NodeClaim>().filter(|claim| claim.label(PLAN_LABEL) == Some(self.plan.uid()));
-        let made = claims.filter(|claim| claim.annotation(super::creation::MADE_BY) == Some(self.plan.name()));
+    fn new_nodes(&self) -> Vec<String> {
+        let claims = self.world.all::<NodeClaim>().filter(|claim| claim.label(marks::PLAN) == Some(self.plan.uid()));
+        let made = claims.filter(|claim| claim.annotation(marks::MADE_BY) == Some(self.plan.name()));
         made.map(|claim| claim.status.node_name.clone()).filter(|name| !name.is_empty()).collect()
     }
 
@@ -202,13 +214,13 @@ impl<'a> Step<'a> {
     fn count_pools(&self) -> BTreeMap<String, Count> {
         let mut counts: BTreeMap<String, Count> = BTreeMap::new();
         for node in self.world.all::<Node>() {
-            let Some(pool) = node.label("karpenter.sh/nodepool") else { continue };
-            if node.label("karpenter.sh/initialized") != Some("true") {
+            let Some(pool) = node.label(marks::NODE_POOL) else { continue };
+            if node.label(marks::INITIALIZED) != Some("true") {
                 continue;
             }
             let count = counts.entry(pool.to_owned()).or_default();
             count.total += 1;
-            let busy = !node.is_ready() || node.deleting().is_some() || marks::is_cordoned_by(node, self.plan.uid());
+            let busy = !node.is_ready() || node.deleting().is_some() || marking::is_cordoned_by(node, self.plan.uid());
             count.disrupting += usize::from(busy);
         }
         counts
@@ -216,7 +228,7 @@ impl<'a> Step<'a> {
 
     /// Takes one of the slots of the node's pool, if there is one; it is held until the node is gone.
     fn take_slot(&self, node: &Node, counts: &mut BTreeMap<String, Count>) -> bool {
-        let pool = node.label("karpenter.sh/nodepool").unwrap_or_default();
+        let pool = node.label(marks::NODE_POOL).unwrap_or_default();
         let Some(count) = counts.get_mut(pool) else { return false };
         let free = count.disrupting < self.allowed(pool, count.total).min(self.world.settings().workers());
         count.disrupting += usize::from(free);
@@ -251,15 +263,19 @@ impl<'a> Step<'a> {
         Some(self.status.nodes_deletion.get(name)?.events.last()?.status.clone())
     }
 
+    fn course_of(&mut self, name: &str) -> &mut NodeDeletion {
+        let course = NodeDeletion { name: name.to_owned(), ..NodeDeletion::default() };
+        self.status.nodes_deletion.entry(name.to_owned()).or_insert(course)
+    }
+
     fn event_of(&mut self, name: &str, status: DeletionStatus, what: &str) {
-        let entry = NodeDeletion { name: name.to_owned(), events: Vec::new() };
-        let events = &mut self.status.nodes_deletion.entry(name.to_owned()).or_insert(entry).events;
+        let timestamp = seconds(self.world.now());
+        let events = &mut self.course_of(name).events;
         if events.last().is_some_and(|last| last.status == status && last.description.as_deref() == Some(what)) {
             return;
         }
-        let timestamp = seconds(self.world.now());
         events.push(DeletionEvent { description: Some(what.to_owned()), migration_plan_name: None, status, timestamp });
-        if events.len() > EVENTS {
+        if events.len() > MOST_EVENTS {
             events.remove(1);
         }
     }
@@ -274,9 +290,9 @@ fn still_empty(pods: &[Pod], node: &str) -> Result<(), String> {
 }
 
 /// Every node that the plan made is there and Ready.
-fn ready(nodes: &[Node], greens: &[String]) -> Result<(), String> {
+fn ready(nodes: &[Node], new_nodes: &[String]) -> Result<(), String> {
     let is_ready = |name: &String| nodes.iter().any(|node| node.name() == name && node.is_ready());
-    match greens.iter().find(|name| !is_ready(name)) {
+    match new_nodes.iter().find(|name| !is_ready(name)) {
         Some(name) => Err(format!("new node {name} is not Ready")),
         None => Ok(()),
     }

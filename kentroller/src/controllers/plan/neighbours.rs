@@ -1,4 +1,4 @@
-//! Whether a node's labels, taints and the pods around it let kube-scheduler put a pod there. What cannot be judged
+//! Whether a node's labels, taints and the pods around it let kube-scheduler put a pod there. What cannot be told
 //! (an operator of another version) counts as no.
 
 use std::collections::{BTreeMap, BTreeSet};

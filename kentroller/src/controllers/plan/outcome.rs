@@ -2,9 +2,10 @@
 
 use kentroller_planner::Money;
 
+use crate::api::marks::INSTANCE_TYPE;
 use crate::api::{
-    AchievedOutcome, AttemptStatus, DeletionStatus, FailedAttempt, FailedNode, INSTANCE_TYPE, NodeCost, OutcomeDiff,
-    PlanStatus, RebalancePlan, Totals,
+    AchievedOutcome, AttemptStatus, DeletionStatus, FailedAttempt, FailedNode, NodeCost, OutcomeDiff, PlanStatus,
+    RebalancePlan, Totals,
 };
 
 /// The outcome of an ended plan; `None` for a plan that only deletes.

@@ -1,5 +1,5 @@
-//! Where an evicted pod's successor can go, on the live cluster: kube-scheduler places, not we, so nothing is evicted
-//! that fits nowhere, and each eviction counts for the next.
+//! Where an evicted pod's successor can go on the live cluster. kube-scheduler places it, not we: a pod that fits nowhere
+//! is not evicted, and each eviction counts for the next.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use super::RebalancePlans;
 use super::neighbours::Neighbours;
 use crate::api::foreign::{Node, Pod, requests_of};
 
-/// Pods that came or go since the plan began and may be without a node or not Ready while we move more.
-const MOVING: usize = 20;
+/// How many pods may be on their way, without a node or not Ready, while more are moved.
+const MOST_MOVING: usize = 20;
 /// A pod that takes longer to end, or to get a node, is not waited for: others move meanwhile.
-const SETTLING: SignedDuration = SignedDuration::from_mins(2);
+const SETTLE_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 
 /// What is free where, in one cut; evictions decided in the same look are counted as they are made.
 pub(super) struct Room<'a> {
@@ -33,9 +33,9 @@ pub(super) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    /// Looks at all nodes that may take pods: Ready, schedulable, and not among those that the plan empties. Pods that
-    /// have no node so far, and those that have to come in the place of one that ends, are expected on `receiver`. What
-    /// was not Ready before the plan began has other reasons.
+    /// Looks at all nodes that may take pods: Ready, schedulable, and not among those that the plan empties. Pods without
+    /// a node, and successors that are still to come, are expected on `receiver`. Pods that came before the plan `began`
+    /// and are not Ready are not counted as moving: that is not our doing.
     pub(super) fn of(
         world: &'a World<RebalancePlans>,
         leaving: &BTreeSet<String>,
@@ -54,7 +54,7 @@ impl<'a> Room<'a> {
         let to_come = to_come(world, unwell.iter().copied().filter(leaves));
         let moving = unwell.iter().filter(|pod| leaves(pod) || (pod.deleting().is_none() && pod.created() >= began));
         let mut waiting: Vec<&Pod> = unwell.iter().copied().filter(|pod| pod.spec.node_name.is_empty()).collect();
-        let soon = |pod: &&&Pod| pod.created() >= began && world.now().duration_since(pod.created()) < SETTLING;
+        let soon = |pod: &&&Pod| pod.created() >= began && world.now().duration_since(pod.created()) < SETTLE_TIMEOUT;
         let unsettled = waiting.iter().filter(soon).count() + to_come.values().map(Vec::len).sum::<usize>();
         waiting.extend(to_come.values().flatten());
         let mut room = Self {
@@ -85,7 +85,7 @@ impl<'a> Room<'a> {
     /// # Errors
     /// What it waits for.
     pub(super) fn may_end(&self, pod: &Pod) -> Result<(), String> {
-        if self.moving >= MOVING {
+        if self.moving >= MOST_MOVING {
             return Err(format!("{} pods to be Ready", self.moving));
         }
         let Some(owner) = pod.controller() else { return Ok(()) };
@@ -151,7 +151,7 @@ fn to_come<'a>(
 ) -> BTreeMap<&'a str, Vec<&'a Pod>> {
     let mut by_owner: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
     for pod in ending {
-        let soon = pod.deleting().is_some_and(|asked| world.now().duration_since(asked) < SETTLING);
+        let soon = pod.deleting().is_some_and(|asked| world.now().duration_since(asked) < SETTLE_TIMEOUT);
         if let Some(owner) = pod.controller().filter(|_| soon) {
             by_owner.entry(&owner.uid).or_default().push(pod);
         }

@@ -2,6 +2,8 @@
 
 use kentroller_planner::manifest;
 
+use crate::api::marks::{BUDGET, CONSOLIDATION};
+
 /// Our own pace in pools that are ours, and the default of Karpenter.
 const DEFAULT: &str = "10%";
 
@@ -43,8 +45,8 @@ fn share(text: &str, total: usize) -> Option<usize> {
 
 /// The pace annotation of a pool that is handed over to us.
 pub(super) fn pace(annotation: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let ours = annotation("kentroller.cast.ai/consolidation").as_deref() == Some("include");
-    ours.then(|| annotation("kentroller.cast.ai/budget").unwrap_or_else(|| DEFAULT.to_owned()))
+    let ours = annotation(CONSOLIDATION).as_deref() == Some("include");
+    ours.then(|| annotation(BUDGET).unwrap_or_else(|| DEFAULT.to_owned()))
 }
 
 #[cfg(test)]

@@ -7,32 +7,32 @@ use std::collections::BTreeMap;
 use kentroller_runtime::Kind;
 
 use super::room::{Room, is_open};
-use super::{Step, marks};
+use super::{PlanStep, marking};
 use crate::api::foreign::{Node, Pod};
 
 /// A pod that has to leave, and the node that the plan has for it.
-pub(super) struct Leaver<'a> {
+pub(super) struct MovingPod<'a> {
     pub(super) pod: &'a Pod,
     pub(super) planned: Option<String>,
 }
 
-impl<'a> Step<'a> {
+impl<'a> PlanStep<'a> {
     /// The node that takes pods now: the only open one without our taint.
     pub(super) fn receiver(&self) -> Option<String> {
-        let mut open = self.world.all::<Node>().filter(|node| is_open(node) && !marks::is_shunned(node));
+        let mut open = self.world.all::<Node>().filter(|node| is_open(node) && !marking::is_tainted(node));
         let first = open.next().map(|node| node.name().to_owned());
         first.filter(|_| open.next().is_none())
     }
 
     /// Moves what can be moved to one receiver; says what is waited for.
     ///
-    /// Pods go where the plan has them. One whose place is not to be had yet is put off while others move: their moves may
-    /// open it. Only when nothing else moves is another place taken.
-    pub(super) fn steer(&mut self, leavers: Vec<Leaver<'a>>, room: &mut Room<'a>) -> Vec<String> {
+    /// Pods go where the plan has them. A pod whose place is still taken is put off while others move: that may free it.
+    /// Only when nothing else moves does it go elsewhere.
+    pub(super) fn steer(&mut self, pods: Vec<MovingPod<'a>>, room: &mut Room<'a>) -> Vec<String> {
         let mut waits = Vec::new();
         let mut by_receiver: BTreeMap<String, Vec<&'a Pod>> = BTreeMap::new();
         let mut put_off = Vec::new();
-        for Leaver { pod, planned } in by_size(leavers) {
+        for MovingPod { pod, planned } in by_size(pods) {
             if pod.deleting().is_some() {
                 waits.push(format!("{} to end", pod.key()));
                 continue;
@@ -51,7 +51,7 @@ impl<'a> Step<'a> {
             }
         }
         if at_rest {
-            self.note_rest(by_receiver.is_empty());
+            self.note_stuck(by_receiver.is_empty());
         }
         let stays = self.receiver().filter(|now| by_receiver.contains_key(now) || !room.is_settled());
         let fullest = || by_receiver.iter().max_by_key(|(_, pods)| pods.len()).map(|(name, _)| name.clone());
@@ -85,9 +85,9 @@ impl<'a> Step<'a> {
         let mut turned = true;
         for node in self.world.all::<Node>().filter(|node| is_open(node)) {
             let wanted = node.name() != receiver;
-            if wanted != marks::is_shunned(node) {
+            if wanted != marking::is_tainted(node) {
                 turned = false;
-                self.out.merge(node, if wanted { marks::shun(node, uid) } else { marks::unshun(node) });
+                self.out.merge(node, if wanted { marking::taint(node, uid) } else { marking::untaint(node) });
             }
         }
         turned
@@ -95,11 +95,11 @@ impl<'a> Step<'a> {
 }
 
 /// The largest first: they find it hardest to get a place.
-fn by_size(mut leavers: Vec<Leaver<'_>>) -> Vec<Leaver<'_>> {
+fn by_size(mut pods: Vec<MovingPod<'_>>) -> Vec<MovingPod<'_>> {
     let size = |pod: &Pod| {
         let wanted = kentroller_planner::rules::requests::of_shape(&pod.spec.shape);
         wanted.get("cpu").map_or(0, |cpu| cpu.milli())
     };
-    leavers.sort_by_key(|leaver| (std::cmp::Reverse(size(leaver.pod)), leaver.pod.key()));
-    leavers
+    pods.sort_by_key(|moving| (std::cmp::Reverse(size(moving.pod)), moving.pod.key()));
+    pods
 }

@@ -34,7 +34,7 @@ fn claim(at: &str, state: &str) -> RebalancePlanClaim {
     let mut object = json!({
         "apiVersion": "autoscaling.cast.ai/v1alpha", "kind": "RebalancePlanClaim",
         "metadata": {"name": format!("nightly-{second}"), "uid": format!("c{second}"), "creationTimestamp": at,
-            "labels": {SCHEDULE_LABEL: "s1", TIME_LABEL: second.to_string()},
+            "labels": {(marks::SCHEDULE): "s1", (marks::SCHEDULED_FOR): second.to_string()},
             "ownerReferences": [{"apiVersion": "autoscaling.cast.ai/v1alpha", "kind": "RebalancePlanSchedule", "name": "nightly", "uid": "s1", "controller": true, "blockOwnerDeletion": true}]},
         "spec": {},
     });
@@ -69,7 +69,7 @@ fn check(schedule: &RebalancePlanSchedule, claims: &[RebalancePlanClaim], now: &
 }
 
 fn known() -> Value {
-    json!({"lastScheduleTime": "2026-11-21T02:00:00Z"})
+    json!({"lastScheduleTime": "2026-11-21T02:00:00Z", "suspended": false})
 }
 
 #[test]
@@ -161,10 +161,15 @@ fn a_suspended_schedule_makes_nothing_and_says_so_once() {
         "event  Normal ScheduleSuspended: no claims are made while spec.suspend is true",
     );
     let mut told = known();
-    told["conditions"] = json!([{"type": "Scheduled", "status": "False", "reason": "Suspended", "message": "", "lastTransitionTime": CREATED}]);
-    check(&schedule(suspended, told.clone()), &[], "2026-11-22T02:00:00Z", "");
+    told["suspended"] = json!(true);
+    check(&schedule(suspended.clone(), told.clone()), &[], "2026-11-22T02:00:00Z", "");
     let (resumed, _) = decide(&schedule(json!({}), told), &[], "2026-11-21T10:00:00Z", &[]);
     assert!(resumed.contains("ScheduleResumed"), "{resumed}");
+    // What an older version wrote does not say whether it was suspended: nothing is told, and the field is written.
+    let mut older = known();
+    older.as_object_mut().expect("a status").remove("suspended");
+    let (decided, status) = decide(&schedule(suspended, older), &[], "2026-11-22T02:00:00Z", &[]);
+    assert_eq!((decided.as_str(), &status["suspended"]), ("", &json!(true)));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tower::util::MapResponseLayer;
 
 use crate::api::foreign::ConfigMap;
-use crate::backend::{Effort, Embedded, Judgements, Plans, Prices};
+use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
 use crate::controllers;
 use crate::settings::Settings;
 
@@ -82,7 +82,7 @@ impl Run {
         let (_keep, current) = watch::channel(Arc::new(settings));
         let operator = Operator {
             controllers: controllers::all(),
-            ports: Ports::default().with(Plans::new(embedded.clone())).with(Judgements(embedded)),
+            ports: Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)),
             settings: current,
             metrics,
             instance: self.pod_name,

@@ -1,5 +1,7 @@
 //! The report: a public interface, whose fields scripts depend on. Money and percentages are decimal texts.
-use kentroller_planner::{Catalog, Money, Percent, Plan, Snapshot, manifest::Resources};
+
+use kentroller_planner::manifest::Resources;
+use kentroller_planner::{Catalog, Money, Percent, Plan, Snapshot};
 use serde::Serialize;
 
 /// What a plan says, in the words and units of the public report.
@@ -173,6 +175,30 @@ pub struct Timing {
     pub peak_rss_bytes: u64,
 }
 
+impl Cost {
+    fn of(plan: &Plan) -> Self {
+        let amount = |money: Money| Amount { hourly: money.hourly(), monthly: money.monthly() };
+        let saved = plan.cost_before - plan.cost_after;
+        let payback = (saved > Money::ZERO).then(|| {
+            // Both are amounts of dollars, one of them an hour: the share in percent, over a hundred, is hours.
+            let hours = plan.transition.percent_of(saved).parts() / 10_000;
+            format!("{}.{:02}", hours / 100, hours % 100)
+        });
+        let bound = plan.lower_bound.as_ref();
+        let gap = bound.map(|bound| (plan.cost_after - bound.hourly).percent_of(bound.hourly).to_string());
+        Self {
+            currency: "USD",
+            before: amount(plan.cost_before),
+            after: amount(plan.cost_after),
+            lower_bound: bound.map(|bound| Bound { hourly: bound.hourly.hourly(), method: bound.method.to_owned() }),
+            gap_percent: gap,
+            savings_percent: saved.percent_of(plan.cost_before).to_string(),
+            transition: plan.transition.hourly(),
+            payback_hours: payback,
+        }
+    }
+}
+
 impl Report {
     /// The report of a plan.
     pub fn of(
@@ -183,16 +209,9 @@ impl Report {
         warnings: Vec<String>,
         timing: Timing,
     ) -> Self {
-        let amount = |money: Money| Amount { hourly: money.hourly(), monthly: money.monthly() };
-        let saved = plan.cost_before - plan.cost_after;
         let told = plan.warnings.iter().map(|warning| match warning.object.as_str() {
             "" => warning.message.clone(),
             object => format!("{object}: {}", warning.message),
-        });
-        let payback = (saved > Money::ZERO).then(|| {
-            // Both are amounts of dollars, one of them an hour: the share in percent, over a hundred, is hours.
-            let hours = plan.transition.percent_of(saved).parts() / 10_000;
-            format!("{}.{:02}", hours / 100, hours % 100)
         });
         Self {
             schema_version: 1,
@@ -209,22 +228,7 @@ impl Report {
                 region: plan.region.clone(),
                 types: catalog.types(&plan.region).count(),
             },
-            cost: Cost {
-                currency: "USD",
-                before: amount(plan.cost_before),
-                after: amount(plan.cost_after),
-                lower_bound: plan
-                    .lower_bound
-                    .as_ref()
-                    .map(|bound| Bound { hourly: bound.hourly.hourly(), method: bound.method.to_owned() }),
-                gap_percent: plan
-                    .lower_bound
-                    .as_ref()
-                    .map(|bound| (plan.cost_after - bound.hourly).percent_of(bound.hourly).to_string()),
-                savings_percent: saved.percent_of(plan.cost_before).to_string(),
-                transition: plan.transition.hourly(),
-                payback_hours: payback,
-            },
+            cost: Cost::of(plan),
             moves: Moves { pods: plan.moves(), percent: share(plan.moves(), plan.workload_pods).to_string() },
             waves: plan.waves.iter().enumerate().map(|(index, wave)| Wave::of(index + 1, wave)).collect(),
             kept: plan.kept.iter().map(Kept::of).collect(),

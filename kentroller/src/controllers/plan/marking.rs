@@ -1,56 +1,57 @@
 //! What a plan writes on nodes, and how it is taken back. Only marks that bear the plan's uid are taken back; what
 //! somebody else put there stays.
 
+use std::time::Duration;
+
 use kentroller_planner::manifest;
 use kentroller_runtime::Kind;
 use serde_json::{Value, json};
 
-use super::creation::{DO_NOT_DISRUPT, MADE_BY};
-use super::{FINALIZER, PLAN_LABEL, Step};
+use super::PlanStep;
 use crate::api::FailurePhase;
 use crate::api::foreign::{Node, NodeClaim, Pod};
+use crate::api::marks::{CORDONED_BY, DO_NOT_DISRUPT, LATER, MADE_BY, PLAN, PLAN_FINALIZER, STATUS};
+use crate::controllers::turn;
 
-const CORDONED_BY: &str = "rebalancing.cast.ai/cordoned-by";
-const STATUS: &str = "rebalancing.cast.ai/status";
-/// The soft taint on all nodes but the one that is to take pods now: new pods had better go elsewhere.
-const LATER: &str = "rebalancing.cast.ai/later";
+/// While marks are left, they are looked at again after this long.
+const CLEAN_UP_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) fn is_cordoned_by(node: &Node, plan: &str) -> bool {
     node.spec.unschedulable && node.annotation(CORDONED_BY) == Some(plan)
 }
 
-pub(super) fn is_shunned(node: &Node) -> bool {
+pub(super) fn is_tainted(node: &Node) -> bool {
     node.spec.taints.iter().any(|taint| taint.key == LATER)
 }
 
 pub(super) fn cordon(plan: &str) -> Value {
     json!({
-        "metadata": {"labels": {PLAN_LABEL: plan}, "annotations": {CORDONED_BY: plan}},
+        "metadata": {"labels": {PLAN: plan}, "annotations": {CORDONED_BY: plan}},
         "spec": {"unschedulable": true},
     })
 }
 
 pub(super) fn label(plan: &str) -> Value {
-    json!({"metadata": {"labels": {PLAN_LABEL: plan}}})
+    json!({"metadata": {"labels": {PLAN: plan}}})
 }
 
 /// `taints` is one list without merging: it is written whole, on the version that was read.
-pub(super) fn shun(node: &Node, plan: &str) -> Value {
+pub(super) fn taint(node: &Node, plan: &str) -> Value {
     let later =
         manifest::Taint { key: LATER.to_owned(), value: String::new(), effect: manifest::Effect::PreferNoSchedule };
-    let taints: Vec<Value> = node.spec.taints.iter().chain([&later]).map(taint).collect();
-    json!({"metadata": {"labels": {PLAN_LABEL: plan}}, "spec": {"taints": taints}})
+    let taints: Vec<Value> = node.spec.taints.iter().chain([&later]).map(written).collect();
+    json!({"metadata": {"labels": {PLAN: plan}}, "spec": {"taints": taints}})
 }
 
 /// Takes the soft taint off a node that is to take pods.
-pub(super) fn unshun(node: &Node) -> Value {
-    let taints: Vec<Value> = node.spec.taints.iter().filter(|taint| taint.key != LATER).map(taint).collect();
+pub(super) fn untaint(node: &Node) -> Value {
+    let taints: Vec<Value> = node.spec.taints.iter().filter(|taint| taint.key != LATER).map(written).collect();
     json!({"spec": {"taints": taints}})
 }
 
 /// Takes back what the plan put on the node.
 fn release(node: &Node, plan: &str) -> Value {
-    let mut patch = json!({"metadata": {"labels": {PLAN_LABEL: null}, "annotations": {}}, "spec": {}});
+    let mut patch = json!({"metadata": {"labels": {PLAN: null}, "annotations": {}}, "spec": {}});
     if node.annotation(CORDONED_BY) == Some(plan) {
         patch["metadata"]["annotations"][CORDONED_BY] = Value::Null;
         patch["spec"]["unschedulable"] = Value::Null;
@@ -59,8 +60,8 @@ fn release(node: &Node, plan: &str) -> Value {
     if node.annotation(MADE_BY).is_some() {
         patch["metadata"]["annotations"][DO_NOT_DISRUPT] = Value::Null;
     }
-    if is_shunned(node) {
-        patch["spec"]["taints"] = unshun(node)["spec"]["taints"].take();
+    if is_tainted(node) {
+        patch["spec"]["taints"] = untaint(node)["spec"]["taints"].take();
     }
     patch
 }
@@ -72,7 +73,7 @@ pub(super) fn keep(node: &Node, plan: &str) -> Value {
     patch
 }
 
-fn taint(taint: &manifest::Taint) -> Value {
+fn written(taint: &manifest::Taint) -> Value {
     let mut written = json!({"key": taint.key, "effect": taint.effect});
     if !taint.value.is_empty() {
         written["value"] = json!(taint.value);
@@ -80,23 +81,23 @@ fn taint(taint: &manifest::Taint) -> Value {
     written
 }
 
-impl Step<'_> {
+impl PlanStep<'_> {
     /// After the end: takes back every mark, then the finalizer. A plan that failed while it made nodes gives them back,
     /// unless pods run there.
     pub(super) fn clean_up(&mut self) {
-        if !super::is_marked(self.plan) {
+        if !turn::is_marked(self.plan) {
             return;
         }
         let uid = self.plan.uid();
         let failed = self.status.failure_phase == Some(FailurePhase::Creation);
         let mut clean = true;
-        for node in self.world.all::<Node>().filter(|node| node.label(PLAN_LABEL) == Some(uid)) {
+        for node in self.world.all::<Node>().filter(|node| node.label(PLAN) == Some(uid)) {
             clean = false;
             if node.deleting().is_none() {
                 self.out.merge(node, release(node, uid));
             }
         }
-        for claim in self.world.all::<NodeClaim>().filter(|claim| claim.label(PLAN_LABEL) == Some(uid)) {
+        for claim in self.world.all::<NodeClaim>().filter(|claim| claim.label(PLAN) == Some(uid)) {
             clean = false;
             if claim.deleting().is_some() {
                 continue;
@@ -106,7 +107,7 @@ impl Step<'_> {
             if failed && self.is_of_failed_wave(claim) && !used {
                 self.out.delete(claim);
             } else {
-                let mut patch = json!({"metadata": {"labels": {PLAN_LABEL: null}}});
+                let mut patch = json!({"metadata": {"labels": {PLAN: null}}});
                 if claim.annotation(MADE_BY).is_some() {
                     patch["metadata"]["annotations"] = json!({DO_NOT_DISRUPT: null});
                 }
@@ -115,10 +116,10 @@ impl Step<'_> {
         }
         if clean {
             let rest: Vec<&String> =
-                self.plan.metadata.finalizers.iter().flatten().filter(|name| *name != FINALIZER).collect();
+                self.plan.metadata.finalizers.iter().flatten().filter(|name| *name != PLAN_FINALIZER).collect();
             self.out.merge(self.plan, json!({"metadata": {"finalizers": rest}}));
         } else {
-            self.out.look_in(std::time::Duration::from_secs(5));
+            self.out.look_in(CLEAN_UP_EVERY);
         }
     }
 

@@ -6,28 +6,14 @@ use kentroller_planner::{Aggressive, CapacityType, Options, Percent, Scope, Sort
 use kentroller_runtime::Failure;
 use kentroller_runtime::settings::parse_duration;
 
-use crate::api::{CapacityChoice, RebalancePlanClaimSpec, SortBy as Order};
+use crate::api::{CapacityChoice, RebalancePlanClaimSpec, SortBy as Order, failures};
 
 /// The planner's options that a claim asks for.
 ///
 /// # Errors
 /// A field that cannot be read, or holds a word that this version does not know.
-pub(in crate::controllers) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, Failure> {
-    let timeouts = spec.timeouts.as_ref();
-    let aggressive = spec.aggressive_mode_config.as_ref();
-    let durations = [
-        ("spec.timeouts.planGenerationTimeout", timeouts.and_then(|all| all.plan_generation_timeout.as_ref())),
-        ("spec.timeouts.rebalanceExecutionTimeout", timeouts.and_then(|all| all.rebalance_execution_timeout.as_ref())),
-        ("spec.aggressiveModeConfig.drainTimeout", aggressive.and_then(|config| config.drain_timeout.as_ref())),
-        ("spec.uncordonAfter", spec.uncordon_after.as_ref()),
-    ];
-    for (field, text) in durations {
-        if let Some(text) = text
-            && parse_duration(text).is_none()
-        {
-            return Err(invalid(field, text, "a duration such as 30m or 1h"));
-        }
-    }
+pub(crate) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, Failure> {
+    check_durations(spec)?;
     let mut options = Options { scope: scope(spec), ..Options::default() };
     if let Some(least) = spec.min_savings_percentage {
         options.roll = least == 0;
@@ -58,9 +44,10 @@ pub(in crate::controllers) fn options(spec: &RebalancePlanClaimSpec) -> Result<O
             }
         };
     }
-    if let Some(config) = aggressive {
+    if let Some(config) = &spec.aggressive_mode_config {
         options.aggressive = Aggressive {
-            ignore_blocking_pdb: config.ignore_blocking_pdb,
+            // The executor breaks no disruption budget: a plan that counted on it would never end.
+            ignore_blocking_pdb: false,
             ignore_consolidatable: config.ignore_consolidatable,
             ignore_instance_criteria: config.ignore_instance_criteria,
             ignore_local_persistent_volumes: config.ignore_local_persistent_volumes,
@@ -72,6 +59,26 @@ pub(in crate::controllers) fn options(spec: &RebalancePlanClaimSpec) -> Result<O
         };
     }
     Ok(options)
+}
+
+/// Durations are texts: the CRD lets any through.
+fn check_durations(spec: &RebalancePlanClaimSpec) -> Result<(), Failure> {
+    let timeouts = spec.timeouts.as_ref();
+    let aggressive = spec.aggressive_mode_config.as_ref();
+    let durations = [
+        ("spec.timeouts.planGenerationTimeout", timeouts.and_then(|all| all.plan_generation_timeout.as_ref())),
+        ("spec.timeouts.rebalanceExecutionTimeout", timeouts.and_then(|all| all.rebalance_execution_timeout.as_ref())),
+        ("spec.aggressiveModeConfig.drainTimeout", aggressive.and_then(|config| config.drain_timeout.as_ref())),
+        ("spec.uncordonAfter", spec.uncordon_after.as_ref()),
+    ];
+    for (field, text) in durations {
+        if let Some(text) = text
+            && parse_duration(text).is_none()
+        {
+            return Err(invalid(field, text, "a duration such as 30m or 1h"));
+        }
+    }
+    Ok(())
 }
 
 /// An absent scope is the whole cluster; one that is there and names nothing matches nothing.
@@ -86,7 +93,7 @@ fn scope(spec: &RebalancePlanClaimSpec) -> Scope {
 }
 
 fn invalid(field: &str, value: &str, expected: &str) -> Failure {
-    Failure::terminal("SpecInvalid", format!("{field} {value:?} is not {expected}"))
+    failures::SPEC_INVALID.because(format_args!("{field} {value:?} is not {expected}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,58 @@
+//! Why a reconcile of ours could not decide. Each reason has its class: what the engine does next.
+
+use std::fmt::Display;
+
+use kentroller_runtime::generate::reference::table;
+use kentroller_runtime::{Class, Failure};
+
+/// A reason, and what the engine does next.
+#[derive(Clone, Copy, Debug)]
+pub struct FailureInfo {
+    pub class: Class,
+    pub reason: &'static str,
+    pub doc: &'static str,
+}
+
+impl FailureInfo {
+    /// The failure with its message: object, field, value, and what to do next.
+    pub fn because(&self, message: impl Display) -> Failure {
+        Failure { class: self.class, reason: self.reason.into(), message: message.to_string() }
+    }
+}
+
+macro_rules! failures {
+    ($($(#[doc = $doc:literal])+ $name:ident = $class:ident $reason:literal;)+) => {
+        $($(#[doc = $doc])+ pub const $name: FailureInfo =
+            FailureInfo { class: Class::$class, reason: $reason, doc: concat!($($doc),+) };)+
+        /// All of them.
+        pub const ALL: &[FailureInfo] = &[$($name),+];
+    };
+}
+
+failures! {
+    /// Another version wrote `status.state`; it is left alone.
+    STATE_UNKNOWN = Terminal "StateUnknown";
+    /// A field of the claim is no duration, or holds a word that this version does not know.
+    SPEC_INVALID = Terminal "SpecInvalid";
+    /// An object of the cluster cannot be understood; the message names it with its field.
+    INPUT_INVALID = Waiting "InputInvalid";
+    /// A plan could not be written as a RebalancePlan, because the cluster changed meanwhile.
+    PLAN_INVALID = Transient "PlanInvalid";
+    /// The ConfigMap of prices is not there, or has no key catalog.csv.
+    PRICES_MISSING = Waiting "PricesMissing";
+    /// The prices cannot be read; the message names line and field.
+    PRICES_INVALID = Waiting "PricesInvalid";
+}
+
+/// What follows the conditions on their reference page.
+pub fn section() -> String {
+    let mut page = String::from(
+        "\n## When no decision could be made\n\nThen `Ready` is False with one of these reasons. *transient*: it is tried again with a growing pause. \
+         *waiting*: `Stalled` is True, and it is looked at again every 30 s. *terminal*: `Stalled` is True until the object changes. \
+         What to do: [troubleshooting](../troubleshooting.md).\n\n",
+    );
+    let rows =
+        ALL.iter().map(|info| [format!("`{}`", info.reason), info.class.as_str().to_owned(), info.doc.to_owned()]);
+    table(&mut page, ["reason", "class", "meaning"], rows);
+    page
+}

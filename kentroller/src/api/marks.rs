@@ -1,0 +1,93 @@
+//! The labels, annotations, taints and finalizers on objects that are not ours alone. A key stands here, or, if planning
+//! reads it, in the planner's manifest; nowhere else.
+
+use kentroller_planner::manifest::{Mark, marks as planning};
+use kentroller_planner::marks;
+use kentroller_runtime::generate::reference::table;
+
+pub use self::planning::{
+    BUDGET, CAPACITY_TYPE, CONSOLIDATION, DO_NOT_DISRUPT, INITIALIZED, INSTANCE_TYPE, NODE_POOL, REGION, ZONE,
+};
+
+marks! {
+    /// The uid of the plan that works on the object. Taken back when the plan has ended.
+    PLAN = "rebalancing.cast.ai/plan", "label of Node and NodeClaim", set by "Kentroller";
+    /// Held while the plan has its marks on other objects; a plan that is deleted takes them back first.
+    PLAN_FINALIZER = "rebalancing.cast.ai/plan", "finalizer of RebalancePlan", set by "Kentroller";
+    /// The name of the plan that made the node; it stays for good.
+    MADE_BY = "rebalancing.cast.ai/made-by", "annotation of NodeClaim, copied to its Node by Karpenter", set by "Kentroller";
+    /// The uid of the plan that cordoned the node. Without it the cordon is somebody else's and is left alone.
+    CORDONED_BY = "rebalancing.cast.ai/cordoned-by", "annotation of Node", set by "Kentroller";
+    /// `drain-failed`: a plan could not drain the node in time and kept it. It stays until somebody takes it away.
+    STATUS = "rebalancing.cast.ai/status", "annotation of Node", set by "Kentroller";
+    /// PreferNoSchedule: while a plan moves pods, on every node but the one that is to take them.
+    LATER = "rebalancing.cast.ai/later", "taint of Node", set by "Kentroller";
+    /// The uid of the schedule that made the claim. Owner references come and go with `preserveHistory`, this stays.
+    SCHEDULE = "rebalancing.cast.ai/schedule", "label of RebalancePlanClaim", set by "Kentroller";
+    /// The time that the claim was made for, in seconds since 1970.
+    SCHEDULED_FOR = "rebalancing.cast.ai/scheduled-for", "label of RebalancePlanClaim", set by "Kentroller";
+    /// What Karpenter tells drift of a node from its NodePool by; copied from the pool, as Karpenter does.
+    NODE_POOL_HASH = "karpenter.sh/nodepool-hash", "annotation of NodePool and NodeClaim", set by "Karpenter; Kentroller on the NodeClaims that it makes";
+    /// The version of the rule that the hash was made by.
+    NODE_POOL_HASH_VERSION = "karpenter.sh/nodepool-hash-version", "annotation of NodePool and NodeClaim", set by "Karpenter; Kentroller on the NodeClaims that it makes";
+}
+
+/// Every key that the operator sets or reads.
+pub fn all() -> impl Iterator<Item = &'static Mark> {
+    ALL.iter().chain(planning::ALL)
+}
+
+/// The reference page of all keys.
+pub fn page() -> String {
+    let mut page = String::from(
+        "# Marks\n\nThe labels, annotations, taints and finalizers that the operator sets or reads on objects that are not its own alone. \
+         Users set those whose third column says so; the others are left to who sets them.\n\n",
+    );
+    let rows = all().map(|mark| [format!("`{}`", mark.key), mark.place.into(), mark.set_by.into(), mark.doc.into()]);
+    table(&mut page, ["key", "where", "set by", "meaning"], rows);
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use kentroller_planner::manifest::marks::keeps_annotation;
+
+    use super::*;
+    use crate::api::sources::code_of;
+
+    #[test]
+    fn an_annotation_that_is_declared_is_not_dropped_when_an_object_is_decoded() {
+        for mark in all().filter(|mark| mark.place.contains("annotation")) {
+            assert!(keeps_annotation(mark.key), "{} is dropped", mark.key);
+        }
+    }
+
+    #[test]
+    fn no_key_is_written_anywhere_else_in_this_crate() {
+        let mut found = Vec::new();
+        for (file, line) in code_of(&[""]).iter().filter(|(file, _)| !file.ends_with("api/marks.rs")) {
+            let literals = line.split('"').skip(1).step_by(2);
+            let keys = literals.filter(|text| DOMAINS.iter().any(|domain| has_key(text, domain)));
+            found.extend(keys.map(|key| format!("{file}: {key}")));
+        }
+        assert!(found.is_empty(), "declare these in api/marks.rs and use the constants:\n{}", found.join("\n"));
+    }
+
+    const DOMAINS: [&str; 4] = ["cast.ai/", "karpenter.sh/", "karpenter.k8s.aws/", "kubernetes.io/"];
+
+    /// Whether a key of the domain stands in the text; the domain alone is none, nor is a group with its version.
+    fn has_key(text: &str, domain: &str) -> bool {
+        text.split(domain)
+            .skip(1)
+            .any(|rest| rest.starts_with(|first: char| first.is_ascii_alphabetic()) && !rest.starts_with("v1"))
+    }
+
+    #[test]
+    fn a_key_has_one_meaning_for_each_place() {
+        let mut known: Vec<(&str, &str)> = all().map(|mark| (mark.key, mark.place)).collect();
+        known.sort_unstable();
+        let mut once = known.clone();
+        once.dedup();
+        assert_eq!(known, once);
+    }
+}
