@@ -90,6 +90,8 @@ pub fn resource(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///   never said is told by the compiler as dead code.
 /// - `feature = "gate"`: a `bool` field of the settings. While it is off, the engine calls `Reconcile::disabled` instead
 ///   of `reconcile`.
+/// - `least_interval = "5s"`: what others do has an object looked at again after this long at the earliest; a second unless
+///   given. Its own edits, answers and replies are not delayed.
 /// - `settings = Type`: the type of `world.settings()`. `crate::settings::Settings` unless given.
 ///
 /// Its own kind it may always read, and write the status of, if there is one.

@@ -12,13 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kentroller_runtime::engine::ports::Ports;
-use kentroller_runtime::metrics::Metrics;
-use kentroller_runtime::operator::{Operator, Readiness};
+use kentroller_runtime::operator::Operator;
 use kentroller_runtime::simulation::apiserver::{ApiServer, Served};
 use kentroller_runtime::{
     Access, AnyController, Clock, Condition, Controller, Declaration, Failure, HasStatus, Kind, KindEntry, KindInfo,
-    Meta, Mode, Outcome, Reads, Reconcile, SummaryOnly, Switches, Verb, Wake, World, reconciler,
+    LEAST_INTERVAL, Meta, Outcome, Reads, Reconcile, SummaryOnly, Switches, Verb, Wake, World, reconciler,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -88,14 +86,7 @@ impl HasStatus for Widget {
 #[derive(Debug, Serialize)]
 struct Round(usize);
 
-impl Switches for Round {
-    fn mode(&self) -> Mode {
-        Mode::Act
-    }
-    fn workers(&self) -> usize {
-        10
-    }
-}
+impl Switches for Round {}
 
 struct Widgets;
 
@@ -113,6 +104,7 @@ impl Controller for Widgets {
             wakes: vec![Wake::owner::<Widget, Widget>()],
             events: &[],
             ports: &[],
+            least_interval: LEAST_INTERVAL,
         }
     }
 }
@@ -153,20 +145,8 @@ async fn measure() -> ExitCode {
     let (settings, current) = watch::channel(Arc::new(Round(0)));
     let (_stop, stopped) = watch::channel(false);
     let controllers: Vec<Box<dyn AnyController<Round>>> = vec![reconciler::<Widgets>()];
-    let operator = Operator {
-        controllers,
-        ports: Ports::default(),
-        settings: current,
-        metrics: Metrics::default(),
-        instance: "bench".to_owned(),
-        namespace: "default".to_owned(),
-        own_namespace: [].into(),
-        shadow: false,
-        elect: false,
-        readiness: Readiness::default(),
-        records: None,
-    };
-    tokio::spawn(operator.run(server.client("bench"), clock, stopped));
+    let operator = Operator::of(controllers).settings(current).elect(false);
+    tokio::spawn(operator.run_until(server.client("bench"), clock, stopped));
     let mut revision = 0;
     // At rest: every status is written, and nothing moves any more.
     while revision < 2 * OBJECTS as u64 || server.revision() != revision {

@@ -49,6 +49,7 @@ pub trait ConditionType: Copy + 'static {
 
 /// A PascalCase word for machines that says why a condition is as it is.
 pub trait Reason {
+    /// As it stands in the object.
     fn word(&self) -> &str;
 }
 
@@ -85,9 +86,11 @@ impl ConditionSet {
 /// A condition of a kind.
 #[derive(Clone, Copy, Debug)]
 pub struct ConditionInfo {
+    /// Its type, in PascalCase.
     pub name: &'static str,
     /// What it means.
     pub doc: &'static str,
+    /// Why it may be as it is.
     pub reasons: Reasons,
 }
 

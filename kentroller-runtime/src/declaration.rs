@@ -4,6 +4,7 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -263,7 +264,13 @@ pub struct Declaration {
     pub events: &'static [EventInfo],
     /// Names of the ports that it asks.
     pub ports: &'static [&'static str],
+    /// An object is not looked at again before this long after its last look for what others do, or for what its own look
+    /// has changed. Edits of the object, answers and replies are not delayed. [`LEAST_INTERVAL`] unless said otherwise.
+    pub least_interval: Duration,
 }
+
+/// The least interval of a controller that does not say one.
+pub const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A kind as the engine sees it: its facts, and how to make an empty store and watch for it.
 #[derive(Clone, Copy)]

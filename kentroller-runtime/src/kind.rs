@@ -57,13 +57,13 @@ impl KindInfo {
         };
         if self.namespaced && !namespace.is_empty() {
             path.push_str("/namespaces/");
-            path.push_str(namespace);
+            path.push_str(&crate::wire::escape(namespace));
         }
         path.push('/');
         path.push_str(self.plural);
         if let Some(name) = name {
             path.push('/');
-            path.push_str(name);
+            path.push_str(&crate::wire::escape(name));
         }
         path
     }

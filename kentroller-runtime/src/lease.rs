@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use http::{Method, Request, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::wire;
 
 /// How long a lease holds without renewal; client-go's default.
 pub const DURATION: Duration = Duration::from_secs(15);
@@ -19,9 +20,10 @@ pub const DURATION: Duration = Duration::from_secs(15);
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// Between two tries.
 pub const RETRY: Duration = Duration::from_secs(2);
-/// The longest that one write may take: below the gap between the renew deadline and the end of a lease, so that no
-/// write of an old leader can arrive after a new one has begun.
+/// The longest that one write may take, and one try to renew: below the gap between the renew deadline and the end of a
+/// lease, so that no write of an old leader can arrive after a new one has begun.
 pub const WRITE_LIMIT: Duration = Duration::from_secs(3);
+const _: () = assert!(RENEW_DEADLINE.as_millis() + WRITE_LIMIT.as_millis() < DURATION.as_millis());
 
 /// Whether this process may write, by a clock that nobody can set back.
 #[derive(Clone, Debug)]
@@ -83,6 +85,25 @@ pub fn evaluate(observed: &Observed, me: &str, now: Instant) -> Decision {
     if observed.holder == me || observed.holder.is_empty() || expired { Decision::Take } else { Decision::Wait }
 }
 
+/// What a replica is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Another one leads, or nobody knows.
+    StandsBy,
+    Leads,
+    /// It led, and could not renew: it must end.
+    Lost,
+}
+
+/// Which lease, and who wants it.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    pub namespace: String,
+    pub name: String,
+    /// The replica.
+    pub me: String,
+}
+
 /// One replica's claim to a lease.
 pub struct Election {
     client: kube::Client,
@@ -95,69 +116,84 @@ pub struct Election {
 }
 
 impl Election {
-    pub fn new(client: kube::Client, clock: Clock, namespace: &str, name: &str, me: &str) -> Self {
-        Self {
-            client,
-            clock,
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            me: me.to_owned(),
-            fence: Fence::closed(),
-            observed: None,
+    /// A claim that opens `fence` as long as it holds the lease.
+    pub fn new(client: kube::Client, clock: Clock, seat: Seat, fence: Fence) -> Self {
+        let Seat { namespace, name, me } = seat;
+        Self { client, clock, namespace, name, me, fence, observed: None }
+    }
+
+    /// Takes the lease when it can be had, renews it, tells what this replica is, and gives it back when `end` turns true.
+    /// Without a word when whoever would say so is gone: then this process is as good as dead.
+    pub async fn lead(mut self, role: watch::Sender<Role>, mut end: watch::Receiver<bool>) {
+        tokio::select! {
+            biased;
+            _ = end.wait_for(|end| *end) => return,
+            () = self.win() => {}
         }
+        tracing::info!(lease = self.name, "leading");
+        role.send_replace(Role::Leads);
+        tokio::select! {
+            biased;
+            ended = end.wait_for(|end| *end) => if ended.is_err() { return },
+            () = self.keep() => {
+                role.send_replace(Role::Lost);
+                return;
+            }
+        }
+        self.release().await;
     }
 
-    pub fn fence(&self) -> Fence {
-        self.fence.clone()
-    }
-
-    /// Waits until the lease is ours, and then for the longest write that the former leader may have under way.
-    pub async fn win(&mut self) {
-        let mut taken_over = false;
+    /// Waits until the lease is ours. One that another replica held is ours when it has seen no renewal for its whole
+    /// duration: by then the former leader's fence has been closed for longer than a write may take.
+    async fn win(&mut self) {
         loop {
-            match self.try_once().await {
-                Ok(Some(before)) => {
-                    taken_over |= !before.is_empty() && before != self.me;
-                    break;
-                }
-                Ok(None) => {}
+            match self.try_in_time().await {
+                Ok(true) => return,
+                Ok(false) => {}
                 Err(error) => tracing::warn!(%error, lease = self.name, "the lease cannot be read or written"),
             }
-            tokio::time::sleep(RETRY).await;
-        }
-        if taken_over {
-            tokio::time::sleep(WRITE_LIMIT).await;
+            let expires =
+                self.observed.as_ref().map(|seen| (seen.at + DURATION).saturating_duration_since(Instant::now()));
+            let wait = expires.filter(|left| !left.is_zero()).map_or(RETRY, |left| left.min(RETRY));
+            tokio::time::sleep(wait).await;
         }
     }
 
     /// Renews until that fails for the renew deadline. The fence is closed when this returns.
-    pub async fn keep(&mut self) {
+    async fn keep(&mut self) {
         while self.fence.holds() {
             tokio::time::sleep(RETRY).await;
-            match tokio::time::timeout(WRITE_LIMIT, self.try_once()).await {
-                Ok(Ok(Some(_))) => {}
-                Ok(Ok(None)) => break,
-                Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "the lease was not renewed"),
-                Err(_) => tracing::warn!(lease = self.name, "the lease was not renewed in time"),
+            match self.try_in_time().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => tracing::warn!(%error, lease = self.name, "the lease was not renewed"),
             }
         }
         self.fence.close();
     }
 
     /// Gives the lease back, so that another replica need not wait for it to expire.
-    pub async fn release(&mut self) {
+    async fn release(&mut self) {
         self.fence.close();
-        let (Ok(Some(mut lease)), path) = (self.read().await, self.path(true)) else { return };
-        if lease["spec"]["holderIdentity"].as_str() == Some(&self.me) {
-            lease["spec"]["holderIdentity"] = json!("");
-            if let Err(error) = self.send(Method::PUT, &path, &lease).await {
-                tracing::warn!(%error, "the lease was not given back; it expires by itself");
+        let given_back = async {
+            let Some(mut lease) = self.read().await? else { return Ok(()) };
+            if lease["spec"]["holderIdentity"].as_str() == Some(&self.me) {
+                lease["spec"]["holderIdentity"] = json!("");
+                self.client.request::<Value>(wire::put(&self.path(true), &lease)).await?;
             }
+            Ok(())
+        };
+        if let Err(error) = in_time(given_back).await {
+            tracing::warn!(%error, "the lease was not given back; it expires by itself");
         }
     }
 
-    /// Reads the lease and takes or renews it if that is right; says who held it before, or `None` if it is not ours.
-    async fn try_once(&mut self) -> Result<Option<String>, kube::Error> {
+    async fn try_in_time(&mut self) -> Result<bool, kube::Error> {
+        in_time(self.try_once()).await
+    }
+
+    /// Reads the lease and takes or renews it if that is right; says whether it is ours.
+    async fn try_once(&mut self) -> Result<bool, kube::Error> {
         let started = Instant::now();
         let stored = self.read().await?;
         let spec = stored.as_ref().map(|lease| lease["spec"].clone()).unwrap_or_default();
@@ -169,7 +205,7 @@ impl Election {
         }
         let observed = self.observed.as_ref().filter(|seen| evaluate(seen, &self.me, Instant::now()) == Decision::Take);
         if observed.is_none() {
-            return Ok(None);
+            return Ok(false);
         }
         let now = micro(self.clock.now());
         let same = holder == self.me;
@@ -181,41 +217,38 @@ impl Election {
         });
         lease["spec"] = json!({"holderIdentity": self.me, "leaseDurationSeconds": DURATION.as_secs(), "acquireTime": acquired,
             "renewTime": now, "leaseTransitions": transitions});
-        let method = if stored.is_some() { Method::PUT } else { Method::POST };
-        match self.send(method, &self.path(stored.is_some()), &lease).await {
+        let path = self.path(stored.is_some());
+        let request = if stored.is_some() { wire::put(&path, &lease) } else { wire::post(&path, &lease) };
+        match self.client.request::<Value>(request).await {
             Ok(_) => {}
             // Another replica was faster.
-            Err(kube::Error::Api(status)) if status.code == 409 => return Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 409 => return Ok(false),
             Err(error) => return Err(error),
         }
         // Counted from before the request: it may have been stored at any moment since.
         self.fence.hold_until(started + RENEW_DEADLINE);
         self.observed = Some(Observed { holder: self.me.clone(), renewed: now, at: Instant::now() });
-        Ok(Some(holder))
+        Ok(true)
     }
 
     async fn read(&self) -> Result<Option<Value>, kube::Error> {
-        let mut request = Request::new(Vec::new());
-        *request.uri_mut() = self.path(true).parse().unwrap_or_default();
-        match self.client.request(request).await {
+        match self.client.request(wire::get(&self.path(true), &[])).await {
             Ok(lease) => Ok(Some(lease)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn send(&self, method: Method, path: &str, lease: &Value) -> Result<Value, kube::Error> {
-        let mut request = Request::new(lease.to_string().into_bytes());
-        *request.method_mut() = method;
-        *request.uri_mut() = path.parse().unwrap_or_default();
-        request.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-        self.client.request(request).await
-    }
-
     fn path(&self, one: bool) -> String {
-        let all = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", self.namespace);
-        if one { format!("{all}/{}", self.name) } else { all }
+        let all = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", wire::escape(&self.namespace));
+        if one { format!("{all}/{}", wire::escape(&self.name)) } else { all }
     }
+}
+
+/// No call waits longer than a write may take: a connection may be dead without anybody having said so.
+async fn in_time<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let late = |_| kube::Error::Service(format!("no answer within {} s", WRITE_LIMIT.as_secs()).into());
+    tokio::time::timeout(WRITE_LIMIT, call).await.map_err(late)?
 }
 
 /// `MicroTime` as the API server wants it.

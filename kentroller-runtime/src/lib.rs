@@ -34,6 +34,7 @@ pub mod store;
 mod switches;
 pub mod telemetry;
 pub mod testing;
+pub mod wire;
 mod words;
 mod world;
 
@@ -43,7 +44,7 @@ pub use self::clock::Clock;
 pub use self::condition::{Condition, ConditionInfo, ConditionSet, ConditionType, Reason, SummaryOnly};
 pub use self::declaration::{
     Access, Asks, Change, ConditionOf, Controller, Creates, Declaration, Deletes, Event, EventInfo, Evicts, KindEntry,
-    Patches, Reads, Reconcile, Verb, Wake,
+    LEAST_INTERVAL, Patches, Reads, Reconcile, Verb, Wake,
 };
 pub use self::engine::{AnyController, reconciler};
 pub use self::failure::{Class, Failure};

@@ -1,13 +1,20 @@
-//! What the engine counts, in the names that users of controller-runtime know.
+//! What the engine counts, in the names and labels that users of controller-runtime know.
+//!
+//! Ages and spans are computed when they are scraped, so that they grow even while the engine is stuck.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tokio::time::Instant;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reconciled {
@@ -16,31 +23,55 @@ struct Reconciled {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfController {
+    controller: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Written {
-    verb: String,
-    kind: String,
+    verb: &'static str,
+    kind: &'static str,
     code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+struct Unread {
+    kind: &'static str,
+    field: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Named {
+    name: String,
 }
 
 /// A metric as it is scraped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricInfo {
-    /// After [`PREFIX`] and `_`.
+    /// After the operator's prefix and `_`.
     pub name: &'static str,
-    /// `counter` (its name ends in `_total` when it is scraped) or `gauge`.
+    /// `counter` (its name ends in `_total` when it is scraped), `gauge` or `histogram`.
     pub type_: &'static str,
     pub labels: &'static [&'static str],
     pub doc: &'static str,
 }
-
-/// Before the name of every metric.
-pub const PREFIX: &str = "kentroller";
 
 const RECONCILES: MetricInfo = MetricInfo {
     name: "controller_runtime_reconcile",
     type_: "counter",
     labels: &["controller", "result"],
     doc: "Reconciles; the result is success, transient, waiting or terminal",
+};
+const TIMES: MetricInfo = MetricInfo {
+    name: "controller_runtime_reconcile_time_seconds",
+    type_: "histogram",
+    labels: &["controller"],
+    doc: "From the beginning of a reconcile to the last answer to its writes",
 };
 const WRITES: MetricInfo = MetricInfo {
     name: "api_writes",
@@ -56,64 +87,224 @@ const RUNNING: MetricInfo = MetricInfo {
     labels: &[],
     doc: "Objects whose Outcome is being carried out",
 };
+const OLDEST: MetricInfo = MetricInfo {
+    name: "workqueue_oldest_waiting_seconds",
+    type_: "gauge",
+    labels: &[],
+    doc: "How long the object that has waited longest to be reconciled has waited",
+};
+const UNFINISHED: MetricInfo = MetricInfo {
+    name: "workqueue_unfinished_work_seconds",
+    type_: "gauge",
+    labels: &[],
+    doc: "How long all reconciles that are under way have been so, together",
+};
+const LONGEST: MetricInfo = MetricInfo {
+    name: "workqueue_longest_running_processor_seconds",
+    type_: "gauge",
+    labels: &[],
+    doc: "How long the longest reconcile that is under way has been so",
+};
+const LEADER: MetricInfo = MetricInfo {
+    name: "leader_election_master_status",
+    type_: "gauge",
+    labels: &["name"],
+    doc: "1 on the replica that holds the lease with this name, 0 on one that stands by",
+};
+const WATCH_AGE: MetricInfo = MetricInfo {
+    name: "watch_age_seconds",
+    type_: "gauge",
+    labels: &["kind"],
+    doc: "How long ago the watch of a kind last proved to be up to date; past 60 nothing is deleted or evicted",
+};
+const UNDECODABLE: MetricInfo = MetricInfo {
+    name: "undecodable_objects",
+    type_: "gauge",
+    labels: &["kind", "field"],
+    doc: "Objects that do not decode, by the field that is wrong; the log names them. Their last state counts",
+};
 
 /// Every metric, for the reference page.
-pub const ALL: [MetricInfo; 4] = [RECONCILES, WRITES, DEPTH, RUNNING];
+pub const ALL: [MetricInfo; 11] =
+    [RECONCILES, TIMES, WRITES, DEPTH, RUNNING, OLDEST, UNFINISHED, LONGEST, LEADER, WATCH_AGE, UNDECODABLE];
 
-/// The metrics of one engine.
-#[derive(Clone, Debug, Default)]
+/// Upper bounds of controller-runtime's buckets, in seconds.
+const BUCKETS: [f64; 15] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0];
+
+/// The metrics of one engine. Clones count together.
+#[derive(Clone, Debug)]
 pub struct Metrics {
     reconciles: Family<Reconciled, Counter>,
+    times: Family<OfController, Histogram, fn() -> Histogram>,
     writes: Family<Written, Counter>,
-    depth: Gauge<i64, AtomicI64>,
-    running: Gauge<i64, AtomicI64>,
+    state: Arc<Mutex<State>>,
+}
+
+/// What is computed when it is scraped.
+#[derive(Debug, Default)]
+struct State {
+    depth: usize,
+    oldest: Option<Instant>,
+    /// When each reconcile that is under way began.
+    running: Vec<Instant>,
+    leader: Option<(String, bool)>,
+    /// When each watch proved to be up to date.
+    watches: BTreeMap<&'static str, Instant>,
+    unread: BTreeMap<Unread, usize>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let times = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+        Self { reconciles: Family::default(), times, writes: Family::default(), state: Arc::default() }
+    }
 }
 
 impl Metrics {
-    /// Registers everything.
-    pub fn register(&self) -> Arc<Registry> {
-        let mut registry = Registry::with_prefix(PREFIX);
+    /// Registers everything under a prefix.
+    pub fn register(&self, prefix: &str) -> Registry {
+        let mut registry = Registry::with_prefix(prefix);
         registry.register(RECONCILES.name, RECONCILES.doc, self.reconciles.clone());
+        registry.register(TIMES.name, TIMES.doc, self.times.clone());
         registry.register(WRITES.name, WRITES.doc, self.writes.clone());
-        registry.register(DEPTH.name, DEPTH.doc, self.depth.clone());
-        registry.register(RUNNING.name, RUNNING.doc, self.running.clone());
-        Arc::new(registry)
+        registry.register_collector(Box::new(AtScrape(Arc::clone(&self.state))));
+        registry
     }
 
     pub(crate) fn reconciled(&self, controller: &'static str, result: &'static str) {
         self.reconciles.get_or_create(&Reconciled { controller, result }).inc();
     }
 
-    /// `effect` is an effect's key: verb and kind are its first two words.
-    pub(crate) fn wrote(&self, effect: &str, code: u16) {
-        let mut words = effect.split(' ').map(str::to_owned);
-        let (verb, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    pub(crate) fn took(&self, controller: &'static str, time: Duration) {
+        self.times.get_or_create(&OfController { controller }).observe(time.as_secs_f64());
+    }
+
+    pub(crate) fn wrote(&self, verb: &'static str, kind: &'static str, code: u16) {
         self.writes.get_or_create(&Written { verb, kind, code }).inc();
     }
 
-    pub(crate) fn queue(&self, depth: usize, running: usize) {
-        self.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
-        self.running.set(i64::try_from(running).unwrap_or(i64::MAX));
+    pub(crate) fn queue(&self, depth: usize, oldest: Option<Duration>) {
+        let mut state = self.lock();
+        state.depth = depth;
+        state.oldest = oldest.and_then(|oldest| Instant::now().checked_sub(oldest));
     }
+
+    pub(crate) fn running(&self, since: impl Iterator<Item = Instant>) {
+        let mut state = self.lock();
+        state.running.clear();
+        state.running.extend(since);
+    }
+
+    pub(crate) fn leads(&self, lease: &str, leads: bool) {
+        self.lock().leader = Some((lease.to_owned(), leads));
+    }
+
+    pub(crate) fn proved(&self, kind: &'static str) {
+        self.lock().watches.insert(kind, Instant::now());
+    }
+
+    pub(crate) fn undecodable(&self, kind: &'static str, fields: impl Iterator<Item = String>) {
+        let mut state = self.lock();
+        state.unread.retain(|unread, _| unread.kind != kind);
+        for field in fields {
+            *state.unread.entry(Unread { kind, field }).or_default() += 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct AtScrape(Arc<Mutex<State>>);
+
+impl Collector for AtScrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let since = |began: &Instant| now.saturating_duration_since(*began).as_secs_f64();
+        let mut one = |info: MetricInfo, value: f64| {
+            let encoder = encoder.encode_descriptor(info.name, info.doc, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(encoder)
+        };
+        one(DEPTH, count(state.depth))?;
+        one(RUNNING, count(state.running.len()))?;
+        one(OLDEST, state.oldest.as_ref().map_or(0.0, since))?;
+        one(UNFINISHED, state.running.iter().map(since).sum())?;
+        one(LONGEST, state.running.iter().map(since).fold(0.0, f64::max))?;
+        let leader = state.leader.iter().map(|(name, leads)| (Named { name: name.clone() }, f64::from(*leads)));
+        family(&mut encoder, LEADER, leader)?;
+        family(&mut encoder, WATCH_AGE, state.watches.iter().map(|(kind, at)| (OfKind { kind }, since(at))))?;
+        family(
+            &mut encoder,
+            UNDECODABLE,
+            state.unread.iter().map(|(unread, objects)| (unread.clone(), count(*objects))),
+        )
+    }
+}
+
+fn family<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    info: MetricInfo,
+    values: impl Iterator<Item = (L, f64)>,
+) -> Result<(), std::fmt::Error> {
+    let mut family = encoder.encode_descriptor(info.name, info.doc, None, MetricType::Gauge)?;
+    for (labels, value) in values {
+        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn count(of: usize) -> f64 {
+    u32::try_from(of).map_or(f64::MAX, f64::from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_scraped_is_what_the_page_says() {
+    fn scrape(metrics: &Metrics) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &metrics.register("hive")).expect("it is encoded");
+        text
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_scraped_is_what_the_page_says() {
         let metrics = Metrics::default();
         metrics.reconciled("claims", "success");
-        metrics.wrote("create Pod shop/cart", 201);
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &metrics.register()).expect("it is encoded");
+        metrics.took("claims", Duration::from_millis(3));
+        metrics.wrote("create", "Pod", 201);
+        metrics.leads("hive", true);
+        metrics.proved("Pod");
+        metrics.undecodable("Pod", ["spec.nodeName".to_owned()].into_iter());
+        let text = scrape(&metrics);
         let told: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-        assert_eq!(told, ALL.map(|info| format!("{PREFIX}_{} {}", info.name, info.type_)));
+        assert_eq!(told, ALL.map(|info| format!("hive_{} {}", info.name, info.type_)));
         for info in ALL {
-            assert!(text.contains(&format!("# HELP {PREFIX}_{} {}", info.name, info.doc)), "{text}");
+            assert!(text.contains(&format!("# HELP hive_{} {}", info.name, info.doc)), "{text}");
             let labelled = |label: &&str| text.contains(&format!("{label}=\""));
             assert!(info.labels.iter().all(labelled), "{:?} in {text}", info.labels);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ages_grow_while_the_engine_is_stuck() {
+        let metrics = Metrics::default();
+        metrics.queue(2, Some(Duration::from_secs(3)));
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        metrics.running([Instant::now()].into_iter());
+        metrics.proved("Pod");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let text = scrape(&metrics);
+        for line in [
+            "hive_workqueue_depth 2.0",
+            "hive_workqueue_longest_running_processor_seconds 2.0",
+            "hive_workqueue_unfinished_work_seconds 2.0",
+            "hive_watch_age_seconds{kind=\"Pod\"} 2.0",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line} in {text}");
         }
     }
 }

@@ -247,7 +247,8 @@ impl<C: Reconcile> Outcome<C> {
     where
         C::Of: HasStatus,
     {
-        self.decided.status = Some(serde_json::to_value(status).unwrap_or_default());
+        self.decided.status =
+            Some(serde_json::to_value(status).expect("a status is made of JSON, and of maps with text for keys"));
     }
 
     /// The summary condition `Ready`; `None` is Unknown.

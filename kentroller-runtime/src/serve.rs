@@ -1,7 +1,6 @@
 //! Probes and metrics over HTTP.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Request, Response, StatusCode, header};
@@ -12,20 +11,19 @@ use hyper_util::rt::TokioIo;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use crate::operator::Readiness;
+use crate::operator::Health;
 
 /// Answers `/livez`, `/healthz`, `/readyz` and `/metrics` until the process ends. `/livez` never asks the API server: a
 /// restart would not bring it back.
 ///
 /// # Errors
-/// The address cannot be bound.
-pub async fn serve(address: SocketAddr, readiness: Readiness, registry: Arc<Registry>) -> std::io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
+/// The listener is broken.
+pub(crate) async fn serve(listener: TcpListener, health: Health, registry: Arc<Registry>) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
-        let (readiness, registry) = (readiness.clone(), Arc::clone(&registry));
+        let (health, registry) = (health.clone(), Arc::clone(&registry));
         let answer = service_fn(move |request: Request<Incoming>| {
-            let response = respond(request.uri().path(), &readiness, &registry);
+            let response = respond(request.uri().path(), &health, &registry);
             async move { Ok::<_, Infallible>(response) }
         });
         tokio::spawn(async move {
@@ -38,12 +36,12 @@ pub async fn serve(address: SocketAddr, readiness: Readiness, registry: Arc<Regi
     }
 }
 
-fn respond(path: &str, readiness: &Readiness, registry: &Registry) -> Response<Full<Bytes>> {
+fn respond(path: &str, health: &Health, registry: &Registry) -> Response<Full<Bytes>> {
     let mut body = String::new();
     let status = match path {
-        "/livez" | "/healthz" => StatusCode::OK,
-        "/readyz" if readiness.is_ready() => StatusCode::OK,
-        "/readyz" => StatusCode::SERVICE_UNAVAILABLE,
+        "/livez" | "/healthz" if health.is_alive() => StatusCode::OK,
+        "/readyz" if health.is_ready() => StatusCode::OK,
+        "/livez" | "/healthz" | "/readyz" => StatusCode::SERVICE_UNAVAILABLE,
         "/metrics" => match prometheus_client::encoding::text::encode(&mut body, registry) {
             Ok(()) => StatusCode::OK,
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -20,7 +20,8 @@ pub enum Mode {
     Observe,
 }
 
-/// The operator's settings, as the engine reads them.
+/// The operator's settings, as the engine reads them. Unless said otherwise everything is on; `()` is settings that say
+/// nothing otherwise.
 pub trait Switches: std::fmt::Debug + Send + Sync + 'static {
     /// How far the operator goes; as the objects say, unless a setting says otherwise.
     fn mode(&self) -> Mode {
@@ -43,3 +44,5 @@ pub trait Switches: std::fmt::Debug + Send + Sync + 'static {
         Arc::clone(given)
     }
 }
+
+impl Switches for () {}

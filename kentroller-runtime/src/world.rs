@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use imbl::OrdMap;
 use jiff::Timestamp;
@@ -37,7 +38,21 @@ pub enum Reply {
         since: Timestamp,
         /// How often in a row.
         count: u32,
+        /// Before, the engine does not send it again, unless its object or the reconciled one's spec has changed. Doubles from
+        /// a second to five minutes; to ten seconds where no more than time has to pass (an eviction, a guard).
+        #[serde(default)]
+        retry_at: Timestamp,
     },
+}
+
+impl Reply {
+    /// When the effect may be sent again; `None` when it was accepted.
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Accepted { .. } => None,
+            Self::Refused { retry_at, .. } => Some(*retry_at),
+        }
+    }
 }
 
 /// Replies by effect key.
@@ -147,6 +162,16 @@ impl<C: Controller> World<C> {
         C: Reads<K>,
     {
         self.store::<K>().map(|store| store.view().clone()).unwrap_or_default()
+    }
+
+    /// How long ago the watch of a kind last proved to be up to date: by a list, an event or a bookmark, of which a watch that
+    /// is well brings one every 50 s. Past 60 s of any kind that the controller declared the engine refuses to delete or evict.
+    pub fn age<K: Kind>(&self) -> Duration
+    where
+        C: Reads<K>,
+    {
+        self.read.borrow_mut().kinds.insert(K::INFO);
+        self.cut.age(K::INFO, self.now)
     }
 
     /// What became of the effect with this key when it was last tried.

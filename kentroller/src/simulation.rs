@@ -7,18 +7,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_planner::Catalog;
+use kentroller_runtime::Clock;
 use kentroller_runtime::engine::ports::Ports;
-use kentroller_runtime::metrics::Metrics;
-use kentroller_runtime::operator::{Ended, Operator, Readiness};
+use kentroller_runtime::operator::{Ended, Operator};
 use kentroller_runtime::settings::Settings as _;
 use kentroller_runtime::simulation::apiserver::{ApiServer, Refusal, Served};
-use kentroller_runtime::{Clock, Kind};
 use kentroller_world::{CSV, Drift, Drifted, Setup, World};
 use kube::client::Body;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::api::foreign::ConfigMap;
 use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
 use crate::controllers;
 use crate::settings::Settings;
@@ -86,7 +84,7 @@ impl Operated {
         let (prices, instance) = (prices(), "kentroller-0".to_owned());
         let (line, client) = Line::to(server.client(USER));
         let operator = operator(current, prices.clone(), None, &instance);
-        let operator = tokio::spawn(operator.run(client, clock.clone(), stopped));
+        let operator = tokio::spawn(operator.run_until(client, clock.clone(), stopped));
         Ok(Self { server, clock, world, drifted, prices, records: None, instance, settings, stop, operator, line })
     }
 
@@ -124,9 +122,9 @@ impl Operated {
     fn begin(&mut self, client: kube::Client, shadow: bool) {
         let (line, client) = Line::to(client);
         let operator = operator(self.settings.subscribe(), self.prices.clone(), self.records.clone(), &self.instance);
-        let operator = Operator { shadow, ..operator };
         self.line = line;
-        self.operator = tokio::spawn(operator.run(client, self.clock.clone(), self.stop.subscribe()));
+        self.operator =
+            tokio::spawn(operator.shadow(shadow).run_until(client, self.clock.clone(), self.stop.subscribe()));
     }
 
     /// Nodes that Karpenter bought since a revision, for pods that found no place; ours are planned.
@@ -189,17 +187,10 @@ fn operator(
     instance: &str,
 ) -> Operator<Settings> {
     let embedded = Embedded { prices, effort: Effort::Steps(STEPS) };
-    Operator {
-        controllers: controllers::all(),
-        ports: Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)),
-        settings,
-        metrics: Metrics::default(),
-        instance: instance.to_owned(),
-        namespace: NAMESPACE.to_owned(),
-        own_namespace: [(ConfigMap::INFO, NAMESPACE.to_owned())].into(),
-        shadow: false,
-        elect: true,
-        readiness: Readiness::default(),
-        records,
-    }
+    controllers::operator()
+        .settings(settings)
+        .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)))
+        .instance(instance)
+        .namespace(NAMESPACE)
+        .records(records)
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use kentroller::controllers::METRICS_PREFIX;
 use kentroller_planner::Money;
-use kentroller_runtime::metrics::{ALL, PREFIX};
+use kentroller_runtime::metrics::ALL;
 use kentroller_tests::rest::Api;
 use serde_json::{Value, json};
 
@@ -76,7 +77,8 @@ fn a_schedule_rebalances_a_drifted_cluster() {
             assert!(operator.ask(probe).starts_with("HTTP/1.1 200"), "{probe}: {}", operator.ask(probe));
         }
         let scraped = operator.ask("/metrics");
-        let missing = ALL.iter().filter(|metric| !scraped.contains(&format!("# TYPE {PREFIX}_{} ", metric.name)));
+        let missing =
+            ALL.iter().filter(|metric| !scraped.contains(&format!("# TYPE {METRICS_PREFIX}_{} ", metric.name)));
         assert_eq!(missing.count(), 0, "{scraped}");
         as_people_see_it(cluster, name(&claim));
         operator.stop().assert_clean();

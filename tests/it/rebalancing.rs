@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kentroller::simulation::USER;
+use kentroller_runtime::simulation::apiserver::{Fault, Matching, Trouble, refusal_of_code};
 use kentroller_tests::{Stage, text};
 use kentroller_world::{Catalogue, price_per_hour};
 use serde_json::{Value, json};
@@ -464,6 +465,25 @@ async fn a_plan_that_takes_too_long_ends_and_names_what_it_waited_for() {
     stage.pass(300).await;
     assert_eq!(stage.marks(), [""; 0]);
     assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_the_api_server_will_not_have_ends_the_plan_long_before_its_time() {
+    let stage = Stage::drifted(12, 1);
+    let creations = Matching {
+        user: Some(USER.to_owned()),
+        verb: Some("create".to_owned()),
+        resource: Some("nodeclaims".to_owned()),
+        ..Matching::default()
+    };
+    let trouble = Trouble::Refuse(refusal_of_code(422));
+    stage.operated.server.inject(Fault::Requests { matching: creations, after: 0, times: 10_000, trouble });
+    let began = Instant::now();
+    stage.claim("refused", json!({}));
+    assert!(stage.until(LONG, |stage| stage.is_over("refused")).await);
+    let claim = stage.get("RebalancePlanClaim", "refused").expect("the claim");
+    assert_eq!(claim["status"]["failureReason"], "FailureReasonNodeCreateFailed", "{}", claim["status"]);
+    assert!(began.elapsed() < Duration::from_secs(15 * 60), "it does not wait for its time-out");
 }
 
 #[tokio::test(start_paused = true)]

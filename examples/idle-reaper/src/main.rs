@@ -5,17 +5,12 @@
 #![allow(clippy::print_stdout, reason = "a command line tool")]
 
 use std::error::Error;
-use std::sync::Arc;
 
-use kentroller_runtime::engine::ports::Ports;
 use kentroller_runtime::generate::rbac::Rights;
 use kentroller_runtime::generate::{OwnKind, crd, mistakes};
-use kentroller_runtime::metrics::Metrics;
-use kentroller_runtime::operator::{Ended, Operator, Readiness};
+use kentroller_runtime::operator::Operator;
 use kentroller_runtime::settings::Settings as _;
-use kentroller_runtime::{AnyController, Clock, reconciler, serve, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use kentroller_runtime::{AnyController, reconciler, telemetry};
 
 /// The kind.
 mod api {
@@ -245,38 +240,18 @@ async fn run() -> Result<(), Box<dyn Error>> {
     telemetry::start();
     let settings = settings::Settings::from_env(&|name| std::env::var(name).ok())
         .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let (metrics, readiness) = (Metrics::default(), Readiness::default());
-    tokio::spawn(serve::serve(([0, 0, 0, 0], 8081).into(), readiness.clone(), metrics.register()));
-    let (_keep, settings) = watch::channel(Arc::new(settings));
-    let operator = Operator {
-        controllers: all(),
-        ports: Ports::default(),
-        settings,
-        metrics,
-        instance: std::env::var("POD_NAME").unwrap_or("idle-reaper".to_owned()),
-        namespace: std::env::var("POD_NAMESPACE").unwrap_or("idle-reaper".to_owned()),
-        own_namespace: Default::default(),
-        shadow: false,
-        elect: true,
-        readiness,
-        records: None,
-    };
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(async move {
-        let mut terminate = signal(SignalKind::terminate());
-        match &mut terminate {
-            Ok(terminate) => tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} },
-            Err(_) => drop(tokio::signal::ctrl_c().await),
-        }
-        let _ = stop.send(true);
-    });
-    // Refusals of writes are decisions to take, not noise to repeat.
-    let mut config = kube::Config::infer().await?;
-    config.default_retry = false;
-    match operator.run(kube::Client::try_from(config)?, Clock::system(), stopped).await {
-        Ended::Stopped => Ok(()),
-        Ended::LeaseLost => Err("the lease is lost: another replica may act".into()),
-    }
+    let word = |name: &str| std::env::var(name).unwrap_or("idle-reaper".to_owned());
+    Operator::of(all())
+        .settings(settings)
+        .name("idle-reaper")
+        .version(env!("CARGO_PKG_VERSION"))
+        .metrics_prefix("idle_reaper")
+        .instance(&word("POD_NAME"))
+        .namespace(&word("POD_NAMESPACE"))
+        .probes(([0, 0, 0, 0], 8081).into())
+        .run(kube::Config::infer().await?)
+        .await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,8 +8,20 @@ use syn::{LitStr, Path, Token, Type};
 
 use crate::diagnostics::{Mistakes, did_you_mean};
 
-const WORDS: [&str; 11] =
-    ["asks", "crate", "events", "feature", "finalizes", "of", "owns", "reads", "settings", "watches", "writes"];
+const WORDS: [&str; 12] = [
+    "asks",
+    "crate",
+    "events",
+    "feature",
+    "finalizes",
+    "least_interval",
+    "of",
+    "owns",
+    "reads",
+    "settings",
+    "watches",
+    "writes",
+];
 
 #[derive(Default)]
 pub(super) struct Args {
@@ -17,6 +29,7 @@ pub(super) struct Args {
     pub(super) feature: Option<LitStr>,
     pub(super) settings: Option<Path>,
     pub(super) finalizes: Option<Ident>,
+    pub(super) least_interval: Option<LitStr>,
     pub(super) runtime: Option<Path>,
     pub(super) owns: Vec<Written>,
     pub(super) reads: Vec<Path>,
@@ -79,6 +92,7 @@ fn parse_word(args: &mut Args, input: ParseStream<'_>) -> syn::Result<()> {
         "settings" => args.settings = Some(value(input)?),
         "crate" => args.runtime = Some(value(input)?),
         "finalizes" => args.finalizes = Some(word),
+        "least_interval" => args.least_interval = Some(value(input)?),
         "owns" => args.owns.extend(list::<Written>(&word, input)?),
         "reads" => args.reads.extend(list::<Path>(&word, input)?),
         "watches" => args.watches.extend(list::<Watch>(&word, input)?),

@@ -21,6 +21,8 @@ pub(super) struct Checked {
     pub(super) name: String,
     /// The field of the settings that switches it.
     pub(super) feature: Option<Ident>,
+    /// In milliseconds.
+    pub(super) least_interval: Option<u64>,
     pub(super) settings: Path,
     /// The kind, or the runtime's `Cluster`: only the compiler can tell them apart.
     pub(super) of: Type,
@@ -121,6 +123,7 @@ pub(super) fn check(args: Args, item: ItemStruct, mistakes: &mut Mistakes) -> Op
         name: kebab(&item.ident.to_string()),
         item,
         feature: args.feature.and_then(|text| feature(&text, mistakes)),
+        least_interval: args.least_interval.and_then(|text| least_interval(&text, mistakes)),
         settings: args.settings.unwrap_or_else(|| syn::parse_quote!(crate::settings::Settings)),
         of,
         accesses: ledger.0,
@@ -141,6 +144,20 @@ fn feature(text: &LitStr, mistakes: &mut Mistakes) -> Option<Ident> {
             None
         }
     }
+}
+
+/// In milliseconds.
+fn least_interval(text: &LitStr, mistakes: &mut Mistakes) -> Option<u64> {
+    let written = text.value();
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000)];
+    let found = units.iter().find_map(|(unit, millis)| {
+        let number: u64 = written.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(*millis)
+    });
+    if found.is_none() {
+        mistakes.add(text, "an interval is a whole number of `ms`, `s` or `m`, such as `least_interval = \"5s\"`");
+    }
+    found
 }
 
 /// What is declared for each kind, in the order of first mention.

@@ -47,6 +47,10 @@ fn words(token: TokenTree) -> Vec<Ident> {
 
 fn declaration(checked: &Checked) -> TokenStream {
     let Checked { runtime, item, doc, name, feature, settings, of, accesses, wakes, ports, events, .. } = checked;
+    let least_interval = match checked.least_interval {
+        Some(millis) => quote!(::std::time::Duration::from_millis(#millis)),
+        None => quote!(#runtime::LEAST_INTERVAL),
+    };
     let ident = &item.ident;
     let enabled = feature.as_ref().map(|field| {
         quote! {
@@ -85,6 +89,7 @@ fn declaration(checked: &Checked) -> TokenStream {
                     wakes: ::std::vec::Vec::from([#(#wakes),*]),
                     events: &[#(#events),*],
                     ports: &[#(<#ports as #runtime::Port>::NAME),*],
+                    least_interval: #least_interval,
                 }
             }
             #enabled

@@ -50,15 +50,17 @@ impl From<&Decided> for Regarding {
     }
 }
 
+/// Who says it.
+#[derive(Clone, Copy, Debug)]
+pub struct Reporter<'a> {
+    pub operator: &'a str,
+    pub controller: &'a str,
+    /// The pod's name.
+    pub instance: &'a str,
+}
+
 /// The event object. Events about cluster-scoped objects go to namespace `default`, where `kubectl describe` looks.
-pub fn event(
-    regarding: &Regarding,
-    note: &Note,
-    controller: &str,
-    instance: &str,
-    count: u64,
-    now: Timestamp,
-) -> Value {
+pub fn event(regarding: &Regarding, note: &Note, reporter: Reporter<'_>, count: u64, now: Timestamp) -> Value {
     let namespace = if regarding.object.namespace.is_empty() { "default" } else { &regarding.object.namespace };
     let mut text = note.note.clone();
     if text.len() > NOTE_LIMIT {
@@ -78,8 +80,8 @@ pub fn event(
         "reason": note.reason,
         "action": "Reconcile",
         "note": text,
-        "reportingController": format!("kentroller/{controller}"),
-        "reportingInstance": instance,
+        "reportingController": format!("{}/{}", reporter.operator, reporter.controller),
+        "reportingInstance": reporter.instance,
         "regarding": {
             "apiVersion": regarding.kind.api_version(),
             "kind": regarding.kind.kind,

@@ -2,16 +2,15 @@
 //! Otherwise a decision on the old state would be carried out twice. Pure.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::queue::Item;
 use crate::kind::{KindInfo, ObjectKey};
 use crate::store::{Cut, Sighting};
 
 /// After this long without the expected sight, the kind is listed afresh.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 
 /// What a write must become visible as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +52,17 @@ impl Expectations {
         !self.open.contains_key(item)
     }
 
-    /// Kinds to list afresh because a sight is overdue; each is named once per patience.
-    pub fn overdue(&mut self, now: Timestamp) -> Vec<KindInfo> {
+    /// Kinds to list afresh because a sight is overdue; each is named once per patience. What is met counts no more, whether
+    /// anybody has looked since or not.
+    pub fn overdue(&mut self, now: Timestamp, cut: &Cut) -> Vec<KindInfo> {
         let mut kinds = Vec::new();
+        self.open.retain(|_, (_, expected)| {
+            expected.retain(|expected| !seen(expected, cut));
+            !expected.is_empty()
+        });
         for (since, expected) in self.open.values_mut() {
             let waited = now.duration_since(*since);
-            if waited.as_secs() >= i64::try_from(PATIENCE.as_secs()).unwrap_or(i64::MAX) {
+            if waited >= PATIENCE {
                 *since = now;
                 kinds.extend(expected.iter().map(|expected| expected.kind));
             }
@@ -80,7 +84,8 @@ impl Expectations {
 
 fn seen(expected: &Expected, cut: &Cut) -> bool {
     match (cut.sighting(expected.kind, &expected.object, &expected.uid), expected.what) {
-        (Sighting::Unwatched | Sighting::Gone, _) => true,
+        // Nothing will ever be seen of what cannot be read.
+        (Sighting::Unwatched | Sighting::Unreadable | Sighting::Gone, _) => true,
         (Sighting::Present { version, .. }, What::AtLeast(wanted)) => version >= wanted,
         (Sighting::Present { deleting, .. }, What::Leaving) => deleting,
         // Made and gone between two looks: its store is past the write, so waiting longer shows nothing.

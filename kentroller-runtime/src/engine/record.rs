@@ -31,6 +31,9 @@ pub struct Record {
     pub replies: Vec<(String, Reply)>,
     /// All objects of every kind that it read, by kind.
     pub objects: Vec<(String, Vec<Value>)>,
+    /// When the watch of each kind last proved to be up to date.
+    #[serde(default)]
+    pub proven: Vec<(String, Timestamp)>,
     /// Answers that it read: port, key and answer.
     pub answers: Vec<(String, String, Value)>,
     /// What was decided, one line each.
@@ -59,6 +62,7 @@ impl Record {
         outcome: String,
     ) -> Self {
         let kinds = read.kinds.iter().chain([&declaration.of.info]);
+        let proven = kinds.clone().filter_map(|kind| Some((format!("{kind:?}"), cut.any_store(*kind)?.proven()?)));
         let mut objects: Vec<(String, Vec<Value>)> = kinds
             .filter_map(|kind| cut.any_store(*kind))
             .map(|store| {
@@ -78,9 +82,10 @@ impl Record {
             object: object.clone(),
             now,
             namespace: cut.namespace().to_owned(),
-            settings: serde_json::to_value(settings).unwrap_or_default(),
+            settings: serde_json::to_value(settings).expect("settings are made of JSON"),
             replies: replies.iter().map(|(key, reply)| (key.clone(), reply.clone())).collect(),
             objects,
+            proven: proven.collect(),
             answers: answers.collect(),
             outcome,
         }
@@ -114,6 +119,11 @@ impl Record {
             let Some(kind) = all.iter().find(|kind| format!("{kind:?}") == *name) else { continue };
             for object in objects {
                 cut = (kind.restore)(cut, object.clone()).map_err(undecodable(name))?;
+            }
+        }
+        for (name, at) in &self.proven {
+            if let Some(kind) = all.iter().find(|kind| format!("{kind:?}") == *name) {
+                cut.prove((kind.type_id)(), *at);
             }
         }
         for (port, key, answer) in &self.answers {

@@ -35,7 +35,7 @@ pub fn patch(before: &Value, decided: &Decided) -> Option<Value> {
         after = json!({});
     }
     let conditions = condition::merge(&condition::read(before), &decided.marks, decided.generation, decided.now);
-    after["conditions"] = serde_json::to_value(conditions).unwrap_or_default();
+    after["conditions"] = serde_json::to_value(conditions).expect("conditions are text");
     after["observedGeneration"] = json!(decided.generation);
     difference(before, &after)
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::{Method, Request, StatusCode, header};
+use http::StatusCode;
 use kube::core::Status;
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ use crate::kind::KindInfo;
 use crate::lease::{Fence, WRITE_LIMIT};
 use crate::outcome::{Act, Effect};
 use crate::switches::Mode;
+use crate::wire;
 
 /// The longest that the fresh reads of a guard may take together.
 const GUARD_LIMIT: Duration = Duration::from_secs(10);
@@ -30,7 +31,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    fn own(reason: &str, message: impl Into<String>) -> Self {
+    pub(super) fn own(reason: &str, message: impl Into<String>) -> Self {
         Self { code: 0, reason: reason.to_owned(), message: message.into() }
     }
 }
@@ -72,14 +73,13 @@ impl Writer {
     }
 
     /// Posts an event. It is a courtesy: a refusal is logged and changes nothing.
-    pub async fn tell(&self, event: &Value) {
+    pub async fn post(&self, event: &Value) {
         if self.shadow || !self.fence.holds() {
             return;
         }
         let namespace = event["metadata"]["namespace"].as_str().unwrap_or("default");
         let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
-        let request = with_body(Method::POST, &path, "application/json", event);
-        match tokio::time::timeout(WRITE_LIMIT, self.client.request::<Value>(request)).await {
+        match tokio::time::timeout(WRITE_LIMIT, self.client.request::<Value>(wire::post(&path, event))).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, reason = event["reason"].as_str(), "an event was refused"),
             Err(_) => tracing::warn!(reason = event["reason"].as_str(), "an event got no answer"),
@@ -106,15 +106,15 @@ impl Writer {
         match read {
             Read::Get(kind, key) => {
                 let path = kind.path(&key.namespace, Some(&key.name));
-                match self.client.request::<Value>(bare(Method::GET, &path)).await {
+                match self.client.request::<Value>(wire::get(&path, &[])).await {
                     Ok(object) => Ok((*kind, vec![object])),
                     Err(kube::Error::Api(status)) if status.code == 404 => Ok((*kind, Vec::new())),
                     Err(error) => Err(unread(error)),
                 }
             }
             Read::List(kind, selector) => {
-                let path = format!("{}?fieldSelector={}", kind.path("", None), selector.replace('=', "%3D"));
-                let listed: Value = self.client.request(bare(Method::GET, &path)).await.map_err(unread)?;
+                let request = wire::get(&kind.path("", None), &[("fieldSelector", selector)]);
+                let listed: Value = self.client.request(request).await.map_err(unread)?;
                 let items = listed["items"].as_array().cloned().unwrap_or_default();
                 Ok((*kind, items))
             }
@@ -122,46 +122,31 @@ impl Writer {
     }
 }
 
-fn request(effect: &Effect) -> Request<Vec<u8>> {
+fn request(effect: &Effect) -> wire::Request {
     let (kind, object) = (effect.kind, &effect.object);
     let one = kind.path(&object.namespace, Some(&object.name));
     let merge = |patch: &Value, path: &str| {
         let mut body = patch.clone();
         body["metadata"]["uid"] = json!(effect.uid);
         body["metadata"]["resourceVersion"] = json!(effect.resource_version);
-        with_body(Method::PATCH, path, "application/merge-patch+json", &body)
+        wire::merge(path, &body)
     };
     match &effect.act {
-        Act::Create(body) => with_body(Method::POST, &kind.path(&object.namespace, None), "application/json", body),
+        Act::Create(body) => wire::post(&kind.path(&object.namespace, None), body),
         Act::Patch(patch) => merge(patch, &one),
         Act::Status(patch) => merge(&json!({ "status": patch }), &format!("{one}/status")),
         Act::Delete => {
             let body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
                 "preconditions": {"uid": effect.uid, "resourceVersion": effect.resource_version}});
-            with_body(Method::DELETE, &one, "application/json", &body)
+            wire::delete(&one, &body)
         }
         Act::Evict => {
             let body = json!({"apiVersion": "policy/v1", "kind": "Eviction",
                 "metadata": {"name": object.name, "namespace": object.namespace},
                 "deleteOptions": {"preconditions": {"uid": effect.uid}}});
-            with_body(Method::POST, &format!("{one}/eviction"), "application/json", &body)
+            wire::post(&format!("{one}/eviction"), &body)
         }
     }
-}
-
-fn with_body(method: Method, path: &str, content: &'static str, body: &Value) -> Request<Vec<u8>> {
-    let mut request = bare(method, path);
-    request.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content));
-    *request.body_mut() = body.to_string().into_bytes();
-    request
-}
-
-fn bare(method: Method, path: &str) -> Request<Vec<u8>> {
-    let mut request = Request::new(Vec::new());
-    *request.method_mut() = method;
-    // Names of objects are DNS labels or subdomains: the path always parses.
-    *request.uri_mut() = path.parse().unwrap_or_default();
-    request
 }
 
 /// What the stores must show of a write that was accepted.

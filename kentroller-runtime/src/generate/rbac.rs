@@ -248,6 +248,7 @@ mod tests {
             wakes: vec![Wake::owner::<Plan, Node>()],
             events: EVENTS,
             ports: &[],
+            least_interval: crate::LEAST_INTERVAL,
         }
     }
 

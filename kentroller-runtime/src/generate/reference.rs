@@ -10,7 +10,7 @@ use super::widening;
 use crate::condition::SUMMARY;
 use crate::declaration::Declaration;
 use crate::kind::KindInfo;
-use crate::metrics::{MetricInfo, PREFIX};
+use crate::metrics::MetricInfo;
 use crate::settings::SettingInfo;
 
 /// Words that a field may hold, with their meanings.
@@ -121,12 +121,12 @@ pub fn states(kinds: &[OwnKind]) -> String {
     page
 }
 
-/// The metrics of the process.
-pub fn metrics(all: &[MetricInfo]) -> String {
+/// The metrics of the process, under an operator's prefix.
+pub fn metrics(prefix: &str, all: &[MetricInfo]) -> String {
     let mut page = String::from("# Metrics\n\n`GET /metrics` answers in the format of OpenMetrics.\n\n");
     let rows = all.iter().map(|info| {
         let total = if info.type_ == "counter" { "_total" } else { "" };
-        let name = format!("`{PREFIX}_{}{total}`", info.name);
+        let name = format!("`{prefix}_{}{total}`", info.name);
         [name, info.type_.to_owned(), info.labels.join(", "), info.doc.to_owned()]
     });
     table(&mut page, ["metric", "type", "labels", "meaning"], rows);

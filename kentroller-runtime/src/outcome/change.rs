@@ -6,7 +6,8 @@ use crate::kind::Kind;
 
 /// The merge patch that makes `after` of `before`; `None` if they are the same. The status is left out.
 pub(super) fn between<K: Kind>(before: &K, after: &K) -> Option<Value> {
-    let tree = |object: &K| serde_json::to_value(object).unwrap_or_default();
+    let tree =
+        |object: &K| serde_json::to_value(object).expect("a kind is made of JSON, and of maps with text for keys");
     let mut patch = difference(&tree(before), &tree(after))?;
     if let Some(fields) = patch.as_object_mut() {
         fields.remove("status");

@@ -85,7 +85,7 @@ impl Effect {
     }
 
     pub(super) fn create<K: Kind>(object: &K) -> Self {
-        let mut body = serde_json::to_value(object).unwrap_or_default();
+        let mut body = serde_json::to_value(object).expect("a kind is made of JSON, and of maps with text for keys");
         body["apiVersion"] = json!(K::INFO.api_version());
         body["kind"] = json!(K::INFO.kind);
         // What the server gives: a projection's defaults must not be sent.

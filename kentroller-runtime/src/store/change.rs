@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::watch::Unreadable;
 use crate::kind::{Kind, KindInfo, Metadata, ObjectKey, Owner};
 
 /// One object without its type.
@@ -40,7 +41,7 @@ impl<K: Kind> AnyObject for K {
         self.meta().owners()
     }
     fn to_json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        serde_json::to_value(self).expect("a kind is made of JSON, and of maps with text for keys")
     }
     fn status_json(&self) -> Value {
         Kind::status_json(self)
@@ -76,6 +77,8 @@ pub enum Sighting {
     Gone,
     /// Not there, and never seen.
     NeverSeen,
+    /// It is there in a state that does not decode: nothing can be said of it.
+    Unreadable,
     /// No controller reads this kind.
     Unwatched,
 }
@@ -91,6 +94,12 @@ pub trait AnyKindStore: Send + Sync {
     fn revision(&self) -> u64;
     fn fork(&self) -> Arc<dyn AnyKindStore>;
     fn apply(&mut self, body: Box<dyn Any + Send>, now: Timestamp) -> Vec<Changed>;
+    /// Its watch has proved to be up to date.
+    fn prove(&mut self, now: Timestamp);
+    /// When its watch last proved to be up to date; `None` of a store that nothing was watched for.
+    fn proven(&self) -> Option<Timestamp>;
+    /// What is there in a state that does not decode.
+    fn unreadable(&self) -> Vec<&Unreadable>;
     fn object(&self, key: &ObjectKey) -> Option<Arc<dyn AnyObject>>;
     fn keys(&self) -> Vec<ObjectKey>;
     fn sighting(&self, key: &ObjectKey, uid: &str) -> Sighting;

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::change::{AnyKindStore, AnyObject, Changed, Sighting};
 use super::view::View as _;
-use super::watch::Body;
+use super::watch::{Body, Unreadable};
 use crate::declaration::Change;
 use crate::kind::{Kind, KindInfo, Metadata, ObjectKey};
 
@@ -55,6 +55,10 @@ pub struct KindStore<K: Kind> {
     view: K::View,
     revision: u64,
     synced: bool,
+    /// When its watch last proved to be up to date; `None` when nothing was ever watched.
+    proven: Option<Timestamp>,
+    /// What is there in a state that does not decode. What was known of it before is among the objects.
+    unreadable: OrdMap<ObjectKey, Unreadable>,
 }
 
 impl<K: Kind> Default for KindStore<K> {
@@ -69,6 +73,8 @@ impl<K: Kind> Default for KindStore<K> {
             view: K::View::default(),
             revision: 0,
             synced: false,
+            proven: None,
+            unreadable: OrdMap::new(),
         }
     }
 }
@@ -141,10 +147,14 @@ impl<K: Kind> KindStore<K> {
         if self.gone.contains_key(&key) {
             self.gone.remove(&key);
         }
+        if self.unreadable.contains_key(&key) {
+            self.unreadable.remove(&key);
+        }
         Changed { kind: K::INFO, key, old: old.map(|old| old as _), new: Some(new as _) }
     }
 
     fn remove(&mut self, key: &ObjectKey, last: Option<K>, now: Timestamp) -> Option<Changed> {
+        self.unreadable.remove(key);
         let old = self.objects.remove(key)?;
         self.view.change(&Change { old: Some(&old), new: None });
         self.unlink(key, &old);
@@ -186,9 +196,11 @@ impl<K: Kind> KindStore<K> {
     }
 
     /// A whole list replaces what is known. It came without an error, so what it lacks is gone.
-    fn relist(&mut self, objects: Vec<K>, now: Timestamp) -> Vec<Changed> {
+    fn relist(&mut self, objects: Vec<K>, unreadable: Vec<Unreadable>, now: Timestamp) -> Vec<Changed> {
         let mut changes = Vec::new();
         let mut missing: std::collections::BTreeSet<ObjectKey> = self.objects.keys().cloned().collect();
+        self.unreadable = unreadable.into_iter().map(|object| (object.key.clone(), object)).collect();
+        missing.retain(|key| !self.unreadable.contains_key(key));
         for object in objects {
             let key = object.key();
             missing.remove(&key);
@@ -241,25 +253,30 @@ impl<K: Kind> AnyKindStore for KindStore<K> {
     }
 
     fn apply(&mut self, body: Box<dyn Any + Send>, now: Timestamp) -> Vec<Changed> {
-        let Ok(body) = body.downcast::<Body<K>>() else { return Vec::new() };
-        match *body {
-            Body::Listed(objects, revision) => {
-                self.revision = self.revision.max(version(&revision));
-                self.relist(objects, now)
-            }
-            Body::Applied(object) => {
-                self.revision = self.revision.max(version(object.meta().resource_version()));
-                vec![self.insert(object)]
-            }
-            Body::Deleted(object) => {
-                self.revision = self.revision.max(version(object.meta().resource_version()));
-                self.remove(&object.key(), Some(object), now).into_iter().collect()
-            }
-            Body::Progress(revision) => {
-                self.revision = self.revision.max(version(&revision));
+        let body = *body.downcast::<Body<K>>().expect("a message goes to the store of its type");
+        self.revision = self.revision.max(body.revision());
+        match body {
+            Body::Listed(objects, unreadable, _) => self.relist(objects, unreadable, now),
+            Body::Applied(object) => vec![self.insert(object)],
+            Body::Unreadable(object) => {
+                self.unreadable.insert(object.key.clone(), object);
                 Vec::new()
             }
+            Body::Deleted(key, last, _) => self.remove(&key, last, now).into_iter().collect(),
+            Body::Progress(_) => Vec::new(),
         }
+    }
+
+    fn prove(&mut self, now: Timestamp) {
+        self.proven = Some(now);
+    }
+
+    fn proven(&self) -> Option<Timestamp> {
+        self.proven
+    }
+
+    fn unreadable(&self) -> Vec<&Unreadable> {
+        self.unreadable.values().collect()
     }
 
     fn object(&self, key: &ObjectKey) -> Option<Arc<dyn AnyObject>> {
@@ -271,6 +288,9 @@ impl<K: Kind> AnyKindStore for KindStore<K> {
     }
 
     fn sighting(&self, key: &ObjectKey, uid: &str) -> Sighting {
+        if self.unreadable.contains_key(key) {
+            return Sighting::Unreadable;
+        }
         match self.objects.get(key) {
             Some(object) if object.uid() == uid => Sighting::Present {
                 version: version(object.meta().resource_version()),
@@ -354,8 +374,13 @@ mod tests {
                 pod
             };
             let body = match step % 7 {
-                0 => Body::Deleted(any(step)),
-                1 if step % 3 == 0 => Body::Listed((0..12).map(|one| any(step + one)).collect(), step.to_string()),
+                0 => {
+                    let last = any(step);
+                    Body::Deleted(Kind::key(&last), Some(last), step.to_string())
+                }
+                1 if step % 3 == 0 => {
+                    Body::Listed((0..12).map(|one| any(step + one)).collect(), Vec::new(), step.to_string())
+                }
                 _ => Body::Applied(any(step)),
             };
             store.apply(Box::new(body), Timestamp::UNIX_EPOCH);
@@ -363,6 +388,27 @@ mod tests {
             held.push((store.clone(), store.view().clone()));
         }
         assert!(held.iter().all(|(store, view)| store.view() == view), "a cut keeps the view that it had");
+    }
+
+    #[test]
+    fn an_object_that_does_not_decode_is_there_in_its_last_state_until_it_is_gone() {
+        let mut store = KindStore::<Pod>::default();
+        let key = ObjectKey::cluster("a");
+        let apply =
+            |store: &mut KindStore<Pod>, body: Body<Pod>| store.apply(Box::new(body), Timestamp::UNIX_EPOCH).len();
+        let unreadable = || Unreadable {
+            key: key.clone(),
+            resource_version: "7".to_owned(),
+            field: "node".to_owned(),
+            message: "expected a string".to_owned(),
+        };
+        apply(&mut store, Body::Applied(pod("u", "n1", "o")));
+        assert_eq!(apply(&mut store, Body::Unreadable(unreadable())), 0);
+        assert_eq!(apply(&mut store, Body::Listed(Vec::new(), vec![unreadable()], "8".to_owned())), 0);
+        assert_eq!((store.len(), store.unreadable().len(), store.revision()), (1, 1, 8));
+        assert_eq!(store.sighting(&key, "u"), Sighting::Unreadable);
+        assert_eq!(apply(&mut store, Body::Deleted(key.clone(), None, "9".to_owned())), 1);
+        assert!(matches!(store.lookup(&key), Lookup::Gone(_)) && store.unreadable().is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use imbl::OrdMap;
 use jiff::Timestamp;
@@ -25,6 +26,9 @@ use crate::declaration::KindEntry;
 use crate::kind::{Kind, KindInfo, ObjectKey};
 use crate::port::{Answer, Port};
 
+/// A store whose watch has not proved to be up to date for longer is no ground to delete or evict anything.
+pub const STALE: Duration = Duration::from_secs(60);
+
 /// An answer without the type of its port.
 trait AnyAnswer: Any + Send + Sync {
     fn as_any(&self) -> &dyn Any;
@@ -36,7 +40,7 @@ impl<P: Port> AnyAnswer for Answer<P> {
         self
     }
     fn to_json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        serde_json::to_value(self).expect("an answer is made of JSON, and of maps with text for keys")
     }
 }
 
@@ -118,20 +122,48 @@ impl Cut {
 
     /// Applies one message of a watch; says what changed.
     pub fn apply(&mut self, message: watch::WatchMessage, now: Timestamp) -> Vec<Changed> {
-        let Some(&slot) = self.0.slots.get(&message.of) else { return Vec::new() };
+        self.change(message.of, |store| {
+            store.prove(now);
+            store.apply(message.body, now)
+        })
+    }
+
+    fn change(&mut self, of: TypeId, change: impl FnOnce(&mut dyn AnyKindStore) -> Vec<Changed>) -> Vec<Changed> {
+        let Some(&slot) = self.0.slots.get(&of) else { return Vec::new() };
         let snapshot = Arc::make_mut(&mut self.0);
         let store = &mut snapshot.stores[slot];
         if Arc::get_mut(store).is_none() {
             *store = store.fork();
         }
-        Arc::get_mut(store).map(|store| store.apply(message.body, now)).unwrap_or_default()
+        change(Arc::get_mut(store).expect("it was forked if somebody else held it"))
     }
 
     /// Puts an object straight into its store: for tests of pure functions, and for replays.
-    pub fn with<K: Kind>(mut self, object: K) -> Self {
-        let message = watch::WatchMessage { of: TypeId::of::<K>(), body: Box::new(watch::Body::Applied(object)) };
-        self.apply(message, Timestamp::UNIX_EPOCH);
+    pub fn with<K: Kind>(self, object: K) -> Self {
+        self.put::<K>(watch::Body::Applied(object))
+    }
+
+    /// Puts a whole list straight into its store.
+    pub(crate) fn with_all<K: Kind>(self, objects: Vec<K>) -> Self {
+        self.put::<K>(watch::Body::Listed(objects, Vec::new(), String::new()))
+    }
+
+    fn put<K: Kind>(mut self, body: watch::Body<K>) -> Self {
+        self.change(TypeId::of::<K>(), |store| store.apply(Box::new(body), Timestamp::UNIX_EPOCH));
         self
+    }
+
+    /// How long ago the watch of a kind last proved to be up to date; zero of a kind that is not watched.
+    pub fn age(&self, kind: KindInfo, now: Timestamp) -> Duration {
+        let proven = self.any_store(kind).and_then(AnyKindStore::proven);
+        proven.map_or(Duration::ZERO, |proven| Duration::try_from(now.duration_since(proven)).unwrap_or_default())
+    }
+
+    pub(crate) fn prove(&mut self, of: TypeId, at: Timestamp) {
+        self.change(of, |store| {
+            store.prove(at);
+            Vec::new()
+        });
     }
 
     /// Whether every store has seen a whole list since the start.

@@ -4,7 +4,6 @@
 //! does not decode, and says nothing of the progress that our expectations wait for.
 
 use std::any::{Any, TypeId};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use http::Request;
 use kube::core::WatchEvent;
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,27 +18,64 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc};
 
 use super::share::Pool;
-use crate::kind::{Kind, KindInfo};
+use crate::kind::{Kind, KindInfo, Metadata, ObjectKey};
+use crate::wire;
 
 /// Objects a page: what client-go takes.
 const PAGE: usize = 500;
-/// The server ends a watch after this long; we give it a little more before we give up on it.
-const WATCH_SECONDS: u64 = 290;
-const IDLE: Duration = Duration::from_secs(WATCH_SECONDS + 10);
+/// The server ends a watch after this long, and two seconds before says up to where it has told everything: so a store
+/// whose watch is well is never older than [`super::STALE`].
+const WATCH_SECONDS: u64 = 50;
+/// We give it a little more before we give up on it: a connection of which nobody has told us that it is broken.
+const IDLE: Duration = Duration::from_secs(WATCH_SECONDS + 5);
+/// A page of a list may take this long.
+const PAGE_LIMIT: Duration = Duration::from_secs(60);
+/// The answer to a watch must have begun after this long.
+const OPENING: Duration = Duration::from_secs(10);
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LAST_DELAY: Duration = Duration::from_secs(30);
 /// A kind that the API server does not serve is asked for again after this long.
-const NOT_SERVED: Duration = Duration::from_secs(60);
+const NOT_SERVED: Duration = Duration::from_secs(45);
 
 /// What a watch tells its store.
 #[derive(Debug)]
 pub enum Body<K> {
-    /// A whole list, and its resourceVersion.
-    Listed(Vec<K>, String),
+    /// A whole list, what of it does not decode, and its resourceVersion.
+    Listed(Vec<K>, Vec<Unreadable>, String),
     Applied(K),
-    Deleted(K),
+    /// It is there, in a state that does not decode.
+    Unreadable(Unreadable),
+    /// It is gone: its key, its last state if that decodes, and the resourceVersion of its end.
+    Deleted(ObjectKey, Option<K>, String),
     /// Nothing changed up to this resourceVersion.
     Progress(String),
+}
+
+impl<K: Kind> Body<K> {
+    /// Up to where it tells everything; `None` when it does not say.
+    fn version(&self) -> Option<&str> {
+        let version = match self {
+            Self::Listed(_, _, version) | Self::Deleted(_, _, version) | Self::Progress(version) => version,
+            Self::Applied(object) => object.meta().resource_version(),
+            Self::Unreadable(object) => &object.resource_version,
+        };
+        Some(version).filter(|version| !version.is_empty())
+    }
+
+    /// As [`Body::version`], as a number; 0 when it does not say.
+    pub(super) fn revision(&self) -> u64 {
+        self.version().map_or(0, super::kind_store::version)
+    }
+}
+
+/// An object that does not decode. It is there all the same: what is known of it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    pub key: ObjectKey,
+    pub resource_version: String,
+    /// The path of the field that is wrong, as `spec.containers[0].name`.
+    pub field: String,
+    pub message: String,
 }
 
 /// A [`Body`] on its way to the store of its type.
@@ -120,10 +155,10 @@ impl<K: Kind> Watch<K> {
         let mut delay = FIRST_DELAY;
         loop {
             match self.list().await {
-                Ok((objects, version)) => {
+                Ok((objects, unreadable, version)) => {
                     self.served = true;
                     delay = FIRST_DELAY;
-                    if !self.tell(Body::Listed(objects, version.clone())).await {
+                    if !self.tell(Body::Listed(objects, unreadable, version.clone())).await {
                         return;
                     }
                     if matches!(self.follow(version).await, End::Over) {
@@ -131,7 +166,7 @@ impl<K: Kind> Watch<K> {
                     }
                 }
                 Err(kube::Error::Api(status)) if status.code == 404 && K::OPTIONAL && !self.served => {
-                    if !self.tell(Body::Listed(Vec::new(), String::new())).await {
+                    if !self.tell(Body::Listed(Vec::new(), Vec::new(), String::new())).await {
                         return;
                     }
                     tokio::time::sleep(NOT_SERVED).await;
@@ -169,21 +204,23 @@ impl<K: Kind> Watch<K> {
         }
     }
 
-    async fn list(&mut self) -> Result<(Vec<K>, String), kube::Error> {
-        let (mut objects, mut more) = (Vec::new(), String::new());
+    async fn list(&mut self) -> Result<(Vec<K>, Vec<Unreadable>, String), kube::Error> {
+        let (mut objects, mut unreadable, mut more) = (Vec::new(), Vec::new(), String::new());
+        let limit = PAGE.to_string();
         loop {
-            let mut query = vec![("limit", PAGE.to_string())];
-            if !more.is_empty() {
-                query.push(("continue", more));
-            }
-            let page: Page = tokio::time::timeout(IDLE, self.context.client.request(self.request(&query)))
+            let next: &[(&str, &str)] = &[("continue", &more), ("limit", &limit)];
+            let request = self.request(if more.is_empty() { &next[1..] } else { next });
+            let page: Page = tokio::time::timeout(PAGE_LIMIT, self.context.client.request(request))
                 .await
-                .unwrap_or_else(|_| Err(kube::Error::Service("the list did not arrive in time".into())))?;
+                .unwrap_or_else(|_| Err(late("the list did not arrive in time")))?;
             for item in page.items.unwrap_or_default() {
-                objects.extend(self.decode(serde_json::from_str(item.get()), || name_of(item.get())));
+                match self.decode(item.get()) {
+                    Ok(object) => objects.push(object),
+                    Err(object) => unreadable.push(object),
+                }
             }
             if page.metadata.more.is_empty() {
-                return Ok((objects, page.metadata.resource_version));
+                return Ok((objects, unreadable, page.metadata.resource_version));
             }
             more = page.metadata.more;
         }
@@ -191,15 +228,20 @@ impl<K: Kind> Watch<K> {
 
     async fn watch(&mut self, from: &str) -> Result<End, (kube::Error, String)> {
         let mut version = from.to_owned();
-        let query = [
-            ("watch", "true".to_owned()),
-            ("resourceVersion", version.clone()),
-            ("allowWatchBookmarks", "true".to_owned()),
-            ("timeoutSeconds", WATCH_SECONDS.to_string()),
-        ];
+        let request = self.request(&[
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", from),
+            ("timeoutSeconds", &WATCH_SECONDS.to_string()),
+            ("watch", "true"),
+        ]);
         let relist = Arc::clone(&self.context.relist);
-        let events = self.context.client.request_events::<Value>(self.request(&query)).await;
-        let mut events = pin!(events.map_err(|error| (error, version.clone()))?);
+        let opened = tokio::select! {
+            biased;
+            () = relist.notified() => return Ok(End::Anew),
+            opened = tokio::time::timeout(OPENING, self.context.client.request_events::<Box<RawValue>>(request)) => opened,
+        };
+        let opened = opened.unwrap_or_else(|_| Err(late("the watch was not answered in time")));
+        let mut events = pin!(opened.map_err(|error| (error, version.clone()))?);
         loop {
             let next = tokio::select! {
                 biased;
@@ -213,55 +255,46 @@ impl<K: Kind> Watch<K> {
                 Ok(None) | Err(_) => return Ok(End::Again(version)),
             };
             let body = match event {
-                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                    self.object(object, &mut version).map(Body::Applied)
-                }
-                WatchEvent::Deleted(object) => self.object(object, &mut version).map(Body::Deleted),
-                WatchEvent::Bookmark(mark) => {
-                    version = mark.metadata.resource_version;
-                    Some(Body::Progress(version.clone()))
-                }
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => match self.decode(object.get()) {
+                    Ok(object) => Body::Applied(object),
+                    Err(object) => Body::Unreadable(object),
+                },
+                WatchEvent::Deleted(object) => self.deleted(object.get()),
+                WatchEvent::Bookmark(mark) => Body::Progress(mark.metadata.resource_version),
                 WatchEvent::Error(status) if status.code == 410 => return Ok(End::Anew),
                 WatchEvent::Error(status) => return Err((kube::Error::Api(status), version)),
             };
-            if let Some(body) = body
-                && !self.tell(body).await
-            {
+            if let Some(at) = body.version() {
+                at.clone_into(&mut version);
+            }
+            if !self.tell(body).await {
                 return Ok(End::Over);
             }
         }
     }
 
-    fn object(&mut self, object: Value, version: &mut String) -> Option<K> {
-        if let Some(at) = object["metadata"]["resourceVersion"].as_str() {
-            at.clone_into(version);
-        }
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        self.decode(serde_json::from_value(object), || name)
-    }
-
-    /// One object that does not decode must not hide the others: it is named, and left out.
-    fn decode(&mut self, decoded: serde_json::Result<K>, name: impl FnOnce() -> String) -> Option<K> {
-        match decoded {
-            Ok(mut object) => {
-                object.share(&mut self.pool);
-                Some(object)
+    fn deleted(&mut self, text: &str) -> Body<K> {
+        match self.decode(text) {
+            Ok(last) => {
+                let version = last.meta().resource_version().to_owned();
+                Body::Deleted(last.key(), Some(last), version)
             }
-            Err(error) => {
-                tracing::error!(kind = K::INFO.kind, name = name(), %error, "an object does not decode and is left alone; mend the field that the error names");
-                None
-            }
+            Err(last) => Body::Deleted(last.key, None, last.resource_version),
         }
     }
 
-    fn request(&self, query: &[(&str, String)]) -> Request<Vec<u8>> {
-        let query: BTreeMap<&str, &String> = query.iter().map(|(name, value)| (*name, value)).collect();
-        let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
-        let uri = format!("{}?{}", K::INFO.path(&self.context.namespace, None), pairs.join("&"));
-        let mut request = Request::new(Vec::new());
-        // The path is made of constants and the query is escaped: it always parses.
-        *request.uri_mut() = uri.parse().unwrap_or_default();
-        request
+    /// One object that does not decode must not hide the others, nor be taken for gone: it is named, with its field.
+    fn decode(&mut self, text: &str) -> Result<K, Unreadable> {
+        let mut object: K = match serde_json::from_str(text) {
+            Ok(object) => object,
+            Err(_) => return Err(unreadable::<K>(text)),
+        };
+        object.share(&mut self.pool);
+        Ok(object)
+    }
+
+    fn request(&self, query: &[(&str, &str)]) -> wire::Request {
+        wire::get(&K::INFO.path(&self.context.namespace, None), query)
     }
 
     async fn tell(&self, body: Body<K>) -> bool {
@@ -283,18 +316,22 @@ impl<K: Kind> Watch<K> {
     }
 }
 
-fn name_of(text: &str) -> String {
-    let object: Value = serde_json::from_str(text).unwrap_or_default();
-    object["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+fn late(message: &str) -> kube::Error {
+    kube::Error::Service(message.into())
 }
 
-fn escape(value: &str) -> String {
-    let mut escaped = String::new();
-    for byte in value.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => escaped.push(char::from(byte)),
-            other => escaped.push_str(&format!("%{other:02X}")),
-        }
-    }
-    escaped
+/// What is wrong with an object that does not decode.
+fn unreadable<K: Kind>(text: &str) -> Unreadable {
+    let object: Value = serde_json::from_str(text).unwrap_or_default();
+    let word = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
+    let decoded = serde_path_to_error::deserialize::<_, K>(&mut serde_json::Deserializer::from_str(text));
+    let (field, message) = match decoded {
+        Ok(_) => (String::new(), "trailing characters".to_owned()),
+        Err(error) => (error.path().to_string(), error.inner().to_string()),
+    };
+    let key = ObjectKey::namespaced(word("namespace"), word("name"));
+    tracing::warn!(
+        kind = K::INFO.kind, object = %key, field, "{message}: the object does not decode; its last known state counts until the field is mended"
+    );
+    Unreadable { key, resource_version: word("resourceVersion").to_owned(), field, message }
 }

@@ -9,11 +9,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::engine::ports::Ports;
 use crate::engine::{AnyController, kinds};
 use crate::kind::KindInfo;
-use crate::metrics::Metrics;
-use crate::operator::{Ended, Operator, Readiness};
+use crate::operator::{Ended, Operator};
 use crate::settings::Settings;
 use crate::simulation::apiserver::{ApiServer, Served};
 use crate::switches::Switches;
@@ -58,27 +56,14 @@ pub fn play<S: Switches + Settings + Serialize>(controllers: Vec<Box<dyn AnyCont
     let now = clock.clone();
     let server = ApiServer::new(move || now.now(), served);
     let (stop, stopped) = watch::channel(false);
-    let (_, settings) = watch::channel(Arc::new(settings));
-    let operator = Operator {
-        controllers,
-        ports: Ports::default(),
-        settings,
-        metrics: Metrics::default(),
-        instance: "played".to_owned(),
-        namespace: NAMESPACE.to_owned(),
-        own_namespace: Default::default(),
-        shadow: false,
-        elect: false,
-        readiness: Readiness::default(),
-        records: None,
-    };
-    let running = tokio::spawn(operator.run(server.client("played"), clock.clone(), stopped));
+    let operator = Operator::of(controllers).settings(settings).name("played").namespace(NAMESPACE).elect(false);
+    let running = tokio::spawn(operator.run_until(server.client("played"), clock.clone(), stopped));
     Played { server, clock, stop, running }
 }
 
 fn of_kind(kind: &KindInfo) -> Served {
     match kind.crd {
-        Some(crd) => Served::custom(serde_json::to_value(crd()).unwrap_or_default()),
+        Some(crd) => Served::custom(serde_json::to_value(crd()).expect("a CRD is JSON")),
         None => Served::built_in(kind.group, kind.version, kind.kind, kind.plural, kind.namespaced, true),
     }
 }

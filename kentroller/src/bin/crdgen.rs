@@ -132,7 +132,7 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         ("events", reference::events(&declarations)),
         ("kinds", reference::kinds(&kinds)),
         ("marks", api::marks::page()),
-        ("metrics", reference::metrics(&metrics::ALL)),
+        ("metrics", reference::metrics(kentroller::controllers::METRICS_PREFIX, &metrics::ALL)),
         ("rbac", reference::rights(&declarations, &own_namespace)),
         ("settings", reference::settings(Settings::FIELDS)),
         ("states", reference::states(&kinds)),

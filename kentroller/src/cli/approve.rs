@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use http::{Method, Request, header};
-use kentroller_runtime::Kind;
+use kentroller_runtime::{Kind, wire};
 use serde_json::{Value, json};
 
 use super::run::client;
@@ -29,7 +28,7 @@ impl Approve {
         let config = kube::Config::infer().await.context("no cluster: set KUBECONFIG")?;
         let client = client(config).context("the kubeconfig cannot be used")?;
         let path = RebalancePlan::INFO.path("", Some(&self.plan));
-        let plan: RebalancePlan = match client.request(Request::get(&path).body(Vec::new())?).await {
+        let plan: RebalancePlan = match client.request(wire::get(&path, &[])).await {
             Ok(plan) => plan,
             Err(kube::Error::Api(status)) if status.code == 404 => {
                 bail!("there is no plan {}; `kubectl get rp` lists them", self.plan)
@@ -40,12 +39,7 @@ impl Approve {
             writeln!(std::io::stdout(), "Plan {} is approved already.", self.plan)?;
             return Ok(ExitCode::SUCCESS);
         };
-        let request = Request::builder()
-            .method(Method::PATCH)
-            .uri(path)
-            .header(header::CONTENT_TYPE, "application/merge-patch+json")
-            .body(serde_json::to_vec(&patch)?)?;
-        match client.request::<Value>(request).await {
+        match client.request::<Value>(wire::merge(&path, &patch)).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 bail!("plan {} changed while it was approved; look at it again", self.plan)

@@ -7,18 +7,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use http::{HeaderValue, Response, header};
 use kentroller_planner::Catalog;
 use kentroller_runtime::engine::ports::Ports;
-use kentroller_runtime::metrics::Metrics;
-use kentroller_runtime::operator::{Ended, Operator, Readiness};
 use kentroller_runtime::settings::Settings as _;
-use kentroller_runtime::{Clock, Kind, ObjectKey, Switches, serve, telemetry};
-use kube::client::ClientBuilder;
-use tokio::sync::watch;
-use tower::util::MapResponseLayer;
+use kentroller_runtime::{ObjectKey, Switches, telemetry, wire};
 
-use crate::api::foreign::ConfigMap;
 use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
 use crate::controllers;
 use crate::settings::Settings;
@@ -76,32 +69,19 @@ impl Run {
             cluster = %config.cluster_url,
             "kentroller starts"
         );
-        let client = client(config).context("the kubeconfig cannot be used")?;
-        let (metrics, readiness) = (Metrics::default(), Readiness::default());
-        self.serve(&metrics, &readiness)?;
-        let (_keep, current) = watch::channel(Arc::new(settings));
-        let operator = Operator {
-            controllers: controllers::all(),
-            ports: Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)),
-            settings: current,
-            metrics,
-            instance: self.pod_name,
-            namespace: self.pod_namespace.clone(),
-            own_namespace: [(ConfigMap::INFO, self.pod_namespace)].into(),
-            shadow: self.shadow,
-            elect: self.leader_elect,
-            readiness,
-            records: self.records,
-        };
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move {
-            terminated().await;
-            let _ = stop.send(true);
-        });
-        match operator.run(client, Clock::system(), stopped).await {
-            Ended::Stopped => Ok(ExitCode::SUCCESS),
-            Ended::LeaseLost => anyhow::bail!("the lease is lost: another replica may act; this one ends"),
-        }
+        let address = self.address()?;
+        controllers::operator()
+            .settings(settings)
+            .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)))
+            .instance(&self.pod_name)
+            .namespace(&self.pod_namespace)
+            .shadow(self.shadow)
+            .elect(self.leader_elect)
+            .records(self.records)
+            .probes(address)
+            .run(config)
+            .await?;
+        Ok(ExitCode::SUCCESS)
     }
 
     fn prices(&self, settings: &Settings) -> anyhow::Result<Prices> {
@@ -117,46 +97,15 @@ impl Run {
         Ok(Prices::Fixed(Arc::new(Catalog::embedded().clone())))
     }
 
-    fn serve(&self, metrics: &Metrics, readiness: &Readiness) -> anyhow::Result<()> {
+    fn address(&self) -> anyhow::Result<SocketAddr> {
         let text = &self.health_probe_bind_address;
         // `:8081`, as flags of controllers are written, means every interface.
         let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
-        let address: SocketAddr = whole
-            .parse()
-            .with_context(|| format!("--health-probe-bind-address {text:?} is not an address such as :8081"))?;
-        let (readiness, registry) = (readiness.clone(), metrics.register());
-        tokio::spawn(async move {
-            if let Err(error) = serve::serve(address, readiness, registry).await {
-                tracing::error!(%address, %error, "probes and metrics are not served");
-            }
-        });
-        Ok(())
+        whole.parse().with_context(|| format!("--health-probe-bind-address {text:?} is not an address such as :8081"))
     }
 }
 
-/// A client that says who it is, and logs what the API server warns of.
-pub(super) fn client(mut config: kube::Config) -> kube::Result<kube::Client> {
-    // Refusals of writes are decisions to take, not noise to repeat: see engine/writer.rs.
-    config.default_retry = false;
-    // Stands in audit logs, and as the manager of what we write.
-    let agent = HeaderValue::from_static(concat!("kentroller/", env!("CARGO_PKG_VERSION")));
-    config.headers.push((header::USER_AGENT, agent));
-    Ok(ClientBuilder::try_from(config)?.with_layer(&MapResponseLayer::new(warned)).build())
-}
-
-fn warned<B>(answer: Response<B>) -> Response<B> {
-    for warning in answer.headers().get_all(header::WARNING) {
-        tracing::warn!(warning = %String::from_utf8_lossy(warning.as_bytes()), "the API server warns");
-    }
-    answer
-}
-
-async fn terminated() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} },
-        Err(_) => {
-            let _ = interrupt.await;
-        }
-    }
+/// A client that says who it is.
+pub(super) fn client(config: kube::Config) -> kube::Result<kube::Client> {
+    wire::client(config, concat!("kentroller/", env!("CARGO_PKG_VERSION")))
 }

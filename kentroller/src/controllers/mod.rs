@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_runtime::generate::OwnKind;
+use kentroller_runtime::operator::Operator;
 use kentroller_runtime::settings::parse_duration;
-use kentroller_runtime::{AnyController, reconciler};
+use kentroller_runtime::{AnyController, Kind, reconciler};
 
 use crate::api;
+use crate::api::foreign::ConfigMap;
 use crate::settings::Settings;
 
 /// A question that failed is asked again after this long.
@@ -29,6 +31,23 @@ fn after(at: Timestamp, span: Duration) -> Timestamp {
 /// A duration field that was checked before; absent means `default`.
 fn duration(text: Option<&str>, default: Duration) -> Duration {
     text.and_then(parse_duration).unwrap_or(default)
+}
+
+/// Before `_` and the name of every metric.
+pub const METRICS_PREFIX: &str = NAME;
+/// In logs, events and audit logs, and as the manager of what is written.
+const NAME: &str = "kentroller";
+/// The lease on which replicas agree who acts.
+const LEASE: &str = "castai-kentroller";
+
+/// The operator under its names, with all controllers; settings, doors and place are still to be said.
+pub fn operator() -> Operator<Settings, ()> {
+    Operator::of(all())
+        .name(NAME)
+        .version(env!("CARGO_PKG_VERSION"))
+        .lease(LEASE)
+        .metrics_prefix(METRICS_PREFIX)
+        .own_namespace([ConfigMap::INFO])
 }
 
 /// All controllers of the operator.

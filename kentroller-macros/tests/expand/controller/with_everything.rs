@@ -2,6 +2,7 @@
 #[controller(
     of = RebalancePlanSchedule,
     feature = "rebalancer",
+    least_interval = "5s",
     owns(RebalancePlanClaim: create + delete),
     reads(Node, NodePool),
     watches(Pod => wake_for_pod),

@@ -12,6 +12,7 @@ pub struct Node {
 #[controller(
     of = Cluster,
     feture = "lamps",
+    least_interval = "5 seconds",
     ownz(Node),
     writes(Node: patch + remove + read + status),
     events(info(Seen = "It was seen.")),

@@ -90,7 +90,7 @@ impl ApiServer {
                 }
             }
         };
-        self.lock().requests.insert(asked.request.clone());
+        *self.lock().requests.entry(asked.request.clone()).or_default() += 1;
         let trouble = self.lock().faults.trouble(&asked.request, &asked.name);
         let mut at = None;
         let broken = || Err(BoxError::from(io::Error::from(io::ErrorKind::ConnectionReset)));

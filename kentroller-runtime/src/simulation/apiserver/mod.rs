@@ -319,7 +319,14 @@ impl ApiServer {
 
     /// Every kind of request that came over HTTP so far.
     pub fn requests(&self) -> BTreeSet<Request> {
-        self.lock().requests.clone()
+        self.lock().requests.keys().cloned().collect()
+    }
+
+    /// How often a user has asked for this verb, of all kinds together.
+    pub fn asked(&self, user: &str, verb: &str) -> usize {
+        let state = self.lock();
+        let meant = state.requests.iter().filter(|(request, _)| &*request.user == user && request.verb == verb);
+        meant.map(|(_, times)| times).sum()
     }
 
     /// Requests that are not served here, each of which has panicked: for tests whose subject survives panics.

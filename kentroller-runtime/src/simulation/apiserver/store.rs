@@ -125,7 +125,8 @@ pub(super) struct State {
     pub(super) revision: u64,
     pub(super) tables: Vec<Table>,
     pub(super) writes: Vec<Write>,
-    pub(super) requests: BTreeSet<Request>,
+    /// How often each was asked.
+    pub(super) requests: BTreeMap<Request, usize>,
     pub(super) unserved: Vec<String>,
     pub(super) rules: BTreeMap<String, Vec<Rule>>,
     pub(super) faults: Faults,
@@ -232,7 +233,7 @@ impl State {
             revision: 1,
             tables: kinds.into_iter().map(Table::new).collect(),
             writes: Vec::new(),
-            requests: BTreeSet::new(),
+            requests: BTreeMap::new(),
             unserved: Vec::new(),
             rules: BTreeMap::new(),
             faults: Faults::default(),

@@ -21,6 +21,8 @@ use super::store::{Change, Stored, Table, tail_of};
 
 /// How often a quiet watch tells its version.
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
+/// And how long before its end once more.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 
 /// Which objects of a kind a list or watch is about.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +77,11 @@ impl fmt::Debug for Watch {
     }
 }
 
+fn next_bookmark(now: Instant, end: Instant) -> Instant {
+    let last = end.checked_sub(LAST_BOOKMARK).filter(|last| *last > now);
+    last.map_or(now + BOOKMARK_PERIOD, |last| last.min(now + BOOKMARK_PERIOD))
+}
+
 fn prefix(word: &str, table: &Table) -> Bytes {
     format!("{{\"type\":\"{word}\",\"object\":{{{}", table.head).into()
 }
@@ -91,7 +98,7 @@ impl Watch {
             told: since.unwrap_or(revision),
             frames: VecDeque::new(),
             end: Box::pin(sleep_until(now + lasting)),
-            bookmark: bookmarks.then(|| Box::pin(sleep_until(now + BOOKMARK_PERIOD))),
+            bookmark: bookmarks.then(|| Box::pin(sleep_until(next_bookmark(now, now + lasting)))),
             held: None,
             over: false,
             selection,
@@ -167,7 +174,7 @@ impl Watch {
         if let Some(due) = &mut self.bookmark
             && due.as_mut().poll(context).is_ready()
         {
-            due.as_mut().reset(Instant::now() + BOOKMARK_PERIOD);
+            due.as_mut().reset(next_bookmark(Instant::now(), self.end.deadline()));
             // Polled once more so that the timer knows whom to wake.
             let _ = due.as_mut().poll(context);
             self.tell_bookmark(table);

@@ -1,7 +1,7 @@
 //! Reads the current cluster, page by page, with nothing but `list`.
 
-use http::Request;
 use kentroller_planner::manifest::{KINDS, Need, ReadKind};
+use kentroller_runtime::wire;
 use kube::Client;
 
 use super::dump::Dump;
@@ -29,9 +29,8 @@ async fn list(client: &Client, dump: &mut Dump, kind: &ReadKind) -> Result<(), S
     let optional = !matches!(kind.need, Need::Required(_));
     let mut page = String::new();
     loop {
-        let uri =
-            format!("{path}?limit=500{}", if page.is_empty() { String::new() } else { format!("&continue={page}") });
-        let request = Request::get(uri).body(Vec::new()).map_err(|error| error.to_string())?;
+        let query: &[(&str, &str)] = &[("limit", "500"), ("continue", &page)];
+        let request = wire::get(&path, if page.is_empty() { &query[..1] } else { query });
         let text = match client.request_text(request).await {
             Ok(text) => text,
             // A kind that the cluster does not know has no objects.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_runtime::condition::seconds;
-use kentroller_runtime::{Kind, Lookup, ObjectKey};
+use kentroller_runtime::{Kind, Lookup, ObjectKey, Reply};
 use serde_json::{Value, json};
 
 use super::{PlanStep, Progress, RebalancePlans};
@@ -79,7 +79,10 @@ impl PlanStep<'_> {
                 self.note(name, AttemptStatus::Failed, why);
             }
             // Not made so far, or made before this process began and not listed yet.
-            Lookup::NeverSeen => self.request(add, &last.node_claim_name, tried - 1),
+            Lookup::NeverSeen => match self.refused_for_good(&last.node_claim_name) {
+                Some(why) => self.note(name, AttemptStatus::Failed, &why),
+                None => self.request(add, &last.node_claim_name, tried - 1),
+            },
         }
         Progress::Waits(format!("node {name}"))
     }
@@ -110,7 +113,10 @@ impl PlanStep<'_> {
     fn attempt(&mut self, add: &NodeClaimToAdd, index: usize, launching: &mut usize) -> Progress {
         let name = &add.metadata.name;
         if index >= add.alternatives.len().clamp(1, MOST_ATTEMPTS) {
-            return Progress::Exhausted(format!("node {name}: none of its {index} offerings can be had"));
+            let last = self.last_attempt(add).map_or("", |last| &last.description);
+            return Progress::Exhausted(format!(
+                "node {name}: none of its {index} offerings can be had; the last: {last}"
+            ));
         }
         if *launching >= MOST_UNLAUNCHED {
             return Progress::Waits(format!("node {name}, which is asked for when others are launched"));
@@ -134,6 +140,15 @@ impl PlanStep<'_> {
         Progress::Waits(format!("node {name} to be launched"))
     }
 
+    /// In the API server's words, why a NodeClaim will not be accepted however often it is sent. Of anything else the engine
+    /// waits longer each time.
+    fn refused_for_good(&self, claim: &str) -> Option<String> {
+        match self.world.reply(&creation(claim))? {
+            Reply::Refused { code: 403 | 422, message, .. } => Some(message.clone()),
+            Reply::Refused { .. } | Reply::Accepted { .. } => None,
+        }
+    }
+
     fn request(&mut self, add: &NodeClaimToAdd, name: &str, index: usize) {
         let pool = add.metadata.labels.get(NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
         let Some(pool) = pool else {
@@ -146,6 +161,7 @@ impl PlanStep<'_> {
         let key = ObjectKey::cluster(name);
         self.out
             .create_manifest::<NodeClaim>(key, manifest)
+            .keyed(creation(name))
             .says(RebalancePlans::NodeRequested, format!("asked for {name}"))
             .or_says(RebalancePlans::NodeRequestFailed, refused);
     }
@@ -170,6 +186,11 @@ impl PlanStep<'_> {
             last.capacity_type = Some(capacity_type);
         }
     }
+}
+
+/// The key of the effect that creates a NodeClaim.
+fn creation(claim: &str) -> String {
+    format!("create NodeClaim {claim}")
 }
 
 fn label(node: &Node, key: &str) -> String {

@@ -1,0 +1,272 @@
+//! Whether anything starves in a storm: 5,000 nodes, 75,000 pods, and 2,000 events of foreign pods a second for a minute,
+//! each of which wakes one of 100 objects. All of it, the lease too, on one thread: worse than `Operator::run`, where the
+//! lease has its own.
+//!
+//! Told are the longest that a timer was late (bar: 1 s), the longest between two renewals of the lease (bar: 10 s, the
+//! renew deadline), and the longest that an object was not looked at although events named it all the time (bar: 2 s, its
+//! interval and what a timer may be late).
+//!
+//! Run with `cargo bench -p kentroller-runtime --features simulation --bench storm`.
+#![allow(clippy::print_stdout, reason = "a benchmark tells its figures")]
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, StreamExt};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Bytes, Frame};
+use kentroller_runtime::operator::Operator;
+use kentroller_runtime::{
+    Access, Change, Clock, Controller, Cut, Declaration, Failure, Kind, KindEntry, KindInfo, LEAST_INTERVAL, Meta,
+    ObjectKey, Outcome, Reads, Reconcile, Switches, Verb, Wake, World, reconciler,
+};
+use kube::client::Body;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+const PODS: usize = 75_000;
+const NODES: usize = 5_000;
+const OBJECTS: usize = 100;
+const A_SECOND: usize = 2_000;
+const STORM: Duration = Duration::from_secs(60);
+/// When each object wants to be looked at again.
+const TIMER: Duration = Duration::from_secs(5);
+
+macro_rules! kind {
+    ($name:ident, $kind:literal, $plural:literal) => {
+        #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+        struct $name {
+            metadata: Meta,
+            #[serde(default)]
+            spec: Spec,
+        }
+
+        impl Kind for $name {
+            const INFO: KindInfo =
+                KindInfo { group: "", version: "v1", kind: $kind, plural: $plural, namespaced: false, crd: None };
+            type Meta = Meta;
+            type View = ();
+
+            fn meta(&self) -> &Meta {
+                &self.metadata
+            }
+            fn index_key(&self) -> Option<&str> {
+                self.spec.node_name.as_deref()
+            }
+        }
+    };
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Spec {
+    node_name: Option<Arc<str>>,
+}
+
+kind!(Pod, "Pod", "pods");
+kind!(Node, "Node", "nodes");
+kind!(Widget, "Widget", "widgets");
+
+/// What happened when, and what was late.
+#[derive(Debug, Default)]
+struct Seen {
+    looked: BTreeMap<ObjectKey, Instant>,
+    due: BTreeMap<ObjectKey, Instant>,
+    looks: usize,
+    longest_between: Duration,
+    latest_timer: Duration,
+    renewed: Option<Instant>,
+    longest_renewal: Duration,
+    events: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Notes(Arc<Mutex<Seen>>);
+
+impl Serialize for Notes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl Switches for Notes {}
+
+struct Widgets;
+
+impl Controller for Widgets {
+    type Of = Widget;
+    type Settings = Notes;
+
+    fn declaration() -> Declaration {
+        Declaration {
+            name: "widgets",
+            doc: "",
+            feature: None,
+            of: KindEntry::of::<Widget>(),
+            access: vec![Access::to::<Widget>(&[Verb::Read]), Access::to::<Node>(&[Verb::Read])],
+            wakes: vec![Wake::by::<Pod>(concerned)],
+            events: &[],
+            ports: &[],
+            least_interval: LEAST_INTERVAL,
+        }
+    }
+}
+impl Reads<Widget> for Widgets {}
+
+/// Every tenth object has nothing but its timer.
+fn concerned(change: &Change<'_, Pod>, _: &Cut) -> Vec<ObjectKey> {
+    let number = change.new.and_then(|pod| pod.name().rsplit_once('-')?.1.parse::<usize>().ok()).unwrap_or(0);
+    let object = number % OBJECTS;
+    if object.is_multiple_of(10) { Vec::new() } else { vec![widget(object)] }
+}
+
+fn widget(number: usize) -> ObjectKey {
+    ObjectKey::cluster(format!("widget-{number}"))
+}
+
+impl Reconcile for Widgets {
+    fn reconcile(object: &Widget, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        let mut seen = world.settings().0.lock().expect("not poisoned");
+        let (now, key) = (Instant::now(), Kind::key(object));
+        let quiet = key.name.ends_with('0');
+        seen.looks += 1;
+        if seen.events > 0 {
+            let last = seen.looked.get(&key).copied();
+            if let Some(last) = last.filter(|_| !quiet) {
+                seen.longest_between = seen.longest_between.max(now - last);
+            }
+            let due = seen.due.get(&key).copied();
+            if let Some(due) = due.filter(|_| quiet) {
+                seen.latest_timer = seen.latest_timer.max(now.saturating_duration_since(due));
+            }
+        }
+        seen.looked.insert(key.clone(), now);
+        seen.due.insert(key, now + TIMER);
+        let mut out = world.outcome(object);
+        out.look_in(TIMER);
+        Ok(out)
+    }
+}
+
+fn object(kind: &str, number: usize, version: usize) -> Value {
+    let environment: Vec<Value> = (0..40)
+        .map(|one| json!({"name": format!("SETTING_{one}"), "value": format!("value-{one}-{version}")}))
+        .collect();
+    json!({
+        "metadata": {"name": format!("{kind}-{number}"), "uid": format!("{kind}-{number}"), "resourceVersion": version.to_string(),
+            "labels": {"app": format!("app-{}", number % 1_500)}},
+        "spec": {"nodeName": format!("node-{}", number % NODES), "containers": [{"name": "app", "env": environment}]},
+    })
+}
+
+fn list(kind: &str, count: usize, query: &str) -> Vec<u8> {
+    let word = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let number = |name: &str| word(name).and_then(|text| text.parse().ok()).unwrap_or(0_usize);
+    let (from, to) = (number("continue"), (number("continue") + number("limit")).min(count));
+    let more = if to < count { to.to_string() } else { String::new() };
+    let items: Vec<Value> = (from..to).map(|number| object(kind, number, 1)).collect();
+    json!({"metadata": {"resourceVersion": "1", "continue": more}, "items": items}).to_string().into_bytes()
+}
+
+type Frames = BoxStream<'static, Result<Frame<Bytes>, Infallible>>;
+
+/// 20 events each hundredth of a second, once the storm is on.
+fn events(seen: Notes, storm: watch::Receiver<bool>) -> Frames {
+    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let made = stream::unfold((ticks, 2_usize, storm), move |(mut ticks, version, mut storm)| {
+        let seen = seen.clone();
+        async move {
+            let _ = storm.wait_for(|storm| *storm).await;
+            ticks.tick().await;
+            let many = A_SECOND / 100;
+            let lines: String = (version..version + many)
+                .map(|version| {
+                    json!({"type": "MODIFIED", "object": object("pod", version * 7 % PODS, version)}).to_string() + "\n"
+                })
+                .collect();
+            seen.0.lock().expect("not poisoned").events += many;
+            Some((Ok(Frame::data(Bytes::from(lines))), (ticks, version + many, storm)))
+        }
+    });
+    made.boxed()
+}
+
+/// An API server of three kinds and a lease.
+fn client(seen: &Notes, storm: &watch::Receiver<bool>) -> kube::Client {
+    let lease = Arc::new(Mutex::new(None::<Value>));
+    let (seen, storm) = (seen.clone(), storm.clone());
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (lease, seen, storm) = (Arc::clone(&lease), seen.clone(), storm.clone());
+        async move {
+            let (parts, body) = request.into_parts();
+            let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default().to_owned());
+            let one = |bytes: Vec<u8>| -> Frames { stream::iter([Ok(Frame::data(Bytes::from(bytes)))]).boxed() };
+            let mut status = 200;
+            let frames = if path.contains("/leases") {
+                if parts.method == Method::GET {
+                    let stored = lease.lock().expect("not poisoned").clone();
+                    status = if stored.is_some() { 200 } else { 404 };
+                    let missing = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": "no lease"});
+                    one(stored.unwrap_or(missing).to_string().into_bytes())
+                } else {
+                    let bytes = body.collect().await.expect("a body").to_bytes().to_vec();
+                    *lease.lock().expect("not poisoned") = serde_json::from_slice(&bytes).ok();
+                    let mut seen = seen.0.lock().expect("not poisoned");
+                    let now = Instant::now();
+                    if let Some(last) = seen.renewed.replace(now) {
+                        seen.longest_renewal = seen.longest_renewal.max(now - last);
+                    }
+                    one(bytes)
+                }
+            } else if query.contains("watch=true") {
+                if path.ends_with("/pods") { events(seen, storm) } else { stream::pending().boxed() }
+            } else if path.ends_with("/pods") {
+                one(list("pod", PODS, &query))
+            } else if path.ends_with("/nodes") {
+                one(list("node", NODES, &query))
+            } else {
+                one(list("widget", OBJECTS, &query))
+            };
+            Ok::<_, Infallible>(Response::builder().status(status).body(StreamBody::new(frames)).expect("an answer"))
+        }
+    });
+    kube::Client::new(service, "default")
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(measure())
+}
+
+async fn measure() -> ExitCode {
+    let seen = Notes::default();
+    let (storm, storms) = watch::channel(false);
+    let (_stop, stopped) = watch::channel(false);
+    let operator = Operator::of(vec![reconciler::<Widgets>()]).settings(seen.clone());
+    let health = operator.health();
+    let running = tokio::spawn(operator.run_until(client(&seen, &storms), Clock::system(), stopped));
+    while !health.is_ready() || seen.0.lock().expect("not poisoned").looks < OBJECTS {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    seen.0.lock().expect("not poisoned").longest_renewal = Duration::ZERO;
+    storm.send_replace(true);
+    tokio::time::sleep(STORM).await;
+    let seen = seen.0.lock().expect("not poisoned");
+    println!("storm: {} events of {PODS} pods, {} looks at {OBJECTS} objects", seen.events, seen.looks);
+    let mut good = !running.is_finished() && seen.events >= A_SECOND * 50;
+    let mut tell = |what: &str, found: Duration, bar: u64| {
+        good &= found <= Duration::from_secs(bar);
+        println!("{what}: {} ms (bar {} ms)", found.as_millis(), 1_000 * bar);
+    };
+    tell("the latest timer", seen.latest_timer, 1);
+    tell("the longest between two renewals of the lease", seen.longest_renewal, 10);
+    tell("the longest that an object was not looked at", seen.longest_between, 2);
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
