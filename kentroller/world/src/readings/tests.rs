@@ -133,7 +133,7 @@ fn both_read_the_same_spans() {
         assert_eq!(ours, theirs, "{text:?}");
         read += usize::from(ours.is_some());
     }
-    assert!(read > CASES, "{read} of them are spans");
+    assert!(read > CASES / 2, "{read} of them are spans");
     for (text, seconds) in [("1h30m", 5_400), ("0.5h", 1_800), ("1500ms", 1), ("1.5h", 5_400), ("+3s", 3)] {
         assert_eq!(spans::seconds(text), Some(seconds), "{text}");
     }
