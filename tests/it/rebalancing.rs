@@ -33,7 +33,8 @@ async fn a_claim_by_hand_runs_once_and_the_cluster_costs_less() {
     stage.pass(60).await;
     let mut states = states.lock().expect("one thread").clone();
     states.dedup();
-    assert_eq!(states, ["", "Submitted", "Generating", "Ready", "Executing", "Completed"]);
+    // Planned within the least interval between two looks: nobody has seen it Generating.
+    assert_eq!(states, ["", "Submitted", "Ready", "Executing", "Completed"]);
     assert!(stage.is_done("now"), "{}", stage.state("RebalancePlan", "now"));
     assert!(stage.operated.world.price_per_hour() < before);
     assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
