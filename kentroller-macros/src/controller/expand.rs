@@ -134,7 +134,8 @@ fn events(checked: &Checked) -> TokenStream {
     let ident = &item.ident;
     let constants = events.iter().map(|event| {
         let (reason, comment, info) = (&event.reason, format!(" {}", event.doc.value()), info(runtime, event));
-        quote! {
+        // The author's place on all of it: of what a macro wrote, the compiler does not tell that it is dead.
+        quote_spanned! {reason.span()=>
             #[doc = #comment]
             const #reason: #runtime::Event<#ident> = #runtime::Event::new(#info);
         }

@@ -11,13 +11,14 @@ use crate::paths::Runtime;
 pub(super) fn expand(checked: Checked) -> TokenStream {
     let Checked { runtime, item, rules, role } = checked;
     let rules = validations(&rules);
+    // What the compiler is asked to hold stands first: it says what to write, before the derives say what they miss.
     match role {
         Role::Own(kind) => {
             let base = base(&runtime, true);
             let root = kube(&runtime, &kind);
             let impls = own_impls(&runtime, &kind);
             let held = [as_part(&runtime, &item), assertions::of_kind(&runtime, &kind, &item.ident)];
-            quote!(#base #root #rules #item #impls #(#held)*)
+            quote!(#(#held)* #base #root #rules #item #impls)
         }
         Role::Foreign(kind) => {
             let serde = runtime.krate("serde");
@@ -33,12 +34,12 @@ pub(super) fn expand(checked: Checked) -> TokenStream {
         Role::Part => {
             let base = base(&runtime, true);
             let part = as_part(&runtime, &item);
-            quote!(#base #rules #item #part)
+            quote!(#part #base #rules #item)
         }
         Role::Status => {
             let base = base(&runtime, false);
             let part = as_part(&runtime, &item);
-            quote!(#[derive(Default)] #base #rules #item #part)
+            quote!(#part #[derive(Default)] #base #rules #item)
         }
     }
 }

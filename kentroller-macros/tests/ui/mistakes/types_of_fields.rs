@@ -1,13 +1,13 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kentroller_runtime::prelude::*;
 
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Place {
     pub room: String,
 }
 
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Colour {
     Red,
 }
@@ -17,8 +17,6 @@ pub enum Colour {
 pub struct LampSpec {
     /// How long it burns.
     pub burns: Duration,
-    /// Since when.
-    pub since: Instant,
     /// Where it hangs.
     pub place: Place,
     /// The colour of its light.
