@@ -75,7 +75,9 @@ mod controllers {
         fn reconcile(reaper: &IdleReaper, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
             let (mut out, report) = (world.outcome(reaper), world.owned::<ConfigMap>(reaper));
             if reaper.deleting().is_some() {
-                report.iter().for_each(|map| drop(out.delete(*map)));
+                for map in &report {
+                    out.delete(*map);
+                }
                 if report.is_empty() {
                     out.remove_finalizer(reaper, FINALIZER).says(Self::Ended, "nothing of it is left");
                 }
@@ -226,13 +228,16 @@ fn rights() -> Result<String, Box<dyn Error>> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     match std::env::args().nth(1).as_deref() {
-        None => run().await,
-        Some("crds") => Ok(println!("{}", crds()?)),
-        Some("rights") => Ok(println!("{}", rights()?)),
+        None => run().await?,
+        Some("crds") => println!("{}", crds()?),
+        Some("rights") => println!("{}", rights()?),
         Some(other) => {
-            Err(format!("unknown argument {other}; nothing runs it, `crds` and `rights` print manifests").into())
+            return Err(
+                format!("unknown argument {other}; nothing runs it, `crds` and `rights` print manifests").into()
+            );
         }
     }
+    Ok(())
 }
 
 /// Runs until it is told to stop, or another replica may act.

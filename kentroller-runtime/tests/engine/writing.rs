@@ -157,8 +157,12 @@ async fn every_write_but_a_creation_bears_uid_and_version() {
             if widget.status.is_none() {
                 out.status(&Status { seen: 1, ..Status::default() });
                 let present = |name: &str| world.lookup::<ConfigMap>(&map(name)).present();
-                present("patched").into_iter().for_each(|map| drop(out.merge(map, json!({"data": {"a": "b"}}))));
-                present("deleted").into_iter().for_each(|map| drop(out.delete(map)));
+                if let Some(map) = present("patched") {
+                    out.merge(map, json!({"data": {"a": "b"}}));
+                }
+                if let Some(map) = present("deleted") {
+                    out.delete(map);
+                }
             }
             Ok(())
         }),

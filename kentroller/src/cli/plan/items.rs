@@ -94,11 +94,7 @@ impl Items {
     }
 
     /// Hands out an object whose end has come.
-    fn hand_out(
-        &mut self,
-        end: &[u8],
-        found: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>,
-    ) -> Result<(), String> {
+    fn hand_out(&mut self, end: &[u8], found: Found<'_>) -> Result<(), String> {
         self.count += 1;
         // What lies in one piece is not copied.
         if self.gathered.is_empty() {
