@@ -39,7 +39,7 @@ impl Fence {
         Self { origin: Instant::now(), until: Arc::new(AtomicI64::new(i64::MAX)) }
     }
 
-    /// Closed until [`Fence::hold_until`].
+    /// Closed until a lease was won.
     pub fn closed() -> Self {
         Self { origin: Instant::now(), until: Arc::new(AtomicI64::new(0)) }
     }

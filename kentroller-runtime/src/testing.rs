@@ -1,5 +1,5 @@
 //! What the author of a controller tests with: one decision as a pure function ([`given`], [`check`](Given::check)), and,
-//! with feature `simulation`, a whole operator against an API server in the process ([`play`](self::play)).
+//! with feature `simulation`, a whole operator against an API server in the process ([`play()`]).
 
 #[cfg(feature = "simulation")]
 mod played;

@@ -14,7 +14,7 @@ pub struct PreviousPlan {
     digest: u64,
 }
 
-/// Finds a plan as [`plan`](crate::value::plan()) does, or returns the previous one where nothing has changed that it depends on.
+/// Finds a plan as [`plan`](crate::plan()) does, or returns the previous one where nothing has changed that it depends on.
 ///
 /// What it depends on is not the snapshot but what the planner makes of it: time goes on and a status is written without
 /// changing what may go, what must stay and what things cost. A search of the same would end where it did, given the same

@@ -112,7 +112,7 @@ impl Sold {
     }
 
     /// What Karpenter takes the machine to have before one of its type was seen: 7.5 % of the memory, and 64 MiB on arm64,
-    /// are taken off for the hypervisor. What it has is in [`Sold::memory_beyond`].
+    /// are taken off for the hypervisor. What it has is in `Sold::memory_beyond`.
     pub fn capacity(&self) -> Amounts {
         let found = if self.arch == "arm64" { self.nominal_mib - 64 } else { self.nominal_mib };
         let hypervisor = (found * 3).div_euclid(40) + i64::from((found * 3).rem_euclid(40) > 0);

@@ -5,7 +5,7 @@
 //!
 //! In: the snapshot that a plan was made from, the prices, what was asked for, and any plan: ours, a person's, a
 //! backend's. Out: nothing, or every reason found to reject it whole. Where something cannot be told, the plan is
-//! rejected. The plan is played wave by wave and move by move on a [`board`], and after each wave everything must stand.
+//! rejected. The plan is played wave by wave and move by move on a `board`, and after each wave everything must stand.
 //!
 //! Not judged: preferences and `ScheduleAnyway` (prices, not rules), preemption, which of several plans is best, and
 //! whether `sort_by` was followed.

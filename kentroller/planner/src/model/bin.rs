@@ -32,7 +32,7 @@ pub(crate) struct NodeBin {
     pub receives: bool,
     /// Whether kube-scheduler may put pods on it: not on its way out, and not cordoned.
     pub is_open: bool,
-    /// Workload pods that run on it, as indices of [`Model::pods`].
+    /// Workload pods that run on it, as indices of `Model::pods`.
     pub pods: Vec<usize>,
     pub term_counts: Vec<TermCount>,
     /// Of cpu or memory, whichever is used more. Unit: thousandths.

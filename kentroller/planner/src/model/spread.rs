@@ -5,7 +5,7 @@ use super::BinRef;
 /// A hard spread over zones or the like that does not hold now: whoever moves must land where it is allowed.
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct BrokenSpread {
-    /// The label whose values are the domains, as an index of [`Model::keys`].
+    /// The label whose values are the domains, as an index of `Model::keys`.
     pub key: usize,
     pub max_skew: i64,
     pub min_domains: i64,

@@ -6,8 +6,8 @@
 //! | --- | --- |
 //! | What holds a pod where it runs? | [`PodRules::holds`] |
 //! | What holds a node, whatever its pods say? May it be given pods? | [`ObservedNode::holds`], [`ObservedNode::receives`] |
-//! | How many nodes of a pool may be disrupted now? | [`budget`] |
-//! | Has a pod a place on a node? | [`fits`] |
+//! | How many nodes of a pool may be disrupted now? | [`budget()`] |
+//! | Has a pod a place on a node? | [`fits()`] |
 //!
 //! Terms between pods (affinity, spread) are in `terms`; what they leave depends on the whole cluster, so the model counts it.
 //! [`check`](crate::check) is a second reading, on purpose.
