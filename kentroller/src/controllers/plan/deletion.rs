@@ -116,6 +116,12 @@ impl<'a> PlanStep<'a> {
 
     /// Deletes the NodeClaim of an empty node, if a last look finds that it still is, and that the new nodes are Ready.
     fn give_back(&mut self, claim: &NodeClaim, name: &str) {
+        let uid = self.plan.uid();
+        if claim.label(marks::PLAN) != Some(uid) {
+            // Refused when the node was cordoned: the deletion has to carry a version that was read with our mark.
+            self.out.merge(claim, marking::label(uid));
+            return;
+        }
         let (node_name, new_nodes) = (name.to_owned(), self.new_nodes());
         let mut guard = Guard::<RebalancePlans>::that(move |fresh| {
             still_empty(&fresh.all::<Pod>()?, &node_name)?;
