@@ -118,7 +118,9 @@ pub fn resource(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///     }
 /// }
 ///
+/// # fn main() {
 /// assert_eq!(Ages::declaration().name, "ages");
+/// # }
 /// ```
 #[proc_macro_attribute]
 pub fn controller(attribute: TokenStream, item: TokenStream) -> TokenStream {
@@ -136,7 +138,7 @@ pub fn controller(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///     Lit,
 /// }
 ///
-/// assert_eq!(LampCondition::ALL, [("Lit", "It gives light.")]);
+/// assert_eq!(LampCondition::Lit.as_str(), "Lit");
 /// ```
 ///
 /// The condition types of a kind, besides `Ready`, `Reconciling` and `Stalled`: on an enum of plain, documented words.

@@ -43,6 +43,7 @@ type Check = dyn Fn(&Fresh) -> Result<(), String> + Send + Sync;
 ///     Ok(out)
 /// }
 /// # }
+/// # fn main() {}
 /// ```
 pub struct Guard<C> {
     plain: PlainGuard,

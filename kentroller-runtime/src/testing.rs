@@ -80,8 +80,10 @@ where
 ///     }
 /// }
 ///
+/// # fn main() {
 /// let map: ConfigMap = object(serde_json::json!({"metadata": {"name": "a", "namespace": "b", "labels": {"sweep": "yes"}}}));
 /// given::<Sweeper>().at("2026-11-22T10:00:00Z").with(map.clone()).check(&map, "delete ConfigMap b/a");
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Given<C: Controller> {
