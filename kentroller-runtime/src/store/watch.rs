@@ -23,8 +23,8 @@ use crate::wire;
 
 /// Objects a page: what client-go takes.
 const PAGE: usize = 500;
-/// The server ends a watch after this long, and two seconds before says up to where it has told everything: so a store
-/// whose watch is well is never older than [`super::STALE`].
+/// The server ends a watch after this long, and two seconds before may say up to where it has told everything: far more
+/// often than [`super::STALE`].
 const WATCH_SECONDS: u64 = 50;
 /// We give it a little more before we give up on it: a connection of which nobody has told us that it is broken.
 const IDLE: Duration = Duration::from_secs(WATCH_SECONDS + 5);
