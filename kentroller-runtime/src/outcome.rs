@@ -217,14 +217,14 @@ impl<C: Reconcile> Outcome<C> {
         self.decided.questions.push(Question::new::<P>(key, ask));
     }
 
-    /// Everything added after this waits until everything before it was accepted.
+    /// Everything added after this, events too, waits until everything before it was accepted.
     pub fn then(&mut self) {
         self.decided.barrier();
     }
 
     /// Emits an event about the reconciled object; the same one twice is told once.
     pub fn event(&mut self, event: Event<C>, note: impl Into<String>) {
-        self.decided.events.push(Note::new(event.info, note));
+        self.decided.event(Note::new(event.info, note));
     }
 
     /// Looks again at this time, if nothing wakes the object before. The earliest of several counts.

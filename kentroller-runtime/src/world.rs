@@ -164,8 +164,8 @@ impl<C: Controller> World<C> {
         self.store::<K>().map(|store| store.view().clone()).unwrap_or_default()
     }
 
-    /// How long ago the watch of a kind last proved to be up to date: by a list, an event or a bookmark, of which a watch that
-    /// is well brings one every 50 s. Past 60 s of any kind that the controller declared the engine refuses to delete or evict.
+    /// How long ago the watch of a kind last proved to be up to date: by a list, an event, a bookmark or its end in time, of which a
+    /// watch that is well brings one every 40 s. Past 60 s of any kind that the controller declared the engine refuses to delete or evict.
     pub fn age<K: Kind>(&self) -> Duration
     where
         C: Reads<K>,

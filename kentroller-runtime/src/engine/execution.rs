@@ -83,13 +83,14 @@ impl Execution {
             // Its events tell of a status that is not there: the next look tells them again.
             return executed;
         }
-        for group in self.decided.groups.iter().filter(|group| !group.is_empty()) {
-            if !self.run_group(group.clone(), &mut executed).await {
+        let mut accepted = 0;
+        for group in &self.decided.groups {
+            if !group.is_empty() && !self.run_group(group.clone(), &mut executed).await {
                 break;
             }
+            accepted += 1;
         }
-        // What the effects' own events are for is said there; these depend on none of them.
-        executed.notes.extend(self.decided.events.clone());
+        executed.notes.extend(self.decided.events.iter().filter(|event| event.after <= accepted).cloned());
         executed
     }
 

@@ -24,11 +24,14 @@ pub struct Note {
     pub warning: bool,
     /// What happened, for people.
     pub note: String,
+    /// How many groups of effects must have been accepted before it is true.
+    #[serde(skip)]
+    pub after: usize,
 }
 
 impl Note {
     pub(super) fn new(event: EventInfo, note: impl Into<String>) -> Self {
-        Self { reason: event.reason, warning: event.warning, note: note.into() }
+        Self { reason: event.reason, warning: event.warning, note: note.into(), after: 0 }
     }
 }
 
@@ -75,7 +78,7 @@ pub struct Decided {
     pub status: Option<Value>,
     /// Conditions.
     pub marks: Vec<Mark>,
-    /// Events that tell of no effect.
+    /// Events that tell of no effect, or of whole groups of them.
     pub events: Vec<Note>,
     /// Questions to ports.
     pub questions: Vec<Question>,
@@ -117,6 +120,11 @@ impl Decided {
         }
     }
 
+    pub(super) fn event(&mut self, note: Note) {
+        let after = self.groups.len().saturating_sub(1);
+        self.events.push(Note { after, ..note });
+    }
+
     /// All effects in their order.
     pub fn effects(&self) -> impl Iterator<Item = &Effect> {
         self.groups.iter().flatten()
@@ -140,7 +148,8 @@ impl fmt::Display for Decided {
         }
         for event in &self.events {
             let class = if event.warning { "Warning" } else { "Normal" };
-            writeln!(f, "event  {class} {}: {}", event.reason, event.note)?;
+            let after = if event.after == 0 { String::new() } else { format!(" (after {} groups)", event.after) };
+            writeln!(f, "event  {class} {}: {}{after}", event.reason, event.note)?;
         }
         for question in &self.questions {
             writeln!(f, "ask    {question:?}")?;

@@ -27,9 +27,7 @@ use crate::kind::{Kind, KindInfo, ObjectKey};
 use crate::port::{Answer, Port};
 
 /// A store whose watch has not proved to be up to date for longer is no ground to delete or evict anything.
-///
-/// Where nothing changes, a real API server was seen to send no bookmark for two and a half minutes.
-pub const STALE: Duration = Duration::from_secs(5 * 60);
+pub const STALE: Duration = Duration::from_secs(60);
 
 /// An answer without the type of its port.
 trait AnyAnswer: Any + Send + Sync {

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use super::share::Pool;
 use crate::kind::{Kind, KindInfo, Metadata, ObjectKey};
@@ -23,11 +24,15 @@ use crate::wire;
 
 /// Objects a page: what client-go takes.
 const PAGE: usize = 500;
-/// The server ends a watch after this long, and two seconds before may say up to where it has told everything: far more
-/// often than [`super::STALE`].
-const WATCH_SECONDS: u64 = 50;
-/// We give it a little more before we give up on it: a connection of which nobody has told us that it is broken.
-const IDLE: Duration = Duration::from_secs(WATCH_SECONDS + 5);
+/// The server ends a watch after this long. That it does so proves that it told everything until then, as a bookmark does;
+/// of a kind in which nothing changes a real API server sends no bookmark at all. Well below [`super::STALE`].
+const LASTS: Duration = Duration::from_secs(40);
+/// An end that comes earlier by more than this is not the server's: a proxy closes connections too.
+const EARLY: Duration = Duration::from_secs(1);
+/// A watch that ended otherwise and had proved nothing for as long is followed by a list, which proves it.
+const UNPROVEN: Duration = Duration::from_secs(20);
+/// We give a watch a little more before we give up on it: a connection of which nobody has told us that it is broken.
+const IDLE: Duration = Duration::from_secs(LASTS.as_secs() + 5);
 /// A page of a list may take this long.
 const PAGE_LIMIT: Duration = Duration::from_secs(60);
 /// The answer to a watch must have begun after this long.
@@ -114,7 +119,8 @@ pub type Start = fn(Context) -> BoxFuture<'static, ()>;
 
 /// Runs the watch of kind `K` until the receiver is gone.
 pub fn start<K: Kind>(context: Context) -> BoxFuture<'static, ()> {
-    Watch::<K> { context, pool: Pool::default(), served: false, kind: std::marker::PhantomData }.run().boxed()
+    let (pool, proven) = (Pool::default(), Instant::now());
+    Watch::<K> { context, pool, served: false, proven, kind: std::marker::PhantomData }.run().boxed()
 }
 
 #[derive(Deserialize)]
@@ -147,6 +153,8 @@ struct Watch<K> {
     pool: Pool,
     /// Whether a list has ever come.
     served: bool,
+    /// When the API server last told anything.
+    proven: Instant,
     kind: std::marker::PhantomData<K>,
 }
 
@@ -231,7 +239,7 @@ impl<K: Kind> Watch<K> {
         let request = self.request(&[
             ("allowWatchBookmarks", "true"),
             ("resourceVersion", from),
-            ("timeoutSeconds", &WATCH_SECONDS.to_string()),
+            ("timeoutSeconds", &LASTS.as_secs().to_string()),
             ("watch", "true"),
         ]);
         let relist = Arc::clone(&self.context.relist);
@@ -242,6 +250,7 @@ impl<K: Kind> Watch<K> {
         };
         let opened = opened.unwrap_or_else(|_| Err(late("the watch was not answered in time")));
         let mut events = pin!(opened.map_err(|error| (error, version.clone()))?);
+        let began = Instant::now();
         loop {
             let next = tokio::select! {
                 biased;
@@ -251,7 +260,11 @@ impl<K: Kind> Watch<K> {
             let event = match next {
                 Ok(Some(Ok(event))) => event,
                 Ok(Some(Err(error))) => return Err((error, version)),
-                // The server ends a watch in its time; a silent one is ended by us.
+                Ok(None) if began.elapsed() + EARLY >= LASTS => {
+                    let there = self.tell(Body::Progress(version.clone())).await;
+                    return Ok(if there { End::Again(version) } else { End::Over });
+                }
+                Ok(None) | Err(_) if self.proven.elapsed() >= UNPROVEN => return Ok(End::Anew),
                 Ok(None) | Err(_) => return Ok(End::Again(version)),
             };
             let body = match event {
@@ -297,7 +310,8 @@ impl<K: Kind> Watch<K> {
         wire::get(&K::INFO.path(&self.context.namespace, None), query)
     }
 
-    async fn tell(&self, body: Body<K>) -> bool {
+    async fn tell(&mut self, body: Body<K>) -> bool {
+        self.proven = Instant::now();
         self.context.to.send(News::Message(WatchMessage { of: TypeId::of::<K>(), body: Box::new(body) })).await.is_ok()
     }
 

@@ -19,7 +19,7 @@ use super::refusal;
 use super::selector::{FieldSelector, LabelSelector};
 use super::store::{Change, Stored, Table, tail_of};
 
-/// How often a quiet watch tells its version.
+/// How often a quiet watch tells its version, once anything of its kind has changed.
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
 /// And how long before its end once more.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
@@ -137,7 +137,11 @@ impl Watch {
         }
     }
 
+    /// As a real server's watch cache: none until something of the kind has changed.
     fn tell_bookmark(&mut self, table: &Table) {
+        if table.log.is_empty() {
+            return;
+        }
         let tail = format!("\"metadata\":{{\"resourceVersion\":\"{}\",\"creationTimestamp\":null}}}}", self.told);
         self.tell(prefix("BOOKMARK", table), tail.into());
     }
@@ -198,7 +202,9 @@ impl Body for Watch {
             if let Err(broken) = self.read(context) {
                 return Poll::Ready(Some(Err(broken)));
             }
-            if self.frames.is_empty() && !self.over && self.end.as_mut().poll(context).is_ready() {
+            // Nothing comes through a watch that is held, not even its end.
+            let held = self.held.as_ref().is_some_and(|held| !held.is_elapsed());
+            if self.frames.is_empty() && !self.over && !held && self.end.as_mut().poll(context).is_ready() {
                 self.over = true;
             }
         }

@@ -105,6 +105,17 @@ async fn held_watches_tell_everything_later_and_lists_stay_exact() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_held_watch_does_not_even_end() {
+    let api = server();
+    let client = api.client("tester");
+    let mut lines = Lines::open(&client, &format!("{WIDGETS}?watch=true&resourceVersion=1&timeoutSeconds=10")).await;
+    api.inject(Fault::HoldWatches { kind: None, lasting: Duration::from_secs(30) });
+    let began = Instant::now();
+    assert!(lines.is_over().await);
+    assert_eq!(began.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unreachable_server_cuts_everything_for_a_while() {
     let api = server();
     let client = api.client("tester");

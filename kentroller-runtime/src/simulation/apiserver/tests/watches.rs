@@ -45,16 +45,20 @@ async fn an_object_that_enters_or_leaves_the_selection_is_added_or_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bookmarks_come_every_minute_and_before_the_end_and_carry_the_latest_version() {
+async fn bookmarks_come_every_minute_and_before_the_end_and_carry_the_latest_version_once_anything_of_the_kind_changed()
+{
     let api = server();
     let client = api.client("tester");
     let path = "/api/v1/configmaps?watch=true&resourceVersion=1&allowWatchBookmarks=true&timeoutSeconds=150";
     let mut lines = Lines::open(&client, path).await;
     let began = Instant::now();
+    assert!(lines.is_quiet(Duration::from_secs(59)).await);
+    api.create(config("c")).unwrap();
+    assert_eq!(lines.next_told().await, "ADDED c@2");
     api.create(widget("w")).unwrap();
     let bookmark = lines.next().await;
     assert_eq!((&bookmark["type"], &bookmark["object"]["kind"]), (&json!("BOOKMARK"), &json!("ConfigMap")));
-    assert_eq!(bookmark["object"]["metadata"]["resourceVersion"], "2");
+    assert_eq!(bookmark["object"]["metadata"]["resourceVersion"], "3");
     assert_eq!(began.elapsed().as_secs(), 60);
     for second in [120, 148] {
         assert_eq!(lines.next().await["type"], "BOOKMARK");
@@ -62,6 +66,8 @@ async fn bookmarks_come_every_minute_and_before_the_end_and_carry_the_latest_ver
     }
     assert!(lines.is_over().await);
     assert_eq!(began.elapsed().as_secs(), 150);
+    let mut quiet = Lines::open(&client, &path.replace("configmaps", "nodes").replace("Version=1", "Version=3")).await;
+    assert!(quiet.is_quiet(Duration::from_secs(149)).await && quiet.is_over().await);
 }
 
 #[tokio::test(start_paused = true)]
