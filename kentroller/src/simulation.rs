@@ -50,12 +50,6 @@ pub struct Operated {
 pub fn served() -> Vec<Served> {
     let mut kinds = kentroller_world::kinds();
     kinds.push(Served::built_in("", "v1", "ConfigMap", "configmaps", true, false));
-    kinds.push(Served::built_in("", "v1", "PodTemplate", "podtemplates", true, false));
-    kinds.push(Served::built_in("autoscaling.x-k8s.io", "v1beta1", "CapacityBuffer", "capacitybuffers", true, true));
-    kinds.push(Served::built_in("karpenter.sh", "v1alpha1", "NodeOverlay", "nodeoverlays", false, true));
-    kinds.push(Served::built_in("storage.k8s.io", "v1", "CSINode", "csinodes", false, true));
-    kinds.push(Served::built_in("", "v1", "PersistentVolume", "persistentvolumes", false, true));
-    kinds.push(Served::built_in("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true, true));
     kinds.push(Served::built_in("coordination.k8s.io", "v1", "Lease", "leases", true, false));
     kinds.extend(
         controllers::kinds().iter().map(|kind| Served::custom(serde_json::to_value(kind.crd()).unwrap_or_default())),

@@ -311,13 +311,15 @@ async fn nothing_is_deleted_on_the_ground_of_a_watch_that_has_long_proved_nothin
 async fn no_watch_that_is_well_grows_older_than_a_minute_though_a_quiet_kind_has_no_bookmarks() {
     let ages = Notes::default();
     let noted = ages.clone();
-    let (_stage, _replica) = Stage::with(script(move |_, world, out| {
+    let (_stage, replica) = Stage::with(script(move |_, world, out| {
         noted.add(world.age::<ConfigMap>().as_secs());
         out.look_in(Duration::from_secs(1));
         Ok(())
     }))
     .await;
+    let lists = replica.lists();
     pass(600).await;
+    assert_eq!(replica.lists(), lists);
     let oldest = ages.all().into_iter().max();
     assert!(oldest.is_some_and(|age| (38..=45).contains(&age)), "{oldest:?}");
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use kentroller_planner::Money;
 use kentroller_planner::manifest::Labels;
 use kentroller_runtime::Clock;
+use kentroller_planner::manifest::KINDS;
 use kentroller_runtime::simulation::apiserver::{ApiServer, Served};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -153,25 +154,19 @@ pub fn pods_not_running(server: &ApiServer) -> Vec<String> {
     .collect()
 }
 
-/// The kinds that the world needs on the server. Karpenter's kinds are served without their CRDs.
+/// The kinds that planning reads, and what the world needs besides. Karpenter's kinds are served without their CRDs.
 pub fn kinds() -> Vec<Served> {
-    [
-        ("", "v1", "Pod", "pods", true, true),
-        ("", "v1", "Node", "nodes", false, true),
-        ("", "v1", "Namespace", "namespaces", false, true),
-        ("apps", "v1", "Deployment", "deployments", true, true),
-        ("apps", "v1", "ReplicaSet", "replicasets", true, true),
-        ("apps", "v1", "DaemonSet", "daemonsets", true, true),
-        ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", true, true),
-        ("karpenter.sh", "v1", "NodePool", "nodepools", false, true),
-        ("karpenter.sh", "v1", "NodeClaim", "nodeclaims", false, true),
-        ("karpenter.k8s.aws", "v1", "EC2NodeClass", "ec2nodeclasses", false, true),
-        ("events.k8s.io", "v1", "Event", "events", true, false),
-    ]
-    .map(|(group, version, kind, plural, namespaced, status)| {
-        Served::built_in(group, version, kind, plural, namespaced, status)
-    })
-    .into()
+    let read = KINDS.iter().map(|kind| {
+        let has_status = !["CSINode", "PodTemplate"].contains(&kind.kind);
+        Served::built_in(kind.group, kind.version, kind.kind, kind.plural, kind.namespaced, has_status)
+    });
+    let besides = [
+        Served::built_in("apps", "v1", "Deployment", "deployments", true, true),
+        Served::built_in("apps", "v1", "ReplicaSet", "replicasets", true, true),
+        Served::built_in("karpenter.k8s.aws", "v1", "EC2NodeClass", "ec2nodeclasses", false, true),
+        Served::built_in("events.k8s.io", "v1", "Event", "events", true, false),
+    ];
+    read.chain(besides).collect()
 }
 
 /// Rounds of acting. A write of anybody is seen one reaction time later, by all actors at once.
