@@ -12,6 +12,7 @@ use kentroller::simulation::USER;
 use kentroller_tests::{Stage, text};
 use mortal::{Life, When, mortal};
 use scenarios::{SCENARIOS, Scenario};
+use serde_json::Value;
 
 /// Rounds of two seconds that a story may take.
 const ROUNDS: usize = 3600;
@@ -150,8 +151,8 @@ fn end(stage: &Stage, scenario: &Scenario) -> End {
         plan: stage.state("RebalancePlan", scenario.claim),
         made: told("nodesCreation"),
         removed: told("nodesDeletion"),
-        deeds: deeds(stage),
-        node_claims: stage.names("NodeClaim"),
+        deeds: deeds(stage, &plan),
+        node_claims: stage.names("NodeClaim").iter().map(|name| place_in(&plan, name)).collect(),
         price: stage.operated.world.price_per_hour().hourly(),
         not_running: stage.operated.world.pods_not_running(),
         marks: stage.marks(),
@@ -159,7 +160,17 @@ fn end(stage: &Stage, scenario: &Scenario) -> End {
     }
 }
 
-fn deeds(stage: &Stage) -> BTreeMap<String, usize> {
+/// A NodeClaim by its place in the plan: its name follows from the claim's uid, which a crash may change.
+fn place_in(plan: &Value, name: &str) -> String {
+    let adds = plan["spec"]["nodeClaimsToAdd"].as_array().into_iter().flatten().enumerate();
+    let mut places = adds.filter_map(|(place, add)| {
+        let rest = name.strip_prefix(add["metadata"]["name"].as_str()?)?;
+        Some(format!("new {place}{rest}"))
+    });
+    places.next().unwrap_or_else(|| name.to_owned())
+}
+
+fn deeds(stage: &Stage, plan: &Value) -> BTreeMap<String, usize> {
     let mut deeds = BTreeMap::new();
     for write in stage.operated.server.writes(0).into_iter().filter(|write| *write.user == *USER) {
         let what = match (&*write.kind, write.verb, write.subresource) {
@@ -168,7 +179,7 @@ fn deeds(stage: &Stage) -> BTreeMap<String, usize> {
                 let owner = write.name.rsplit_once('-').map_or("", |(owner, _)| owner);
                 format!("evict a pod of {}/{owner}", write.namespace)
             }
-            (kind, verb @ ("create" | "delete"), "") => format!("{verb} {kind} {}", write.name),
+            (kind, verb @ ("create" | "delete"), "") => format!("{verb} {kind} {}", place_in(plan, &write.name)),
             _ => continue,
         };
         *deeds.entry(what).or_default() += 1;

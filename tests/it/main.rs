@@ -10,6 +10,7 @@ mod idle;
 mod layers;
 mod outlines;
 mod pages;
+mod protection;
 mod rebalancing;
 mod records;
 mod rights;

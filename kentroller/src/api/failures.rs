@@ -32,8 +32,6 @@ macro_rules! failures {
 failures! {
     /// Another version wrote `status.state`; it is left alone.
     STATE_UNKNOWN = Terminal "StateUnknown";
-    /// A field of the claim is no duration, or holds a word that this version does not know.
-    SPEC_INVALID = Terminal "SpecInvalid";
     /// An object of the cluster cannot be understood; the message names it with its field.
     INPUT_INVALID = Waiting "InputInvalid";
     /// A plan could not be written as a RebalancePlan, because the cluster changed meanwhile.

@@ -6,7 +6,8 @@ use kentroller_planner::marks;
 use kentroller_runtime::generate::reference::table;
 
 pub use self::planning::{
-    BUDGET, CAPACITY_TYPE, CONSOLIDATION, DO_NOT_DISRUPT, INITIALIZED, INSTANCE_TYPE, NODE_POOL, REGION, ZONE,
+    BUDGET, CAPACITY_TYPE, CONSOLIDATION, DISRUPTED, DO_NOT_DISRUPT, INITIALIZED, INSTANCE_TYPE, NODE_POOL, REGION,
+    ZONE,
 };
 
 marks! {
@@ -22,6 +23,10 @@ marks! {
     STATUS = "rebalancing.cast.ai/status", "annotation of Node", set by "Kentroller";
     /// PreferNoSchedule: while a plan moves pods, on every node but the one that is to take them.
     LATER = "rebalancing.cast.ai/later", "taint of Node", set by "Kentroller";
+    /// What a pod belongs to: of DNS, Karpenter and this operator one pod moves at a time.
+    APP_NAME = "app.kubernetes.io/name", "label of Pod", set by "who installed it";
+    /// The older label of the same meaning, which DNS has.
+    K8S_APP = "k8s-app", "label of Pod", set by "who installed it";
     /// The uid of the schedule that made the claim. Owner references come and go with `preserveHistory`, this stays.
     SCHEDULE = "rebalancing.cast.ai/schedule", "label of RebalancePlanClaim", set by "Kentroller";
     /// The time that the claim was made for, in seconds since 1970.

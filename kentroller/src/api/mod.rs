@@ -41,9 +41,9 @@ pub use self::plan::{
     PlanReason, PlanTimeouts, PodToMigrate, RebalancePlan, RebalancePlanSpec,
 };
 pub use self::plan_status::{
-    AchievedOutcome, AttemptStatus, ConsolidationStability, CreationAttempt, DeletionEvent, DeletionStatus,
-    FailedAttempt, FailedNode, FailurePhase, NodeCreation, NodeDeletion, NodePoolBudget, NodeStability, OutcomeDiff,
-    PlanState, PlanStatus, PoolStability, Totals,
+    AchievedOutcome, AttemptStatus, ConsolidationStability, CreationAttempt, DeletionEvent, DeletionPhase,
+    DeletionStatus, FailedAttempt, FailedNode, FailurePhase, NodeCreation, NodeDeletion, NodePoolBudget, NodeStability,
+    OutcomeDiff, PlanState, PlanStatus, PoolStability, Totals,
 };
 pub use self::savings::{NodeCost, Savings};
 pub use self::schedule::{
@@ -72,6 +72,7 @@ pub fn words() -> Vec<Words> {
         ("RebalancePlanClaim and RebalancePlan status.skippedReason", SkippedReason::MEANINGS),
         ("RebalancePlan status.failurePhase", FailurePhase::MEANINGS),
         ("RebalancePlan status.nodesCreation.attempts.status", AttemptStatus::MEANINGS),
+        ("RebalancePlan status.nodesDeletion.phase", DeletionPhase::MEANINGS),
         ("RebalancePlan status.nodesDeletion.events.status", DeletionStatus::MEANINGS),
         ("RebalancePlan spec.podsToMigrate.policy", MigrationPolicy::MEANINGS),
         ("RebalancePlanSchedule spec.mode", ScheduleMode::MEANINGS),

@@ -143,6 +143,11 @@ impl From<&NodeRequirement> for manifest::Requirement {
 
 impl From<&NodeTaint> for manifest::Taint {
     fn from(taint: &NodeTaint) -> Self {
-        Self { key: taint.key.clone(), value: taint.value.clone().unwrap_or_default(), effect: taint.effect.clone() }
+        Self {
+            key: taint.key.clone(),
+            value: taint.value.clone().unwrap_or_default(),
+            effect: taint.effect.clone(),
+            ..Self::default()
+        }
     }
 }

@@ -266,14 +266,31 @@ words! {
 /// The course of a node that goes.
 #[derive(Default, Eq)]
 pub struct NodeDeletion {
+    /// Since when something forbids that it goes, such as a pod with do-not-disrupt; absent while nothing does.
+    pub blocked_since: Option<Timestamp>,
     /// When it was cordoned. drainTimeout counts from here.
     pub cordon_time: Option<Timestamp>,
     /// What happened to it; the last ten.
     pub events: Vec<DeletionEvent>,
     /// The name of the node.
     pub name: String,
+    /// How far its end has come.
+    pub phase: Option<DeletionPhase>,
     /// Since when none of its pods can move, for want of room elsewhere; absent while they move.
     pub stuck_since: Option<Timestamp>,
+}
+
+impl NodeDeletion {
+    /// How far its end has come. A status of an older version has events only.
+    pub fn phase(&self) -> Option<DeletionPhase> {
+        let by_event = || match self.events.last()?.status {
+            DeletionStatus::InProgress => Some(DeletionPhase::Draining),
+            DeletionStatus::Success => Some(DeletionPhase::Gone),
+            DeletionStatus::Failed => Some(DeletionPhase::Kept),
+            _ => None,
+        };
+        self.phase.clone().or_else(by_event)
+    }
 }
 
 #[resource(part)]
@@ -291,6 +308,22 @@ pub struct DeletionEvent {
 }
 
 words! {
+    /// How far the end of a node has come.
+    pub enum DeletionPhase {
+        /// It was not touched so far; something forbids it.
+        Blocked,
+        /// It is cordoned, and its pods leave.
+        Draining,
+        /// It was empty; its NodeClaim is deleted.
+        Ending,
+        /// It is gone.
+        Gone,
+        /// It stays, and takes pods again.
+        Kept,
+    }
+}
+
+words! {
     /// How a node that goes stands.
     pub enum DeletionStatus {
         /// A live migration of its pods was asked for.
@@ -301,8 +334,14 @@ words! {
         LiveMigrationSucceeded,
         /// Its pods could not be moved alive; they are evicted.
         LiveMigrationFailed,
+        /// Nothing new is put on it from here.
+        NodeCordoned,
         /// Its pods are being evicted, or its machine is ending.
         InProgress,
+        /// Something forbids that it goes; the description names it. It is looked at again for three minutes.
+        Blocked,
+        /// Somebody else made it schedulable again while it was drained: it is kept.
+        NodeUncordoned,
         /// It is gone.
         Success,
         /// It was kept.

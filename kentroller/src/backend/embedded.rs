@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::savings::savings;
+use super::size;
 use super::snapshot::{Observed, snapshot};
 use super::translate;
 use crate::api::foreign::ConfigMap;
@@ -59,8 +60,8 @@ pub struct Checks(pub Embedded);
 /// A question for a plan.
 #[derive(Clone, Debug)]
 pub struct PlanAsk {
-    /// The name that the plan will have; the names of its NodeClaims follow from it.
-    pub plan: String,
+    /// The names of the plan's NodeClaims follow from it; no other plan may have it.
+    pub seed: String,
     pub options: Options,
 }
 
@@ -118,21 +119,30 @@ impl Port for Plans {
         let catalog = self.embedded.catalog(seen)?;
         let (snapshot, unknown) = snapshot(seen, now);
         let remembered = || self.former.lock().unwrap_or_else(PoisonError::into_inner);
-        let former = remembered().take();
-        let found = match self.embedded.effort {
-            Effort::Steps(steps) => plan_again(&snapshot, &catalog, &ask.options, &mut Steps(steps), former),
-            Effort::Time(limit) => {
-                let started = Instant::now();
-                let mut budget = |_: u64| {
-                    let used = started.elapsed().as_millis() * 1000 / limit.as_millis().max(1);
-                    if cancelled.is_set() { u32::MAX } else { u32::try_from(used).unwrap_or(u32::MAX) }
-                };
-                plan_again(&snapshot, &catalog, &ask.options, &mut budget, former)
+        let mut former = remembered().take();
+        let mut options = ask.options.clone();
+        let (found, spec) = loop {
+            let found = match self.embedded.effort {
+                Effort::Steps(steps) => plan_again(&snapshot, &catalog, &options, &mut Steps(steps), former),
+                Effort::Time(limit) => {
+                    let started = Instant::now();
+                    let mut budget = |_: u64| {
+                        let used = started.elapsed().as_millis() * 1000 / limit.as_millis().max(1);
+                        if cancelled.is_set() { u32::MAX } else { u32::try_from(used).unwrap_or(u32::MAX) }
+                    };
+                    plan_again(&snapshot, &catalog, &options, &mut budget, former)
+                }
+            };
+            let found = found.map_err(|error| failures::INPUT_INVALID.because(error))?;
+            let spec = translate::to_spec(&found.plan, &snapshot, &ask.seed)
+                .map_err(|why| failures::PLAN_INVALID.because(why))?;
+            match size::smaller(&options, &spec) {
+                Some(fewer) => options = fewer,
+                None => break (found, spec),
             }
+            former = Some(found);
         };
-        let found = found.map_err(|error| failures::INPUT_INVALID.because(error))?;
         let made = &found.plan;
-        let spec = translate::to_spec(made, &snapshot, &ask.plan).map_err(|why| failures::PLAN_INVALID.because(why))?;
         let costs = savings(made, &snapshot, &catalog);
         let text = serde_json::to_string(&spec).expect("a spec is plain JSON");
         let digest = Sha256::digest(text.as_bytes());
@@ -265,7 +275,7 @@ mod tests {
     fn an_unchanged_cluster_has_its_former_plan_and_a_plan_that_was_cut_short_is_nobody_s() {
         let prices = Prices::Fixed(Arc::new(Catalog::embedded()));
         let plans = Plans::new(Embedded { prices, effort: Effort::Steps(100) });
-        let ask = PlanAsk { plan: "now".to_owned(), options: Options::default() };
+        let ask = PlanAsk { seed: "now".to_owned(), options: Options::default() };
         let begin: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
         let asked = |cut: &Cut, minutes: u64, cancelled: &Cancelled| {
             plans.fill(&ask, &Seen::of(cut), begin + Duration::from_secs(60 * minutes), cancelled).expect("a plan")

@@ -3,10 +3,12 @@
 mod embedded;
 mod options;
 mod savings;
-mod snapshot;
+pub(crate) mod size;
+pub(crate) mod snapshot;
 mod translate;
 
 pub use self::embedded::{CheckAsk, Checked, Checks, Effort, Embedded, PlanAsk, Planned, Plans, Prices};
 pub(crate) use self::options::options;
+pub(crate) use self::size::MOST_NODES;
 pub use self::snapshot::{Observed, snapshot};
 pub(crate) use self::translate::to_spec;

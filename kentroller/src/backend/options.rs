@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use kentroller_planner::{Aggressive, CapacityType, Options, Percent, Scope, SortBy};
-use kentroller_runtime::Failure;
 use kentroller_runtime::settings::parse_duration;
 
-use crate::api::{CapacityChoice, RebalancePlanClaimSpec, SortBy as Order, failures};
+use crate::api::{CapacityChoice, RebalancePlanClaimSpec, SortBy as Order};
 
 /// The planner's options that a claim asks for.
 ///
 /// # Errors
 /// A field that cannot be read, or holds a word that this version does not know.
-pub(crate) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, Failure> {
+pub(crate) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, String> {
     check_durations(spec)?;
     let mut options = Options { scope: scope(spec), ..Options::default() };
     if let Some(least) = spec.min_savings_percentage {
@@ -62,7 +61,7 @@ pub(crate) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, Failure>
 }
 
 /// Durations are texts: the CRD lets any through.
-fn check_durations(spec: &RebalancePlanClaimSpec) -> Result<(), Failure> {
+fn check_durations(spec: &RebalancePlanClaimSpec) -> Result<(), String> {
     let timeouts = spec.timeouts.as_ref();
     let aggressive = spec.aggressive_mode_config.as_ref();
     let durations = [
@@ -92,8 +91,8 @@ fn scope(spec: &RebalancePlanClaimSpec) -> Scope {
     }
 }
 
-fn invalid(field: &str, value: &str, expected: &str) -> Failure {
-    failures::SPEC_INVALID.because(format_args!("{field} {value:?} is not {expected}"))
+fn invalid(field: &str, value: &str, expected: &str) -> String {
+    format!("{field} {value:?} is not {expected}")
 }
 
 #[cfg(test)]
@@ -103,7 +102,7 @@ mod tests {
     use super::*;
 
     fn read(spec: serde_json::Value) -> Result<Options, String> {
-        options(&serde_json::from_value(spec).expect("a spec")).map_err(|failure| failure.message)
+        options(&serde_json::from_value(spec).expect("a spec"))
     }
 
     #[test]

@@ -29,6 +29,30 @@ macro_rules! as_read {
     };
 }
 
+/// One stored pod as the planner's rules read it.
+pub fn pod(pod: &Pod) -> manifest::Pod {
+    let owners = &mut Owners::default();
+    as_read!(owners, Pod => Pod { spec, status })(pod)
+}
+
+/// One stored node as the planner's rules read it.
+pub fn node(node: &Node) -> manifest::Node {
+    let owners = &mut Owners::default();
+    as_read!(owners, Node => Node { spec, status })(node)
+}
+
+/// One stored NodeClaim as the planner's rules read it.
+pub fn claim(claim: &NodeClaim) -> manifest::NodeClaim {
+    let owners = &mut Owners::default();
+    as_read!(owners, NodeClaim => NodeClaim { spec, status })(claim)
+}
+
+/// One stored NodePool as the planner's rules read it.
+pub fn pool(pool: &NodePool) -> manifest::NodePool {
+    let owners = &mut Owners::default();
+    as_read!(owners, NodePool => NodePool { spec, status })(pool)
+}
+
 /// Everything that planning reads, as of one cut. Kinds that the cut does not have are left out; where the planner can
 /// tell none from not known, they are not known. Besides, what of it could not be understood.
 pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>) {

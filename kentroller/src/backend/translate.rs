@@ -7,17 +7,19 @@ use kentroller_planner::{CapacityType, Catalog, Money, Move, NewNode, Offering, 
 use sha2::{Digest, Sha256};
 
 use super::savings;
-use crate::api::marks::{CAPACITY_TYPE, INSTANCE_TYPE, NODE_POOL, REGION, ZONE};
+use crate::api::marks::{
+    CAPACITY_TYPE, INSTANCE_TYPE, NODE_POOL, NODE_POOL_HASH, NODE_POOL_HASH_VERSION, REGION, ZONE,
+};
 use crate::api::{
     Alternative, MigrationPolicy, NodeClaimMetadata, NodeClaimResources, NodeClaimSpec, NodeClaimToAdd,
     NodeClaimToDelete, NodeClassRef, NodeRequirement, NodeTaint, PodToMigrate, RebalancePlanSpec,
 };
 
-/// The spec of the RebalancePlan named `name`; `execute` is false.
+/// The spec of a RebalancePlan; `execute` is false. The names of its NodeClaims follow from `seed`, which no other plan has.
 ///
 /// # Errors
 /// A node or pool of the plan that the snapshot does not have.
-pub(crate) fn to_spec(plan: &Plan, snapshot: &Snapshot, name: &str) -> Result<RebalancePlanSpec, String> {
+pub(crate) fn to_spec(plan: &Plan, snapshot: &Snapshot, seed: &str) -> Result<RebalancePlanSpec, String> {
     let claims = snapshot.claims_by_node();
     let pools: BTreeMap<&str, &manifest::NodePool> =
         snapshot.node_pools.iter().map(|pool| (&*pool.metadata.name, pool)).collect();
@@ -26,7 +28,7 @@ pub(crate) fn to_spec(plan: &Plan, snapshot: &Snapshot, name: &str) -> Result<Re
     for (index, wave) in (0..).zip(&plan.waves) {
         for node in &wave.add {
             let pool = pools.get(node.node_pool.as_str()).ok_or_else(|| format!("no NodePool {}", node.node_pool))?;
-            let claim = claim_name(&node.node_pool, name, &node.name);
+            let claim = claim_name(&node.node_pool, seed, &node.name);
             spec.node_claims_to_add.push(add(node, pool, &claim, index));
             new_names.insert(&node.name, claim);
         }
@@ -52,8 +54,8 @@ pub(crate) fn to_spec(plan: &Plan, snapshot: &Snapshot, name: &str) -> Result<Re
 }
 
 /// The name of a new NodeClaim: the same for the same plan, and unlike that of any other.
-fn claim_name(pool: &str, plan: &str, node: &str) -> String {
-    let digest = Sha256::digest(format!("{plan}/{node}").as_bytes());
+fn claim_name(pool: &str, seed: &str, node: &str) -> String {
+    let digest = Sha256::digest(format!("{seed}/{node}").as_bytes());
     let short: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
     format!("{pool}-{short}")
 }
@@ -79,13 +81,13 @@ fn add(node: &NewNode, pool: &manifest::NodePool, name: &str, wave: u32) -> Node
         labels.extend(node.labels.get(key).map(|value| (key.clone(), value.clone())));
     }
     let class = &template.spec.node_class_ref;
+    let mut annotations = template.metadata.annotations.clone();
+    for hash in [NODE_POOL_HASH, NODE_POOL_HASH_VERSION] {
+        annotations.extend(pool.metadata.annotations.get(hash).map(|value| (hash.to_owned(), value.clone())));
+    }
     NodeClaimToAdd {
         alternatives,
-        metadata: NodeClaimMetadata {
-            annotations: template.metadata.annotations.clone(),
-            labels,
-            name: name.to_owned(),
-        },
+        metadata: NodeClaimMetadata { annotations, labels, name: name.to_owned() },
         spec: NodeClaimSpec {
             expire_after: template.spec.expire_after.clone().unwrap_or_else(|| "720h".to_owned()),
             node_class_ref: NodeClassRef {

@@ -1,10 +1,13 @@
 //! Claims: one rebalancing, from the wish through the plan to its end.
 
+mod sequence;
+
 use std::time::Duration;
 
 use kentroller_runtime::condition;
 use kentroller_runtime::{
-    Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
+    Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Reply, Switches, World,
+    controller,
 };
 
 use super::{EXECUTION_TIMEOUT, RETRY_AFTER, after, duration, turn};
@@ -12,7 +15,7 @@ use crate::api::{
     AggressiveMode, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts,
     RebalancePlan, RebalancePlanClaim, SkippedReason, Warning, failures, unread,
 };
-use crate::backend::{PlanAsk, Planned, Plans, options};
+use crate::backend::{PlanAsk, Planned, Plans};
 
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// An older plan is not executed: the cluster has moved on.
@@ -50,8 +53,9 @@ impl Reconcile for Claims {
             let message = format!("status.state {word:?} is not known to this version; it is left as it is");
             return Err(failures::STATE_UNKNOWN.because(message));
         }
-        match world.owned::<RebalancePlan>(claim).first() {
-            Some(plan) => step.follow(plan),
+        let plans = sequence::in_order(claim, world.owned::<RebalancePlan>(claim));
+        match plans.last() {
+            Some(plan) => step.follow(plan, &plans)?,
             None if state == ClaimState::Executing => step.plan_vanished(),
             None if !world.enabled() => {
                 step.out.reconciling(ClaimReason::FeatureDisabled, "Feature rebalancer is off.")
@@ -90,7 +94,13 @@ struct ClaimStep<'a> {
 impl ClaimStep<'_> {
     /// Has a plan computed, and makes the RebalancePlan when it is this claim's turn.
     fn generate(&mut self) -> Result<(), Failure> {
-        let options = options(&self.claim.spec)?;
+        let options = match self.options(&[]) {
+            Ok(options) => options,
+            Err(wrong) => {
+                self.fail(FailureReason::PlanGenerationFailed, &wrong);
+                return Ok(());
+            }
+        };
         if let kentroller_planner::Scope::Nodes(names) = &options.scope
             && names.is_empty()
         {
@@ -98,7 +108,8 @@ impl ClaimStep<'_> {
             return Ok(());
         }
         self.status.warnings = self.unread_fields();
-        let name = self.claim.name().to_owned();
+        // A claim made anew under the same name must not meet the nodes of the one before.
+        let seed = format!("{}/1", self.claim.uid());
         let now = self.world.now();
         match self.world.answer::<Plans>(self.claim).cloned() {
             Some(Answer::Given { at, answer }) => {
@@ -107,13 +118,13 @@ impl ClaimStep<'_> {
                 let stale = now >= after(at, PLAN_MAX_AGE);
                 self.take(&answer, waits_for.as_deref(), stale)?;
                 if waits_for.is_none() && stale && self.status.state == Some(ClaimState::Ready) {
-                    self.ask(PlanAsk { plan: name, options });
+                    self.ask(PlanAsk { seed, options });
                 }
             }
             Some(Answer::Failed { at, failure }) => {
                 self.generating(&failure.message);
                 if now >= after(at, RETRY_AFTER) {
-                    self.ask(PlanAsk { plan: name, options });
+                    self.ask(PlanAsk { seed, options });
                 }
                 self.out.look_in(RETRY_AFTER);
             }
@@ -126,7 +137,7 @@ impl ClaimStep<'_> {
                 ) {
                     self.status.state = Some(ClaimState::Submitted);
                 }
-                self.ask(PlanAsk { plan: name, options });
+                self.ask(PlanAsk { seed, options });
                 self.out.look_in(Duration::from_secs(1));
             }
         }
@@ -190,13 +201,25 @@ impl ClaimStep<'_> {
                 self.out.reconciling(ClaimReason::PlannedAgain, message);
             }
             _ => {
-                let plan = self.plan(planned, executes);
-                self.status.rebalance_name = Some(plan.name().to_owned());
                 self.out.reconciling(ClaimReason::PlanReady, "The plan is being written.");
-                self.out.create_owned(&plan).or_says(Claims::PlanCreationFailed, format!("plan {}", plan.name()));
+                self.write(planned, 1, executes);
             }
         }
         Ok(())
+    }
+
+    /// Writes the plan with this number; ends the claim if the API server will not have it.
+    fn write(&mut self, planned: &Planned, number: usize, execute: bool) {
+        let plan = self.plan(planned, &sequence::name(self.claim, number), execute);
+        let key = format!("create RebalancePlan {}", plan.name());
+        if let Some(Reply::Refused { code: 400 | 403 | 413 | 422, message, .. }) = self.world.reply(&key) {
+            let text = format!("the API server does not take plan {}: {message}", plan.name());
+            self.fail(FailureReason::PlanInvalid, &text);
+            return;
+        }
+        self.status.rebalance_name = Some(plan.name().to_owned());
+        let refused = format!("plan {}", plan.name());
+        self.out.create_owned(&plan).keyed(key).or_says(Claims::PlanCreationFailed, refused);
     }
 
     /// What the claim asks for in vain.
@@ -216,11 +239,11 @@ impl ClaimStep<'_> {
         self.status.warnings = self.unread_fields().into_iter().chain(warnings).take(MOST_LISTED).collect();
     }
 
-    fn plan(&self, planned: &Planned, execute: bool) -> RebalancePlan {
+    fn plan(&self, planned: &Planned, name: &str, execute: bool) -> RebalancePlan {
         let spec = &self.claim.spec;
         let aggressive = spec.aggressive_mode_config.as_ref();
         let forced = aggressive.filter(|config| config.aggressive_eviction);
-        let mut plan = RebalancePlan::new(self.claim.name(), planned.spec.clone());
+        let mut plan = RebalancePlan::new(name, planned.spec.clone());
         plan.spec.execute = execute;
         plan.spec.execution_policy = spec.execution_policy.clone();
         plan.spec.aggressive_mode = aggressive.map(|config| AggressiveMode {
@@ -236,14 +259,17 @@ impl ClaimStep<'_> {
     }
 
     /// The claim's state as its plan's says it.
-    fn follow(&mut self, plan: &RebalancePlan) {
+    fn follow(&mut self, plan: &RebalancePlan, plans: &[&RebalancePlan]) -> Result<(), Failure> {
         self.status.rebalance_name = Some(plan.name().to_owned());
         let status = plan.status().cloned().unwrap_or_default();
         let message = status.failure_message.clone().or(status.skipped_message.clone()).unwrap_or_default();
         match status.state.unwrap_or(PlanState::Pending) {
             PlanState::Pending => self.out.reconciling(ClaimReason::PlanReady, "The plan is being checked."),
             PlanState::Created => {
-                self.status.state = Some(ClaimState::Ready);
+                // Of a later plan the claim is being executed all the while.
+                if plans.len() == 1 {
+                    self.status.state = Some(ClaimState::Ready);
+                }
                 let why = if plan.spec.execute { "Waits for its turn." } else { "Waits for spec.execute of its plan." };
                 self.out.condition(ClaimCondition::Executing, false, ClaimReason::Waiting, why);
                 self.out.reconciling(ClaimReason::PlanReady, why);
@@ -255,11 +281,16 @@ impl ClaimStep<'_> {
                 self.out.reconciling(ClaimReason::Executing, wave);
             }
             PlanState::Done | PlanState::DoneWithWarnings => {
-                self.status.warnings.extend(status.warnings);
+                if self.goes_on_after(plans) && !self.next_plan(plans)? {
+                    return Ok(());
+                }
+                let warnings = plans.iter().filter_map(|plan| plan.status()).flat_map(|status| status.warnings.clone());
+                self.status.warnings.extend(warnings);
+                self.status.warnings.truncate(MOST_LISTED);
                 self.end(ClaimState::Completed);
-                let saved = status.achieved_outcome.and_then(|outcome| outcome.diff?.price_hourly);
-                let text =
-                    saved.map_or("The plan was executed.".to_owned(), |saved| format!("Saves {saved} USD an hour."));
+                let text = sequence::saved(plans).map_or("The plan was executed.".to_owned(), |saved| {
+                    format!("Saves {} USD an hour.", saved.hourly())
+                });
                 self.out.ready(true, ClaimReason::Completed, text.clone());
                 self.out.condition(ClaimCondition::Complete, true, ClaimReason::Completed, text.clone());
                 self.out.event(Claims::ClaimCompleted, text);
@@ -273,6 +304,7 @@ impl ClaimStep<'_> {
                 self.out.stalled(ClaimReason::PlanStateUnknown, text);
             }
         }
+        Ok(())
     }
 
     fn plan_vanished(&mut self) {

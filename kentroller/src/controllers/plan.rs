@@ -5,6 +5,7 @@ mod deletion;
 mod marking;
 mod neighbours;
 mod outcome;
+mod protection;
 mod room;
 mod slots;
 mod steering;
@@ -12,12 +13,14 @@ mod steering;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kentroller_planner::Options;
 use kentroller_runtime::condition::{in_status_since, seconds};
 use kentroller_runtime::{
     Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
 };
 use serde_json::json;
 
+use self::protection::Protection;
 use super::{EXECUTION_TIMEOUT, RETRY_AFTER, after, duration, turn};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{
@@ -66,14 +69,19 @@ pub struct RebalancePlans;
 impl Reconcile for RebalancePlans {
     fn reconcile(plan: &RebalancePlan, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let status = plan.status().cloned().unwrap_or_default();
-        let mut step = PlanStep { plan, world, out: world.outcome(plan), status };
+        let protection = Protection::of(options_of(plan, world).unwrap_or_default(), world.now());
+        let mut step = PlanStep { plan, world, out: world.outcome(plan), status, protection };
         match step.status.state.clone().unwrap_or(PlanState::Pending) {
             state if state.is_final() => {
                 step.clean_up();
                 return Ok(step.out);
             }
             PlanState::Running if plan.deleting().is_some() => step.cancel("the plan was deleted"),
-            _ if plan.deleting().is_some() => return Ok(step.out),
+            // It may have its finalizer, and with it the turn, before it runs.
+            _ if plan.deleting().is_some() => {
+                step.clean_up();
+                return Ok(step.out);
+            }
             PlanState::Pending => step.check()?,
             PlanState::Created => step.wait(),
             PlanState::Running if !plan.spec.execute => step.cancel("spec.execute was set to false"),
@@ -124,6 +132,18 @@ struct PlanStep<'a> {
     world: &'a World<RebalancePlans>,
     out: Outcome<RebalancePlans>,
     status: PlanStatus,
+    protection: Protection,
+}
+
+/// The planner's options of the claim that the plan belongs to; those of no claim without one.
+///
+/// # Errors
+/// A field of the claim that cannot be read.
+fn options_of(plan: &RebalancePlan, world: &World<RebalancePlans>) -> Result<Options, String> {
+    let owner = plan.metadata.owner_references.iter().flatten().next();
+    let claim =
+        owner.and_then(|owner| world.named::<RebalancePlanClaim>(&owner.name).filter(|claim| claim.uid() == owner.uid));
+    claim.map_or_else(|| Ok(Options::default()), |claim| options(&claim.spec))
 }
 
 /// How a phase of a wave stands.
@@ -133,6 +153,8 @@ enum Progress {
     Waits(String),
     /// A node cannot be had with any of its offerings.
     Exhausted(String),
+    /// What the plan was made for is not so any more.
+    Changed(String),
 }
 
 impl PlanStep<'_> {
@@ -163,9 +185,13 @@ impl PlanStep<'_> {
             }
             Some(Answer::Asked { .. }) => self.out.reconciling(PlanReason::Checking, "The plan is being checked."),
             Some(Answer::Failed { .. }) | None => {
-                let owner = self.plan.metadata.owner_references.iter().flatten().next();
-                let claim = owner.and_then(|owner| self.world.named::<RebalancePlanClaim>(&owner.name));
-                let options = claim.map(|claim| options(&claim.spec)).transpose()?.unwrap_or_default();
+                let options = match options_of(self.plan, self.world) {
+                    Ok(options) => options,
+                    Err(wrong) => {
+                        self.fail(FailureReason::PlanInvalid, None, &wrong);
+                        return Ok(());
+                    }
+                };
                 self.status.state = Some(PlanState::Pending);
                 self.out.reconciling(PlanReason::Checking, "The plan is being checked.");
                 self.out.ask::<Checks>(CheckAsk { spec: self.plan.spec.clone(), options });
@@ -176,6 +202,11 @@ impl PlanStep<'_> {
 
     /// Waits for `spec.execute` and for its turn.
     fn wait(&mut self) {
+        let may_start = self.plan.spec.execute && self.world.enabled() && self.world.settings().mode() != Mode::Observe;
+        if !may_start {
+            // Changed between the finalizer and the start: the turn goes to the next one.
+            self.clean_up();
+        }
         if !self.plan.spec.execute {
             // A status of an older version has the condition only.
             let before = || in_status_since(&self.status.conditions, PlanCondition::Created, true);
@@ -234,11 +265,13 @@ impl PlanStep<'_> {
             self.finish();
             return;
         }
-        let (phase, progress) = match self.create_nodes(wave) {
-            Progress::Done => (FailurePhase::Deletion, self.remove_nodes(wave)),
-            creating => (FailurePhase::Creation, creating),
+        let progress = match self.waits_for_slots(wave).map_or_else(|| self.create_nodes(wave), Progress::Waits) {
+            Progress::Done => self.remove_nodes(wave),
+            creating => creating,
         };
+        let phase = self.failure_phase(wave);
         match progress {
+            Progress::Changed(why) => self.fail(FailureReason::ClusterChanged, Some(phase), &why),
             Progress::Exhausted(why) => self.fail(FailureReason::NodeCreateFailed, Some(phase), &why),
             Progress::Waits(what) if self.world.now() >= end => {
                 let text = format!("not finished within {} s; wave {wave} waited for: {what}", limit.as_secs());
@@ -252,6 +285,12 @@ impl PlanStep<'_> {
                 self.out.look_in(Duration::from_secs(1));
             }
         }
+    }
+
+    /// The phase in which the wave stands: until it has touched a node that goes, all of it can be taken back.
+    fn failure_phase(&self, wave: u32) -> FailurePhase {
+        let untouched = self.is_creating(wave) || !self.has_touched(wave);
+        if untouched { FailurePhase::Creation } else { FailurePhase::Deletion }
     }
 
     /// When the execution began.
@@ -313,7 +352,7 @@ impl PlanStep<'_> {
     /// Stops at this safe point; the clean-up treats it as a failure in the phase that was under way.
     fn cancel(&mut self, why: &str) {
         let wave = self.status.wave.unwrap_or(0);
-        let phase = if self.is_creating(wave) { FailurePhase::Creation } else { FailurePhase::Deletion };
+        let phase = self.failure_phase(wave);
         self.status.state = Some(PlanState::Canceled);
         self.status.failure_phase = Some(phase);
         self.status.failure_message = Some(why.to_owned());

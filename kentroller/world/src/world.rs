@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_planner::Money;
+use kentroller_planner::manifest::KINDS;
 use kentroller_planner::manifest::Labels;
 use kentroller_runtime::Clock;
-use kentroller_planner::manifest::KINDS;
 use kentroller_runtime::simulation::apiserver::{ApiServer, Served};
 use serde_json::Value;
 use tokio::task::JoinHandle;

@@ -111,7 +111,12 @@ impl<'a> Host<'a> {
     }
 
     fn cordon(&mut self) {
-        let taint = Taint { key: UNSCHEDULABLE.to_owned(), value: String::new(), effect: Effect::NoSchedule };
+        let taint = Taint {
+            key: UNSCHEDULABLE.to_owned(),
+            value: String::new(),
+            effect: Effect::NoSchedule,
+            ..Taint::default()
+        };
         if !self.taints.contains(&taint) {
             self.taints.push(taint);
         }

@@ -1,5 +1,7 @@
 //! Nodes.
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +65,48 @@ pub struct Taint {
     #[serde(deserialize_with = "or_default")]
     pub value: String,
     pub effect: Effect,
+    #[serde(rename = "timeAdded", skip_serializing_if = "TimeAdded::is_unknown")]
+    pub time_added: TimeAdded,
+}
+
+/// When a taint came, in the server's words. It does not make another taint of it: all times are equal.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TimeAdded(Option<String>);
+
+impl TimeAdded {
+    fn is_unknown(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The text; `None` where the taint does not say.
+    pub fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl PartialEq for TimeAdded {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for TimeAdded {}
+
+impl PartialOrd for TimeAdded {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TimeAdded {
+    fn cmp(&self, _: &Self) -> Ordering {
+        Ordering::Equal
+    }
+}
+
+impl Hash for TimeAdded {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// What a taint does to pods that do not tolerate it.

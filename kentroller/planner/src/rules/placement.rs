@@ -115,8 +115,8 @@ impl Needs {
     pub(crate) fn tolerates_all(&self, place: &Place) -> bool {
         let cordon = Taint {
             key: "node.kubernetes.io/unschedulable".to_owned(),
-            value: String::new(),
             effect: Effect::NoSchedule,
+            ..Taint::default()
         };
         place.taints.iter().chain(place.unschedulable.then_some(&cordon)).all(|taint| self.tolerates(taint))
     }

@@ -37,7 +37,7 @@ impl PlanStep<'_> {
             match self.create_node(add, &mut launching) {
                 Progress::Done => {}
                 Progress::Waits(what) => waits.push(what),
-                exhausted @ Progress::Exhausted(_) => return exhausted,
+                ended @ (Progress::Exhausted(_) | Progress::Changed(_)) => return ended,
             }
         }
         if waits.is_empty() { Progress::Done } else { Progress::Waits(waits.join(", ")) }
@@ -72,6 +72,9 @@ impl PlanStep<'_> {
             AttemptStatus::InProgress => {}
         }
         match self.world.lookup::<NodeClaim>(&ObjectKey::cluster(last.node_claim_name.as_str())) {
+            Lookup::Present(claim) if claim.label(PLAN) != Some(self.plan.uid()) => {
+                self.note(name, AttemptStatus::Failed, "a NodeClaim of this name is there that the plan did not make");
+            }
             Lookup::Present(claim) => return self.follow(name, claim, after(last.timestamp, CREATION_TIMEOUT)),
             Lookup::Gone(gone) => {
                 let why =
@@ -121,6 +124,9 @@ impl PlanStep<'_> {
         if *launching >= MOST_UNLAUNCHED {
             return Progress::Waits(format!("node {name}, which is asked for when others are launched"));
         }
+        if let Some(pool) = self.changed_pool(add) {
+            return Progress::Changed(format!("node {name}: NodePool {pool} was changed after the plan was made"));
+        }
         *launching += 1;
         let claim = if index == 0 { name.clone() } else { format!("{name}-attempt-{index}") };
         let value = |key: &str| add.alternatives.get(index)?.value(key).map(str::to_owned);
@@ -138,6 +144,14 @@ impl PlanStep<'_> {
         self.status.nodes_creation.entry(name.clone()).or_insert(creation).attempts.push(attempt);
         self.request(add, &claim, index);
         Progress::Waits(format!("node {name} to be launched"))
+    }
+
+    /// The pool of the node, if its template is not what it was when the plan was made: Karpenter would take the node for one
+    /// of the new template, and never see that it is not.
+    fn changed_pool(&self, add: &NodeClaimToAdd) -> Option<String> {
+        let name = add.metadata.labels.get(NODE_POOL)?;
+        let (pool, planned) = (self.world.named::<NodePool>(name)?, add.metadata.annotations.get(NODE_POOL_HASH)?);
+        (pool.annotation(NODE_POOL_HASH) != Some(planned)).then(|| name.clone())
     }
 
     /// In the API server's words, why a NodeClaim will not be accepted however often it is sent. Of anything else the engine
@@ -229,7 +243,11 @@ fn manifest(
     annotations.insert(DO_NOT_DISRUPT.to_owned(), "true".to_owned());
     annotations.insert(MADE_BY.to_owned(), plan.name().to_owned());
     for hash in [NODE_POOL_HASH, NODE_POOL_HASH_VERSION] {
-        annotations.extend(pool.annotation(hash).map(|value| (hash.to_owned(), value.to_owned())));
+        // A plan by hand may not say what its pool was like.
+        let now = || pool.annotation(hash).map(str::to_owned);
+        if let Some(value) = annotations.get(hash).cloned().or_else(now) {
+            annotations.insert(hash.to_owned(), value);
+        }
     }
     let mut spec = add.spec.clone();
     let chosen = chosen(&add.alternatives, index);

@@ -11,7 +11,8 @@ use super::slots::{self, Count};
 use super::steering::MovingPod;
 use super::{PlanStep, Progress, RebalancePlans, marking};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
-use crate::api::{DeletionEvent, DeletionStatus, NodeDeletion, NodePoolBudget, marks};
+use crate::api::{DeletionEvent, DeletionPhase, DeletionStatus, NodeClaimToAdd, NodeDeletion, NodePoolBudget, marks};
+use crate::backend::snapshot;
 use crate::controllers::{after, duration};
 
 /// How long a drain may take before its node is kept.
@@ -44,17 +45,33 @@ impl<'a> PlanStep<'a> {
         let (mut waits, mut moving) = (Vec::new(), Vec::new());
         for claim in claims {
             let name = claim.status.node_name.clone();
-            if self.last_event(&name) == Some(DeletionStatus::Failed) {
+            if self.phase(&name) == Some(DeletionPhase::Kept) {
                 continue;
             }
             let Some(node) = self.world.named::<Node>(&name) else {
                 waits.push(format!("the node of NodeClaim {}", claim.name()));
                 continue;
             };
+            let pods: Vec<&'a Pod> =
+                self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
             if claim.deleting().is_some() {
                 waits.push(format!("Karpenter to end node {name}"));
-            } else if marking::is_cordoned_by(node, plan.uid()) {
-                match self.drain(claim, node) {
+                continue;
+            }
+            let is_cordoned = marking::is_cordoned_by(node, plan.uid());
+            if !is_cordoned && self.phase(&name) == Some(DeletionPhase::Draining) {
+                let bears_our_mark = node.annotation(marks::CORDONED_BY) == Some(plan.uid());
+                if bears_our_mark {
+                    self.keep(node, DeletionStatus::NodeUncordoned, "somebody made it schedulable again");
+                    waits.push(format!("node {name} to be left alone"));
+                    continue;
+                }
+            }
+            if let Some(why) = self.what_holds(node, claim, &pods) {
+                waits.push(self.block(node, &why));
+            } else if is_cordoned {
+                self.unblock(&name);
+                match self.drain(claim, node, pods) {
                     Drain::Leaves(pods) => moving.extend(pods),
                     Drain::Waits(what) => waits.push(what),
                 }
@@ -79,9 +96,12 @@ impl<'a> PlanStep<'a> {
 
     fn cordon(&mut self, claim: &NodeClaim, node: &Node) {
         let (name, uid) = (node.name(), self.plan.uid());
-        self.event_of(name, DeletionStatus::InProgress, "cordoned");
+        self.unblock(name);
+        self.event_of(name, DeletionStatus::NodeCordoned, "cordoned");
         let now = seconds(self.world.now());
-        self.course_of(name).cordon_time.get_or_insert(now);
+        let course = self.course_of(name);
+        course.cordon_time.get_or_insert(now);
+        course.phase = Some(DeletionPhase::Draining);
         // The label on the claim too: its deletion then carries the version that was read with our mark.
         self.out.merge(claim, marking::label(uid));
         let told = format!("node {name} is being drained");
@@ -89,15 +109,14 @@ impl<'a> PlanStep<'a> {
     }
 
     /// Looks at a cordoned node: its pods have to leave, or it is empty and is given back, or it took too long and is kept.
-    fn drain(&mut self, claim: &NodeClaim, node: &Node) -> Drain<'a> {
+    fn drain(&mut self, claim: &NodeClaim, node: &Node, pods: Vec<&'a Pod>) -> Drain<'a> {
         let name = node.name().to_owned();
-        let pods: Vec<&'a Pod> = self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
         if pods.is_empty() {
             self.give_back(claim, &name);
             return Drain::Waits(format!("Karpenter to end node {name}"));
         }
         if self.drain_is_over(&name) || self.is_stuck_for_long(&name) {
-            self.keep(node);
+            self.keep(node, DeletionStatus::Failed, "not drained in time");
             return Drain::Waits(format!("node {name} to be made schedulable again"));
         }
         let planned: BTreeMap<(&str, &str), &str> = self
@@ -114,6 +133,34 @@ impl<'a> PlanStep<'a> {
         Drain::Leaves(pods.into_iter().map(|pod| MovingPod { planned: planned_for(pod), pod }).collect())
     }
 
+    /// Why the node must not go now, if it must not.
+    fn what_holds(&self, node: &Node, claim: &NodeClaim, pods: &[&Pod]) -> Option<String> {
+        let pool = node.label(marks::NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
+        let of_node = self.protection.holds_node(node, claim, pool, self.plan, pods.is_empty());
+        of_node.or_else(|| self.held_pod(pods))
+    }
+
+    /// Something forbids that the node goes: it is looked at again for a while, and then kept. Says what is waited for.
+    fn block(&mut self, node: &Node, why: &str) -> String {
+        let (name, now) = (node.name().to_owned(), seconds(self.world.now()));
+        self.event_of(&name, DeletionStatus::Blocked, why);
+        let course = self.course_of(&name);
+        course.phase.get_or_insert(DeletionPhase::Blocked);
+        let since = *course.blocked_since.get_or_insert(now);
+        let end = after(since, STUCK_TIMEOUT);
+        self.out.look_at(end);
+        if self.world.now() >= end {
+            self.keep(node, DeletionStatus::Failed, why);
+        }
+        format!("node {name} ({why})")
+    }
+
+    fn unblock(&mut self, name: &str) {
+        if let Some(course) = self.status.nodes_deletion.get_mut(name) {
+            course.blocked_since = None;
+        }
+    }
+
     /// Deletes the NodeClaim of an empty node, if a last look finds that it still is, and that the new nodes are Ready.
     fn give_back(&mut self, claim: &NodeClaim, name: &str) {
         let uid = self.plan.uid();
@@ -122,17 +169,20 @@ impl<'a> PlanStep<'a> {
             self.out.merge(claim, marking::label(uid));
             return;
         }
-        let (node_name, new_nodes) = (name.to_owned(), self.new_nodes());
+        let (node_name, new_nodes, plan) = (name.to_owned(), self.new_nodes(), uid.to_owned());
         let mut guard = Guard::<RebalancePlans>::that(move |fresh| {
+            let nodes = fresh.all::<Node>()?;
             still_empty(&fresh.all::<Pod>()?, &node_name)?;
-            ready(&fresh.all::<Node>()?, &new_nodes)
+            still_ours(&nodes, &node_name, &plan)?;
+            ready(&nodes, &new_nodes)
         });
-        guard = guard.list::<Pod>(format!("spec.nodeName={name}"));
+        guard = guard.list::<Pod>(format!("spec.nodeName={name}")).get::<Node>(ObjectKey::cluster(name));
         for node in self.new_nodes() {
             guard = guard.get::<Node>(ObjectKey::cluster(node));
         }
         let (told, refused) = (format!("node {name} was empty and is given back"), format!("node {name}"));
         self.event_of(name, DeletionStatus::InProgress, "empty; its NodeClaim is deleted");
+        self.course_of(name).phase = Some(DeletionPhase::Ending);
         self.out
             .delete(claim)
             .only_if(guard)
@@ -140,13 +190,17 @@ impl<'a> PlanStep<'a> {
             .or_says(RebalancePlans::NodeRemovalRefused, refused);
     }
 
-    /// A drain that did not end in time: the node stays and takes pods again.
-    fn keep(&mut self, node: &Node) {
+    /// The node stays and takes pods again, if it was we who cordoned it.
+    fn keep(&mut self, node: &Node, status: DeletionStatus, why: &str) {
         let name = node.name().to_owned();
-        self.event_of(&name, DeletionStatus::Failed, "not drained in time; kept");
-        self.out.merge(node, marking::keep(node, self.plan.uid()));
-        self.out.event(RebalancePlans::NodeKept, format!("node {name} was not drained in time and is kept"));
-        self.warn(format!("node {name} was not drained in time and is kept"));
+        let was_drained = status == DeletionStatus::Failed && marking::is_cordoned_by(node, self.plan.uid());
+        self.event_of(&name, status, &format!("{why}; kept"));
+        self.course_of(&name).phase = Some(DeletionPhase::Kept);
+        if node.label(marks::PLAN) == Some(self.plan.uid()) {
+            self.out.merge(node, marking::keep(node, self.plan.uid(), was_drained));
+        }
+        self.out.event(RebalancePlans::NodeKept, format!("node {name} is kept: {why}"));
+        self.warn(format!("node {name} is kept: {why}"));
     }
 
     fn drain_is_over(&self, name: &str) -> bool {
@@ -159,14 +213,14 @@ impl<'a> PlanStep<'a> {
 
     /// How many nodes could not be drained and stay.
     pub(super) fn kept(&self) -> usize {
-        self.status.nodes_deletion.keys().filter(|name| self.last_event(name) == Some(DeletionStatus::Failed)).count()
+        self.status.nodes_deletion.keys().filter(|name| self.phase(name) == Some(DeletionPhase::Kept)).count()
     }
 
     /// Notes that nothing more can leave the draining nodes of the wave as the cluster is now, or that it can again.
     pub(super) fn note_stuck(&mut self, is_stuck: bool) {
         let now = seconds(self.world.now());
         let mut draining: Vec<String> = self.status.nodes_deletion.keys().cloned().collect();
-        draining.retain(|name| self.last_event(name) == Some(DeletionStatus::InProgress));
+        draining.retain(|name| self.phase(name) == Some(DeletionPhase::Draining));
         for name in &draining {
             let since = &mut self.course_of(name).stuck_since;
             let was_stuck = since.is_some();
@@ -189,8 +243,10 @@ impl<'a> PlanStep<'a> {
         let open: Vec<String> = self.status.nodes_deletion.keys().cloned().collect();
         for name in open {
             let gone = self.world.named::<Node>(&name).is_none();
-            if gone && self.last_event(&name) == Some(DeletionStatus::InProgress) {
+            let went = matches!(self.phase(&name), Some(DeletionPhase::Draining | DeletionPhase::Ending));
+            if gone && went {
                 self.event_of(&name, DeletionStatus::Success, "gone");
+                self.course_of(&name).phase = Some(DeletionPhase::Gone);
             }
         }
     }
@@ -199,15 +255,52 @@ impl<'a> PlanStep<'a> {
     fn leaving(&self) -> BTreeSet<String> {
         let claims = self.plan.spec.node_claims_to_delete.iter();
         let nodes = claims.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
-        let kept = |name: &str| self.last_event(name) == Some(DeletionStatus::Failed);
+        let kept = |name: &str| self.phase(name) == Some(DeletionPhase::Kept);
         nodes.map(|claim| claim.status.node_name.clone()).filter(|name| !name.is_empty() && !kept(name)).collect()
     }
 
-    /// The nodes that this plan made.
+    /// The nodes that this plan made: those of this wave, and of earlier ones what is left. One of this wave that is gone has
+    /// the name of its NodeClaim.
     fn new_nodes(&self) -> Vec<String> {
-        let claims = self.world.all::<NodeClaim>().filter(|claim| claim.label(marks::PLAN) == Some(self.plan.uid()));
-        let made = claims.filter(|claim| claim.annotation(marks::MADE_BY) == Some(self.plan.name()));
-        made.map(|claim| claim.status.node_name.clone()).filter(|name| !name.is_empty()).collect()
+        let wave = self.status.wave.unwrap_or(0);
+        let adds = self.plan.spec.node_claims_to_add.iter().filter(|add| add.wave <= wave);
+        let made = adds.filter_map(|add| {
+            let last = self.status.nodes_creation.get(&add.metadata.name)?.attempts.last()?;
+            match self.world.named::<NodeClaim>(&last.node_claim_name) {
+                Some(claim) => Some(claim.status.node_name.clone()),
+                None => (add.wave == wave).then(|| last.node_claim_name.clone()),
+            }
+        });
+        made.filter(|name| !name.is_empty()).collect()
+    }
+
+    /// Whether a node that the wave takes away was cordoned, or has gone.
+    pub(super) fn has_touched(&self, wave: u32) -> bool {
+        let mut of_wave = self.plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
+        of_wave.any(|one| {
+            let claim = self.world.named::<NodeClaim>(&one.node_claim_name);
+            claim.is_none_or(|claim| {
+                let course = self.status.nodes_deletion.get(&claim.status.node_name);
+                course.is_some_and(|course| course.cordon_time.is_some())
+            })
+        })
+    }
+
+    /// Before the wave buys anything: the pool among those of its nodes in which no slot is free now.
+    pub(super) fn waits_for_slots(&self, wave: u32) -> Option<String> {
+        let spec = &self.plan.spec;
+        let mut adds = spec.node_claims_to_add.iter().filter(|add| add.wave == wave).peekable();
+        let has_begun = |add: &NodeClaimToAdd| self.status.nodes_creation.contains_key(&add.metadata.name);
+        if adds.peek().is_none() || adds.any(has_begun) || self.has_touched(wave) {
+            return None;
+        }
+        let counts = self.count_pools();
+        let of_wave = spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
+        let claims = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
+        let mut nodes = claims.filter_map(|claim| self.world.named::<Node>(&claim.status.node_name));
+        let shut = nodes.find(|node| !self.take_slot(node, &mut counts.clone()))?;
+        let pool = shut.label(marks::NODE_POOL).unwrap_or_default();
+        Some(format!("a disruption slot of NodePool {pool} before anything is bought"))
     }
 
     /// The node of a destination of the plan, which is named by its NodeClaim, of whatever attempt.
@@ -226,8 +319,9 @@ impl<'a> PlanStep<'a> {
             }
             let count = counts.entry(pool.to_owned()).or_default();
             count.total += 1;
-            let busy = !node.is_ready() || node.deleting().is_some() || marking::is_cordoned_by(node, self.plan.uid());
-            count.disrupting += usize::from(busy);
+            let is_ours = marking::is_cordoned_by(node, self.plan.uid());
+            count.ours += usize::from(is_ours);
+            count.disrupting += usize::from(is_ours || is_disrupted(node));
         }
         counts
     }
@@ -236,8 +330,9 @@ impl<'a> PlanStep<'a> {
     fn take_slot(&self, node: &Node, counts: &mut BTreeMap<String, Count>) -> bool {
         let pool = node.label(marks::NODE_POOL).unwrap_or_default();
         let Some(count) = counts.get_mut(pool) else { return false };
-        let free = count.disrupting < self.allowed(pool, count.total).min(self.world.settings().workers());
+        let free = count.disrupting < self.allowed(pool, count.total) && count.ours < self.world.settings().workers();
         count.disrupting += usize::from(free);
+        count.ours += usize::from(free);
         free
     }
 
@@ -246,8 +341,7 @@ impl<'a> PlanStep<'a> {
         let ignore_zero =
             self.plan.spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_zero_node_pool_disruption_budgets);
         let Some(pool) = self.world.named::<NodePool>(pool) else { return 0 };
-        let pace = slots::pace(|key| pool.annotation(key).map(str::to_owned));
-        slots::allowed(&pool.spec, pace.as_deref(), ignore_zero, total)
+        slots::allowed(&snapshot::pool(pool), ignore_zero, total, self.world.now())
     }
 
     fn report_budgets(&mut self, counts: &BTreeMap<String, Count>) {
@@ -265,8 +359,8 @@ impl<'a> PlanStep<'a> {
         self.status.node_pool_budgets = counts.iter().map(report).collect();
     }
 
-    fn last_event(&self, name: &str) -> Option<DeletionStatus> {
-        Some(self.status.nodes_deletion.get(name)?.events.last()?.status.clone())
+    fn phase(&self, name: &str) -> Option<DeletionPhase> {
+        self.status.nodes_deletion.get(name)?.phase()
     }
 
     fn course_of(&mut self, name: &str) -> &mut NodeDeletion {
@@ -287,11 +381,30 @@ impl<'a> PlanStep<'a> {
     }
 }
 
+/// Whether the node counts against the budget of its pool, whoever works on it: Karpenter counts nodes that are not Ready,
+/// that are being deleted, or that it has chosen; another plan of ours may have cordoned it.
+fn is_disrupted(node: &Node) -> bool {
+    let is_chosen = node.spec.taints.iter().any(|taint| taint.key == marks::DISRUPTED);
+    !node.is_ready() || node.deleting().is_some() || is_chosen || node.annotation(marks::CORDONED_BY).is_some()
+}
+
 /// No pod came to the node since its pods were listed.
 fn still_empty(pods: &[Pod], node: &str) -> Result<(), String> {
     match pods.iter().find(|pod| *pod.spec.node_name == *node && pod.is_workload()) {
         Some(pod) => Err(format!("pod {} is on the node", pod.key())),
         None => Ok(()),
+    }
+}
+
+/// It is cordoned, by us, and nobody has shielded it.
+fn still_ours(nodes: &[Node], name: &str, plan: &str) -> Result<(), String> {
+    let Some(node) = nodes.iter().find(|node| node.name() == name) else { return Ok(()) };
+    if !marking::is_cordoned_by(node, plan) {
+        return Err(format!("node {name} is not cordoned any more"));
+    }
+    match node.annotation(marks::DO_NOT_DISRUPT) {
+        Some("true") => Err(format!("node {name} has annotation {}", marks::DO_NOT_DISRUPT)),
+        _ => Ok(()),
     }
 }
 

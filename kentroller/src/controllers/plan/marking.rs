@@ -1,6 +1,7 @@
 //! What a plan writes on nodes, and how it is taken back. Only marks that bear the plan's uid are taken back; what
 //! somebody else put there stays.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kentroller_planner::manifest;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::PlanStep;
 use crate::api::FailurePhase;
 use crate::api::foreign::{Node, NodeClaim, Pod};
-use crate::api::marks::{CORDONED_BY, DO_NOT_DISRUPT, LATER, MADE_BY, PLAN, PLAN_FINALIZER, STATUS};
+use crate::api::marks::{CORDONED_BY, DO_NOT_DISRUPT, LATER, PLAN, PLAN_FINALIZER, STATUS};
 use crate::controllers::turn;
 
 /// While marks are left, they are looked at again after this long.
@@ -37,8 +38,8 @@ pub(super) fn label(plan: &str) -> Value {
 
 /// `taints` is one list without merging: it is written whole, on the version that was read.
 pub(super) fn taint(node: &Node, plan: &str) -> Value {
-    let later =
-        manifest::Taint { key: LATER.to_owned(), value: String::new(), effect: manifest::Effect::PreferNoSchedule };
+    let effect = manifest::Effect::PreferNoSchedule;
+    let later = manifest::Taint { key: LATER.to_owned(), effect, ..manifest::Taint::default() };
     let taints: Vec<Value> = node.spec.taints.iter().chain([&later]).map(written).collect();
     json!({"metadata": {"labels": {PLAN: plan}}, "spec": {"taints": taints}})
 }
@@ -49,15 +50,17 @@ pub(super) fn untaint(node: &Node) -> Value {
     json!({"spec": {"taints": taints}})
 }
 
-/// Takes back what the plan put on the node.
-fn release(node: &Node, plan: &str) -> Value {
+/// Takes back what the plan put on the node; `shielded`: its shield too.
+fn release(node: &Node, plan: &str, shielded: bool) -> Value {
     let mut patch = json!({"metadata": {"labels": {PLAN: null}, "annotations": {}}, "spec": {}});
     if node.annotation(CORDONED_BY) == Some(plan) {
         patch["metadata"]["annotations"][CORDONED_BY] = Value::Null;
-        patch["spec"]["unschedulable"] = Value::Null;
+        // A node on its way out takes no pods again.
+        if node.deleting().is_none() {
+            patch["spec"]["unschedulable"] = Value::Null;
+        }
     }
-    // The shield of a node that this plan made; a shield on any other node is somebody else's.
-    if node.annotation(MADE_BY).is_some() {
+    if shielded {
         patch["metadata"]["annotations"][DO_NOT_DISRUPT] = Value::Null;
     }
     if is_tainted(node) {
@@ -66,10 +69,12 @@ fn release(node: &Node, plan: &str) -> Value {
     patch
 }
 
-/// Takes back what the plan put on the node, and says that its drain failed.
-pub(super) fn keep(node: &Node, plan: &str) -> Value {
-    let mut patch = release(node, plan);
-    patch["metadata"]["annotations"][STATUS] = json!("drain-failed");
+/// Takes back what the plan put on the node, and says if it was being drained.
+pub(super) fn keep(node: &Node, plan: &str, was_drained: bool) -> Value {
+    let mut patch = release(node, plan, false);
+    if was_drained {
+        patch["metadata"]["annotations"][STATUS] = json!("drain-failed");
+    }
     patch
 }
 
@@ -77,6 +82,9 @@ fn written(taint: &manifest::Taint) -> Value {
     let mut written = json!({"key": taint.key, "effect": taint.effect});
     if !taint.value.is_empty() {
         written["value"] = json!(taint.value);
+    }
+    if let Some(time) = taint.time_added.text() {
+        written["timeAdded"] = json!(time);
     }
     written
 }
@@ -89,26 +97,25 @@ impl PlanStep<'_> {
             return;
         }
         let uid = self.plan.uid();
+        let shields = self.shields();
         let failed = self.status.failure_phase == Some(FailurePhase::Creation);
         let mut clean = true;
         for node in self.world.all::<Node>().filter(|node| node.label(PLAN) == Some(uid)) {
             clean = false;
-            if node.deleting().is_none() {
-                self.out.merge(node, release(node, uid));
-            }
+            let claims = self.world.all::<NodeClaim>();
+            let mut of_node = claims.filter(|claim| claim.status.node_name == node.name());
+            let shielded = of_node.any(|claim| shields.contains(claim.name()));
+            self.out.merge(node, release(node, uid, shielded));
         }
         for claim in self.world.all::<NodeClaim>().filter(|claim| claim.label(PLAN) == Some(uid)) {
             clean = false;
-            if claim.deleting().is_some() {
-                continue;
-            }
             let pods = self.world.indexed::<Pod>(&claim.status.node_name);
             let used = !claim.status.node_name.is_empty() && pods.iter().any(|pod| pod.is_workload());
-            if failed && self.is_of_failed_wave(claim) && !used {
+            if failed && self.is_of_failed_wave(claim) && !used && claim.deleting().is_none() {
                 self.out.delete(claim);
             } else {
                 let mut patch = json!({"metadata": {"labels": {PLAN: null}}});
-                if claim.annotation(MADE_BY).is_some() {
+                if shields.contains(claim.name()) {
                     patch["metadata"]["annotations"] = json!({DO_NOT_DISRUPT: null});
                 }
                 self.out.merge(claim, patch);
@@ -121,6 +128,15 @@ impl PlanStep<'_> {
         } else {
             self.out.look_in(CLEAN_UP_EVERY);
         }
+    }
+
+    /// NodeClaims that are shielded because this plan made them. Where the pool's own template shields its nodes, the shield
+    /// is not ours to lift.
+    fn shields(&self) -> BTreeSet<String> {
+        let adds = self.plan.spec.node_claims_to_add.iter();
+        let unshielded = adds.filter(|add| !add.metadata.annotations.contains_key(DO_NOT_DISRUPT));
+        let made = unshielded.filter_map(|add| self.status.nodes_creation.get(&add.metadata.name));
+        made.flat_map(|creation| creation.attempts.iter().map(|attempt| attempt.node_claim_name.clone())).collect()
     }
 
     /// Finished waves stand: only what the failing wave made is given back.

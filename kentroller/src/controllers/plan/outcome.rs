@@ -4,8 +4,8 @@ use kentroller_planner::Money;
 
 use crate::api::marks::INSTANCE_TYPE;
 use crate::api::{
-    AchievedOutcome, AttemptStatus, DeletionStatus, FailedAttempt, FailedNode, NodeCost, OutcomeDiff, PlanStatus,
-    RebalancePlan, Totals,
+    AchievedOutcome, AttemptStatus, DeletionPhase, FailedAttempt, FailedNode, NodeCost, NodeDeletion, OutcomeDiff,
+    PlanStatus, RebalancePlan, Totals,
 };
 
 /// The outcome of an ended plan; `None` for a plan that only deletes.
@@ -39,10 +39,7 @@ pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<Achi
             price_hourly: price.map(Money::hourly),
         });
     }
-    let gone = |name: &str| {
-        let last = status.nodes_deletion.get(name).and_then(|deletion| deletion.events.last());
-        last.is_some_and(|last| last.status == DeletionStatus::Success)
-    };
+    let gone = |name: &str| status.nodes_deletion.get(name).and_then(NodeDeletion::phase) == Some(DeletionPhase::Gone);
     let amount = |text: &Option<String>| text.as_deref().and_then(Money::parse).unwrap_or(Money::ZERO);
     let went: Vec<&NodeCost> = savings.blue_nodes.iter().filter(|node| gone(&node.name)).collect();
     let blue: Money = went.iter().map(|node| amount(&node.price_hourly)).sum();

@@ -11,6 +11,7 @@ use kentroller_runtime::{Kind, World};
 use super::RebalancePlans;
 use super::neighbours::Neighbours;
 use crate::api::foreign::{Node, Pod, requests_of};
+use crate::api::marks::{APP_NAME, K8S_APP};
 
 /// How many pods may be on their way, without a node or not Ready, while more are moved.
 const MOST_MOVING: usize = 20;
@@ -95,10 +96,10 @@ impl<'a> Room<'a> {
         }
         let siblings: Vec<&Pod> =
             self.world.owned_by::<Pod>(&owner.uid).into_iter().filter(|pod| !pod.has_ended()).collect();
-        let well = siblings.iter().filter(|pod| pod.is_ready() && pod.deleting().is_none()).count();
-        let unwell = siblings.len() - well + self.evicted.get(owner.uid.as_str()).copied().unwrap_or(0);
-        // Never more than a quarter of one owner's pods at once, and at least one.
-        if unwell >= (siblings.len() / 4).max(1) {
+        // A pod that does not serve is no loss to its owner: it may leave.
+        let well = siblings.iter().filter(|one| one.uid() == pod.uid() || (one.is_ready() && one.deleting().is_none()));
+        let unwell = siblings.len() - well.count() + self.evicted.get(owner.uid.as_str()).copied().unwrap_or(0);
+        if unwell >= share(&owner.kind, pod, siblings.len()) {
             return Err(format!("{unwell} pods beside {} to be Ready", pod.key()));
         }
         Ok(())
@@ -141,6 +142,14 @@ impl<'a> Room<'a> {
         }
         self.neighbours.put(pod, name);
     }
+}
+
+/// How many pods of an owner of so many may be on their way at once: a quarter, and at least one. One of a StatefulSet, whose
+/// members have an order and often a quorum, and of what everything else hangs on: DNS, Karpenter, and ourselves.
+fn share(owner: &str, pod: &Pod, siblings: usize) -> usize {
+    let app = [K8S_APP, APP_NAME].into_iter().find_map(|key| pod.label(key)).unwrap_or_default();
+    let is_vital = ["kube-dns", "coredns", "karpenter", "kentroller"].contains(&app);
+    if owner == "StatefulSet" || is_vital { 1 } else { (siblings / 4).max(1) }
 }
 
 /// The ending pods whose successor is not there yet, by uid of their owner. A successor comes after its predecessor was told

@@ -65,7 +65,7 @@ impl<'a> PlanStep<'a> {
             match room.may_end(pod) {
                 Ok(()) if room.takes(pod, &receiver) => {
                     room.move_out(pod, &receiver);
-                    self.out.evict(pod);
+                    self.out.evict(pod).only_if(self.protection.guard_of(pod));
                     waits.push(format!("{} to move to {receiver}", pod.key()));
                 }
                 Ok(()) => waits.push(format!("room for {}", pod.key())),

@@ -211,7 +211,8 @@ fn drop_finalizer(object: &mut Value) {
 
 /// Whether the drain is about this pod: not a static one, none that tolerates the drain, none that is long overdue.
 fn is_drained(pod: &KnownPod, now: Timestamp) -> bool {
-    let disrupted = Taint { key: DISRUPTED.into(), value: String::new(), effect: Effect::NoSchedule };
+    let disrupted =
+        Taint { key: DISRUPTED.into(), value: String::new(), effect: Effect::NoSchedule, ..Taint::default() };
     let overdue = time(&pod.raw, "deletionTimestamp").is_some_and(|at| now.duration_since(at) > LATE);
     !pod.object.status.is_finished()
         && pod.owner_kind() != "Node"

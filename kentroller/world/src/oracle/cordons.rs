@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kentroller_planner::manifest::{NodeClaim, NodePool};
 use serde_json::Value;
 
-use super::plans::PLAN;
+use super::plans::{PLAN, Plan};
 use super::{Found, State};
 use crate::conditions;
 use crate::karpenter::{DO_NOT_DISRUPT, NODE_POOL};
@@ -15,7 +15,6 @@ use crate::seen::{Known, is_leaving, key_of};
 const CORDONED_BY: &str = "rebalancing.cast.ai/cordoned-by";
 const STATUS: &str = "rebalancing.cast.ai/status";
 const LATER: &str = "rebalancing.cast.ai/later";
-const MADE_BY: &str = "rebalancing.cast.ai/made-by";
 const INCLUDE: &str = "kentroller.cast.ai/consolidation";
 const PACE: &str = "kentroller.cast.ai/budget";
 
@@ -27,7 +26,11 @@ impl State {
         if !touched(before) && before["metadata"]["annotations"][DO_NOT_DISRUPT] == "true" {
             self.shielded.insert(name.clone());
         }
-        let mut found = foreign_changes("node", before, after);
+        let mut found = foreign_changes("node", before, after, self.is_made_by_its_plan(before, &name));
+        let owned = |node: &Value| node["metadata"]["annotations"][CORDONED_BY].is_string();
+        if was && !owned(before) && owned(after) {
+            found.push(("S10", format!("node {name} was taken over, which somebody else had cordoned")));
+        }
         if was && !is && !before["metadata"]["annotations"][CORDONED_BY].is_string() {
             found.push(("S10", format!("node {name} was uncordoned, which somebody else had cordoned")));
         }
@@ -39,6 +42,40 @@ impl State {
             self.cordons.remove(&name);
         }
         found
+    }
+
+    /// Notes who shields what: a shield that comes to an object that has none, and not from its NodeClaim, is a person's.
+    pub(super) fn note_shield(&mut self, before: &Value, after: &Value) {
+        let is_shielded = |object: &Value| object["metadata"]["annotations"][DO_NOT_DISRUPT].is_string();
+        let name = key_of(after).name;
+        if !is_shielded(after) {
+            self.shielded_by_others.remove(&name);
+        } else if !is_shielded(before) {
+            let mut claims = self.seen.claims.values().filter(|claim| claim.object.status.node_name == *name);
+            if !claims.any(|claim| is_shielded(&claim.raw)) {
+                self.shielded_by_others.insert(name);
+            }
+        }
+    }
+
+    /// Names of nodes and NodeClaims that bear the shield which the plan gave to what it made.
+    pub(super) fn shields_of(&self, plan: Plan<'_>) -> Vec<String> {
+        let is_shielded = |object: &Value| object["metadata"]["annotations"][DO_NOT_DISRUPT].is_string();
+        let made = self.seen.claims.values().filter(|claim| plan.made(&claim.raw) && !is_leaving(&claim.raw));
+        let objects = made.flat_map(|claim| {
+            let node = self.seen.node_of(&claim.object).map(|node| &node.raw);
+            std::iter::once(&claim.raw).chain(node)
+        });
+        let ours =
+            objects.filter(|object| is_shielded(object) && !self.shielded_by_others.contains(&key_of(object).name));
+        ours.map(|object| key_of(object).name.to_string()).collect()
+    }
+
+    /// Whether the plan whose label the node bears has made it.
+    fn is_made_by_its_plan(&self, node: &Value, name: &str) -> bool {
+        let plan = node["metadata"]["labels"][PLAN].as_str().and_then(|uid| self.plans.get(uid));
+        let mut claims = self.seen.claims.values().filter(|claim| claim.object.status.node_name == name);
+        plan.is_some_and(|plan| claims.any(|claim| plan.made(&claim.raw)))
     }
 
     fn judge_budget(&self, node: &str) -> Option<(&'static str, String)> {
@@ -72,7 +109,7 @@ impl State {
 
 /// What changed that is not the operator's: labels, annotations, taints, the rest of the spec. A shield may only go from
 /// what a plan made.
-pub(super) fn foreign_changes(kind: &str, before: &Value, after: &Value) -> Found {
+pub(super) fn foreign_changes(kind: &str, before: &Value, after: &Value, made: bool) -> Found {
     let name = key_of(before).name;
     let mut found = Found::new();
     for (field, own) in [("labels", &[PLAN][..]), ("annotations", &[CORDONED_BY, STATUS, DO_NOT_DISRUPT][..])] {
@@ -80,7 +117,6 @@ pub(super) fn foreign_changes(kind: &str, before: &Value, after: &Value) -> Foun
         let keys: BTreeSet<&String> =
             [was, is].into_iter().filter_map(Value::as_object).flat_map(|all| all.keys()).collect();
         for key in keys.into_iter().filter(|key| was[key.as_str()] != is[key.as_str()]) {
-            let made = before["metadata"]["annotations"][MADE_BY].is_string();
             if !own.contains(&key.as_str()) || (key == DO_NOT_DISRUPT && !made) {
                 found.push(("S10", format!("{kind} {name}: the operator changed {field}[{key}]")));
             }
@@ -106,14 +142,12 @@ pub(super) fn foreign_changes(kind: &str, before: &Value, after: &Value) -> Foun
 }
 
 /// What is left on a node or NodeClaim of the marks of a plan.
-pub(super) fn marks(object: &Value, plan: &str, name: &str) -> Vec<&'static str> {
+pub(super) fn marks(object: &Value, plan: &str) -> Vec<&'static str> {
     let metadata = &object["metadata"];
     let shunned = object["spec"]["taints"].as_array().is_some_and(|all| all.iter().any(|taint| taint["key"] == LATER));
-    let made = metadata["annotations"][MADE_BY] == name;
     let marks = [
         (PLAN, metadata["labels"][PLAN] == plan),
         (CORDONED_BY, metadata["annotations"][CORDONED_BY] == plan),
-        (DO_NOT_DISRUPT, made && metadata["annotations"][DO_NOT_DISRUPT].is_string()),
         // While a plan runs, the taint stands with its label.
         (LATER, shunned && !metadata["labels"][PLAN].is_string()),
     ];

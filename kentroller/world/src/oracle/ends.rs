@@ -91,7 +91,7 @@ impl State {
         let nodes = self.seen.nodes.values().map(|node| ("node", &node.raw));
         let claims = self.seen.claims.values().map(|claim| ("claim", &claim.raw));
         for (kind, object) in nodes.chain(claims).filter(|(_, object)| !is_leaving(object)) {
-            let marks = cordons::marks(object, uid, name);
+            let marks = cordons::marks(object, uid);
             left.extend(
                 marks.iter().map(|mark| format!("{kind} {} bears {mark} of ended plan {name}", key_of(object).name)),
             );
@@ -100,6 +100,7 @@ impl State {
             left.push(format!("node {node} is still cordoned by ended plan {name}"));
         }
         let Some(plan) = self.plans.get(uid) else { return left };
+        left.extend(self.shields_of(plan).iter().map(|of| format!("{of} is still shielded by ended plan {name}")));
         if plan.is_marked() {
             left.push(format!("ended plan {name} still has its finalizer"));
         }

@@ -25,6 +25,14 @@ impl State {
         if matches!(pod.owner_kind(), "DaemonSet" | "Node") {
             found.push(("S20", format!("pod {key} of a {} was evicted", pod.owner_kind())));
         }
+        let unique = match pod.owner_kind() {
+            "" => Some("ignoreProblemPodsWithoutController"),
+            "Job" => Some("ignoreProblemJobPods"),
+            _ => None,
+        };
+        if let Some(flag) = unique.filter(|flag| !self.plans.lifts(flag)) {
+            found.push(("S20", format!("pod {key} was evicted, which nobody makes again, without {flag}")));
+        }
         let lacking = self.lacking();
         let owner = pod.owner_uid();
         let (wanted, missing) = lacking.get(owner).copied().unwrap_or((1, 0));

@@ -100,6 +100,8 @@ struct State {
     violations: Vec<Violation>,
     /// Nodes that were shielded by somebody else before the operator first touched them.
     shielded: BTreeSet<Arc<str>>,
+    /// Nodes and NodeClaims that somebody else has shielded since they are there.
+    shielded_by_others: BTreeSet<Arc<str>>,
     /// Nodes that the operator has cordoned, with the uid of the plan; until they are uncordoned or gone.
     cordons: BTreeMap<Arc<str>, String>,
     /// Names of the NodeClaims that the operator made.
@@ -125,6 +127,7 @@ impl State {
             lead: Lead::default(),
             violations: Vec::new(),
             shielded: BTreeSet::new(),
+            shielded_by_others: BTreeSet::new(),
             cordons: BTreeMap::new(),
             created: BTreeSet::new(),
             courses: BTreeMap::new(),
@@ -140,6 +143,10 @@ impl State {
             let mut found = self.judge_deed(commit, now);
             found.extend(lacks_preconditions(&commit.write));
             self.note(found, now);
+        } else if let ("Node" | "NodeClaim", Some(before), Some(after)) =
+            (&*commit.write.kind, &commit.before, &commit.after)
+        {
+            self.note_shield(before, after);
         }
         self.seen.take(vec![commit.clone()]);
         self.plans.take(commit);
@@ -167,7 +174,10 @@ impl State {
             }
             ("NodeClaim", "create", _, _, Some(claim)) => self.judge_creation(claim),
             ("NodeClaim", "delete", _, Some(claim), _) => self.judge_removal(claim, now),
-            ("NodeClaim", _, "", Some(before), Some(after)) => cordons::foreign_changes("claim", before, after),
+            ("NodeClaim", _, "", Some(before), Some(after)) => {
+                let plan = before["metadata"]["labels"][plans::PLAN].as_str().and_then(|uid| self.plans.get(uid));
+                cordons::foreign_changes("claim", before, after, plan.is_some_and(|plan| plan.made(before)))
+            }
             ("Node", _, "", Some(before), Some(after)) => self.judge_node(before, after),
             ("RebalancePlan", _, _, before, Some(after)) => self.judge_plan(before.as_deref(), after),
             ("RebalancePlanClaim", "create", _, _, Some(claim)) => self.judge_claim(claim),

@@ -45,6 +45,12 @@ impl Plans {
         self.plans.values().map(|object| Plan(object))
     }
 
+    /// Whether a claim that is being executed has this flag of its aggressive mode.
+    pub(super) fn lifts(&self, flag: &str) -> bool {
+        let mut executing = self.claims.values().filter(|claim| claim["status"]["state"] == "Executing");
+        executing.any(|claim| claim["spec"]["aggressiveModeConfig"][flag] == true)
+    }
+
     /// The other claims of a claim's schedule that have not come to their end.
     pub(super) fn open_siblings<'a>(&'a self, claim: &'a Value) -> impl Iterator<Item = &'a Arc<Value>> {
         let owner = |claim: &Value| {

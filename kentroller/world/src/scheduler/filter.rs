@@ -144,7 +144,12 @@ impl<'a> Rules<'a> {
 }
 
 fn unschedulable_taint() -> Taint {
-    Taint { key: "node.kubernetes.io/unschedulable".into(), value: String::new(), effect: Effect::NoSchedule }
+    Taint {
+        key: "node.kubernetes.io/unschedulable".into(),
+        value: String::new(),
+        effect: Effect::NoSchedule,
+        ..Taint::default()
+    }
 }
 
 /// Whether node selector and required node affinity hold.

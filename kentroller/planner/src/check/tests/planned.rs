@@ -99,7 +99,7 @@ fn roughen(snapshot: &mut Snapshot, rng: &mut Rng) {
             14 => {
                 let key = ["karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler", "dedicated"][rng.below(3)];
                 let effect = Effect::NoSchedule;
-                node.spec.taints.push(Taint { key: key.into(), value: "yes".into(), effect });
+                node.spec.taints.push(Taint { key: key.into(), value: "yes".into(), effect, ..Taint::default() });
             }
             15 => node.metadata.creation_timestamp = None,
             _ => {}
