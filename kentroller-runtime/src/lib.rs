@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+mod annotations;
 #[allow(missing_docs, reason = "not what an author meets")]
 mod clock;
 pub mod condition;
@@ -38,8 +39,7 @@ pub mod wire;
 mod words;
 mod world;
 
-pub use kentroller_macros::{Conditions, Settings, controller, resource};
-
+pub use self::annotations::{Conditions, Settings, controller, resource};
 pub use self::clock::Clock;
 pub use self::condition::{Condition, ConditionInfo, ConditionSet, ConditionType, Reason, SummaryOnly};
 pub use self::declaration::{
