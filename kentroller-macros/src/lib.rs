@@ -56,6 +56,10 @@ pub fn resource(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// - `finalizes`: may patch its own kind, for a finalizer.
 /// - `events(Reason = "What it means.", warning(Other = "…"))`: the events it may emit, as `Name::Reason`. One that is
 ///   never said is told by the compiler as dead code.
+/// - `counters(sent = "…")`, `gauges(waiting(pool) = "…")`, `histograms(took_seconds(pool) in [1, 10, 60] = "…")`: metrics of
+///   its own, each with its labels and what it measures; written by `out.count(Self::SENT, [], 1)`,
+///   `out.set(Self::WAITING, [pool], 3.0)`, `out.observe(Self::TOOK_SECONDS, [pool], 2.5)`, and `.counts(Self::SENT, [])` of
+///   an effect. They are scraped under the operator's prefix.
 /// - `feature = "gate"`: a `bool` field of the settings. While it is off, the engine calls `Reconcile::disabled` instead
 ///   of `reconcile`.
 /// - `least_interval = "5s"`: what others do has an object looked at again after this long at the earliest; a second unless

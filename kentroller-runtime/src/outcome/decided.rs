@@ -12,6 +12,7 @@ use crate::condition::Mark;
 use crate::declaration::EventInfo;
 use crate::engine::ports::Asked;
 use crate::kind::{KindInfo, ObjectKey};
+use crate::measure::Measured;
 use crate::port::Port;
 use crate::store::AnyObject;
 
@@ -77,6 +78,8 @@ pub struct Decided {
     pub marks: Vec<Mark>,
     /// Events that tell of no effect.
     pub events: Vec<Note>,
+    /// What is measured, beside what its effects count; `None` if nothing was decided, and what was set before stands.
+    pub measured: Option<Vec<Measured>>,
     /// Questions to ports.
     pub questions: Vec<Question>,
     /// When to look again, if nothing wakes it before.
@@ -96,6 +99,7 @@ impl Decided {
             status: None,
             marks: Vec::new(),
             events: Vec::new(),
+            measured: None,
             questions: Vec::new(),
             look_at: None,
         }
@@ -123,7 +127,7 @@ impl Decided {
     }
 }
 
-/// One line each: effects in order, marks, events, questions, when to look again. Tests compare this text.
+/// One line each: effects in order, marks, events, metrics, questions, when to look again. Tests compare this text.
 impl fmt::Display for Decided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, group) in self.groups.iter().filter(|group| !group.is_empty()).enumerate() {
@@ -141,6 +145,9 @@ impl fmt::Display for Decided {
         for event in &self.events {
             let class = if event.warning { "Warning" } else { "Normal" };
             writeln!(f, "event  {class} {}: {}", event.reason, event.note)?;
+        }
+        for measured in self.measured.iter().flatten() {
+            writeln!(f, "{measured}")?;
         }
         for question in &self.questions {
             writeln!(f, "ask    {question:?}")?;
