@@ -10,8 +10,11 @@ mod ascent;
 pub mod move_limited;
 mod relax;
 
+use typed_index_collections::TiVec;
+
 use self::ascent::{Prices, ascend};
 use self::relax::{Relaxed, WIDE, relax};
+use crate::model::ClassId;
 use crate::solution::State;
 use crate::value::{Money, Pace};
 
@@ -20,7 +23,7 @@ use crate::value::{Money, Pace};
 pub(crate) struct Bound {
     pub hourly: Money,
     /// By class: millionths an hour that a pod is worth.
-    pub worth: Vec<f64>,
+    pub worth: TiVec<ClassId, f64>,
 }
 
 /// Bits after the point of a resource price.
@@ -156,7 +159,7 @@ mod tests {
             .iter()
             .flat_map(|(gib, price)| sizes.map(|vcpu| group(vcpu, vcpu * gib * 950, vcpu * price, Some(2 + vcpu % 3))));
         let groups: Vec<relax::BinGroup> = sold.chain(there).collect();
-        Relaxed { groups, of_class: Vec::new(), dims: 3, fixed: 0, demands }
+        Relaxed { groups, of_class: TiVec::new(), dims: 3, fixed: 0, demands }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What no plan that moves few pods can be below: tells a curve that could be better from one that cannot.
 
+use typed_index_collections::TiVec;
+
 use super::bound;
 use crate::model::build::model;
-use crate::model::{DIMS, Vector, room};
+use crate::model::{ClassId, DIMS, NodeId, Vector, room};
 use crate::solution::State;
 use crate::value::{Catalog, InputError, Money, Options, Pace, Percent, Snapshot};
 
@@ -51,23 +53,23 @@ struct Relaxed<'a, 'm> {
     state: &'a State<'m>,
     moves: f64,
     /// By class: what no new node undercuts.
-    worth: Vec<f64>,
+    worth: TiVec<ClassId, f64>,
     /// By class: pools on whose nodes one fits as they stand.
-    fits: Vec<Vec<usize>>,
+    fits: TiVec<ClassId, Vec<usize>>,
 }
 
 impl<'a, 'm> Relaxed<'a, 'm> {
     fn of(state: &'a State<'m>, moves: f64) -> Self {
         let mut endless = |_: u64| 0;
         let worth = bound(state, &mut Pace::of(&mut endless)).worth;
-        let fits = (0..worth.len()).map(|class| {
+        let fits = worth.keys().map(|class| {
             // Broken spreads left out: what they forbid now may be allowed later.
-            let fits = |node: &usize| {
-                let (bin, signature) = (&state.bins[*node], state.model.nodes[*node].signature);
+            let fits = |node: &NodeId| {
+                let (bin, signature) = (&state.bins[node.bin()], state.model.nodes[*node].signature);
                 state.model.admits.get(state.model.classes[class].needs, signature)
                     && room(state.model, class, &bin.free, &bin.term_counts) > 0
             };
-            let nodes = (0..state.bins.len()).filter(fits);
+            let nodes = state.model.nodes.keys().filter(fits);
             let mut pools: Vec<usize> = nodes.map(|node| pool(state, node)).collect();
             pools.sort_unstable();
             pools.dedup();
@@ -82,7 +84,9 @@ impl<'a, 'm> Relaxed<'a, 'm> {
         let cost = |pool: usize, of: &Vector| -> f64 {
             rates[pool].iter().zip(of).map(|(rate, amount)| rate * (*amount).max(0) as f64).sum()
         };
-        let worth: Vec<f64> = (0..model.classes.len())
+        let worth: TiVec<ClassId, f64> = model
+            .classes
+            .keys()
             .map(|class| {
                 let costs = self.fits[class].iter().map(|pool| cost(*pool, &model.classes[class].request));
                 costs.fold(self.worth[class], f64::min)
@@ -91,9 +95,10 @@ impl<'a, 'm> Relaxed<'a, 'm> {
         let mut sum = 0.0;
         // What each node that may go is worth beyond its price, and the pods that it moves.
         let mut nodes: Vec<(f64, f64)> = Vec::new();
-        for (node, bin) in state.bins.iter().enumerate() {
+        for node in model.nodes.keys() {
+            let bin = &state.bins[node.bin()];
             let free = cost(pool(state, node), &bin.free);
-            if !state.may_close(node) {
+            if !state.may_close(node.bin()) {
                 sum += bin.price as f64 - free;
                 continue;
             }
@@ -117,6 +122,6 @@ impl<'a, 'm> Relaxed<'a, 'm> {
     }
 }
 
-fn pool(state: &State<'_>, node: usize) -> usize {
+fn pool(state: &State<'_>, node: NodeId) -> usize {
     state.model.nodes[node].pool.unwrap_or(state.model.limits.len())
 }

@@ -5,7 +5,7 @@
 //! all of them; then single nodes by the same rule. Pods are placed first fit, largest first, on nodes in order of name.
 
 use crate::model::build::model;
-use crate::model::{BinRef, Counts, Model};
+use crate::model::{BinId, BinRef, Counts, Model, NodeId, OfferingId};
 use crate::solution::{Bin, State};
 use crate::value::{Catalog, InputError, Money, Options, Pace, Percent, Snapshot};
 
@@ -52,7 +52,7 @@ impl Default for Terms {
 /// One decision: which bins went, with how many pods.
 #[derive(Debug)]
 pub(crate) struct Command {
-    pub gone: Vec<usize>,
+    pub gone: Vec<BinId>,
     pub moves: i64,
     /// Millionths an hour.
     pub saves: i64,
@@ -61,32 +61,32 @@ pub(crate) struct Command {
 /// The rule for a cluster.
 pub(crate) struct Rule<'m> {
     /// The cheapest first.
-    offerings: Vec<usize>,
-    by_name: Vec<usize>,
-    may_go: fn(&State<'m>, usize) -> bool,
+    offerings: Vec<OfferingId>,
+    by_name: Vec<NodeId>,
+    may_go: fn(&State<'m>, BinId) -> bool,
 }
 
 impl<'m> Rule<'m> {
     /// `may_go`: which bins are candidates.
-    pub(crate) fn of(model: &Model, may_go: fn(&State<'m>, usize) -> bool) -> Self {
-        let mut offerings: Vec<usize> = (0..model.offerings.len()).collect();
+    pub(crate) fn of(model: &Model, may_go: fn(&State<'m>, BinId) -> bool) -> Self {
+        let mut offerings: Vec<OfferingId> = model.offerings.keys().collect();
         offerings.sort_by_key(|offering| (model.offerings[*offering].price, *offering));
-        let mut by_name: Vec<usize> = (0..model.nodes.len()).collect();
+        let mut by_name: Vec<NodeId> = model.nodes.keys().collect();
         by_name.sort_by_key(|node| &model.nodes[*node].name);
         Self { offerings, by_name, may_go }
     }
 
     /// Finds and carries out one command; `None` when there is none, or no time to find one.
     pub(crate) fn command(&self, state: &mut State<'m>, terms: Terms, pace: &mut Pace<'_>) -> Option<Command> {
-        let mut candidates: Vec<(usize, i64)> =
-            (0..state.bins.len()).filter(|bin| (self.may_go)(state, *bin)).map(|bin| (bin, pods(state, bin))).collect();
+        let mut candidates: Vec<(BinId, i64)> =
+            state.bins.keys().filter(|bin| (self.may_go)(state, *bin)).map(|bin| (bin, pods(state, bin))).collect();
         if let Some((bin, _)) = candidates.iter().find(|(bin, _)| is_empty(state, *bin)) {
             let saves = state.bins[*bin].price;
             state.close(*bin, &mut Counts::new());
             return Some(Command { gone: vec![*bin], moves: 0, saves });
         }
         candidates.sort_by_key(|(bin, pods)| (std::cmp::Reverse(state.bins[*bin].price / (1 + pods)), *bin));
-        let bins: Vec<usize> = candidates.into_iter().map(|(bin, _)| bin).collect();
+        let bins: Vec<BinId> = candidates.into_iter().map(|(bin, _)| bin).collect();
         let (mut low, mut high) = (2, bins.len().min(PREFIX));
         let mut best = 0;
         while low <= high && pace.used() < terms.until {
@@ -105,12 +105,12 @@ impl<'m> Rule<'m> {
         in_time.flatten().find_map(|bin| self.try_remove(state, &[*bin], terms, true))
     }
 
-    fn try_remove(&self, state: &mut State<'m>, bins: &[usize], terms: Terms, keep: bool) -> Option<Command> {
+    fn try_remove(&self, state: &mut State<'m>, bins: &[BinId], terms: Terms, keep: bool) -> Option<Command> {
         let (cost, objective) = (state.cost, state.objective(terms.churn));
         let spreads = (state.spreads.clone(), state.landed.clone());
         let price: i64 = bins.iter().map(|bin| state.bins[*bin].price).sum();
         let moves: i64 = bins.iter().map(|bin| pods(state, *bin)).sum();
-        let mut undo: Vec<(usize, Bin)> = Vec::new();
+        let mut undo: Vec<(BinId, Bin)> = Vec::new();
         let mut pool = Counts::new();
         for bin in bins {
             undo.push((*bin, state.bins[*bin].clone()));
@@ -127,15 +127,15 @@ impl<'m> Rule<'m> {
         command
     }
 
-    fn first_fit(&self, state: &mut State<'m>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) {
+    fn first_fit(&self, state: &mut State<'m>, pool: &mut Counts, undo: &mut Vec<(BinId, Bin)>) {
         pool.sort_by_key(|(class, _)| {
             let request = &state.model.classes[*class].request;
             (std::cmp::Reverse((request[0], request[1])), *class)
         });
         let mut left = Counts::new();
-        let new = state.model.nodes.len()..state.bins.len();
+        let new: Vec<BinId> = state.bins.keys().skip(state.model.nodes.len()).collect();
         for (class, mut count) in std::mem::take(pool) {
-            for bin in self.by_name.iter().copied().chain(new.clone()) {
+            for bin in self.by_name.iter().map(|node| node.bin()).chain(new.iter().copied()) {
                 if count == 0 {
                     break;
                 }
@@ -153,8 +153,8 @@ impl<'m> Rule<'m> {
         *pool = left;
     }
 
-    fn one_new(&self, state: &mut State<'m>, pool: &mut Counts, below: i64) -> Option<usize> {
-        let holds = |state: &State<'_>, offering: usize| {
+    fn one_new(&self, state: &mut State<'m>, pool: &mut Counts, below: i64) -> Option<BinId> {
+        let holds = |state: &State<'_>, offering: OfferingId| {
             let mut free = state.room_of_offering(offering);
             let mut term_counts = state.model.offerings[offering].term_counts.clone();
             pool.iter().all(|(class, count)| {
@@ -179,12 +179,12 @@ impl<'m> Rule<'m> {
     }
 }
 
-fn is_empty(state: &State<'_>, bin: usize) -> bool {
+fn is_empty(state: &State<'_>, bin: BinId) -> bool {
     let of = &state.bins[bin];
     of.given.is_empty() && !matches!(of.bin_ref, BinRef::Node(node) if !state.own[node].is_empty())
 }
 
-fn pods(state: &State<'_>, bin: usize) -> i64 {
+fn pods(state: &State<'_>, bin: BinId) -> i64 {
     let own = match state.bins[bin].bin_ref {
         BinRef::Node(node) => state.own_moves(node),
         BinRef::New(_) => 0,

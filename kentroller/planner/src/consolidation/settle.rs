@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::rule::{Command, Rule, Terms};
+use typed_index_collections::TiVec;
+
 use crate::manifest::ObjectName;
-use crate::model::{BinRef, Counts, Model, give};
+use crate::model::{BinId, BinRef, ClassId, Counts, Model, give};
 use crate::search::place;
 use crate::solution::State;
 use crate::value::{KeptReason, Mode, Money, Options, Pace, Percent, Warning, Wave};
@@ -43,21 +45,25 @@ pub(crate) fn left(
 }
 
 /// What a plan may remove and Karpenter would.
-fn would_go(state: &State<'_>, bin: usize) -> bool {
+fn would_go(state: &State<'_>, bin: BinId) -> bool {
     state.may_close(bin) && is_consolidated(state, bin)
 }
 
 /// What Karpenter may remove: what is not in a plan's scope as well.
-fn may_go(state: &State<'_>, bin: usize) -> bool {
-    let held = match state.bins[bin].bin_ref {
+fn may_go(state: &State<'_>, bin: BinId) -> bool {
+    state.bins[bin].open && held(state, bin).is_none_or(is_scope) && is_consolidated(state, bin)
+}
+
+/// Why a bin stays whatever happens; `None` when it may go.
+fn held(state: &State<'_>, bin: BinId) -> Option<KeptReason> {
+    match state.bins[bin].bin_ref {
         BinRef::Node(node) => state.model.nodes[node].held.as_ref().map(|(reason, _)| *reason),
         BinRef::New(_) => None,
-    };
-    state.bins[bin].open && held.is_none_or(is_scope) && is_consolidated(state, bin)
+    }
 }
 
 /// Whether a bin is of a pool that Karpenter does not leave alone.
-fn is_consolidated(state: &State<'_>, bin: usize) -> bool {
+fn is_consolidated(state: &State<'_>, bin: BinId) -> bool {
     let pool = match state.bins[bin].bin_ref {
         BinRef::Node(node) => state.model.nodes[node].pool,
         BinRef::New(offering) => Some(state.model.offerings[offering].pool),
@@ -70,17 +76,17 @@ const fn is_scope(reason: KeptReason) -> bool {
 }
 
 /// The cluster after some waves, without a reserve; and the names of its bins.
-fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, Vec<String>) {
+fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, TiVec<BinId, String>) {
     let mut state = State::of(model, Percent::whole(0));
     state.shares = false;
-    let mut names: Vec<String> = model.nodes.iter().map(|node| node.name.clone()).collect();
-    let mut bins: BTreeMap<String, usize> = names.iter().cloned().zip(0..).collect();
-    let classes: BTreeMap<&ObjectName, usize> = model.pods.iter().map(|pod| (&pod.name, pod.class)).collect();
+    let mut names: TiVec<BinId, String> = model.nodes.iter().map(|node| node.name.clone()).collect();
+    let mut bins: BTreeMap<String, BinId> = names.iter_enumerated().map(|(bin, name)| (name.clone(), bin)).collect();
+    let classes: BTreeMap<&ObjectName, ClassId> = model.pods.iter().map(|pod| (&pod.name, pod.class)).collect();
     // Room reserved for pods that wait has no moves of its own.
     let mut waiting = Counts::new();
     for wave in waves {
         for new in &wave.add {
-            let offering = model.offerings.iter().position(|offering| {
+            let offering = model.offerings.position(|offering| {
                 offering.pool_name == new.node_pool
                     && offering.instance_type == new.instance_type
                     && offering.zone == new.zone
@@ -106,10 +112,7 @@ fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, Vec<String>) {
 
 /// In words: what keeps a command out of a plan.
 fn limit(after: &State<'_>, command: &Command, moves: Option<i64>, options: &Options) -> String {
-    let is_out = |bin: &usize| {
-        let node = after.model.nodes.get(*bin);
-        node.and_then(|node| node.held.as_ref()).is_some_and(|(reason, _)| is_scope(*reason))
-    };
+    let is_out = |bin: &BinId| held(after, *bin).is_some_and(is_scope);
     if command.gone.iter().any(is_out) {
         "its scope".to_owned()
     } else if options.mode != Mode::Full {

@@ -5,7 +5,7 @@
 //! that kube-scheduler adds by itself; and the zone that it runs in. Zones stand for all preferences about domains wider than a
 //! node: whoever keeps its domain changes no count there.
 
-use super::{BinRef, KeyDomains, TermCount};
+use super::{BinRef, KeyDomains, NodeId, TermCount};
 use crate::rules::placement::FULL_WEIGHT;
 
 /// What one unmet preference of full weight costs. Unit: millionths of a US dollar an hour.
@@ -39,7 +39,7 @@ pub(crate) struct ZoneAffinity {
 
 impl ZoneAffinity {
     /// Whether a pod of a node keeps its domain in a bin.
-    pub(crate) fn keeps(&self, node: usize, bin_ref: BinRef) -> bool {
+    pub(crate) fn keeps(&self, node: NodeId, bin_ref: BinRef) -> bool {
         self.of(BinRef::Node(node)) == self.of(bin_ref)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CPU, Counts, DIMS, MEMORY, Model, Vector, add, fits};
+use super::{CPU, Counts, DIMS, MEMORY, Model, OfferingId, Vector, add, fits};
 use crate::rules::placement::Place;
 use crate::value::{CapacityType, Money, Offering, Percent};
 
@@ -96,7 +96,7 @@ impl PriceList {
     pub(crate) fn alternatives(
         &self,
         model: &Model,
-        offering: usize,
+        offering: OfferingId,
         given: &Counts,
         reserve: Percent,
     ) -> Vec<Offering> {

@@ -5,7 +5,7 @@ use super::market::Market;
 use super::shrink::place;
 use super::swap::swap;
 use super::{Given, Limits};
-use crate::model::{BinRef, Counts, give};
+use crate::model::{BinId, BinRef, Counts, NodeId, OfferingId, give};
 use crate::solution::{Bin, State};
 use crate::value::{Pace, Rng};
 
@@ -51,7 +51,7 @@ struct Search<'a, 'm> {
 
 impl Search<'_, '_> {
     fn run(&mut self, bound: i64, until: u32, least: u64, pace: &mut Pace<'_>) {
-        let mut bins: Vec<usize> = Vec::new();
+        let mut bins: Vec<BinId> = Vec::new();
         let began = pace.used();
         let mut last_gain = began;
         let mut round = 0u64;
@@ -71,7 +71,7 @@ impl Search<'_, '_> {
                 }
             }
             if round.is_multiple_of(512) {
-                bins = (0..self.state.bins.len()).filter(|bin| self.state.bins[*bin].open).collect();
+                bins = self.state.bins.keys().filter(|bin| self.state.bins[*bin].open).collect();
             }
             round += 1;
             pace.steps += 1;
@@ -84,7 +84,7 @@ impl Search<'_, '_> {
     }
 
     /// What a bin costs beyond what its content is worth, or a part of that worth.
-    fn waste(&self, bin: usize, charged: f64) -> f64 {
+    fn waste(&self, bin: BinId, charged: f64) -> f64 {
         let of = &self.state.bins[bin];
         let own = match of.bin_ref {
             BinRef::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
@@ -95,7 +95,7 @@ impl Search<'_, '_> {
         of.price as f64 - charged * (own + self.market.value(&of.given))
     }
 
-    fn component(&self, bin: usize) -> Option<usize> {
+    fn component(&self, bin: BinId) -> Option<usize> {
         let of = &self.state.bins[bin];
         match of.bin_ref {
             BinRef::Node(node) if self.state.may_close(bin) => {
@@ -106,12 +106,12 @@ impl Search<'_, '_> {
     }
 
     /// Bins to empty: one that wastes much, and others of its component.
-    fn choose(&mut self, bins: &[usize]) -> Vec<usize> {
+    fn choose(&mut self, bins: &[BinId]) -> Vec<BinId> {
         let few = self.moves < i64::MAX;
         // With a limit of moves it is not known whether room is free or must be bought: both are tried.
         let charged = if few { self.rng.unit() } else { 1.0 };
         let pick = |search: &mut Self, of: Option<usize>, tries: usize| {
-            let mut best: Option<(f64, usize, usize)> = None;
+            let mut best: Option<(f64, BinId, usize)> = None;
             for _ in 0..tries {
                 let bin = bins[search.rng.below(bins.len())];
                 let of_bin = &search.state.bins[bin];
@@ -152,14 +152,14 @@ impl Search<'_, '_> {
         chosen
     }
 
-    fn moves_of(&self, bin: usize) -> i64 {
+    fn moves_of(&self, bin: BinId) -> i64 {
         match self.state.bins[bin].bin_ref {
             BinRef::Node(node) if self.state.may_close(bin) => self.state.own_moves(node),
             _ => 0,
         }
     }
 
-    fn pods_of(&self, bin: usize) -> i64 {
+    fn pods_of(&self, bin: BinId) -> i64 {
         let of = &self.state.bins[bin];
         let own = match of.bin_ref {
             BinRef::Node(node) if self.state.may_close(bin) => {
@@ -171,7 +171,7 @@ impl Search<'_, '_> {
     }
 
     /// Empties some bins and packs their pods anew; undone when that is dearer.
-    fn step(&mut self, bins: &[usize]) {
+    fn step(&mut self, bins: &[BinId]) {
         if bins.is_empty() {
             return;
         }
@@ -192,7 +192,7 @@ impl Search<'_, '_> {
         if let Some(node) = self.comes_back() {
             self.withdraw(node, bins, &mut trial);
             if self.state.may_reopen(node, &trial.pool) {
-                trial.undo.push((node, self.state.bins[node].clone()));
+                trial.undo.push((node.bin(), self.state.bins[node.bin()].clone()));
                 self.state.reopen(node, &mut trial.pool);
             }
         }
@@ -222,17 +222,18 @@ impl Search<'_, '_> {
     }
 
     /// Sometimes: a removed node to bring back, preferably one that saves little for each pod that it moves.
-    fn comes_back(&mut self) -> Option<usize> {
+    fn comes_back(&mut self) -> Option<NodeId> {
         if self.roll || !self.rng.chance(if self.moves < i64::MAX { 50 } else { 5 }) {
             return None;
         }
-        let mut best: Option<(f64, usize)> = None;
+        let mut best: Option<(f64, NodeId)> = None;
         for _ in 0..24 {
-            let node = self.rng.below(self.state.model.nodes.len());
-            if self.state.bins[node].open || self.state.own[node].is_empty() {
+            let node = NodeId::from(self.rng.below(self.state.model.nodes.len()));
+            if self.state.bins[node.bin()].open || self.state.own[node].is_empty() {
                 continue;
             }
-            let saves = self.state.bins[node].price as f64 - self.market.value(&self.state.own[node]) * self.rng.unit();
+            let saves =
+                self.state.bins[node.bin()].price as f64 - self.market.value(&self.state.own[node]) * self.rng.unit();
             let saves = if self.moves < i64::MAX { saves / (1 + self.state.own_moves(node)) as f64 } else { saves };
             if best.is_none_or(|(least, _)| saves < least) {
                 best = Some((saves, node));
@@ -242,7 +243,7 @@ impl Search<'_, '_> {
     }
 
     /// Takes pods of a closed node's classes from other bins, until `pool` holds all that the node had.
-    fn withdraw(&mut self, node: usize, bins: &[usize], trial: &mut Trial) {
+    fn withdraw(&mut self, node: NodeId, bins: &[BinId], trial: &mut Trial) {
         let Trial { pool, undo, .. } = trial;
         let own = std::sync::Arc::clone(&self.state.own);
         let mut missing: Counts = own[node].clone();
@@ -280,7 +281,7 @@ impl Search<'_, '_> {
     }
 
     /// Packs all of `pool`; `false` when that fails or gets dearer than `limit`.
-    fn rebuild(&mut self, bins: &[usize], component: usize, limit: i64, trial: &mut Trial) -> bool {
+    fn rebuild(&mut self, bins: &[BinId], component: usize, limit: i64, trial: &mut Trial) -> bool {
         if self.moves < i64::MAX && self.rng.chance(60) {
             place(&mut self.state, &mut trial.pool, &mut trial.undo);
         }
@@ -303,7 +304,7 @@ impl Search<'_, '_> {
         true
     }
 
-    fn put(&mut self, bin: usize, content: Counts, pool: &mut Counts) {
+    fn put(&mut self, bin: BinId, content: Counts, pool: &mut Counts) {
         for (class, count) in content {
             self.state.put(bin, class, count);
             give(pool, class, -count);
@@ -311,7 +312,7 @@ impl Search<'_, '_> {
     }
 
     /// Room that is there already comes first, on a few bins.
-    fn refill(&mut self, bins: &[usize], trial: &mut Trial) {
+    fn refill(&mut self, bins: &[BinId], trial: &mut Trial) {
         let Trial { chosen, pool, undo, bought, .. } = trial;
         let looked = 2 + self.rng.below(14);
         for at in 0..chosen.len() + looked {
@@ -352,7 +353,8 @@ impl Search<'_, '_> {
         };
         for node in &trial.reopenable {
             if self.state.may_reopen(*node, &trial.pool) {
-                let price = (self.state.bins[*node].price - self.churn * self.state.own_moves(*node)).max(1) as f64;
+                let price =
+                    (self.state.bins[node.bin()].price - self.churn * self.state.own_moves(*node)).max(1) as f64;
                 offer(self.market.value(&self.state.own[*node]) / price, Pattern::Reopen(*node));
             }
         }
@@ -368,7 +370,7 @@ impl Search<'_, '_> {
     }
 
     /// Some offering of a component, filled by a weighting that is drawn; `None` where it may not be bought or holds nothing.
-    fn draw_pattern(&mut self, component: usize, pool: &Counts) -> Option<(usize, Counts)> {
+    fn draw_pattern(&mut self, component: usize, pool: &Counts) -> Option<(OfferingId, Counts)> {
         let families = &self.market.by_component[component];
         if families.is_empty() {
             return None;
@@ -402,17 +404,17 @@ impl Search<'_, '_> {
 #[derive(Default)]
 struct Trial {
     /// The bins that were emptied.
-    chosen: Vec<usize>,
+    chosen: Vec<BinId>,
     /// Pods that look for a place.
     pool: Counts,
     /// Bins as they were, in the order of the changes.
-    undo: Vec<(usize, Bin)>,
-    bought: Vec<usize>,
+    undo: Vec<(BinId, Bin)>,
+    bought: Vec<BinId>,
     /// Nodes that may stay after all.
-    reopenable: Vec<usize>,
+    reopenable: Vec<NodeId>,
 }
 
 enum Pattern {
-    Reopen(usize),
-    Buy(usize, Counts),
+    Reopen(NodeId),
+    Buy(OfferingId, Counts),
 }

@@ -1,11 +1,13 @@
 //! A wave by indices.
 
+use crate::model::{BinId, NodeId};
+
 /// A wave by indices: bins to open, nodes to close, and (pod, bin).
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    pub open: Vec<usize>,
-    pub close: Vec<usize>,
-    pub moves: Vec<(usize, usize)>,
+    pub open: Vec<BinId>,
+    pub close: Vec<NodeId>,
+    pub moves: Vec<(usize, BinId)>,
     /// What it adds to the bill, in millionths an hour.
     pub delta: i64,
 }

@@ -6,10 +6,12 @@ mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use typed_index_collections::TiVec;
+
 use self::draft::Draft;
 use self::naming::name;
 use self::order::{Close, RemovalOrder};
-use crate::model::{BinRef, Model};
+use crate::model::{BinId, BinRef, Model, NodeId};
 use crate::solution::State;
 use crate::value::{KeptReason, Money, Options, Pace, Wave};
 
@@ -67,7 +69,7 @@ const REDRAFTS: usize = 12;
 ///
 /// Room on existing nodes is there from the start. New bins open for one node after another, first for the one for whose
 /// price they cost least; a wave ends as soon as what it removed outweighs what it bought.
-fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> {
+fn ordered(state: &State<'_>, stay: &BTreeSet<NodeId>, roll: bool) -> Vec<Draft> {
     let mut order = RemovalOrder::of(state, stay);
     let mut drafts = Vec::new();
     let mut current = Draft::default();
@@ -98,7 +100,7 @@ fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> 
 /// Nodes of waves that have to stay, after all that can go in waves of its own does.
 ///
 /// Before that the waves are cut, as what one of them buys may be there for a later one.
-fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, cut: &mut bool, options: &Options) -> BTreeSet<usize> {
+fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, cut: &mut bool, options: &Options) -> BTreeSet<NodeId> {
     let roll = options.roll;
     for round in 0.. {
         *cut |= keep_size(state.model, drafts, options.min_cluster_size);
@@ -131,11 +133,11 @@ fn keep_size(model: &Model, drafts: &mut Vec<Draft>, least: usize) -> bool {
 }
 
 /// Nodes that stay, and nodes that go in waves of their own, so that no purchase only repeats what it replaces.
-fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<usize>, BTreeSet<usize>) {
+fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
     let mut stay = BTreeSet::new();
     let mut later = BTreeSet::new();
     for doubt in doubts(state, drafts) {
-        let price = |node: usize| state.bins[node].price;
+        let price = |node: NodeId| state.bins[node.bin()].price;
         let alike: i64 = doubt.alike.iter().map(|node| price(*node)).sum();
         let ordered = doubt.alike.iter().any(|node| state.is_ordered(*node));
         if doubt.alike.is_empty() || price(doubt.source) <= doubt.price || round >= ROUNDS {
@@ -152,14 +154,14 @@ fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<usiz
 }
 
 /// Nodes that go although a broken spread would not let one of their pods land when its turn comes: they stay after all.
-fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
+fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<NodeId> {
     let model = state.model;
     let mut spreads = model.broken.clone();
     let mut stay = BTreeSet::new();
     // Where pods landed in earlier drafts.
     let mut settled: BTreeSet<(usize, Option<usize>)> = BTreeSet::new();
     for draft in drafts {
-        let mut landed: Vec<(usize, usize, Option<usize>)> = Vec::new();
+        let mut landed: Vec<(NodeId, usize, Option<usize>)> = Vec::new();
         let from = |pod: usize| model.pods[pod].home;
         for moves in draft.moves.chunk_by(|a, b| from(a.0) == from(b.0)) {
             let Some(node) = moves.first().and_then(|(pod, _)| from(*pod)).filter(|node| state.is_ordered(*node))
@@ -207,16 +209,16 @@ const ROUNDS: usize = 12;
 /// A purchase that takes the pods of one removed node only, and brings nothing or seems to.
 struct Doubt {
     draft: usize,
-    source: usize,
+    source: NodeId,
     /// Of the new node.
     price: i64,
     /// Nodes of the same pool, type and zone that go in the same wave.
-    alike: Vec<usize>,
+    alike: Vec<NodeId>,
 }
 
 /// The waves without the nodes that stay, and with those that go `later` in waves of their own.
-fn without(state: &State<'_>, drafts: Vec<Draft>, stay: &BTreeSet<usize>, later: &BTreeSet<usize>) -> Vec<Draft> {
-    let pods = |nodes: &BTreeSet<usize>| -> BTreeSet<usize> {
+fn without(state: &State<'_>, drafts: Vec<Draft>, stay: &BTreeSet<NodeId>, later: &BTreeSet<NodeId>) -> Vec<Draft> {
+    let pods = |nodes: &BTreeSet<NodeId>| -> BTreeSet<usize> {
         nodes.iter().flat_map(|node| &state.model.nodes[*node].pods).copied().collect()
     };
     let (staying, postponed) = (pods(stay), pods(later));
@@ -240,7 +242,7 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     let model = state.model;
     let mut found = Vec::new();
     // By bin: a node that its pods come from, one of those that run if there is any, and whether they come from one.
-    let mut sources: BTreeMap<usize, (Option<usize>, bool, bool)> = BTreeMap::new();
+    let mut sources: BTreeMap<BinId, (Option<NodeId>, bool, bool)> = BTreeMap::new();
     for draft in drafts {
         for (pod, bin) in &draft.moves {
             let (node, runs) = (model.pods[*pod].home, !model.pods[*pod].not_running);
@@ -268,16 +270,16 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
                 continue;
             };
             let offering = &model.offerings[offering];
-            let is_alike = |other: &usize| {
+            let is_alike = |other: &NodeId| {
                 let node = &model.nodes[*other];
                 *other != source
                     && node.pool == Some(offering.pool)
                     && node.instance_type == offering.instance_type
                     && node.zone == offering.zone
             };
-            let alike: Vec<usize> = draft.close.iter().copied().filter(is_alike).collect();
+            let alike: Vec<NodeId> = draft.close.iter().copied().filter(is_alike).collect();
             let price = state.bins[*bin].price;
-            if state.bins[source].price <= price || !alike.is_empty() {
+            if state.bins[source.bin()].price <= price || !alike.is_empty() {
                 found.push(Doubt { draft: number, source, price, alike });
             }
         }
@@ -287,11 +289,11 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
 
 /// Buys each bin in the wave that first moves a pod to it (never, when none does), and joins waves that do not pay.
 fn settle(state: &State<'_>, drafts: Vec<Draft>, roll: bool) -> Vec<Draft> {
-    let mut is_bought = vec![false; state.bins.len()];
+    let mut is_bought: TiVec<BinId, bool> = vec![false; state.bins.len()].into();
     let mut settled: Vec<Draft> = Vec::new();
     for mut draft in drafts {
         draft.open.clear();
-        draft.delta = -draft.close.iter().map(|node| state.bins[*node].price).sum::<i64>();
+        draft.delta = -draft.close.iter().map(|node| state.bins[node.bin()].price).sum::<i64>();
         for (_, bin) in &draft.moves {
             if matches!(state.bins[*bin].bin_ref, BinRef::New(_)) && !std::mem::replace(&mut is_bought[*bin], true) {
                 draft.open.push(*bin);

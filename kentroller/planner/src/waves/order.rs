@@ -3,8 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+use typed_index_collections::TiVec;
+
 use super::draft::Draft;
-use crate::model::{BinRef, BrokenSpread};
+use crate::model::{BinId, BinRef, BrokenSpread, ClassId, Counts, NodeId};
 use crate::solution::State;
 
 /// At most this many bins or nodes are compared for one choice.
@@ -14,7 +16,7 @@ const COMPARED: usize = 64;
 pub(crate) enum Close {
     Done,
     /// A spread lets a pod of it only into a bin that is not open yet.
-    Wants(usize),
+    Wants(BinId),
     /// A spread lets a pod of it nowhere now.
     HeldUp,
 }
@@ -23,40 +25,40 @@ pub(crate) enum Close {
 pub(crate) struct RemovalOrder<'a, 'm> {
     state: &'a State<'m>,
     /// By class: open slots, newest last.
-    slots: Vec<Vec<(usize, i64)>>,
+    slots: TiVec<ClassId, Vec<(BinId, i64)>>,
     /// By class: how many open slots there are.
-    free: Vec<i64>,
+    free: TiVec<ClassId, i64>,
     /// By class: new bins that hold it and are not open yet.
-    unopened: Vec<Vec<usize>>,
-    is_open: Vec<bool>,
+    unopened: TiVec<ClassId, Vec<BinId>>,
+    is_open: TiVec<BinId, bool>,
     /// By class: nodes that wait and own it.
-    owners: Vec<Vec<usize>>,
-    waits: Vec<bool>,
+    owners: TiVec<ClassId, Vec<NodeId>>,
+    waits: TiVec<NodeId, bool>,
     /// (missing pods for its price, price negated, node), possibly stale.
-    queue: BinaryHeap<Reverse<(i64, i64, usize)>>,
+    queue: BinaryHeap<Reverse<(i64, i64, NodeId)>>,
     /// Nodes that a broken spread holds up until other moves are made.
-    held_up: Vec<usize>,
+    held_up: Vec<NodeId>,
     /// Broken spreads as they stand after the moves so far.
     spreads: Vec<BrokenSpread>,
 }
 
 impl<'a, 'm> RemovalOrder<'a, 'm> {
     /// `stay`: closed nodes that are to stay after all.
-    pub(crate) fn of(state: &'a State<'m>, stay: &BTreeSet<usize>) -> Self {
+    pub(crate) fn of(state: &'a State<'m>, stay: &BTreeSet<NodeId>) -> Self {
         let classes = state.model.classes.len();
         let mut order = Self {
             state,
-            slots: vec![Vec::new(); classes],
-            free: vec![0; classes],
-            unopened: vec![Vec::new(); classes],
-            is_open: vec![false; state.bins.len()],
-            owners: vec![Vec::new(); classes],
-            waits: vec![false; state.model.nodes.len()],
+            slots: vec![Vec::new(); classes].into(),
+            free: vec![0; classes].into(),
+            unopened: vec![Vec::new(); classes].into(),
+            is_open: vec![false; state.bins.len()].into(),
+            owners: vec![Vec::new(); classes].into(),
+            waits: vec![false; state.model.nodes.len()].into(),
             queue: BinaryHeap::new(),
             held_up: Vec::new(),
             spreads: state.model.broken.clone(),
         };
-        for (at, bin) in state.bins.iter().enumerate().filter(|(_, bin)| bin.open) {
+        for (at, bin) in state.bins.iter_enumerated().filter(|(_, bin)| bin.open) {
             for (class, count) in &bin.given {
                 match bin.bin_ref {
                     BinRef::Node(_) => {
@@ -67,35 +69,35 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
                 }
             }
         }
-        for node in (0..state.model.nodes.len()).filter(|node| !state.bins[*node].open && !stay.contains(node)) {
+        for node in state.model.nodes.keys().filter(|node| !state.bins[node.bin()].open && !stay.contains(node)) {
             order.waits[node] = true;
             for (class, _) in &state.own[node] {
                 order.owners[*class].push(node);
             }
         }
-        for node in (0..state.model.nodes.len()).filter(|node| order.waits[*node]).collect::<Vec<_>>() {
+        for node in state.model.nodes.keys().filter(|node| order.waits[*node]).collect::<Vec<_>>() {
             order.push(node);
         }
         order
     }
 
-    fn missing(&self, node: usize) -> i64 {
+    fn missing(&self, node: NodeId) -> i64 {
         self.state.own[node].iter().map(|(class, count)| (count - self.free[*class]).max(0)).sum()
     }
 
-    fn push(&mut self, node: usize) {
-        self.queue.push(Reverse((self.lack(node), -self.state.bins[node].price, node)));
+    fn push(&mut self, node: NodeId) {
+        self.queue.push(Reverse((self.lack(node), -self.state.bins[node.bin()].price, node)));
     }
 
-    fn lack(&self, node: usize) -> i64 {
-        per_price(self.missing(node), self.state.bins[node].price)
+    fn lack(&self, node: NodeId) -> i64 {
+        per_price(self.missing(node), self.state.bins[node.bin()].price)
     }
 
     /// The node to close next, with the new bins that it waits for: of those that lack least for their price the one whose
     /// bins cost the smallest part of it. So a wave pays for what it buys with few nodes.
-    pub(crate) fn next(&mut self) -> Option<(usize, Vec<usize>)> {
-        let mut best: Option<(i64, usize, Vec<usize>)> = None;
-        let mut looked: Vec<usize> = Vec::new();
+    pub(crate) fn next(&mut self) -> Option<(NodeId, Vec<BinId>)> {
+        let mut best: Option<(i64, NodeId, Vec<BinId>)> = None;
+        let mut looked: Vec<NodeId> = Vec::new();
         while looked.len() < COMPARED {
             let Some(Reverse((told, _, node))) = self.queue.pop() else { break };
             if !self.waits[node] || looked.contains(&node) {
@@ -109,7 +111,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             looked.push(node);
             let bins = self.wanted(node);
             let cost = bins.iter().map(|bin| self.state.bins[*bin].price).sum();
-            let cost = per_price(cost, self.state.bins[node].price);
+            let cost = per_price(cost, self.state.bins[node.bin()].price);
             if best.as_ref().is_none_or(|(least, _, _)| cost < *least) {
                 best = Some((cost, node, bins));
             }
@@ -123,10 +125,10 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
     }
 
     /// New bins that together hold what a node lacks: one after another the most useful for its price.
-    fn wanted(&mut self, node: usize) -> Vec<usize> {
+    fn wanted(&mut self, node: NodeId) -> Vec<BinId> {
         let own = self.state.own[node].iter().map(|(class, count)| (*class, count - self.free[*class]));
-        let mut lacks: Vec<(usize, i64)> = own.filter(|(_, lack)| *lack > 0).collect();
-        let mut bins: Vec<usize> = Vec::new();
+        let mut lacks: Counts = own.filter(|(_, lack)| *lack > 0).collect();
+        let mut bins: Vec<BinId> = Vec::new();
         while let Some((class, _)) = lacks.first().copied() {
             let is_open = &self.is_open;
             self.unopened[class].retain(|bin| !is_open[*bin]);
@@ -147,7 +149,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         bins
     }
 
-    pub(crate) fn open(&mut self, bin: usize, draft: &mut Draft) {
+    pub(crate) fn open(&mut self, bin: BinId, draft: &mut Draft) {
         self.is_open[bin] = true;
         draft.open.push(bin);
         draft.delta += self.state.bins[bin].price;
@@ -167,14 +169,14 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
     }
 
     /// Sends a node's pods to open slots.
-    pub(crate) fn close(&mut self, node: usize, draft: &mut Draft) -> Close {
+    pub(crate) fn close(&mut self, node: NodeId, draft: &mut Draft) -> Close {
         if self.missing(node) > 0 {
             // The solution holds every pod, so this cannot come to pass; the node then simply stays.
             self.waits[node] = false;
             return Close::HeldUp;
         }
         let spreads = self.spreads.clone();
-        let mut moves: Vec<(usize, usize, usize)> = Vec::new();
+        let mut moves: Vec<(usize, BinId, ClassId)> = Vec::new();
         for pod in &self.state.model.nodes[node].pods {
             let class = self.state.model.pods[*pod].class;
             self.count(BinRef::Node(node), class, -1);
@@ -204,7 +206,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         }
         self.waits[node] = false;
         draft.close.push(node);
-        draft.delta -= self.state.bins[node].price;
+        draft.delta -= self.state.bins[node.bin()].price;
         draft.moves.extend(moves.iter().map(|(pod, bin, _)| (*pod, *bin)));
         if moves.iter().any(|(_, _, class)| !self.state.model.classes[*class].spreads.is_empty()) {
             for node in std::mem::take(&mut self.held_up) {
@@ -215,7 +217,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
     }
 
     /// An open slot for a pod of a class: of those that the spreads allow the newest near its node, else the newest.
-    fn slot(&self, node: usize, class: usize) -> Option<usize> {
+    fn slot(&self, node: NodeId, class: ClassId) -> Option<usize> {
         let bin = |slot: &usize| self.slots[class][*slot].0;
         let mut allowed = (0..self.slots[class].len()).rev().filter(|slot| self.is_allowed(bin(slot), class));
         let is_near = |slot: &usize| {
@@ -230,7 +232,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         Some([newest].into_iter().chain(allowed).find(is_near).unwrap_or(newest))
     }
 
-    fn is_allowed(&self, bin: usize, class: usize) -> bool {
+    fn is_allowed(&self, bin: BinId, class: ClassId) -> bool {
         let bin_ref = self.state.bins[bin].bin_ref;
         let spreads = &self.state.model.classes[class].spreads;
         spreads
@@ -238,7 +240,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             .all(|(spread, itself)| self.spreads[*spread].room(self.state.model.domain(*spread, bin_ref), *itself) > 0)
     }
 
-    fn count(&mut self, bin_ref: BinRef, class: usize, count: i64) {
+    fn count(&mut self, bin_ref: BinRef, class: ClassId, count: i64) {
         for (spread, itself) in &self.state.model.classes[class].spreads {
             let domain = self.state.model.domain(*spread, bin_ref);
             self.spreads[*spread].give(domain, count * itself);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::index_of;
 use super::templates::{Key, Numbered, Template, templates};
 use crate::manifest::{Pod, PodShape};
-use crate::model::{ATTACHMENTS, DIMS, Numbers, PODS, Vector, vector};
+use crate::model::{ATTACHMENTS, DIMS, NodeId, Numbers, PODS, Vector, vector};
 use crate::rules::PodRole;
 use crate::rules::Volumes;
 use crate::rules::placement::{Needs, NodePreferences};
@@ -18,7 +18,7 @@ use crate::value::{InputError, Options, Snapshot, Warning};
 pub(super) struct ObservedPod<'a> {
     pub(super) pod: &'a Pod,
     pub(super) role: PodRole,
-    pub(super) node: Option<usize>,
+    pub(super) node: Option<NodeId>,
     pub(super) template: usize,
     pub(super) request: Vector,
 }
@@ -52,7 +52,7 @@ impl<'a> Asked<'a> {
                 continue;
             }
             let name = &*pod.spec.node_name;
-            let node = nodes.get(name).copied().filter(|_| !name.is_empty());
+            let node = nodes.get(name).filter(|_| !name.is_empty()).map(|at| NodeId::from(*at));
             if node.is_none() && !name.is_empty() {
                 let message = format!("runs on node {name}, which is not known; it is left out");
                 warnings.push(Warning { object: format!("Pod {}", pod.metadata.key()), message });

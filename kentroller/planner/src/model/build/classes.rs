@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use typed_index_collections::TiVec;
+
 use super::asked::Asked;
 use super::companions::Company;
 use super::preferences::{ZoneAffinities, wanted};
@@ -9,7 +11,7 @@ use super::templates::Template;
 use super::wide::{AllowedDomains, Broken, Wide};
 use crate::manifest::{NodeSelectorTerm, RequiredNodeTerms};
 use crate::model::preferences::{DEFAULT_SKEW, PodPreference, PreferredCompany};
-use crate::model::{Class, Numbers, Vector};
+use crate::model::{Class, ClassId, Numbers, Vector};
 use crate::rules::placement::{FULL_WEIGHT, Needs};
 use crate::rules::replicas;
 use crate::rules::terms::{Demand, HOSTNAME, Term};
@@ -17,9 +19,9 @@ use crate::value::Rule;
 
 /// The classes of a cluster's pods.
 pub(super) struct Classes {
-    pub(super) all: Vec<Class>,
+    pub(super) all: TiVec<ClassId, Class>,
     /// By pod: its class, and the rule of topology or volumes that holds it where it runs.
-    pub(super) of_pods: Vec<(usize, Option<Rule>)>,
+    pub(super) of_pods: Vec<(ClassId, Option<Rule>)>,
     /// The numbers of host ports, by protocol and port.
     pub(super) ports: BTreeMap<(String, i32), usize>,
     /// By term of a node's own domain: what pods preference of it.
@@ -49,7 +51,7 @@ impl Classes {
     ) -> Self {
         let mut locals: Numbers<Local> = Numbers::new();
         let mut all: Numbers<Class> = Numbers::new();
-        let mut known: BTreeMap<(usize, AllowedDomains, Vector), usize> = BTreeMap::new();
+        let mut known: BTreeMap<(usize, AllowedDomains, Vector), ClassId> = BTreeMap::new();
         let mut of_pods = Vec::with_capacity(asked.pods.len());
         let owners = owners(asked);
         // Services that the scheduler spreads over nodes by itself.
@@ -79,14 +81,15 @@ impl Classes {
                         spread.insert(number);
                     }
                 }
-                all.number(Class {
+                let class = all.number(Class {
                     request: *request,
                     needs: needs.number(tied(&asked.of.needs[template.needs], allowed, company)),
                     spreads: allowed.loose.iter().map(|term| (broken.numbers[term], itself(term))).collect(),
                     preferred_nodes: template.preferred_nodes,
                     zone_affinity: zone_affinity.of_pod(template, &asked.of.preferences),
                     ..class
-                })
+                });
+                class.into()
             });
             of_pods.push((class, template.rule.or(rule)));
         }
@@ -104,7 +107,7 @@ impl Classes {
                 Local::Term(_) => None,
             });
         }
-        Self { all: all.into_values(), of_pods, ports, beside }
+        Self { all: all.into_values().into(), of_pods, ports, beside }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use typed_index_collections::{TiSlice, TiVec};
+
 use super::asked::Asked;
 use super::nodes::KnownNode;
 use super::templates::Template;
 use crate::manifest::{Expression, Moment, NodeSelectorTerm, Operator, RequiredNodeTerms};
+use crate::model::NodeId;
 use crate::rules::terms::{Demand, HOSTNAME};
 use crate::rules::{PodRole, PodRules};
 use crate::value::Options;
@@ -64,7 +67,7 @@ impl<'a> Companions<'a> {
 /// By template: where its pods may go by the company that they need.
 pub(super) fn companies(
     asked: &Asked<'_>,
-    known: &[KnownNode<'_>],
+    known: &TiSlice<NodeId, KnownNode<'_>>,
     rules: &PodRules<'_>,
     now: Moment,
     options: &Options,
@@ -92,13 +95,13 @@ pub(super) fn companies(
 /// Which nodes certainly stay, take pods, and are found again by their label.
 fn stays(
     asked: &Asked<'_>,
-    known: &[KnownNode<'_>],
+    known: &TiSlice<NodeId, KnownNode<'_>>,
     rules: &PodRules<'_>,
     now: Moment,
     options: &Options,
-) -> Vec<bool> {
+) -> TiVec<NodeId, bool> {
     // What holds a pod holds its node; a node that may go for all its pods may still stay, but that is not certain.
-    let mut stays = vec![false; known.len()];
+    let mut stays: TiVec<NodeId, bool> = vec![false; known.len()].into();
     for one in asked.pods.iter().filter(|one| one.role == PodRole::Workload) {
         if let Some(node) = one.node {
             stays[node] |= rules.holds(one.pod).is_some();

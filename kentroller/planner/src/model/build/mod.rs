@@ -16,6 +16,8 @@ mod wide;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use typed_index_collections::TiVec;
+
 use self::asked::{Asked, ObservedPod};
 use self::classes::Classes;
 use self::nodes::KnownNode;
@@ -23,7 +25,7 @@ use self::preferences::ZoneAffinities;
 use self::wide::Wide;
 use super::offerings::Source;
 use super::preferences::Preferences;
-use super::{KeptFree, Model, NodeBin, Numbers, pending};
+use super::{KeptFree, Model, NodeBin, NodeId, Numbers, pending};
 use crate::manifest::{Labels, Toleration};
 use crate::rules::Volumes;
 use crate::rules::overlay::Overlays;
@@ -49,7 +51,7 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
     let known = KnownNode::all(snapshot)?;
     let overlays = Overlays::of(snapshot);
     let bin = |one: &KnownNode<'_>| one.bin(&dims, &volumes, one.price(catalog, &region, &overlays));
-    let mut nodes: Vec<NodeBin> = known.iter().map(bin).collect();
+    let mut nodes: TiVec<NodeId, NodeBin> = known.iter().map(bin).collect();
 
     let places = nodes::places(&snapshot.nodes, &asked);
     let wide = Wide::of(&asked, &places);
@@ -101,7 +103,7 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
         nodes,
         classes: classes.all,
         pods,
-        offerings,
+        offerings: offerings.into(),
         admits,
         warnings,
         keys: key_domains,

@@ -1,9 +1,11 @@
 //! Nodes as they are: what each belongs to, what it has, what it costs, and what selectors see of it.
 
+use typed_index_collections::TiVec;
+
 use super::asked::{Asked, attachments};
 use super::index_of;
 use crate::manifest::Node;
-use crate::model::{NodeBin, vector};
+use crate::model::{NodeBin, NodeId, vector};
 use crate::rules::ObservedNode;
 use crate::rules::Volumes;
 use crate::rules::overlay::Overlays;
@@ -19,7 +21,7 @@ pub(super) struct KnownNode<'a> {
 }
 
 impl<'a> KnownNode<'a> {
-    pub(super) fn all(snapshot: &'a Snapshot) -> Result<Vec<Self>, InputError> {
+    pub(super) fn all(snapshot: &'a Snapshot) -> Result<TiVec<NodeId, Self>, InputError> {
         let claims = snapshot.claims_by_node();
         let pools = index_of(snapshot.node_pools.iter().map(|pool| &pool.metadata.name), "NodePool")?;
         let known = snapshot.nodes.iter().map(|node| {

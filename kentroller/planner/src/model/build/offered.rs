@@ -2,18 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use typed_index_collections::TiSlice;
+
 use super::asked::attachments;
 use super::limits::limits_of;
 use super::nodes::KnownNode;
 use super::wide::Wide;
 use crate::model::offerings::{Peers, Source};
 use crate::model::price_list::PriceList;
-use crate::model::{DIMS, NewNodeOption, NodeBin, PoolLimit, TermCount, Vector};
+use crate::model::{DIMS, NewNodeOption, NodeBin, NodeId, PoolLimit, TermCount, Vector};
 use crate::rules::{EBS_DEFAULT, pool};
 use crate::value::Warning;
 
 /// What new nodes will have, as far as existing ones tell.
-pub(super) fn peers<'a>(nodes: &[NodeBin], known: &[KnownNode<'a>], dims: &[String]) -> Peers<'a> {
+pub(super) fn peers<'a>(
+    nodes: &TiSlice<NodeId, NodeBin>,
+    known: &TiSlice<NodeId, KnownNode<'a>>,
+    dims: &[String],
+) -> Peers<'a> {
     let is_told = |name: &String| name == "ephemeral-storage" || name.starts_with("hugepages-");
     let mut of_pool: BTreeMap<usize, Vector> = BTreeMap::new();
     let mut of_type: BTreeMap<(usize, &str), Vector> = BTreeMap::new();

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use typed_index_collections::TiVec;
+
 use super::asked::Asked;
 use super::templates::Template;
 use crate::manifest::{Expression, Operator};
-use crate::model::{BrokenSpread, KeyDomains, NewNodeOption};
+use crate::model::{BrokenSpread, KeyDomains, NewNodeOption, NodeId};
 use crate::rules::PodRole;
 use crate::rules::placement::{Needs, Place};
 use crate::rules::terms::{Demand, HOSTNAME, Term};
@@ -35,7 +37,7 @@ pub(super) struct Wide<'a> {
     /// By term: for each domain how many pods it selects and how many own it.
     counts: BTreeMap<usize, BTreeMap<&'a str, (i64, i64)>>,
     /// By term: the value of its key on each node, where the node counts.
-    values: BTreeMap<&'a str, Vec<Option<&'a str>>>,
+    values: BTreeMap<&'a str, TiVec<NodeId, Option<&'a str>>>,
     /// Terms of pods that wait for a node: where those may go must not change under them.
     awaited: BTreeSet<usize>,
 }
@@ -43,7 +45,7 @@ pub(super) struct Wide<'a> {
 impl<'a> Wide<'a> {
     pub(super) fn of(asked: &'a Asked<'_>, places: &'a [Place]) -> Self {
         let (terms, needs) = (asked.of.terms.as_slice(), asked.of.needs.as_slice());
-        let mut values: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
+        let mut values: BTreeMap<&str, TiVec<NodeId, Option<&str>>> = BTreeMap::new();
         let mut counts: BTreeMap<usize, BTreeMap<&str, (i64, i64)>> = BTreeMap::new();
         let mut eligible: BTreeMap<(u32, bool, bool, &str), Vec<bool>> = BTreeMap::new();
         for term in (0..terms.len()).filter(|term| terms[*term].key != HOSTNAME) {
@@ -92,7 +94,7 @@ impl<'a> Wide<'a> {
     /// Whoever owns or is selected by a wide term stays in its domain: no count changes, so that nothing that holds breaks.
     pub(super) fn keeps(
         &self,
-        node: usize,
+        node: NodeId,
         template: &Template,
         broken: &Broken<'_>,
     ) -> (AllowedDomains, Option<Rule>) {
@@ -205,7 +207,7 @@ impl<'a> Wide<'a> {
                 values.dedup();
                 let number = |value: &Option<&str>| value.and_then(|value| values.binary_search(&value).ok());
                 let of_node = self.values[name].iter().map(number).collect();
-                broken.keys.push((name, values, KeyDomains { of_node, of_offering: Vec::new() }));
+                broken.keys.push((name, values, KeyDomains { of_node, of_offering: TiVec::new() }));
                 broken.keys.len() - 1
             });
             broken.numbers.insert(*term, broken.spreads.len());
