@@ -68,7 +68,7 @@ pub(crate) fn advice(
     let Some(bound) = plan.lower_bound.as_ref().map(|bound| bound.hourly).filter(|_| !options.roll) else {
         return Vec::new();
     };
-    let least = Percent::whole(LEAST).of(bound.as_micros()).max(1);
+    let least = Percent::whole(LEAST).of_money(bound).max(Money::micros(1));
     let mut longest = FIRST;
     let mut found = Vec::new();
     for change in changes(snapshot, catalog, plan) {
@@ -77,7 +77,7 @@ pub(crate) fn advice(
             break;
         }
         let saves = bound - change.bound(snapshot, catalog, options).unwrap_or(bound);
-        if saves.as_micros() >= least {
+        if saves >= least {
             found.push(Advice { text: change.text(snapshot, bound - saves), saves });
         }
         longest = longest.max(budget.used(plan.steps).saturating_sub(began));

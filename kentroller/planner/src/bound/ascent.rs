@@ -105,7 +105,7 @@ impl<'a> Ascent<'a> {
         });
         let reach = reach.collect();
         let mut ascent = Self { relaxed, reach, best: Vec::new(), best_value: f64::NEG_INFINITY };
-        ascent.keep(&relaxed.groups.iter().map(|group| shared(group, group.price as f64)).collect());
+        ascent.keep(&relaxed.groups.iter().map(|group| shared(group, group.price.as_f64())).collect());
         ascent
     }
 
@@ -175,7 +175,7 @@ impl<'a> Ascent<'a> {
         }
         for (group, prices) in self.relaxed.groups.iter().zip(prices) {
             if let Some(count) = group.count {
-                value -= count as f64 * (prices.iter().sum::<f64>() - group.price as f64).max(0.0);
+                value -= count as f64 * (prices.iter().sum::<f64>() - group.price.as_f64()).max(0.0);
             }
         }
         if value > self.best_value {
@@ -187,7 +187,7 @@ impl<'a> Ascent<'a> {
 
 /// Moves a group's prices towards where it is wanted more than there is.
 fn step(group: &BinGroup, load: &[f64; WIDE], prices: &mut [f64; WIDE], speed: f64) {
-    let price = group.price as f64;
+    let price = group.price.as_f64();
     if let Some(count) = group.count {
         for (price, load) in prices.iter_mut().zip(load) {
             *price *= (speed * (load / count as f64 - 1.0).clamp(-1.0, 2.0)).exp();
@@ -226,13 +226,13 @@ fn start(relaxed: &Relaxed) -> Prices {
     let mut rate = [0.0; DIMS];
     for (dim, rate) in rate.iter_mut().enumerate() {
         let asked = relaxed.groups.iter().filter(|group| group.count.is_none() && group.capacity[dim] > 0);
-        let least = asked.map(|group| group.price as f64 / group.capacity[dim] as f64).fold(f64::INFINITY, f64::min);
+        let least = asked.map(|group| group.price.as_f64() / group.capacity[dim] as f64).fold(f64::INFINITY, f64::min);
         *rate = if least.is_finite() { least / 2.0 } else { 0.0 };
     }
     let of = |group: &BinGroup| {
         let worth: f64 =
             rate.iter().zip(&group.capacity).take(relaxed.dims).map(|(rate, room)| rate * *room as f64 / 2.0).sum();
-        shared(group, if group.count.is_some() { worth.max(group.price as f64) } else { group.price as f64 })
+        shared(group, if group.count.is_some() { worth.max(group.price.as_f64()) } else { group.price.as_f64() })
     };
     relaxed.groups.iter().map(of).collect()
 }

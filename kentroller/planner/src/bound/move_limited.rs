@@ -99,12 +99,12 @@ impl<'a, 'm> Relaxed<'a, 'm> {
             let bin = &state.bins[node.bin()];
             let free = cost(pool(state, node), &bin.free);
             if !state.may_close(node.bin()) {
-                sum += bin.price as f64 - free;
+                sum += bin.price.as_f64() - free;
                 continue;
             }
             let own: f64 = state.own[node].iter().map(|(class, count)| worth[*class] * *count as f64).sum();
             sum += own;
-            nodes.push((own + free - bin.price as f64, state.own_moves(node) as f64));
+            nodes.push((own + free - bin.price.as_f64(), state.own_moves(node) as f64));
         }
         let total: f64 = nodes.iter().map(|(_, pods)| pods).sum();
         // Concave in the price of a move, and straight between those at which a node stays rather than goes.

@@ -6,7 +6,7 @@ use typed_index_collections::TiVec;
 
 use crate::model::{ClassId, DIMS, Model, NodeId, OfferingId, Vector, add};
 use crate::solution::State;
-use crate::value::CapacityType;
+use crate::value::{CapacityType, Money};
 
 /// At most so many sets of pods that keep apart are told from others: the largest ones.
 const SETS: usize = 16;
@@ -17,8 +17,8 @@ pub(super) type Wide = [i64; WIDE];
 /// Bins of one size, price and reach.
 pub(super) struct BinGroup {
     pub(super) capacity: Wide,
-    /// Millionths an hour; 0 for room on nodes that stay.
-    pub(super) price: i64,
+    /// Nothing for room on nodes that stay.
+    pub(super) price: Money,
     /// `None`: as many as wanted.
     pub(super) count: Option<i64>,
     pub(super) admits: Vec<bool>,
@@ -37,12 +37,12 @@ pub(super) struct Relaxed {
     pub(super) of_class: TiVec<ClassId, Option<usize>>,
     /// Dimensions in use.
     pub(super) dims: usize,
-    /// What stays whatever happens costs, in millionths.
-    pub(super) fixed: i64,
+    /// What the nodes cost that stay whatever happens.
+    pub(super) fixed: Money,
 }
 
-/// What makes existing nodes one group: room (`None` where it is pooled), price and reach.
-type Alike = (Option<Wide>, i64, Vec<bool>);
+/// What makes existing nodes one group: room, price and reach.
+type Alike = (Wide, Money, Vec<bool>);
 
 /// Whether pods of a class keep apart from all others of a set: it is a term that they own and that selects them.
 fn keeps_apart(model: &Model, class: ClassId, set: usize) -> bool {
@@ -80,8 +80,8 @@ pub(super) fn relax(start: &State<'_>) -> Relaxed {
 }
 
 /// The pods that need a place, by class, and what the nodes cost that stay whatever happens.
-fn wanted(start: &State<'_>) -> (BTreeMap<ClassId, i64>, i64) {
-    let mut fixed = 0;
+fn wanted(start: &State<'_>) -> (BTreeMap<ClassId, i64>, Money) {
+    let mut fixed = Money::ZERO;
     let mut wanted: BTreeMap<ClassId, i64> = BTreeMap::new();
     for (index, node) in start.model.nodes.iter_enumerated() {
         if node.held.is_some() {
@@ -178,7 +178,7 @@ impl<'a, 'm> Relaxing<'a, 'm> {
             add(&mut capacity, &offering.daemons, -1);
             Some(BinGroup {
                 capacity: self.wide(&capacity, |_| 1),
-                price: offering.price.as_micros(),
+                price: offering.price,
                 count: None,
                 admits: self.reach(|class| zones.iter().any(|one| self.start.offering_admits(*one, class))),
             })
@@ -190,7 +190,7 @@ impl<'a, 'm> Relaxing<'a, 'm> {
     fn existing(&self, bought: &[BinGroup]) -> Vec<BinGroup> {
         let (start, model) = (self.start, self.start.model);
         let mut reach_of: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
-        let mut existing: BTreeMap<Alike, (Wide, i64)> = BTreeMap::new();
+        let mut existing: BTreeMap<Alike, i64> = BTreeMap::new();
         for (index, node) in model.nodes.iter_enumerated() {
             if node.held.is_some() && !node.receives {
                 continue;
@@ -198,8 +198,7 @@ impl<'a, 'm> Relaxing<'a, 'm> {
             let admits = |class: ClassId| model.admits.get(model.classes[class].needs, node.signature);
             let mut reach = reach_of.entry(node.signature).or_insert_with(|| self.reach(admits)).clone();
             if node.held.is_some() {
-                let room = self.room_beside(index);
-                existing.entry((Some(room), 0, reach)).or_insert((room, 0)).1 += 1;
+                *existing.entry((self.room_beside(index), Money::ZERO, reach)).or_default() += 1;
                 continue;
             }
             // Its own pods may stay whatever it says to others: cordoned, tainted, relabelled.
@@ -213,10 +212,10 @@ impl<'a, 'm> Relaxing<'a, 'm> {
                     && group.admits.iter().zip(&reach).all(|(new, old)| *new || !*old)
             });
             if !beaten {
-                existing.entry((Some(room), price, reach)).or_insert((room, 0)).1 += 1;
+                *existing.entry((room, price, reach)).or_default() += 1;
             }
         }
-        let group = |((_, price, admits), (capacity, count))| BinGroup { capacity, price, count: Some(count), admits };
+        let group = |((capacity, price, admits), count)| BinGroup { capacity, price, count: Some(count), admits };
         existing.into_iter().map(group).collect()
     }
 

@@ -22,12 +22,12 @@ pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog) -> Result<Vec<(usize,
     state.shares = false;
     let rule = Rule::of(&model, State::may_close);
     let mut moves = 0;
-    let mut curve = vec![(0, Money::micros(state.cost))];
+    let mut curve = vec![(0, state.cost)];
     let mut endless = |_: u64| 0;
     let pace = &mut Pace::of(&mut endless);
     while let Some(command) = rule.command(&mut state, Terms::default(), pace) {
         moves += command.moves;
-        curve.push((usize::try_from(moves).unwrap_or(0), Money::micros(state.cost)));
+        curve.push((usize::try_from(moves).unwrap_or(0), state.cost));
     }
     Ok(curve)
 }
@@ -37,15 +37,15 @@ pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog) -> Result<Vec<(usize,
 pub(crate) struct Terms {
     /// At most so many running pods are on removed nodes.
     pub moves: i64,
-    /// Millionths an hour that a move must save.
-    pub churn: i64,
+    /// What a move must save.
+    pub churn: Money,
     /// The share of the budget, in thousandths, at which no more is tried.
     pub until: u32,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { moves: i64::MAX, churn: 0, until: 1000 }
+        Self { moves: i64::MAX, churn: Money::ZERO, until: 1000 }
     }
 }
 
@@ -54,8 +54,7 @@ impl Default for Terms {
 pub(crate) struct Command {
     pub gone: Vec<BinId>,
     pub moves: i64,
-    /// Millionths an hour.
-    pub saves: i64,
+    pub saves: Money,
 }
 
 /// The rule for a cluster.
@@ -108,7 +107,7 @@ impl<'m> Rule<'m> {
     fn try_remove(&self, state: &mut State<'m>, bins: &[BinId], terms: Terms, keep: bool) -> Option<Command> {
         let (cost, objective) = (state.cost, state.objective(terms.churn));
         let spreads = (state.spreads.clone(), state.landed.clone());
-        let price: i64 = bins.iter().map(|bin| state.bins[*bin].price).sum();
+        let price: Money = bins.iter().map(|bin| state.bins[*bin].price).sum();
         let moves: i64 = bins.iter().map(|bin| pods(state, *bin)).sum();
         let mut undo: Vec<(BinId, Bin)> = Vec::new();
         let mut pool = Counts::new();
@@ -118,7 +117,7 @@ impl<'m> Rule<'m> {
         }
         self.first_fit(state, &mut pool, &mut undo);
         let bought = if pool.is_empty() { None } else { self.one_new(state, &mut pool, price) };
-        let pays = state.cost < cost && (terms.churn == 0 || state.objective(terms.churn) < objective);
+        let pays = state.cost < cost && (terms.churn == Money::ZERO || state.objective(terms.churn) < objective);
         let done = pool.is_empty() && pays && state.moved <= terms.moves && state.spreads_hold();
         let command = done.then(|| Command { gone: bins.to_vec(), moves, saves: cost - state.cost });
         if command.is_none() || !keep {
@@ -153,7 +152,7 @@ impl<'m> Rule<'m> {
         *pool = left;
     }
 
-    fn one_new(&self, state: &mut State<'m>, pool: &mut Counts, below: i64) -> Option<BinId> {
+    fn one_new(&self, state: &mut State<'m>, pool: &mut Counts, below: Money) -> Option<BinId> {
         let holds = |state: &State<'_>, offering: OfferingId| {
             let mut free = state.room_of_offering(offering);
             let mut term_counts = state.model.offerings[offering].term_counts.clone();
@@ -165,11 +164,8 @@ impl<'m> Rule<'m> {
                 fits
             })
         };
-        let cheaper = self
-            .offerings
-            .iter()
-            .copied()
-            .take_while(|offering| state.model.offerings[*offering].price.as_micros() < below);
+        let cheaper =
+            self.offerings.iter().copied().take_while(|offering| state.model.offerings[*offering].price < below);
         let offering = cheaper.into_iter().find(|offering| state.may_buy(*offering) && holds(state, *offering))?;
         let bin = state.buy(offering);
         for (class, count) in pool.drain(..) {

@@ -17,7 +17,7 @@ use crate::value::{KeptReason, Mode, Money, Options, Pace, Percent, Warning, Wav
 pub(crate) const SETTLING: u32 = 30;
 
 /// Carries out what Karpenter's rule would do next, as far as the limits of a plan let it.
-pub(crate) fn extend(state: &mut State<'_>, moves: i64, churn: i64, pace: &mut Pace<'_>) {
+pub(crate) fn extend(state: &mut State<'_>, moves: i64, churn: Money, pace: &mut Pace<'_>) {
     let terms = Terms { moves, churn, until: pace.used().saturating_add(SETTLING) };
     let rule = Rule::of(state.model, would_go);
     while rule.command(state, terms, pace).is_some() {}
@@ -38,7 +38,7 @@ pub(crate) fn left(
     let message = format!(
         "Karpenter's own consolidation would go on after this plan: {} could go for {} USD/h less; {} forbids it",
         gone.join(", "),
-        Money::micros(command.saves),
+        command.saves,
         limit(&state, &command, moves, options),
     );
     Some(Warning { object: String::new(), message })

@@ -48,8 +48,8 @@ pub(crate) struct ListedOffering {
 }
 
 /// Prices beyond this are not tried: 1.2 times the planned one.
-const fn dearest(planned: Money) -> Money {
-    Money::micros(planned.as_micros().saturating_mul(12) / 10)
+fn dearest(planned: Money) -> Money {
+    planned * 12 / 10
 }
 
 impl PriceList {

@@ -119,7 +119,7 @@ impl<'a, 'm> Packing<'a, 'm> {
                 idle.push(top);
                 continue;
             };
-            let price = self.state.model.offerings[top.offering].price.as_micros() as f64;
+            let price = self.state.model.offerings[top.offering].price.as_f64();
             let score = value / price;
             if top.round != round && heap.peek().is_some_and(|next| next.score > score) {
                 heap.push(Offer { score, round, ..top });

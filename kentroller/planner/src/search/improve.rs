@@ -7,7 +7,7 @@ use super::swap::swap;
 use super::{Given, Limits};
 use crate::model::{BinId, BinRef, Counts, NodeId, OfferingId, give};
 use crate::solution::{Bin, State};
-use crate::value::{Pace, Rng};
+use crate::value::{Money, Pace, Rng};
 
 /// The share of the whole budget, in thousandths, in which something must be gained.
 const PATIENCE: u32 = 200;
@@ -20,19 +20,19 @@ pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pa
     let mut search = Search {
         market: given.market,
         rng: Rng::new(given.options.seed ^ 0x5EED),
-        churn: given.options.churn_price.as_micros(),
+        churn: given.options.churn_price,
         moves: limits.moves.unwrap_or(i64::MAX),
         roll: given.options.roll,
         state,
     };
     let began = pace.used();
     let last = limits.until.saturating_sub(began) / PREFERENCE_SHARE;
-    search.run(given.bound.hourly.as_micros(), limits.until - last, 0, pace);
+    search.run(given.bound.hourly, limits.until - last, 0, pace);
     // What is left is for preferences: first for nothing, then at their price.
     swap(&mut search.state, given.market, pace.used() + last / 2, pace);
     let until = pace.used() + (pace.used() - began) / PREFERENCE_SHARE;
     search.state.counts_preferences = true;
-    search.run(0, until.min(limits.until), 16, pace);
+    search.run(Money::ZERO, until.min(limits.until), 16, pace);
     search.state.counts_preferences = false;
     search.state
 }
@@ -40,8 +40,8 @@ pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pa
 struct Search<'a, 'm> {
     market: &'a Market,
     rng: Rng,
-    /// Millionths an hour that a move must save.
-    churn: i64,
+    /// What a move must save.
+    churn: Money,
     /// At most so many running pods move.
     moves: i64,
     /// A node that went never comes back.
@@ -50,7 +50,7 @@ struct Search<'a, 'm> {
 }
 
 impl Search<'_, '_> {
-    fn run(&mut self, bound: i64, until: u32, least: u64, pace: &mut Pace<'_>) {
+    fn run(&mut self, bound: Money, until: u32, least: u64, pace: &mut Pace<'_>) {
         let mut bins: Vec<BinId> = Vec::new();
         let began = pace.used();
         let mut last_gain = began;
@@ -79,7 +79,7 @@ impl Search<'_, '_> {
         }
     }
 
-    fn objective(&self) -> i64 {
+    fn objective(&self) -> Money {
         self.state.objective(self.churn)
     }
 
@@ -89,10 +89,10 @@ impl Search<'_, '_> {
         let own = match of.bin_ref {
             BinRef::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
             // A node that must stay wastes the cost of its empty room.
-            BinRef::Node(node) => return of.price as f64 * self.state.emptiness(node),
+            BinRef::Node(node) => return of.price.as_f64() * self.state.emptiness(node),
             BinRef::New(_) => 0.0,
         };
-        of.price as f64 - charged * (own + self.market.value(&of.given))
+        of.price.as_f64() - charged * (own + self.market.value(&of.given))
     }
 
     fn component(&self, bin: BinId) -> Option<usize> {
@@ -196,7 +196,7 @@ impl Search<'_, '_> {
                 self.state.reopen(node, &mut trial.pool);
             }
         }
-        let limit = before + if self.rng.chance(2) { before / 100_000 } else { 0 };
+        let limit = before + if self.rng.chance(2) { before / 100_000 } else { Money::ZERO };
         let done = self.rebuild(bins, component, limit, &mut trial);
         if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
             self.state.take_back(trial.bought, trial.undo, spreads);
@@ -233,7 +233,7 @@ impl Search<'_, '_> {
                 continue;
             }
             let saves =
-                self.state.bins[node.bin()].price as f64 - self.market.value(&self.state.own[node]) * self.rng.unit();
+                self.state.bins[node.bin()].price.as_f64() - self.market.value(&self.state.own[node]) * self.rng.unit();
             let saves = if self.moves < i64::MAX { saves / (1 + self.state.own_moves(node)) as f64 } else { saves };
             if best.is_none_or(|(least, _)| saves < least) {
                 best = Some((saves, node));
@@ -281,13 +281,13 @@ impl Search<'_, '_> {
     }
 
     /// Packs all of `pool`; `false` when that fails or gets dearer than `limit`.
-    fn rebuild(&mut self, bins: &[BinId], component: usize, limit: i64, trial: &mut Trial) -> bool {
+    fn rebuild(&mut self, bins: &[BinId], component: usize, limit: Money, trial: &mut Trial) -> bool {
         if self.moves < i64::MAX && self.rng.chance(60) {
             place(&mut self.state, &mut trial.pool, &mut trial.undo);
         }
         self.refill(bins, trial);
         while !trial.pool.is_empty() {
-            if self.objective() as f64 + self.market.value(&trial.pool) > limit as f64 {
+            if self.objective().as_f64() + self.market.value(&trial.pool) > limit.as_f64() {
                 return false;
             }
             match self.best_pattern(component, trial) {
@@ -353,15 +353,15 @@ impl Search<'_, '_> {
         };
         for node in &trial.reopenable {
             if self.state.may_reopen(*node, &trial.pool) {
-                let price =
-                    (self.state.bins[node.bin()].price - self.churn * self.state.own_moves(*node)).max(1) as f64;
+                let price = self.state.bins[node.bin()].price - self.churn * self.state.own_moves(*node);
+                let price = price.max(Money::micros(1)).as_f64();
                 offer(self.market.value(&self.state.own[*node]) / price, Pattern::Reopen(*node));
             }
         }
         let tries = 4 + self.rng.below(10);
         for _ in 0..tries {
             if let Some((offering, content)) = self.draw_pattern(component, &trial.pool) {
-                let price = self.state.model.offerings[offering].price.as_micros() as f64;
+                let price = self.state.model.offerings[offering].price.as_f64();
                 let score = self.market.value_in(&self.state, offering, &content) / price;
                 offer(score, Pattern::Buy(offering, content));
             }

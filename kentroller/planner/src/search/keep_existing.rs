@@ -27,8 +27,7 @@ pub(crate) fn keep_existing(state: &mut State<'_>) {
         let near = given.iter().filter_map(|(class, _)| gone.get(class)).flatten().copied();
         let mut could_stay: Vec<NodeId> = near
             .filter(|node| {
-                state.model.nodes[*node].price.is_some_and(|own| own.as_micros() <= price)
-                    && state.may_reopen(*node, given)
+                state.model.nodes[*node].price.is_some_and(|own| own <= price) && state.may_reopen(*node, given)
             })
             .collect();
         could_stay.sort_by_key(|node| (state.model.nodes[*node].price, Reverse(state.own_moves(*node)), *node));

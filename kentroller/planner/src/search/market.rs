@@ -8,7 +8,7 @@ use crate::bound::Bound;
 use crate::model::preferences::price;
 use crate::model::{BinRef, ClassId, Counts, Numbers, OfferingId, put, shared_room, times};
 use crate::solution::State;
-use crate::value::CapacityType;
+use crate::value::{CapacityType, Money};
 
 /// One type of one pool: its zones are variants of one price class.
 #[derive(Debug)]
@@ -74,12 +74,14 @@ impl Market {
 
     /// What a pod is worth in a bin, less the preferences that it would leave unmet there.
     pub(crate) fn worth_in(&self, state: &State<'_>, bin_ref: BinRef, class: ClassId) -> f64 {
-        self.worth[class] - if state.counts_preferences { price(state.unmet_by(bin_ref, class, 1)) as f64 } else { 0.0 }
+        self.worth[class]
+            - if state.counts_preferences { price(state.unmet_by(bin_ref, class, 1)).as_f64() } else { 0.0 }
     }
 
     /// What pods are worth together in a new node, less the preferences that they would leave unmet there.
     pub(crate) fn value_in(&self, state: &State<'_>, offering: OfferingId, content: &Counts) -> f64 {
-        self.value(content) - if state.counts_preferences { price(unmet(state, offering, content)) as f64 } else { 0.0 }
+        self.value(content)
+            - if state.counts_preferences { price(unmet(state, offering, content)).as_f64() } else { 0.0 }
     }
 
     /// The variant of an offering, in another zone for the same price, that leaves fewest preferences of some content unmet.
@@ -141,15 +143,15 @@ fn unmet(state: &State<'_>, offering: OfferingId, content: &Counts) -> i64 {
 /// Offerings that differ in zone only, with the classes that they may take; those that no wanted class could use are left out.
 fn families(state: &State<'_>, worth: &TiSlice<ClassId, f64>, wanted: &TiSlice<ClassId, bool>) -> Vec<OfferingFamily> {
     let model = state.model;
-    let mut merged: BTreeMap<(usize, &str, &CapacityType, i64), Vec<OfferingId>> = BTreeMap::new();
+    let mut merged: BTreeMap<(usize, &str, &CapacityType, Money), Vec<OfferingId>> = BTreeMap::new();
     for (index, of) in model.offerings.iter_enumerated() {
-        let key = (of.pool, of.instance_type.as_str(), &of.capacity_type, of.price.as_micros());
+        let key = (of.pool, of.instance_type.as_str(), &of.capacity_type, of.price);
         merged.entry(key).or_default().push(index);
     }
     let mut families = Vec::new();
     for offerings in merged.into_values() {
         let room = state.room_of_offering(offerings[0]);
-        let price = model.offerings[offerings[0]].price.as_micros() as f64;
+        let price = model.offerings[offerings[0]].price.as_f64();
         let fits = |class: &ClassId| {
             offerings.iter().any(|offering| state.offering_admits(*offering, *class))
                 && times(&model.classes[*class].request, &room) != 0

@@ -62,7 +62,7 @@ pub(crate) fn near<'m>(
     if options.mode != Mode::Full {
         return best;
     }
-    let churn = options.churn_price.as_micros();
+    let churn = options.churn_price;
     if !options.roll {
         for charged in select::CHARGED {
             let moves = limits.moves.unwrap_or(i64::MAX);

@@ -11,7 +11,7 @@ pub(crate) fn shrink<'m>(
     moves: Option<i64>,
     pace: &mut Pace<'_>,
 ) -> State<'m> {
-    let churn = options.churn_price.as_micros();
+    let churn = options.churn_price;
     let mut order: Vec<NodeId> = state.model.nodes.keys().filter(|node| state.may_close(node.bin())).collect();
     order.sort_by_key(|node| {
         let pods = state.own_moves(*node);

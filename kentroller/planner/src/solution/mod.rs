@@ -28,8 +28,8 @@ pub(crate) struct Bin {
     pub term_counts: Vec<TermCount>,
     /// Pods given to it, by class; never a count of zero.
     pub given: Counts,
-    /// The price of the open bin, in millionths an hour; 0 where it is not known.
-    pub price: i64,
+    /// The price of the open bin; nothing where it is not known.
+    pub price: Money,
     /// The weight of preferences about company that the open bin leaves unmet.
     unmet: i64,
 }
@@ -41,8 +41,8 @@ impl Bin {
     }
 }
 
-/// What a node costs besides its price, in millionths an hour: enough to tell equal costs apart.
-const NODE: i64 = 10;
+/// What a node costs besides its price: enough to tell equal costs apart.
+const NODE: Money = Money::micros(10);
 
 /// The bins of a solution with their cost.
 #[derive(Clone, Debug)]
@@ -55,14 +55,14 @@ pub(crate) struct State<'m> {
     own_moves: Arc<TiVec<NodeId, i64>>,
     /// By offering: what a new bin of it can be given.
     rooms: Arc<TiVec<OfferingId, Vector>>,
-    /// Millionths an hour, of open bins.
-    pub cost: i64,
+    /// Of open bins.
+    pub cost: Money,
     /// Running pods on closed nodes.
     pub moved: i64,
     /// Closed nodes.
     pub removed: usize,
-    /// What they cost, in millionths an hour.
-    gone: i64,
+    /// What they cost.
+    gone: Money,
     /// Open new bins by pool: count, milli-cpu, bytes.
     bought: Vec<(i64, i64, i64)>,
     /// Spreads that did not hold at the start, as they stand.
@@ -85,16 +85,16 @@ pub(crate) struct State<'m> {
 }
 
 impl<'m> State<'m> {
-    /// What a search makes small: the cost, the price of moves, and the price of unmet preferences. Unit: millionths an hour.
+    /// What a search makes small: the cost, the price of moves, and the price of unmet preferences.
     ///
     /// A removed node runs beside its successor for ten minutes; thirty days pay for that. At equal cost fewer nodes win.
-    pub(crate) fn objective(&self, churn: i64) -> i64 {
+    pub(crate) fn objective(&self, churn: Money) -> Money {
         let new: i64 = self.bought.iter().map(|(count, _, _)| count).sum();
         self.cost
             + churn * self.moved
             + self.gone / (6 * 24 * 30)
             + NODE * (new - self.removed as i64)
-            + if self.counts_preferences { price(self.unmet) } else { 0 }
+            + if self.counts_preferences { price(self.unmet) } else { Money::ZERO }
     }
 
     /// The cluster as it is.
@@ -127,10 +127,10 @@ impl<'m> State<'m> {
             own: Arc::new(own),
             own_moves: Arc::new(own_moves),
             rooms: Arc::new(rooms.collect()),
-            cost: 0,
+            cost: Money::ZERO,
             moved: 0,
             removed: 0,
-            gone: 0,
+            gone: Money::ZERO,
             bought: vec![(0, 0, 0); model.limits.len()],
             spreads: model.broken.clone(),
             landed: model.broken.iter().map(|spread| vec![0; spread.counts.len()]).collect(),
@@ -167,7 +167,7 @@ impl<'m> State<'m> {
             free,
             term_counts: of.term_counts.clone(),
             given: Counts::new(),
-            price: of.price.map_or(0, Money::as_micros),
+            price: of.price.unwrap_or_default(),
             unmet: unmet(self.model, of.term_counts.iter().map(|counted| counted.term), &of.term_counts),
         }
     }
@@ -195,7 +195,7 @@ impl<'m> State<'m> {
             free: self.room_of_offering(offering),
             term_counts: of.term_counts.clone(),
             given: Counts::new(),
-            price: of.price.as_micros(),
+            price: of.price,
             unmet: 0,
         };
         self.cost += bin.price;
@@ -309,14 +309,14 @@ impl<'m> State<'m> {
     /// Puts a bin back as it was; what was done to others since must be undone already.
     pub(crate) fn restore(&mut self, bin: BinId, was: Bin) {
         let sign = i64::from(was.open) - i64::from(self.bins[bin].open);
-        self.cost += sign * was.price;
+        self.cost += was.price * sign;
         self.weigh_bin(&was, 1);
         match was.bin_ref {
             _ if sign == 0 => {}
             BinRef::Node(node) => {
                 self.moved -= sign * self.own_moves(node);
                 self.removed = self.removed.wrapping_add_signed(-sign as isize);
-                self.gone -= sign * was.price;
+                self.gone -= was.price * sign;
             }
             BinRef::New(offering) => {
                 let of = &self.model.offerings[offering];

@@ -45,7 +45,7 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
     }
     Plan {
         region: model.region.clone(),
-        cost_before: Money::micros(start.cost),
+        cost_before: start.cost,
         cost_after: outcome.hourly,
         lower_bound: Some(LowerBound { hourly: bound.hourly, method: "lp-dual" }),
         transition: outcome.transition,
@@ -85,13 +85,13 @@ fn best_waves(
     other: Option<Waves>,
     pace: &mut Pace<'_>,
 ) -> Waves {
-    let (before, options) = (Money::micros(start.cost), given.options);
+    let (before, options) = (start.cost, given.options);
     let cost = |made: &Waves| made.waves.last().map_or(before, |wave| wave.hourly_after);
     let state = found(start, given, limit, shares.search, pace);
     let mut best = Waves::of(&state, before, options, pace);
     let mut others: Vec<Waves> = other.into_iter().collect();
     let in_time = pace.used() < shares.frozen_begins;
-    let cost_a_lot = cost(&best).as_micros() > state.cost + state.cost / 200;
+    let cost_a_lot = cost(&best) > state.cost + state.cost / 200;
     if breaks_a_spread(start.model, options) && in_time && cost_a_lot {
         // A plan in which those nodes stay may be cheaper.
         let mut frozen = start.clone();
@@ -123,7 +123,7 @@ struct Outcome {
 impl Outcome {
     fn of(made: Waves, start: &State<'_>, options: &Options) -> Self {
         let Waves { mut waves, cut } = made;
-        let before = Money::micros(start.cost);
+        let before = start.cost;
         let nodes = start.model.nodes.iter();
         let prices: BTreeMap<&str, Money> = nodes.filter_map(|node| Some((node.name.as_str(), node.price?))).collect();
         let mut hourly = waves.last().map_or(before, |wave| wave.hourly_after);
@@ -131,7 +131,7 @@ impl Outcome {
         let removed: Money = gone.filter_map(|name| prices.get(name.as_str()).copied()).sum();
         let mut transition: Money = waves.iter().map(|wave| overlap(wave, &prices)).sum();
         // Savings are net of what the overlap costs, spread over thirty days.
-        let saved = before - hourly - Money::micros(transition.as_micros() / (30 * 24));
+        let saved = before - hourly - transition / (30 * 24);
         let roll = options.roll || options.min_savings == Some(Percent::whole(0));
         let too_small = options.min_savings.is_some_and(|least| saved.percent_of(removed) < least);
         let mut held_back = None;
@@ -165,7 +165,7 @@ fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32
     if !given.options.roll {
         keep_existing(&mut found);
         if given.options.mode == Mode::Full {
-            let churn = given.options.churn_price.as_micros();
+            let churn = given.options.churn_price;
             consolidation::extend(&mut found, limit.unwrap_or(i64::MAX), churn, pace);
         }
     }
@@ -179,7 +179,7 @@ fn overlap(wave: &Wave, prices: &BTreeMap<&str, Money>) -> Money {
     }
     let gone: Money = wave.remove.iter().filter_map(|name| prices.get(name.as_str()).copied()).sum();
     let new: Money = wave.add.iter().map(|node| node.price).sum();
-    Money::micros(gone.min(new).as_micros() / 6)
+    gone.min(new) / 6
 }
 
 fn movable_pods(model: &Model) -> usize {

@@ -5,7 +5,7 @@ use typed_index_collections::TiVec;
 
 use crate::model::{CPU, Model, NodeBin, NodeId};
 use crate::solution::State;
-use crate::value::{KeptReason, Money, Options, Pace, SortBy};
+use crate::value::{KeptReason, Options, Pace, SortBy};
 
 /// Leaves the first `max_nodes` nodes of an order; the others stay.
 ///
@@ -16,7 +16,7 @@ pub(super) fn narrow(model: &mut Model, options: &Options, pace: &mut Pace<'_>) 
     if order.len() <= most {
         return;
     }
-    let price = |node: &NodeBin| node.price.map_or(0, Money::as_micros);
+    let price = |node: &NodeBin| node.price.unwrap_or_default().as_micros();
     let nodes = model.nodes.iter();
     let key: TiVec<NodeId, i64> = match options.sort_by {
         Some(SortBy::NormalizedCpuPrice) => {

@@ -212,7 +212,7 @@ impl Catalog {
     pub fn with_discount(mut self, off: Percent) -> Self {
         for priced in self.regions.values_mut().flat_map(BTreeMap::values_mut) {
             for offer in priced.offers.iter_mut().filter(|offer| offer.capacity_type == CapacityType::OnDemand) {
-                offer.price = offer.price - Money::micros(off.of(offer.price.as_micros()));
+                offer.price -= off.of_money(offer.price);
             }
         }
         self

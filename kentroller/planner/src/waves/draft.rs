@@ -1,6 +1,7 @@
 //! A wave by indices.
 
 use crate::model::{BinId, NodeId};
+use crate::value::Money;
 
 /// A wave by indices: bins to open, nodes to close, and (pod, bin).
 #[derive(Debug, Default)]
@@ -8,8 +9,8 @@ pub(crate) struct Draft {
     pub open: Vec<BinId>,
     pub close: Vec<NodeId>,
     pub moves: Vec<(usize, BinId)>,
-    /// What it adds to the bill, in millionths an hour.
-    pub delta: i64,
+    /// What it adds to the bill.
+    pub delta: Money,
 }
 
 impl Draft {

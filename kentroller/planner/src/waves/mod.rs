@@ -87,7 +87,7 @@ fn ordered(state: &State<'_>, stay: &BTreeSet<NodeId>, roll: bool) -> Vec<Draft>
             continue;
         }
         // Rolling is not about money: a wave is as small as can be.
-        if roll || current.delta < 0 || (current.delta == 0 && current.open.is_empty()) {
+        if roll || current.delta < Money::ZERO || (current.delta == Money::ZERO && current.open.is_empty()) {
             drafts.push(std::mem::take(&mut current));
         }
     }
@@ -138,11 +138,11 @@ fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<Node
     let mut later = BTreeSet::new();
     for doubt in doubts(state, drafts) {
         let price = |node: NodeId| state.bins[node.bin()].price;
-        let alike: i64 = doubt.alike.iter().map(|node| price(*node)).sum();
+        let alike: Money = doubt.alike.iter().map(|node| price(*node)).sum();
         let ordered = doubt.alike.iter().any(|node| state.is_ordered(*node));
         if doubt.alike.is_empty() || price(doubt.source) <= doubt.price || round >= ROUNDS {
             stay.insert(doubt.source);
-        } else if drafts[doubt.draft].delta + alike <= 0 && !ordered {
+        } else if drafts[doubt.draft].delta + alike <= Money::ZERO && !ordered {
             later.extend(doubt.alike);
         } else if alike < price(doubt.source) - doubt.price {
             stay.extend(doubt.alike);
@@ -211,7 +211,7 @@ struct Doubt {
     draft: usize,
     source: NodeId,
     /// Of the new node.
-    price: i64,
+    price: Money,
     /// Nodes of the same pool, type and zone that go in the same wave.
     alike: Vec<NodeId>,
 }
@@ -261,7 +261,7 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
             if let Some(source) = coming.peek().and_then(|pod| pod.home)
                 && coming.all(|pod| pod.is_successor)
             {
-                found.push(Doubt { draft: number, source, price: i64::MAX, alike: Vec::new() });
+                found.push(Doubt { draft: number, source, price: Money::MAX, alike: Vec::new() });
                 continue;
             }
             let (Some((Some(source), true, _)), BinRef::New(offering)) =
@@ -293,20 +293,20 @@ fn settle(state: &State<'_>, drafts: Vec<Draft>, roll: bool) -> Vec<Draft> {
     let mut settled: Vec<Draft> = Vec::new();
     for mut draft in drafts {
         draft.open.clear();
-        draft.delta = -draft.close.iter().map(|node| state.bins[node.bin()].price).sum::<i64>();
+        draft.delta = -draft.close.iter().map(|node| state.bins[node.bin()].price).sum::<Money>();
         for (_, bin) in &draft.moves {
             if matches!(state.bins[*bin].bin_ref, BinRef::New(_)) && !std::mem::replace(&mut is_bought[*bin], true) {
                 draft.open.push(*bin);
                 draft.delta += state.bins[*bin].price;
             }
         }
-        match settled.last_mut().filter(|last| !roll && last.delta > 0) {
+        match settled.last_mut().filter(|last| !roll && last.delta > Money::ZERO) {
             Some(last) => last.join(draft),
             None => settled.push(draft),
         }
     }
     // A last wave that does not pay for itself belongs to the one before.
-    while !roll && settled.len() > 1 && settled.last().is_some_and(|last| last.delta > 0) {
+    while !roll && settled.len() > 1 && settled.last().is_some_and(|last| last.delta > Money::ZERO) {
         let Some(last) = settled.pop() else { break };
         if let Some(before) = settled.last_mut() {
             before.join(last);

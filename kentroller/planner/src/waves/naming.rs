@@ -48,9 +48,9 @@ pub(crate) fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<
             let from = unit.node.map(|node| model.nodes[node].name.clone()).unwrap_or_default();
             wave.moves.push(Move { pod: unit.name.clone(), from, to });
         }
-        hourly += Money::micros(draft.delta);
+        hourly += draft.delta;
         wave.hourly_after = hourly;
-        wave.reason = reason(&wave, Money::micros(-draft.delta));
+        wave.reason = reason(&wave, -draft.delta);
         waves.push(wave);
     }
     waves

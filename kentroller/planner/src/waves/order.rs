@@ -8,6 +8,7 @@ use typed_index_collections::TiVec;
 use super::draft::Draft;
 use crate::model::{BinId, BinRef, BrokenSpread, ClassId, Counts, NodeId};
 use crate::solution::State;
+use crate::value::Money;
 
 /// At most this many bins or nodes are compared for one choice.
 const COMPARED: usize = 64;
@@ -35,7 +36,7 @@ pub(crate) struct RemovalOrder<'a, 'm> {
     owners: TiVec<ClassId, Vec<NodeId>>,
     waits: TiVec<NodeId, bool>,
     /// (missing pods for its price, price negated, node), possibly stale.
-    queue: BinaryHeap<Reverse<(i64, i64, NodeId)>>,
+    queue: BinaryHeap<Reverse<(i64, Money, NodeId)>>,
     /// Nodes that a broken spread holds up until other moves are made.
     held_up: Vec<NodeId>,
     /// Broken spreads as they stand after the moves so far.
@@ -110,8 +111,8 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             }
             looked.push(node);
             let bins = self.wanted(node);
-            let cost = bins.iter().map(|bin| self.state.bins[*bin].price).sum();
-            let cost = per_price(cost, self.state.bins[node.bin()].price);
+            let cost: Money = bins.iter().map(|bin| self.state.bins[*bin].price).sum();
+            let cost = per_price(cost.as_micros(), self.state.bins[node.bin()].price);
             if best.as_ref().is_none_or(|(least, _, _)| cost < *least) {
                 best = Some((cost, node, bins));
             }
@@ -249,6 +250,6 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
 }
 
 /// An amount for a price, in parts that tell small differences apart.
-fn per_price(amount: i64, price: i64) -> i64 {
-    amount.saturating_mul(1_000_000_000) / price.max(1)
+fn per_price(amount: i64, price: Money) -> i64 {
+    amount.saturating_mul(1_000_000_000) / price.as_micros().max(1)
 }
