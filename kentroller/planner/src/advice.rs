@@ -3,9 +3,9 @@
 //! So an advice says what could be saved at most, whatever the search finds; and it is looked for in time that is left.
 
 use crate::bound::bound;
+use crate::manifest::marks::{AWS_INSTANCE, CAPACITY_TYPE, INSTANCE_TYPE};
 use crate::manifest::{NodePool, Operator, Requirement};
 use crate::model::build::model;
-use crate::rules::pool::{CAPACITY_TYPE, INSTANCE_TYPE};
 use crate::solution::State;
 use crate::value::{
     Advice, Aggressive, Budget, CapacityType, Catalog, KeptReason, Money, Options, Pace, Percent, Plan, Rule, Snapshot,
@@ -114,7 +114,7 @@ fn changes(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Vec<Change> {
 
 /// Whether a label is about what is bought, so that its values are somebody's choice and no need of a pod.
 fn is_choice(key: &str) -> bool {
-    key == INSTANCE_TYPE || key.starts_with("karpenter.k8s.aws/instance-")
+    key == INSTANCE_TYPE || key.starts_with(AWS_INSTANCE)
 }
 
 fn admits_spot(requirement: &Requirement) -> bool {

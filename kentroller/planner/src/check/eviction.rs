@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::board::{Board, Role};
-use super::facts::{DO_NOT_DISRUPT, REMOVAL_DISABLED};
 use super::selectors::{any_term, selects};
 use super::violation::{Fault, Faults};
 use super::volumes::Volumes;
+use crate::manifest::marks::{DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
 use crate::manifest::{Meta, PodDisruptionBudget, parse_span};
 use crate::value::{EvictionRule, EvictionTarget, Options, Strictness};
 
@@ -86,12 +86,9 @@ impl<'a> Evictions<'a> {
             );
             refuse(is_protected(board, body), Fault::DoNotDisrupt, &format!("{DO_NOT_DISRUPT} holds"));
             refuse(
-                pod.metadata
-                    .annotations
-                    .get("cluster-autoscaler.kubernetes.io/safe-to-evict")
-                    .is_some_and(|v| v == "false"),
+                pod.metadata.annotations.get(SAFE_TO_EVICT).is_some_and(|v| v == "false"),
                 Fault::NotSafeToEvict,
-                "cluster-autoscaler.kubernetes.io/safe-to-evict is \"false\"",
+                &format!("{SAFE_TO_EVICT} is \"false\""),
             );
             if self.options.continuous && strictness != Some(Strictness::Aggressive) {
                 let replicas = self.replicas(board, body);

@@ -3,9 +3,6 @@
 use super::board::{Host, Origin};
 use crate::manifest::Meta;
 
-pub(super) const REMOVAL_DISABLED: &str = "autoscaling.cast.ai/removal-disabled";
-pub(super) const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
-
 /// Whether a node counts as one that stays unless somebody acts.
 pub(super) fn is_deleting(host: &Host<'_>) -> bool {
     let Origin::Live { node, claim, .. } = host.origin else { return false };

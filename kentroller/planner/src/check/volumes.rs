@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::board::{Board, Host, Origin};
 use super::selectors::any_term;
 use super::violation::Fault;
+use crate::manifest::marks::INSTANCE_TYPE;
 use crate::manifest::{PersistentVolume, PersistentVolumeClaim};
 use crate::value::Snapshot;
 
@@ -52,7 +53,7 @@ impl<'a> Volumes<'a> {
             .nodes
             .iter()
             .filter_map(|node| {
-                let of = node.metadata.labels.get("node.kubernetes.io/instance-type")?;
+                let of = node.metadata.labels.get(INSTANCE_TYPE)?;
                 Some((&*node.metadata.name, of.as_str()))
             })
             .collect();
@@ -140,7 +141,7 @@ impl<'a> Volumes<'a> {
         if let (Origin::Live { .. }, Some(limits)) = (host.origin, self.limits.get(host.name)) {
             return limits.get(driver).copied();
         }
-        let of = host.labels.get("node.kubernetes.io/instance-type").map_or("", String::as_str);
+        let of = host.labels.get(INSTANCE_TYPE).map_or("", String::as_str);
         let told = self.by_type.get(&(of, driver)).or_else(|| self.by_driver.get(driver));
         told.copied().or((driver == EBS).then_some(EBS_DEFAULT))
     }

@@ -1,7 +1,7 @@
 //! Which nodes a pod may run on by what the node *is*: taints, selectors, node affinity, volumes, operating system.
 
 use super::pool::is_untold;
-use crate::manifest::{Effect, Labels, Node, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration};
+use crate::manifest::{Effect, Labels, Node, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration, marks};
 
 /// The weight of a spread that need not hold and of the zone; preferences bring their own of 1 to 100.
 pub(crate) const FULL_WEIGHT: i64 = 100;
@@ -95,7 +95,7 @@ impl Needs {
         if place.is_new && self.keys().any(|key| !place.labels.contains_key(key) && is_untold(key)) {
             return None;
         }
-        let os = place.labels.get("kubernetes.io/os").map_or("linux", String::as_str);
+        let os = place.labels.get(marks::OS).map_or("linux", String::as_str);
         if !self.os.is_empty() && self.os != os {
             return Some(false);
         }
@@ -113,11 +113,7 @@ impl Needs {
 
     /// The taint half.
     pub(crate) fn tolerates_all(&self, place: &Place) -> bool {
-        let cordon = Taint {
-            key: "node.kubernetes.io/unschedulable".to_owned(),
-            value: String::new(),
-            effect: Effect::NoSchedule,
-        };
+        let cordon = Taint { key: marks::UNSCHEDULABLE.to_owned(), value: String::new(), effect: Effect::NoSchedule };
         place.taints.iter().chain(place.unschedulable.then_some(&cordon)).all(|taint| self.tolerates(taint))
     }
 

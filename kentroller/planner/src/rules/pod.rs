@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use super::pdb::Pdbs;
 use super::strictness::{of_node, of_pod};
-use super::{DO_NOT_DISRUPT, REMOVAL_DISABLED};
+use crate::manifest::marks::{DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
 use crate::manifest::{Moment, Node, Owner, Pod, PodDisruptionBudget, belongs_to_node, marks, parse_span};
 use crate::value::{Aggressive, Options, Rule, Snapshot, Strictness};
-
-const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 
 /// What a pod is to the cluster, for the question whether it must find a new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

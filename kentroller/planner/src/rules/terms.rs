@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use super::placement::FULL_WEIGHT;
 use crate::manifest::{LabelSelector, Labels, PodAffinityTerm, PodShape, SpreadConstraint};
 
-/// The label of a node's own name: a domain of one node.
-pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
-
 /// What a term demands of the pods that it selects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Demand {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::index_of;
 use super::templates::{Key, Numbered, Template, templates};
+use crate::manifest::marks::{self, HOSTNAME};
 use crate::manifest::{Pod, PodShape};
 use crate::model::{ATTACHMENTS, DIMS, NodeId, Numbers, PODS, Vector, vector};
 use crate::rules::PodRole;
 use crate::rules::Volumes;
 use crate::rules::placement::{Needs, NodePreferences};
-use crate::rules::terms::HOSTNAME;
-use crate::rules::{pool, requests};
+use crate::rules::requests;
 use crate::value::{InputError, Options, Snapshot, Warning};
 
 /// A pod with what was found out about it.
@@ -79,7 +79,7 @@ impl<'a> Asked<'a> {
     /// The labels of nodes that anything here can depend on.
     pub(super) fn keys(&self) -> BTreeSet<&str> {
         let of_terms = self.of.terms.iter().map(|term| term.key.as_str());
-        let fixed = ["kubernetes.io/os", HOSTNAME, pool::NODE_POOL];
+        let fixed = [marks::OS, HOSTNAME, marks::NODE_POOL];
         let preferred_nodes = self.of.preferred_nodes.iter().flat_map(NodePreferences::keys);
         self.of.needs.iter().flat_map(Needs::keys).chain(preferred_nodes).chain(of_terms).chain(fixed).collect()
     }

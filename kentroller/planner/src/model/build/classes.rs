@@ -9,12 +9,13 @@ use super::companions::Company;
 use super::preferences::{ZoneAffinities, wanted};
 use super::templates::Template;
 use super::wide::{AllowedDomains, Broken, Wide};
+use crate::manifest::marks::HOSTNAME;
 use crate::manifest::{NodeSelectorTerm, RequiredNodeTerms};
 use crate::model::preferences::{DEFAULT_SKEW, PodPreference, PreferredCompany};
 use crate::model::{Class, ClassId, Numbers, Vector};
 use crate::rules::placement::{FULL_WEIGHT, Needs};
 use crate::rules::replicas;
-use crate::rules::terms::{Demand, HOSTNAME, Term};
+use crate::rules::terms::{Demand, Term};
 use crate::value::Rule;
 
 /// The classes of a cluster's pods.

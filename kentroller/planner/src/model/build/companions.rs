@@ -7,9 +7,10 @@ use typed_index_collections::{TiSlice, TiVec};
 use super::asked::Asked;
 use super::nodes::KnownNode;
 use super::templates::Template;
+use crate::manifest::marks::HOSTNAME;
 use crate::manifest::{Expression, Moment, NodeSelectorTerm, Operator, RequiredNodeTerms};
 use crate::model::NodeId;
-use crate::rules::terms::{Demand, HOSTNAME};
+use crate::rules::terms::Demand;
 use crate::rules::{PodRole, PodRules};
 use crate::value::Options;
 

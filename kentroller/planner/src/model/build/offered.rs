@@ -8,10 +8,11 @@ use super::asked::attachments;
 use super::limits::limits_of;
 use super::nodes::KnownNode;
 use super::wide::Wide;
+use crate::manifest::marks;
 use crate::model::offerings::{Peers, Source};
 use crate::model::price_list::PriceList;
 use crate::model::{DIMS, NewNodeOption, NodeBin, NodeId, PoolLimit, TermCount, Vector};
-use crate::rules::{EBS_DEFAULT, pool};
+use crate::rules::EBS_DEFAULT;
 use crate::value::Warning;
 
 /// What new nodes will have, as far as existing ones tell.
@@ -29,7 +30,7 @@ pub(super) fn peers<'a>(
         for (dim, least) in least.iter_mut().enumerate() {
             *least = if dims.get(dim).is_some_and(is_told) { (*least).min(bin.allocatable[dim]) } else { 0 };
         }
-        let Some(instance_type) = known.observed.label(pool::INSTANCE_TYPE) else { continue };
+        let Some(instance_type) = known.observed.label(marks::INSTANCE_TYPE) else { continue };
         if known.observed.is_initialized() {
             let least = of_type.entry((pool, instance_type)).or_insert(bin.allocatable);
             for (least, here) in least.iter_mut().zip(&bin.allocatable) {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use typed_index_collections::TiSlice;
 
+use crate::manifest::marks::HOSTNAME;
 use crate::model::price_list::PriceList;
 use crate::model::{Matrix, NewNodeOption, NodeBin, NodeId, Numbers};
 use crate::rules::placement::{Needs, Place};
-use crate::rules::terms::HOSTNAME;
 
 /// Gives all places their signatures and returns what each stands for; `keys`: the labels that anybody asks for.
 pub(super) fn sign(

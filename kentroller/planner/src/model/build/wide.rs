@@ -6,11 +6,12 @@ use typed_index_collections::TiVec;
 
 use super::asked::Asked;
 use super::templates::Template;
+use crate::manifest::marks::HOSTNAME;
 use crate::manifest::{Expression, Operator};
 use crate::model::{BrokenSpread, KeyDomains, NewNodeOption, NodeId};
 use crate::rules::PodRole;
 use crate::rules::placement::{Needs, Place};
-use crate::rules::terms::{Demand, HOSTNAME, Term};
+use crate::rules::terms::{Demand, Term};
 use crate::value::Rule;
 
 /// Where wide terms let a pod be, beside what it asks of a node itself.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{DaemonSet, PodShape, RequiredNodeTerms, Resources, Toleration};
+use crate::manifest::{DaemonSet, PodShape, RequiredNodeTerms, Resources, Toleration, marks};
 
 use crate::model::{DIMS, PODS, Vector, add, vector};
 
@@ -53,16 +53,16 @@ fn daemon(shape: &PodShape, of_running_pod: bool) -> Daemon {
     }
     // The controller adds these tolerations to every DaemonSet pod.
     let kept = [
-        "not-ready",
-        "unreachable",
-        "disk-pressure",
-        "memory-pressure",
-        "pid-pressure",
-        "unschedulable",
-        "network-unavailable",
+        marks::NOT_READY,
+        marks::UNREACHABLE,
+        marks::DISK_PRESSURE,
+        marks::MEMORY_PRESSURE,
+        marks::PID_PRESSURE,
+        marks::UNSCHEDULABLE,
+        marks::NETWORK_UNAVAILABLE,
     ];
     needs.tolerations.extend(kept.map(|key| Toleration {
-        key: format!("node.kubernetes.io/{key}"),
+        key: key.to_owned(),
         operator: "Exists".to_owned(),
         ..Toleration::default()
     }));

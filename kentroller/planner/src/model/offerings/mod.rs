@@ -6,7 +6,7 @@ mod learned;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::manifest::{Expression, Labels, NodePool};
+use crate::manifest::{Expression, Labels, NodePool, marks};
 
 use crate::rules::overlay::Overlays;
 
@@ -23,9 +23,6 @@ use self::learned::Learned;
 use super::price_list::{ListedOffering, PriceList};
 
 use super::{ATTACHMENTS, CPU, MEMORY, NewNodeOption, PODS, Vector, add};
-
-/// A pool that carries this with `allow` lets claims leave its instance criteria aside.
-const IGNORE_CRITERIA: &str = "kentroller.cast.ai/ignore-instance-criteria";
 
 /// What existing nodes tell of what new ones will have.
 pub(crate) struct Peers<'a> {
@@ -96,11 +93,13 @@ impl Source<'_> {
         if node_pool.status.is_unready() {
             return Err("is not Ready");
         }
-        let allowed = node_pool.metadata.annotations.get(IGNORE_CRITERIA).is_some_and(|word| word == "allow");
+        let allowed =
+            node_pool.metadata.annotations.get(marks::IGNORE_INSTANCE_CRITERIA).is_some_and(|word| word == "allow");
         if self.ignore_instance_criteria && !allowed {
-            warn(
-                "WouldDrift: Karpenter would replace nodes that its requirements do not admit; they stand (annotate it kentroller.cast.ai/ignore-instance-criteria: allow)",
-            );
+            warn(&format!(
+                "WouldDrift: Karpenter would replace nodes that its requirements do not admit; they stand (annotate it {}: allow)",
+                marks::IGNORE_INSTANCE_CRITERIA
+            ));
         }
         let relaxed = self.ignore_instance_criteria && allowed;
         let Some(requirements) = pool::Requirements::of(node_pool, relaxed) else {
@@ -165,7 +164,7 @@ impl Source<'_> {
         // Labels that nobody asks for tell no two offerings apart; they are added to those that are left.
         let mut asked: BTreeSet<&str> = self.keys.clone();
         asked.extend(assortment.daemons.iter().flat_map(|daemon| daemon.needs.keys()));
-        asked.extend([pool::ZONE, pool::CAPACITY_TYPE]);
+        asked.extend([marks::ZONE, marks::CAPACITY_TYPE]);
         let mut groups: BTreeMap<Vec<Option<&str>>, usize> = BTreeMap::new();
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut offered = 0;
@@ -225,8 +224,8 @@ impl Source<'_> {
         let mut rivals: BTreeMap<Labels, Vec<Candidate>> = BTreeMap::new();
         for (group, candidates) in by_group {
             let mut labels = price_list.groups[group].place.labels.clone();
-            if !self.keys.contains(pool::CAPACITY_TYPE) {
-                labels.remove(pool::CAPACITY_TYPE);
+            if !self.keys.contains(marks::CAPACITY_TYPE) {
+                labels.remove(marks::CAPACITY_TYPE);
             }
             rivals.entry(labels).or_default().extend(candidates);
         }
@@ -242,7 +241,7 @@ impl Source<'_> {
         let peers = self.peers.of_type.get(&(pool, it.name.as_str()));
         for (dim, name) in self.dims.iter().enumerate() {
             let told = match name.as_str() {
-                "nvidia.com/gpu" => Some(it.gpu_count),
+                marks::GPU => Some(it.gpu_count),
                 ATTACHMENTS => Some(self.peers.attachments),
                 _ if dim <= PODS => Some(allocatable[dim]),
                 _ => None,
