@@ -439,5 +439,10 @@ fn share<T: Hash + Ord>(shared: &mut Shared<T>, value: &mut Arc<T>) {
 /// Whether a pod comes and goes with its node: it is of a DaemonSet, or mirrors a static pod of the kubelet. No eviction
 /// moves it elsewhere. `controller` is the kind of its controlling owner.
 pub fn belongs_to_node(controller: Option<&str>, annotations: &Labels) -> bool {
-    matches!(controller, Some("DaemonSet" | "Node")) || annotations.contains_key(marks::MIRROR)
+    controller == Some("DaemonSet") || is_static(controller, annotations)
+}
+
+/// Whether a pod mirrors a static pod of its kubelet.
+pub(crate) fn is_static(controller: Option<&str>, annotations: &Labels) -> bool {
+    controller == Some("Node") || annotations.contains_key(marks::MIRROR)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::pdb::Pdbs;
 use super::strictness::{of_node, of_pod};
 use crate::manifest::marks::{DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
-use crate::manifest::{Moment, Node, Owner, Pod, PodDisruptionBudget, belongs_to_node, marks, parse_span};
+use crate::manifest::{Moment, Node, Owner, Pod, PodDisruptionBudget, belongs_to_node, is_static, parse_span};
 use crate::value::{Aggressive, Options, Rule, Snapshot, Strictness};
 
 /// What a pod is to the cluster, for the question whether it must find a new place.
@@ -147,9 +147,8 @@ impl<'a> PodRules<'a> {
         if pod.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| self.do_not_disrupt(pod, value)) {
             return Some(Rule::DoNotDisrupt);
         }
-        let is_static = pod.metadata.annotations.contains_key(marks::MIRROR)
-            || pod.metadata.controller().is_some_and(|owner| owner.kind == "Node");
-        if is_static { None } else { self.pdb(pod) }
+        let owner = pod.metadata.controller().map(|owner| &*owner.kind);
+        if is_static(owner, &pod.metadata.annotations) { None } else { self.pdb(pod) }
     }
 
     fn rule(&self, pod: &Pod, lifted: &Aggressive) -> Option<Rule> {

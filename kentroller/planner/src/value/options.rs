@@ -123,11 +123,31 @@ pub enum MoveLimit {
 /// Sets one flag.
 pub type Flag = fn(&mut Aggressive);
 
+/// Hands the blocks that a claim may lift to the macro of this name, as `field = "nameInAggressiveModeConfig",` each.
+///
+/// The one list of them: whoever needs all of them makes them of it.
+#[macro_export]
+macro_rules! aggressive_flags {
+    ($with:ident) => {
+        $with! {
+            ignore_blocking_pdb = "ignoreBlockingPDB",
+            ignore_consolidatable = "ignoreConsolidatable",
+            ignore_instance_criteria = "ignoreInstanceCriteria",
+            ignore_local_persistent_volumes = "ignoreLocalPersistentVolumes",
+            ignore_problem_job_pods = "ignoreProblemJobPods",
+            ignore_problem_pods_without_controller = "ignoreProblemPodsWithoutController",
+            ignore_problem_removal_disabled_nodes = "ignoreProblemRemovalDisabledNodes",
+            ignore_problem_removal_disabled_pods = "ignoreProblemRemovalDisabledPods",
+            ignore_zero_node_pool_disruption_budgets = "ignoreZeroNodePoolDisruptionBudgets",
+        }
+    };
+}
+
 macro_rules! flags {
     ($($field:ident = $name:literal,)*) => {
         /// Blocks that a claim may lift, by the names of its `aggressiveModeConfig`.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-        pub struct Aggressive { $(pub $field: bool,)* }
+        pub struct Aggressive { $(#[doc = concat!("`", $name, "` of a claim.")] pub $field: bool,)* }
 
         impl Aggressive {
             /// Every flag by its name.
@@ -136,17 +156,7 @@ macro_rules! flags {
     };
 }
 
-flags! {
-    ignore_blocking_pdb = "ignoreBlockingPDB",
-    ignore_consolidatable = "ignoreConsolidatable",
-    ignore_instance_criteria = "ignoreInstanceCriteria",
-    ignore_local_persistent_volumes = "ignoreLocalPersistentVolumes",
-    ignore_problem_job_pods = "ignoreProblemJobPods",
-    ignore_problem_pods_without_controller = "ignoreProblemPodsWithoutController",
-    ignore_problem_removal_disabled_nodes = "ignoreProblemRemovalDisabledNodes",
-    ignore_problem_removal_disabled_pods = "ignoreProblemRemovalDisabledPods",
-    ignore_zero_node_pool_disruption_budgets = "ignoreZeroNodePoolDisruptionBudgets",
-}
+aggressive_flags!(flags);
 
 impl Aggressive {
     /// The flag of this name, in whatever case.

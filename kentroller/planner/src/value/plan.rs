@@ -117,19 +117,31 @@ words! {
     KeptReason {
         /// Not launched by Karpenter: no NodeClaim, or no NodePool of its name.
         NotKarpenter = "not-karpenter",
+        /// Karpenter has not finished starting it.
         NotInitialized = "not-initialized",
+        /// It is being deleted already.
         Deleting = "deleting",
+        /// Only Linux nodes are planned.
         NotLinux = "not-linux",
+        /// A label that tells its price is missing, or the catalogue has none.
         PriceUnknown = "price-unknown",
         /// Bought as reserved capacity, or as a capacity type that is not known.
         Committed = "committed",
+        /// Its NodePool keeps a fixed number of nodes.
         StaticPool = "static-pool",
+        /// Its NodePool does not want to be consolidated.
         ConsolidationOff = "consolidation-off",
+        /// Karpenter has not marked its NodeClaim Consolidatable.
         NotConsolidatable = "not-consolidatable",
+        /// Its NodePool's disruption budgets allow no node now.
         BudgetZero = "budget-zero",
+        /// It, or an entry of `evictionConfig` that names it, says removal-disabled.
         RemovalDisabled = "removal-disabled",
+        /// It is annotated do-not-disrupt.
         DoNotDisrupt = "do-not-disrupt",
+        /// It is younger than was asked for.
         TooYoung = "too-young",
+        /// It is not among the nodes that were asked for.
         OutOfScope = "out-of-scope",
         /// Other work has its hands on it.
         InUse = "in-use",
@@ -137,8 +149,11 @@ words! {
         OverAllocatable = "over-allocatable",
         /// Pods on it may not be moved.
         BlockedByPods = "blocked-by-pods",
+        /// The cluster would get smaller than was asked for.
         MinClusterSize = "min-cluster-size",
+        /// As many others go as were asked for.
         MaxNodes = "max-nodes",
+        /// Moving its pods pays less than the moves that were made.
         MaxMoves = "max-moves",
         /// The saving found is below what was asked for.
         SavingTooSmall = "saving-too-small",
@@ -150,22 +165,39 @@ words! {
 words! {
     /// Why a pod holds its node.
     Rule {
+        /// It has no controller: nothing brings it back.
         Bare = "bare-pod",
+        /// It is of a Job, which would start again from the beginning.
         Job = "job-pod",
+        /// It is marked removal-disabled.
         RemovalDisabled = "removal-disabled",
+        /// It is annotated do-not-disrupt.
         DoNotDisrupt = "do-not-disrupt",
+        /// It is annotated as not safe to evict.
         NotSafeToEvict = "safe-to-evict-false",
+        /// It has a volume on the node's own disk.
         LocalVolume = "local-volume",
+        /// It has a volume whose place cannot be told.
         VolumeUnknown = "volume-unknown",
+        /// Its disruption budget allows no eviction now.
         PdbAllowsNone = "pdb-allows-none",
+        /// Several disruption budgets select it: the API refuses its eviction.
         SeveralPdbs = "several-pdbs",
+        /// A disruption budget that may select it cannot be read.
         PdbUnknown = "pdb-unknown",
+        /// It asks for something that is not known here.
         UnknownConstraint = "unknown-constraint",
+        /// Another scheduler than kube-scheduler places it.
         ForeignScheduler = "foreign-scheduler",
+        /// It uses devices by ResourceClaim, which are not planned.
         ResourceClaims = "resource-claims",
+        /// It has no second replica, and the mode is continuous.
         SingleReplica = "single-replica",
+        /// A topology spread would not let it back, or anywhere else.
         SpreadBroken = "spread-broken",
+        /// Its affinity to other pods, or theirs to it, holds it.
         AffinityElsewhere = "affinity-elsewhere",
+        /// It is ending; its node is left alone until it is gone.
         Terminating = "terminating",
         /// No node, existing or new, may take it.
         FitsNowhere = "fits-nowhere",
@@ -175,8 +207,11 @@ words! {
 words! {
     /// Why there is no wave.
     Nothing {
+        /// No node may go.
         NothingInScope = "nothing-in-scope",
+        /// Nothing cheaper holds the pods, or it saves less than was asked for.
         NoSaving = "no-saving",
+        /// The cluster would get smaller than was asked for.
         MinClusterSize = "min-cluster-size",
     }
 }
