@@ -1,6 +1,6 @@
-//! What other settings would save: each change is made to a copy of the input, and the lower bounds are compared.
+//! What other settings would save. Each change is made to a copy of the input, and the lower bounds are compared.
 //!
-//! So an advice says what could be saved at most, whatever the search finds; and it is looked for in time that is left.
+//! So an advice tells the most that a change could save. The search may find less. Advice uses time that the plan left.
 
 use crate::bound::bound;
 use crate::manifest::marks::{AWS_INSTANCE, CAPACITY_TYPE, INSTANCE_TYPE};
@@ -11,7 +11,7 @@ use crate::value::{
     Advice, Aggressive, Budget, CapacityType, Catalog, KeptReason, Money, Options, Pace, Percent, Plan, Rule, Snapshot,
 };
 
-/// Below this share of the bound nothing is told: it is not much more exact. Unit: percent.
+/// A change that saves a smaller share of the bound is not told, as the bound itself is hardly more exact. Unit: percent.
 const LEAST: i64 = 2;
 /// At most so many are told.
 const MOST: usize = 5;
@@ -112,7 +112,7 @@ fn changes(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Vec<Change> {
     changes
 }
 
-/// Whether a label is about what is bought, so that its values are somebody's choice and no need of a pod.
+/// Whether a label is about the machines of a pool. A requirement on it is somebody's choice, not a need of a pod.
 fn is_choice(key: &str) -> bool {
     key == INSTANCE_TYPE || key.starts_with(AWS_INSTANCE)
 }

@@ -1,9 +1,9 @@
 //! What no plan can be below, and what a pod of each class is worth.
 //!
-//! The assignment LP: classes over bins, fractions allowed. Its dual sets a price on each resource of each bin, so that a
-//! bin filled to the brim is worth at most what it costs; a class is worth its cheapest bin. Any such prices give a bound.
-//! They are found by entropic ascent on a smoothed dual, then judged in exact integers and rounded down: the search may be
-//! inexact, the bound never is.
+//! The assignment LP puts classes into bins, fractions allowed. Its dual sets a price on each resource of each bin. A full
+//! bin is worth at most what it costs. A pod is worth what it costs in its cheapest bin. Any prices of this sort give a
+//! bound. They are found by entropic ascent on a smoothed dual, in floating point. The bound is then computed from them in
+//! exact integers and rounded down. So the prices may be inexact, and the bound still holds.
 
 mod ascent;
 #[cfg(any(test, feature = "generate"))]
@@ -22,7 +22,7 @@ use crate::value::{Money, Pace};
 #[derive(Clone, Debug)]
 pub(crate) struct Bound {
     pub hourly: Money,
-    /// By class: millionths an hour that a pod is worth.
+    /// By class: what a pod is worth. Unit: millionths of a US dollar an hour, with fractions.
     pub worth: TiVec<ClassId, f64>,
 }
 
@@ -57,7 +57,7 @@ fn exact(relaxed: &Relaxed, found: &Prices) -> (Money, Vec<f64>) {
         let limit = i128::from(group.price.as_micros()) << FRACTION;
         match group.count {
             None => {
-                // Floating point may have rounded up by a hair; prices shrink until a full bin is worth no more than it costs.
+                // Floating point may have rounded up a little. Prices shrink until a full bin is worth no more than it costs.
                 while full(&price) > limit {
                     for price in &mut price {
                         *price -= (*price >> 30) + i128::from(*price > 0);
@@ -132,7 +132,7 @@ mod tests {
         outcome.solution().expect("solved").objective() + relaxed.fixed.as_f64() / 1e6
     }
 
-    /// Large pods that ask for memory above all, on nodes for cpu as for memory, with few of each kind.
+    /// Large pods that ask mostly for memory, few of each kind, and nodes of three ratios of cpu to memory.
     fn short_of_memory() -> Relaxed {
         let wide = |milli_cpu: i64, mib: i64, pods: i64| {
             let mut wide = [0; WIDE];

@@ -1,4 +1,4 @@
-//! What no plan that moves few pods can be below: tells a curve that could be better from one that cannot.
+//! What no plan that moves few pods can be below. It shows whether a curve of costs by moves could still be better.
 
 use typed_index_collections::TiVec;
 
@@ -10,8 +10,8 @@ use crate::value::{Catalog, InputError, Money, Options, Pace, Percent, Snapshot}
 
 /// Bounds the cost of every plan that moves at most so many pods.
 ///
-/// The LP of removals, relaxed: the room of a pool's nodes has one price, and is sold to whatever fits on one of them. Any
-/// such prices give a bound; good ones are found dimension by dimension.
+/// A relaxed LP of removals: free room has one price in each pool and dimension, and any pod that fits on one of the pool's
+/// nodes may buy it. Any such prices give a bound. Good ones are found dimension by dimension.
 ///
 /// # Errors
 /// The same input errors as planning.
@@ -54,7 +54,7 @@ struct Relaxed<'a, 'm> {
     moves: f64,
     /// By class: what no new node undercuts.
     worth: TiVec<ClassId, f64>,
-    /// By class: pools on whose nodes one fits as they stand.
+    /// By class: pools that have a node on which a pod fits now.
     fits: TiVec<ClassId, Vec<usize>>,
 }
 
@@ -63,7 +63,7 @@ impl<'a, 'm> Relaxed<'a, 'm> {
         let mut endless = |_: u64| 0;
         let worth = bound(state, &mut Pace::of(&mut endless)).worth;
         let fits = worth.keys().map(|class| {
-            // Broken spreads left out: what they forbid now may be allowed later.
+            // Broken spreads are left out, as later moves may allow what they forbid now.
             let fits = |node: &NodeId| {
                 let (bin, signature) = (&state.bins[node.bin()], state.model.nodes[*node].signature);
                 state.model.admits.get(state.model.classes[class].needs, signature)
@@ -78,7 +78,7 @@ impl<'a, 'm> Relaxed<'a, 'm> {
         Self { state, moves, worth, fits: fits.collect() }
     }
 
-    /// The bound of some prices of room, by pool and dimension; the price of a move is the best for them.
+    /// The bound for some prices of room, by pool and dimension. The price of a move is the best one for them.
     fn value(&self, rates: &[[f64; DIMS]]) -> f64 {
         let (state, model) = (self.state, self.state.model);
         let cost = |pool: usize, of: &Vector| -> f64 {
@@ -107,7 +107,7 @@ impl<'a, 'm> Relaxed<'a, 'm> {
             nodes.push((own + free - bin.price.as_f64(), state.own_moves(node) as f64));
         }
         let total: f64 = nodes.iter().map(|(_, pods)| pods).sum();
-        // Concave in the price of a move, and straight between those at which a node stays rather than goes.
+        // The bound is concave in the price of a move, and straight between the prices at which a node begins to stay.
         nodes.sort_by(|a, b| (a.0 * b.1).total_cmp(&(b.0 * a.1)));
         let at = |price: f64| -> f64 {
             let stay: f64 = nodes.iter().map(|(gain, pods)| (gain + price * pods).max(0.0)).sum();

@@ -8,7 +8,7 @@ use crate::model::{ClassId, DIMS, Model, NodeId, OfferingId, Vector, add};
 use crate::solution::State;
 use crate::value::{CapacityType, Money};
 
-/// At most so many sets of pods that keep apart are told from others: the largest ones.
+/// The most sets of pods that keep apart for which the bound has a dimension. The largest ones count.
 const SETS: usize = 16;
 /// Dimensions of the bound: those of a bin, and then one for each set of which a bin holds one pod.
 pub(super) const WIDE: usize = DIMS + SETS;
@@ -44,7 +44,7 @@ pub(super) struct Relaxed {
 /// What makes existing nodes one group: room, price and reach.
 type Alike = (Wide, Money, Vec<bool>);
 
-/// Whether pods of a class keep apart from all others of a set: it is a term that they own and that selects them.
+/// Whether pods of a class keep apart from all others of a set. The set is a term that they own and that selects them.
 fn keeps_apart(model: &Model, class: ClassId, set: usize) -> bool {
     let of = &model.classes[class];
     of.apart.contains(&set) && of.selected.contains(&set)
@@ -141,8 +141,8 @@ impl<'a, 'm> Relaxing<'a, 'm> {
         i64::from(keeps_apart(self.start.model, class, set))
     }
 
-    /// Groups classes by what they ask for and by their reach: the merged offerings that may take them, and whether nodes
-    /// of each signature that stay may.
+    /// Groups classes by what they ask for and by where they may go: to which merged offerings, and to which signatures of
+    /// nodes that stay.
     fn add_demands(&mut self, wanted: BTreeMap<ClassId, i64>) {
         let (start, model) = (self.start, self.start.model);
         let with_room = model.nodes.iter().filter(|node| node.held.is_some() && node.receives);
@@ -186,7 +186,7 @@ impl<'a, 'm> Relaxing<'a, 'm> {
         self.merged.iter().filter_map(group).filter(|group| group.admits.iter().any(|admits| *admits)).collect()
     }
 
-    /// Nodes that exist, but for those that something to be bought beats.
+    /// Nodes that exist. Left out are those that some offering beats: it is no dearer, no smaller, and takes the same pods.
     fn existing(&self, bought: &[BinGroup]) -> Vec<BinGroup> {
         let (start, model) = (self.start, self.start.model);
         let mut reach_of: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
@@ -201,7 +201,7 @@ impl<'a, 'm> Relaxing<'a, 'm> {
                 *existing.entry((self.room_beside(index), Money::ZERO, reach)).or_default() += 1;
                 continue;
             }
-            // Its own pods may stay whatever it says to others: cordoned, tainted, relabelled.
+            // Its own pods may stay there, even if it would refuse them today: cordoned, tainted, relabelled.
             for demand in start.own[index].iter().filter_map(|(class, _)| self.of_class[*class]) {
                 reach[demand] = true;
             }

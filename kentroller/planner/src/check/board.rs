@@ -41,7 +41,7 @@ pub(super) struct Body<'a> {
     pub(super) role: Role,
     pub(super) class: usize,
     pub(super) host: Option<usize>,
-    /// Set where it differs from what its class needs.
+    /// Set where the pod takes something else than its class.
     own_needs: Option<Amounts<'a>>,
 }
 
@@ -140,7 +140,7 @@ pub(super) struct Board<'a> {
     pub(super) classes: Vec<PodClass<'a>>,
     pub(super) bodies: Vec<Body<'a>>,
     pub(super) tallies: Vec<Tally>,
-    /// Tallies for which a host no longer counts once it is tainted.
+    /// Tallies that no longer count a host once it is tainted.
     minding_taints: Vec<usize>,
     topologies: Vec<Topology>,
     topology_ids: BTreeMap<String, usize>,

@@ -46,7 +46,7 @@ impl<'a> Evictions<'a> {
                 faults.push((fault, text.to_owned()));
             }
         };
-        // What no setting lifts: it cannot be said where such a pod would run.
+        // No setting lifts these, as nobody can tell where such a pod would run.
         refuse(
             pod.metadata.deletion_timestamp.is_some(),
             Fault::Terminating,
@@ -102,7 +102,7 @@ impl<'a> Evictions<'a> {
         faults
     }
 
-    /// What of a DaemonSet's or static pod forbids to remove its node.
+    /// What forbids to remove the node of a DaemonSet's or static pod.
     pub(super) fn resident_faults(&mut self, board: &Board<'a>, body: usize) -> Faults {
         let mut faults = Faults::new();
         if board.bodies[body].pod.metadata.deletion_timestamp.is_some() {
@@ -197,7 +197,7 @@ fn rule_matches(rule: &EvictionRule, board: &Board<'_>, body: usize) -> Option<b
                 let matched = match (owner, wanted.as_str()) {
                     (owner, wanted) if owner == wanted => Some(true),
                     ("ReplicaSet", "Deployment") => class.labels.contains_key("pod-template-hash").then_some(true),
-                    // Whose Job it is cannot be seen from the pod.
+                    // The pod does not tell whose Job it is.
                     ("Job", "CronJob") => None,
                     // Owners further up may be of any kind.
                     ("", _) | ("ReplicaSet" | "StatefulSet" | "DaemonSet" | "ReplicationController", _) => Some(false),

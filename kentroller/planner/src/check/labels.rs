@@ -61,7 +61,7 @@ pub(super) struct Bought<'a> {
     pub(super) zone: &'a str,
     pub(super) capacity_type: &'a CapacityType,
     pub(super) region: &'a str,
-    /// Labels that the plan states; heard only where the pool leaves the choice.
+    /// Labels that the plan states. They count only where the pool leaves the choice.
     pub(super) stated: &'a Labels,
 }
 

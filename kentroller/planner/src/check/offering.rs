@@ -283,7 +283,7 @@ fn bytes(it: &InstanceType) -> i128 {
     (mib - hypervisor - kubelet - 100).max(0) << 20
 }
 
-/// The DaemonSets of the cluster; when they are not known, as their running pods tell them, the largest of each.
+/// The DaemonSets of the cluster. If they are not known, their running pods tell them, the largest of each.
 fn daemons<'a>(board: &Board<'a>) -> Vec<&'a PodShape> {
     if let Some(sets) = &board.snapshot.daemon_sets {
         return sets.iter().map(|set| &*set.spec.template.spec.shape).collect();

@@ -19,7 +19,7 @@ pub(super) struct Prices<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Price {
     pub(super) amount: Money,
-    /// Set where an overlay's percentage was rounded: the last millionth is anybody's.
+    /// Whether an overlay's percentage was rounded. The last millionth may then differ.
     pub(super) rounded: bool,
 }
 

@@ -17,7 +17,7 @@ const EBS: &str = "ebs.csi.aws.com";
 /// One claim of a pod.
 #[derive(Clone, Copy, Debug)]
 struct Mounted<'a> {
-    /// Made anew with each pod: ties it to no place.
+    /// It is made anew with each pod and ties it to no place.
     ephemeral: bool,
     volume: Option<&'a PersistentVolume>,
 }
@@ -27,7 +27,7 @@ struct Mounted<'a> {
 pub(super) struct Volumes<'a> {
     claims: BTreeMap<(&'a str, &'a str), &'a PersistentVolumeClaim>,
     volumes: BTreeMap<&'a str, &'a PersistentVolume>,
-    /// By node and driver; absent for a node whose drivers are known: no limit.
+    /// By node and driver. If a node is listed without the driver, the driver has no limit there.
     limits: BTreeMap<&'a str, BTreeMap<&'a str, i64>>,
     /// The least that live nodes say, by instance type and driver.
     by_type: BTreeMap<(&'a str, &'a str), i64>,

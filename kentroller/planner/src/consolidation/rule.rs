@@ -1,8 +1,13 @@
 //! Karpenter's own consolidation, idealised: no clock, no budgets, no waiting.
 //!
-//! Rule: `pkg/controllers/disruption`, v1.14.1. Empty nodes go first; then the longest prefix (2 to 100) of the
-//! candidates, dearest per disruption first, whose pods fit on other nodes and at most one new node that costs less than
-//! all of them; then single nodes by the same rule. Pods are placed first fit, largest first, on nodes in order of name.
+//! Source of the rule: `pkg/controllers/disruption`, v1.14.1.
+//!
+//! 1. Empty nodes go first.
+//! 2. Candidates stand in an order, dearest per disruption first. The longest prefix of 2 to 100 goes whose pods fit on
+//!    other nodes and at most one new node. The new node must cost less than all of them.
+//! 3. Single nodes go by the same rule.
+//!
+//! Pods are placed first fit, the largest first, on nodes in order of name.
 
 use crate::model::build::model;
 use crate::model::{BinId, BinRef, Counts, Model, NodeId, OfferingId};
@@ -12,7 +17,7 @@ use crate::value::{Catalog, InputError, Money, Options, Pace, Percent, Snapshot}
 /// The most candidates of one command.
 const PREFIX: usize = 100;
 
-/// Moves made so far and the cost after, once for every command until no more is found.
+/// For every command until none is found: the moves made so far, and the cost after it.
 ///
 /// # Errors
 /// The same input errors as planning.

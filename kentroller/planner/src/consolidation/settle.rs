@@ -1,6 +1,6 @@
-//! The fixed point: what Karpenter's own rule would do after a plan is part of the plan, or is told.
+//! After a plan Karpenter's own rule should find nothing to do. What it would do becomes part of the plan, or a warning.
 //!
-//! Not foreseen is what a broken spread lets Karpenter do once the plan has mended it.
+//! One thing is not foreseen: what Karpenter may do once the plan has mended a broken spread.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(crate) fn extend(state: &mut State<'_>, moves: i64, churn: Money, pace: &mut
     while rule.command(state, terms, pace).is_some() {}
 }
 
-/// What Karpenter's rule would still do after some waves, as a warning that names the limit which keeps it out of them.
+/// Warns of what Karpenter's rule would still do after some waves, and names the limit that keeps it out of the plan.
 pub(crate) fn left(
     model: &Model,
     waves: &[Wave],
@@ -44,12 +44,12 @@ pub(crate) fn left(
     Some(Warning { object: String::new(), message })
 }
 
-/// What a plan may remove and Karpenter would.
+/// What a plan may remove and Karpenter would remove.
 fn would_go(state: &State<'_>, bin: BinId) -> bool {
     state.may_close(bin) && is_consolidated(state, bin)
 }
 
-/// What Karpenter may remove: what is not in a plan's scope as well.
+/// What Karpenter may remove. Nodes outside of the plan's scope count too.
 fn may_go(state: &State<'_>, bin: BinId) -> bool {
     state.bins[bin].open && held(state, bin).is_none_or(is_scope) && is_consolidated(state, bin)
 }
@@ -82,7 +82,7 @@ fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, TiVec<BinId, String>
     let mut names: TiVec<BinId, String> = model.nodes.iter().map(|node| node.name.clone()).collect();
     let mut bins: BTreeMap<String, BinId> = names.iter_enumerated().map(|(bin, name)| (name.clone(), bin)).collect();
     let classes: BTreeMap<&ObjectName, ClassId> = model.pods.iter().map(|pod| (&pod.name, pod.class)).collect();
-    // Room reserved for pods that wait has no moves of its own.
+    // Pods that wait have reserved room and no moves. They are placed at the end.
     let mut waiting = Counts::new();
     for wave in waves {
         for new in &wave.add {

@@ -59,7 +59,7 @@ impl<'a> ObservedNode<'a> {
             || self.claim.is_some_and(|claim| claim.metadata.deletion_timestamp.is_some())
     }
 
-    /// What no setting lifts: it goes already, it is not up yet, it is not Linux, or its price is not known.
+    /// Reasons that no setting lifts: it goes already, it is not up yet, it is not Linux, or its price is not known.
     fn by_nature(&self, pool: &NodePool, zoned: bool) -> Option<Reason> {
         let told = |reason: KeptReason, detail: &str| Some((reason, detail.to_owned()));
         let unpriced =
@@ -167,7 +167,7 @@ impl<'a> ObservedNode<'a> {
             let drifted = claim.is_some_and(|claim| claim.status.is("Drifted"));
             self.is_initialized() && !drifted && !expires_soon(claim, now) && !settling(claim, self.pool)
         } else {
-            // A node of another autoscaler may vanish on that one's terms.
+            // Another autoscaler may remove its nodes at any time.
             !is_autoscaled_elsewhere(node)
         };
         stays
@@ -190,7 +190,7 @@ fn by_its_pool(claim: &NodeClaim, pool: &NodePool, now: Moment, options: &Option
     }
     if !lifted.ignore_zero_node_pool_disruption_budgets {
         let reason = if is_empty { DisruptionReason::Empty } else { DisruptionReason::Underutilized };
-        // Whether any node may go: of one node every share but zero is one.
+        // Whether any node may go: any share of one node but zero rounds up to one.
         let allowed = budget(pool, reason, 1, now);
         if let Some(why) = allowed.because.filter(|_| allowed.nodes == 0) {
             return Some((KeptReason::BudgetZero, why));

@@ -9,7 +9,7 @@ use crate::manifest::marks::{DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
 use crate::manifest::{Moment, Node, Owner, Pod, PodDisruptionBudget, belongs_to_node, is_static, parse_span};
 use crate::value::{Aggressive, Options, Rule, Snapshot, Strictness};
 
-/// What a pod is to the cluster, for the question whether it must find a new place.
+/// What a pod is to the cluster: it decides whether the pod needs a new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodRole {
     /// Runs and must run on.
@@ -46,7 +46,7 @@ impl PodRole {
 
 /// Pods by the uid of their controller.
 pub(crate) fn replicas<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> BTreeMap<&'a str, u32> {
-    // Pods of a set often share one list of owners: those are counted first, which compares no texts.
+    // Pods of a set often share one list of owners. Counting by list first saves comparing texts.
     let mut lists: BTreeMap<*const Vec<Owner>, (&str, u32)> = BTreeMap::new();
     for pod in pods {
         if let Some(owner) = pod.metadata.controller() {
@@ -119,7 +119,7 @@ impl<'a> PodRules<'a> {
         let lifted = &self.options.aggressive;
         let rule = self.rule(pod, lifted)?;
         match self.strictness(pod) {
-            // Rules of physics stand; the rest is what `disposable` and `aggressive` are for.
+            // `disposable` and `aggressive` lift all rules but those that no eviction could ever meet.
             Some(Strictness::Disposable)
                 if !matches!(
                     rule,
@@ -139,7 +139,7 @@ impl<'a> PodRules<'a> {
 
     /// The rule by which a DaemonSet's or static pod holds its node, if one does.
     ///
-    /// Karpenter evicts such pods when it drains: what forbids that forbids to remove the node.
+    /// Karpenter evicts such pods when it drains. So whatever forbids their eviction also holds the node.
     pub fn holds_resident(&self, pod: &Pod) -> Option<Rule> {
         if pod.metadata.deletion_timestamp.is_some() {
             return None;
@@ -185,7 +185,7 @@ impl<'a> PodRules<'a> {
         None
     }
 
-    /// `true`, or a positive Go duration counted from the pod's start; what cannot be read protects nobody.
+    /// It counts as `true`, or as a positive Go duration since the pod's start. Anything else protects nobody.
     fn do_not_disrupt(&self, pod: &Pod, value: &str) -> bool {
         if value == "true" {
             return true;

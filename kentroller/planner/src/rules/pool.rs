@@ -32,7 +32,7 @@ pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels 
         _ if instance_type.arch == "arm64" => "aws",
         _ if traits.starts_with('a') => "amd",
         "c" | "d" | "h" | "i" | "m" | "r" | "t" | "x" | "z" => "intel",
-        // Accelerated families mix makers under one letter.
+        // One letter of an accelerated family stands for several makers.
         _ => "",
     };
     let mut labels = Labels::new();
@@ -48,7 +48,7 @@ pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels 
     set(OS, "linux");
     set(OLD_OS, "linux");
     set(REGION, region);
-    // The kwok provider writes amounts as the file of its types has them, which live nodes tell.
+    // The kwok provider writes amounts as its file of types has them. Live nodes tell those.
     for (prefix, full) in [(AWS, true), (KWOK, false)] {
         let mut set = |key: &str, value: &str| set(&format!("{prefix}{key}"), value);
         set("instance-family", family);
@@ -79,7 +79,7 @@ const OLD_XEN: [&str; 23] = [
     "t1", "t2", "x1", "x1e",
 ];
 
-/// Whether a label that a new node is not known to carry may be there all the same: the catalogue does not tell.
+/// Whether a new node may carry a label that the catalogue does not tell.
 pub(crate) fn is_untold(key: &str) -> bool {
     if key == ZONE_ID {
         return true;
@@ -126,7 +126,7 @@ pub(crate) fn pool_labels(pool: &NodePool) -> Labels {
     labels
 }
 
-/// Values that a comparison by itself would admit.
+/// Values that a comparison admits.
 fn values_of(expression: &Expression) -> Vec<String> {
     let beside = |by: i64| {
         let bound = expression.values.first().and_then(|text| text.parse::<i64>().ok());

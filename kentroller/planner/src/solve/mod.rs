@@ -21,7 +21,7 @@ use crate::waves::Waves;
 
 /// Finds the cheapest set of nodes for a model.
 pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget) -> Plan {
-    // Making the model is behind us: shares are of what is left.
+    // The model is made. Shares are of the budget that is left.
     let spent = budget.used(0).min(999);
     let mut left = |steps| budget.used(steps).saturating_sub(spent).saturating_mul(1000) / (1000 - spent);
     let mut pace = Pace::of(&mut left);
@@ -63,7 +63,7 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
     }
 }
 
-/// Whether pods move in an order, which the search does not see, because a spread of theirs does not hold.
+/// Whether some spread does not hold. Its pods must move in an order, which the search does not see.
 fn breaks_a_spread(model: &Model, options: &Options) -> bool {
     !model.broken.is_empty() && !options.roll
 }
@@ -76,7 +76,7 @@ fn moves(limit: MoveLimit, model: &Model) -> i64 {
     i64::try_from(pods).unwrap_or(i64::MAX)
 }
 
-/// The cheapest waves of a search, of a second one where the order of moves cost a lot, and of `other`.
+/// The cheapest waves of a search and of `other`. A second search follows where the order of moves cost a lot.
 fn best_waves(
     start: &State<'_>,
     given: Given<'_>,
@@ -114,7 +114,7 @@ struct Outcome {
     cut: bool,
     hourly: Money,
     transition: Money,
-    /// What the plan would have saved that is not made.
+    /// Set where the plan is not made, as it saves too little: what it would have saved.
     held_back: Option<Money>,
     /// The same, as a share of what the removed nodes cost, if that is less than was asked for.
     too_small: Option<Percent>,
@@ -130,7 +130,7 @@ impl Outcome {
         let gone = waves.iter().flat_map(|wave| &wave.remove);
         let removed: Money = gone.filter_map(|name| prices.get(name.as_str()).copied()).sum();
         let mut transition: Money = waves.iter().map(|wave| overlap(wave, &prices)).sum();
-        // Savings are net of what the overlap costs, spread over thirty days.
+        // What the overlap costs is spread over thirty days and taken off the saving.
         let saved = before - hourly - transition / (30 * 24);
         let roll = options.roll || options.min_savings == Some(Percent::whole(0));
         let too_small = options.min_savings.is_some_and(|least| saved.percent_of(removed) < least);
@@ -172,7 +172,7 @@ fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32
     found
 }
 
-/// What a wave's removed and added nodes cost while both run: ten minutes. Unit: US dollars.
+/// What it costs that a wave's removed and added nodes run side by side for ten minutes. Unit: US dollars.
 fn overlap(wave: &Wave, prices: &BTreeMap<&str, Money>) -> Money {
     if wave.add.is_empty() {
         return Money::ZERO;

@@ -7,9 +7,9 @@ use crate::model::{CPU, Model, NodeBin, NodeId};
 use crate::solution::State;
 use crate::value::{KeptReason, Options, Pace, SortBy};
 
-/// Leaves the first `max_nodes` nodes of an order; the others stay.
+/// Only the first `max_nodes` nodes of an order may go. The others stay.
 ///
-/// Without an order those come first that cost most beyond what their pods are worth.
+/// Where no order was asked for, the nodes that cost most beyond what their pods are worth come first.
 pub(super) fn narrow(model: &mut Model, options: &Options, pace: &mut Pace<'_>) {
     let Some(most) = options.max_nodes else { return };
     let mut order: Vec<NodeId> = model.nodes.keys().filter(|node| model.nodes[*node].held.is_none()).collect();

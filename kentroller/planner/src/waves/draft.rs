@@ -1,9 +1,9 @@
-//! A wave by indices.
+//! A wave by ids.
 
 use crate::model::{BinId, NodeId};
 use crate::value::Money;
 
-/// A wave by indices: bins to open, nodes to close, and (pod, bin).
+/// A wave by ids: bins to open, nodes to close, and moves as pod and bin.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub open: Vec<BinId>,
@@ -14,7 +14,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Both as one wave.
+    /// Makes one wave of two.
     pub(super) fn join(&mut self, later: Self) {
         self.open.extend(later.open);
         self.close.extend(later.close);

@@ -1,4 +1,4 @@
-//! From a solution to waves: named pods move, and every prefix is a place to stop.
+//! From a solution to waves of named moves. A plan may stop after any wave.
 
 mod draft;
 mod naming;
@@ -30,9 +30,9 @@ impl Waves {
     }
 }
 
-/// Orders removals so that each wave pays for itself, up to the least size of the cluster, and whether that ended them.
+/// Orders removals so that each wave pays for itself. Also tells whether the least size of the cluster ended them early.
 ///
-/// What turns out to bring nothing, or to come in no order, stays.
+/// A node stays after all when its removal brings nothing, or when no order of moves allows it.
 fn draft(state: &State<'_>, options: &Options, pace: &mut Pace<'_>) -> (Vec<Draft>, bool) {
     let roll = options.roll;
     let mut stay = BTreeSet::new();
@@ -52,7 +52,7 @@ fn draft(state: &State<'_>, options: &Options, pace: &mut Pace<'_>) -> (Vec<Draf
             break;
         }
     }
-    // As a last resort waves are thinned out as they are, which may leave moves without those that led the way for them.
+    // As a last resort nodes are taken out of the waves as they are. Other moves may then lack one that opened their way.
     loop {
         let more = unsound(state, &mut settled, &mut cut, options);
         if more.is_empty() {
@@ -65,10 +65,10 @@ fn draft(state: &State<'_>, options: &Options, pace: &mut Pace<'_>) -> (Vec<Draf
 /// How often waves are drafted anew around nodes that stay after all.
 const REDRAFTS: usize = 12;
 
-/// The removals but those that stay, one after another.
+/// The removals one after another, those in `stay` left out.
 ///
-/// Room on existing nodes is there from the start. New bins open for one node after another, first for the one for whose
-/// price they cost least; a wave ends as soon as what it removed outweighs what it bought.
+/// Room on existing nodes is open from the start. New bins open when a node needs them. First comes the node whose bins
+/// cost least for its price. A wave ends as soon as it has removed more than it bought.
 fn ordered(state: &State<'_>, stay: &BTreeSet<NodeId>, roll: bool) -> Vec<Draft> {
     let mut order = RemovalOrder::of(state, stay);
     let mut drafts = Vec::new();
@@ -97,9 +97,9 @@ fn ordered(state: &State<'_>, stay: &BTreeSet<NodeId>, roll: bool) -> Vec<Draft>
     drafts
 }
 
-/// Nodes of waves that have to stay, after all that can go in waves of its own does.
+/// Nodes that have to stay. Where a wave of its own helps a node to go, it gets one first.
 ///
-/// Before that the waves are cut, as what one of them buys may be there for a later one.
+/// The waves are cut to the least size of the cluster before, since a bin may have been bought for a wave that is cut.
 fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, cut: &mut bool, options: &Options) -> BTreeSet<NodeId> {
     let roll = options.roll;
     for round in 0.. {
@@ -116,7 +116,7 @@ fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, cut: &mut bool, options: 
     disallowed(state, drafts)
 }
 
-/// Ends before the wave that would leave too few nodes; whether it did.
+/// Drops the wave that would leave too few nodes, and all after it. Returns whether it dropped any.
 fn keep_size(model: &Model, drafts: &mut Vec<Draft>, least: usize) -> bool {
     let leaving = model.nodes.iter().filter(|node| matches!(node.held, Some((KeptReason::Deleting, _)))).count();
     let mut nodes = model.nodes.len() - leaving;
@@ -132,7 +132,7 @@ fn keep_size(model: &Model, drafts: &mut Vec<Draft>, least: usize) -> bool {
     cut
 }
 
-/// Nodes that stay, and nodes that go in waves of their own, so that no purchase only repeats what it replaces.
+/// Nodes that stay, and nodes that go in waves of their own. Without this a purchase could only repeat what it replaces.
 fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
     let mut stay = BTreeSet::new();
     let mut later = BTreeSet::new();
@@ -153,7 +153,7 @@ fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<Node
     (stay, later)
 }
 
-/// Nodes that go although a broken spread would not let one of their pods land when its turn comes: they stay after all.
+/// Nodes with a pod that a broken spread does not let land when its turn comes. They stay after all.
 fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<NodeId> {
     let model = state.model;
     let mut spreads = model.broken.clone();
@@ -180,7 +180,7 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<NodeId> {
                 }
             }
             if !allowed {
-                // What comes later is judged as it will be: with this node where it is.
+                // Later moves are judged as if this node had stayed.
                 stay.insert(node);
                 spreads = before;
                 landed.truncate(so_far);
@@ -190,7 +190,7 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<NodeId> {
             let of = &spreads[spread];
             to.and_then(|to| of.counts[to]).unwrap_or(i64::MAX) <= of.least() + of.max_skew
         };
-        // Who leaves the emptiest domain lowers what all others are measured by, also where pods landed before.
+        // A pod that leaves the emptiest domain lowers the least count. Pods that landed earlier are measured by it too.
         let lowered: BTreeSet<usize> =
             settled.iter().filter(|(spread, to)| !holds(*spread, *to)).map(|(spread, _)| *spread).collect();
         for (node, spread, to) in landed {
@@ -203,7 +203,7 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<NodeId> {
     stay
 }
 
-/// How often waves are looked through for purchases that bring nothing; after the last time their sources stay.
+/// How often waves are looked through for purchases that bring nothing. After the last time their sources stay.
 const ROUNDS: usize = 12;
 
 /// A purchase that takes the pods of one removed node only, and brings nothing or seems to.
@@ -241,7 +241,7 @@ fn without(state: &State<'_>, drafts: Vec<Draft>, stay: &BTreeSet<NodeId>, later
 fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     let model = state.model;
     let mut found = Vec::new();
-    // By bin: a node that its pods come from, one of those that run if there is any, and whether they come from one.
+    // By bin: a node that its pods come from, whether all come from it, and whether the pod runs that told the node.
     let mut sources: BTreeMap<BinId, (Option<NodeId>, bool, bool)> = BTreeMap::new();
     for draft in drafts {
         for (pod, bin) in &draft.moves {
@@ -255,7 +255,7 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     }
     for (number, draft) in drafts.iter().enumerate() {
         for bin in &draft.open {
-            // Who succeeds a pod elsewhere does not come with this wave: for them alone nothing is bought.
+            // Successors of pods on nodes that are going do not come with this wave. For them alone nothing is bought.
             let mut coming =
                 draft.moves.iter().filter(|(_, to)| to == bin).map(|(pod, _)| &model.pods[*pod]).peekable();
             if let Some(source) = coming.peek().and_then(|pod| pod.home)
@@ -287,7 +287,7 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     found
 }
 
-/// Buys each bin in the wave that first moves a pod to it (never, when none does), and joins waves that do not pay.
+/// Buys each bin in the wave that first moves a pod to it, or never if none does. Joins waves that do not pay.
 fn settle(state: &State<'_>, drafts: Vec<Draft>, roll: bool) -> Vec<Draft> {
     let mut is_bought: TiVec<BinId, bool> = vec![false; state.bins.len()].into();
     let mut settled: Vec<Draft> = Vec::new();
@@ -305,7 +305,7 @@ fn settle(state: &State<'_>, drafts: Vec<Draft>, roll: bool) -> Vec<Draft> {
             None => settled.push(draft),
         }
     }
-    // A last wave that does not pay for itself belongs to the one before.
+    // If the last wave does not pay for itself, it joins the one before.
     while !roll && settled.len() > 1 && settled.last().is_some_and(|last| last.delta > Money::ZERO) {
         let Some(last) = settled.pop() else { break };
         if let Some(before) = settled.last_mut() {

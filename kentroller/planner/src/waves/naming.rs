@@ -1,4 +1,4 @@
-//! Waves of indices as waves of names, with what a reader needs to buy the new nodes.
+//! Waves of ids become waves of names, with all that is needed to buy the new nodes.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -13,12 +13,12 @@ use crate::value::Money;
 /// At most this many bins or nodes are compared for one choice.
 const COMPARED: usize = 64;
 
-/// What came of closing a node.
+/// How closing a node ended.
 pub(crate) enum Close {
     Done,
-    /// A spread lets a pod of it only into a bin that is not open yet.
+    /// A spread allows one of its pods only in a bin that is not open yet.
     Wants(BinId),
-    /// A spread lets a pod of it nowhere now.
+    /// A spread allows one of its pods nowhere now.
     HeldUp,
 }
 
@@ -94,8 +94,10 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         per_price(self.missing(node), self.state.bins[node.bin()].price)
     }
 
-    /// The node to close next, with the new bins that it waits for: of those that lack least for their price the one whose
-    /// bins cost the smallest part of it. So a wave pays for what it buys with few nodes.
+    /// The node to close next, with the new bins that it waits for.
+    ///
+    /// Nodes that lack few places for their price come first. Among those wins the one whose new bins cost the smallest
+    /// part of its price. So few nodes pay for what a wave buys.
     pub(crate) fn next(&mut self) -> Option<(NodeId, Vec<BinId>)> {
         let mut best: Option<(i64, NodeId, Vec<BinId>)> = None;
         let mut looked: Vec<NodeId> = Vec::new();
@@ -125,7 +127,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         Some((node, bins))
     }
 
-    /// New bins that together hold what a node lacks: one after another the most useful for its price.
+    /// New bins that together hold what a node lacks. Each is the most useful for its price when it is chosen.
     fn wanted(&mut self, node: NodeId) -> Vec<BinId> {
         let own = self.state.own[node].iter().map(|(class, count)| (*class, count - self.free[*class]));
         let mut lacks: Counts = own.filter(|(_, lack)| *lack > 0).collect();
@@ -139,7 +141,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
                 let useful = lacks.iter().map(|(class, lack)| of.holds(*class).min(*lack)).sum();
                 (per_price(useful, of.price), Reverse(of.price), Reverse(*bin))
             });
-            // The solution holds every pod; what is not to be had waits for other moves.
+            // The solution has a place for every pod. A place that is not to be had now waits for other moves.
             let Some(bin) = chosen else { break };
             bins.push(bin);
             for (class, lack) in &mut lacks {
@@ -158,7 +160,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             self.slots[*class].push((bin, *count));
             self.free[*class] += count;
         }
-        // Whoever owns what came may lack less now; the rarest classes tell most.
+        // Nodes with pods of the new bin's classes may lack less now. Those of its rarest class are looked at.
         let rarest = self.state.bins[bin].given.iter().min_by_key(|(class, _)| (self.owners[*class].len(), *class));
         if let Some((class, _)) = rarest.copied() {
             let waits = &self.waits;
@@ -172,7 +174,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
     /// Sends a node's pods to open slots.
     pub(crate) fn close(&mut self, node: NodeId, draft: &mut Draft) -> Close {
         if self.missing(node) > 0 {
-            // The solution holds every pod, so this cannot come to pass; the node then simply stays.
+            // The solution has a place for every pod, so this cannot happen. If it did, the node would stay.
             self.waits[node] = false;
             return Close::HeldUp;
         }
@@ -217,7 +219,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         Close::Done
     }
 
-    /// An open slot for a pod of a class: of those that the spreads allow the newest near its node, else the newest.
+    /// An open slot for a pod of a class, among those that the spreads allow: the newest one that keeps its zone, else the newest.
     fn slot(&self, node: NodeId, class: ClassId) -> Option<usize> {
         let bin = |slot: &usize| self.slots[class][*slot].0;
         let mut allowed = (0..self.slots[class].len()).rev().filter(|slot| self.is_allowed(bin(slot), class));
@@ -249,7 +251,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
     }
 }
 
-/// An amount for a price, in parts that tell small differences apart.
+/// An amount divided by a price, large enough to tell small differences apart.
 fn per_price(amount: i64, price: Money) -> i64 {
     amount.saturating_mul(1_000_000_000) / price.as_micros().max(1)
 }

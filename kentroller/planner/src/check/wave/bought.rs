@@ -130,7 +130,7 @@ pub(super) fn label_faults(planned: &NewNode, host: &Host<'_>) -> Faults {
     for (key, value) in &planned.labels {
         let wrong = match host.labels.get(key) {
             Some(own) => own != value,
-            // Labels of the provider that only the instance itself will tell; no rule relies on them.
+            // Only the instance itself will tell these labels of the provider. No rule relies on them.
             None => !is_well_known(key),
         };
         if wrong {

@@ -164,7 +164,7 @@ impl<'a> Judge<'a> {
     fn stand<'h>(&mut self, wave: &Wave, given: impl Iterator<Item = &'h usize>) {
         let given_up = std::mem::take(&mut self.given_up);
         for ((pool, of, zone, capacity), name) in std::mem::take(&mut self.bought) {
-            // A node that gathers the pods of several is no replacement of one of them, whatever its type.
+            // A new node that gathers pods of several nodes replaces none of them by its like.
             let gathers = self.gathering.contains(name);
             if given_up.contains(&(pool, of, zone, capacity)) && !gathers && !self.roll {
                 let text =

@@ -25,7 +25,7 @@ pub(super) struct Classes {
     pub(super) of_pods: Vec<(ClassId, Option<Rule>)>,
     /// The numbers of host ports, by protocol and port.
     pub(super) ports: BTreeMap<(String, i32), usize>,
-    /// By term of a node's own domain: what pods preference of it.
+    /// By term of a node's own domain: what pods prefer about it.
     pub(super) beside: Vec<Option<PodPreference>>,
 }
 
@@ -41,7 +41,7 @@ enum Local {
 }
 
 impl Classes {
-    /// `needs` are those of the templates, and are joined by what topology asks for besides.
+    /// `needs`: those of the templates. Needs that topology adds are appended.
     pub(super) fn of(
         asked: &Asked<'_>,
         wide: &Wide<'_>,
@@ -126,7 +126,7 @@ fn owners(asked: &Asked<'_>) -> Owners {
     owners
 }
 
-/// Adds what a pod preferences of those on its node, and what they preference of it.
+/// Adds what a pod prefers about other pods of its node, and what those prefer about it.
 fn add_preferences(
     class: &mut Class,
     template: &Template,
@@ -167,7 +167,7 @@ fn tied(needs: &Needs, allowed: &AllowedDomains, company: &Company) -> Needs {
     tied
 }
 
-/// Whom a pod stands beside on its node; the rest of its class is left open.
+/// The terms of a class between pods of one node. The rest of the class stays empty.
 fn of_node(template: &Template, all_terms: &[Term], locals: &mut Numbers<Local>) -> Class {
     let mut class = Class::default();
     for term in template.owned.iter().map(|term| &all_terms[*term]).filter(|term| term.key == HOSTNAME) {

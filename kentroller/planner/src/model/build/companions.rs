@@ -41,7 +41,7 @@ impl<'a> Companions<'a> {
 
     /// Where a pod may go that has such terms; `selected`: those that select the pod itself.
     ///
-    /// With several terms of affinity only pods that satisfy all of them are company, which is not counted here.
+    /// With several terms of affinity only pods that satisfy all of them are company. That is not counted here.
     fn of(&self, terms: &[usize], other_terms: bool, selected: &[usize]) -> Company {
         let [term] = terms else { return if terms.is_empty() { Company::Anywhere } else { Company::Nowhere } };
         if other_terms {
@@ -101,7 +101,7 @@ fn stays(
     now: Moment,
     options: &Options,
 ) -> TiVec<NodeId, bool> {
-    // What holds a pod holds its node; a node that may go for all its pods may still stay, but that is not certain.
+    // A rule that holds a pod holds its node. Other nodes may stay as well, but that is not certain.
     let mut stays: TiVec<NodeId, bool> = vec![false; known.len()].into();
     for one in asked.pods.iter().filter(|one| one.role == PodRole::Workload) {
         if let Some(node) = one.node {

@@ -7,7 +7,7 @@ use crate::manifest::Moment;
 use crate::model::{CPU, MEMORY, NodeBin, NodeId};
 use crate::value::{KeptReason, Options, Warning};
 
-/// Tells of each node what holds it, and warns of those whose pods ask for more than they have.
+/// Notes what holds each node. Warns of nodes whose pods ask for more than there is.
 pub(super) fn hold(
     nodes: &mut TiSlice<NodeId, NodeBin>,
     known: &TiSlice<NodeId, KnownNode<'_>>,

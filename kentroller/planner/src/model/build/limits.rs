@@ -6,10 +6,11 @@ use crate::manifest::marks;
 use crate::model::{NewNodeOption, PoolLimit};
 use crate::value::Snapshot;
 
-/// What each pool's limits leave: of what its nodes amount to, or what it says itself if that is more (nodes under way).
+/// What each pool's limits leave. What is used is what its nodes amount to, or what the pool itself reports if that is more,
+/// because of nodes under way.
 ///
-/// A limit on anything but cpu, memory and nodes becomes one on nodes: offerings that go beyond it by themselves are left out, and
-/// there may be as many nodes as of the largest of the others.
+/// A limit on anything but cpu, memory and nodes becomes one on nodes: as many as the largest offering allows. Offerings
+/// that alone exceed the limit are left out.
 pub(super) fn limits_of(snapshot: &Snapshot, offerings: &mut Vec<NewNodeOption>, dims: &[String]) -> Vec<PoolLimit> {
     let mut used: BTreeMap<&str, BTreeMap<&str, i128>> = BTreeMap::new();
     for node in snapshot.nodes.iter().filter(|node| node.metadata.deletion_timestamp.is_none()) {

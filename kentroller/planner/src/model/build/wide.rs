@@ -39,7 +39,7 @@ pub(super) struct Wide<'a> {
     counts: BTreeMap<usize, BTreeMap<&'a str, (i64, i64)>>,
     /// By term: the value of its key on each node, where the node counts.
     values: BTreeMap<&'a str, TiVec<NodeId, Option<&'a str>>>,
-    /// Terms of pods that wait for a node: where those may go must not change under them.
+    /// Terms of pods that wait for a node. Moves must not change where those may go.
     awaited: BTreeSet<usize>,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Wide<'a> {
 
     /// The domains that a pod keeps when it moves, or the rule that holds it.
     ///
-    /// Whoever owns or is selected by a wide term stays in its domain: no count changes, so that nothing that holds breaks.
+    /// A pod that owns a wide term, or is selected by one, stays in its domain. So no count changes, and what holds still holds.
     pub(super) fn keeps(
         &self,
         node: NodeId,
@@ -126,7 +126,7 @@ impl<'a> Wide<'a> {
                 Demand::Together if owns => {
                     let anywhere: i64 = counts.values().map(|(selected, _)| selected).sum();
                     let alone_and_first = itself == 1 && anywhere == 1;
-                    // Company is who satisfies all such terms of the pod; here each is counted by itself.
+                    // Only a pod that satisfies all such terms is company. Here each term is counted by itself.
                     let owned = template.owned.iter();
                     let several = owned.filter(|term| self.terms[**term].demand == Demand::Together).count() > 1;
                     if several || (here - itself < 1 && !alone_and_first) {
@@ -143,7 +143,7 @@ impl<'a> Wide<'a> {
                     if !counts.contains_key(value) || (too_many && fixed) {
                         rule = Some(Rule::SpreadBroken);
                     } else if too_many {
-                        // It may not come back, and where it may go changes with every move: see `BrokenSpread`.
+                        // It may not come back, and where it may go changes with every move. See `BrokenSpread`.
                         loose.push(term);
                     }
                 }
@@ -218,7 +218,7 @@ impl<'a> Wide<'a> {
         broken
     }
 
-    /// Whether a new node would open a domain of a spread that has none of its pods: the least count would fall to nothing.
+    /// Whether a new node would open an empty domain of a spread. The least count would fall to nothing.
     pub(super) fn brings_a_domain(&self, offering: &NewNodeOption) -> bool {
         let mut told: BTreeMap<(u32, bool, bool), bool> = BTreeMap::new();
         self.counts.iter().any(|(term, domains)| {

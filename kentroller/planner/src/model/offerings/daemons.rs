@@ -41,7 +41,7 @@ fn daemon(shape: &PodShape, of_running_pod: bool) -> Daemon {
     // Room is kept for it even where its pods might not start.
     needs.os.clear();
     if of_running_pod {
-        // The controller ties each pod to its node by name; what is left are the set's own terms.
+        // The controller ties each pod to its node by name. Without that, the set's own terms are left.
         for list in &mut needs.terms {
             for term in &mut list.node_selector_terms {
                 term.match_fields.clear();

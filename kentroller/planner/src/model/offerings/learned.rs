@@ -20,7 +20,7 @@ impl<'a> Learned<'a> {
                 let told = labels.iter().filter(|(key, _)| {
                     [marks::AWS_INSTANCE, marks::KWOK_INSTANCE].iter().any(|of| key.starts_with(of))
                 });
-                // What nodes of one type tell differently says nothing of the type.
+                // A label whose value differs between nodes of one type says nothing of the type.
                 let known = learned.by_type.entry(of).or_insert_with(|| told.collect());
                 known.retain(|(key, value)| labels.get(*key) == Some(*value));
             }

@@ -153,7 +153,7 @@ impl Source<'_> {
         types.flat_map(|one| zones.iter().map(move |zone| place(one.clone(), zone))).collect()
     }
 
-    /// Puts all that a pool may buy in the price list; how much that is, and what of it has room for pods.
+    /// Puts all that a pool may buy in the price list. Returns how many offerings that were, and those with room for pods.
     fn of_every_place(
         &self,
         pool: &Pool<'_>,
@@ -179,7 +179,7 @@ impl Source<'_> {
                 let offer = priced.offer(zone, capacity_type).filter(|offer| offer.available);
                 let Some(offer) = offer else { continue };
                 let label = |key: &str| place_labels.get(key).map(String::as_str).or_else(|| type_label(key));
-                // What an overlay makes of a price may not be known; and nothing is to be had for nothing.
+                // It may be unknown what an overlay makes of a price. A price of nothing is a mistake.
                 let price = self.overlays.price(offer.price, &|one: &Expression| {
                     let value = label(&one.key);
                     if value.is_none() && pool::is_untold(&one.key) { None } else { one.admits(value) }
@@ -215,7 +215,7 @@ impl Source<'_> {
         (offered, candidates)
     }
 
-    /// What is left of offerings when those go that another beats which no pod can tell from it.
+    /// Leaves out offerings that another one beats, where no pod can tell the two apart.
     fn unbeaten(&self, candidates: Vec<Candidate>, price_list: &PriceList) -> Vec<Candidate> {
         let mut by_group: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
         for one in candidates {
@@ -232,7 +232,7 @@ impl Source<'_> {
         rivals.into_values().flat_map(|rivals| undominated(rivals, price_list)).collect()
     }
 
-    /// What a new node will have: what Karpenter reckons, and no more than nodes of the pool and type turned out to have.
+    /// What a new node will have, by Karpenter's model. Never more than existing nodes of the pool and type have.
     fn allocatable(&self, pool: usize, it: &InstanceType, least_of_pool: Vector) -> Vector {
         let mut allocatable = least_of_pool;
         allocatable[CPU] = it.allocatable_milli_cpu();
@@ -264,7 +264,7 @@ struct Pool<'a> {
     requirements: pool::Requirements,
     /// Capacity type, zone, and the labels of both.
     places: Vec<(CapacityType, String, Labels)>,
-    /// Keys of which each claim must leave so many values to choose from.
+    /// Keys with `minValues`, and how many values an order must leave to choose from.
     scarce: Vec<(&'a str, usize)>,
     base: Labels,
 }
@@ -272,7 +272,7 @@ struct Pool<'a> {
 impl Pool<'_> {
     /// A new node as a place for pods.
     ///
-    /// Startup taints are gone before it counts as initialized; DaemonSets are charged in spite of them.
+    /// Startup taints are left out: they are gone before the node counts as initialized, and DaemonSets run in spite of them.
     fn place(&self, labels: Labels) -> Place {
         let taints = self.node_pool.spec.template.spec.taints.clone();
         Place { name: String::new(), labels, taints, unschedulable: false, is_new: true }
