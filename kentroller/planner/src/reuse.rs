@@ -10,6 +10,7 @@ use crate::value::{Budget, Catalog, InputError, Options, Plan, Snapshot};
 /// A plan, and what it was made from.
 #[derive(Clone, Debug)]
 pub struct PreviousPlan {
+    /// The plan.
     pub plan: Plan,
     digest: u64,
 }

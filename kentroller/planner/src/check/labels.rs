@@ -132,6 +132,12 @@ pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) ->
             labels.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
+    choose_at_launch(pool, bought, &mut labels, &mut untold);
+    (Arc::new(labels), untold)
+}
+
+/// Adds the labels that the pool's requirements make. Keys whose value is chosen at launch go to `untold`.
+fn choose_at_launch(pool: &NodePool, bought: &Bought<'_>, labels: &mut Labels, untold: &mut BTreeSet<String>) {
     for requirement in &pool.spec.template.spec.requirements {
         let key = &requirement.key;
         if labels.contains_key(key) || is_well_known(key) {
@@ -152,7 +158,6 @@ pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) ->
             }
         }
     }
-    (Arc::new(labels), untold)
 }
 
 /// Whether a label says something about the type, whatever node carries it.

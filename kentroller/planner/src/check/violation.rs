@@ -9,6 +9,7 @@ use crate::value::words;
 pub struct Violation {
     /// The wave, counted from 1; `None` when it concerns the plan as a whole.
     pub wave: Option<usize>,
+    /// Which rule the plan breaks.
     pub fault: Fault,
     /// The pod (`namespace/name`), node or pool that it concerns; empty for the plan itself.
     pub object: String,

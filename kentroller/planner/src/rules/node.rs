@@ -12,6 +12,7 @@ type Reason = (KeptReason, String);
 /// A node with its NodeClaim and its NodePool, if they are there.
 #[derive(Clone, Copy, Debug)]
 pub struct ObservedNode<'a> {
+    /// The node.
     pub node: &'a Node,
     /// Whose status names the node.
     pub claim: Option<&'a NodeClaim>,

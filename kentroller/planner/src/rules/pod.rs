@@ -63,7 +63,9 @@ pub(crate) fn replicas<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> BTreeMap<
 /// What the rules of pods look at besides the pod.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
+    /// The moment that durations of do-not-disrupt are counted to.
     pub now: Moment,
+    /// Disruption budgets of all namespaces.
     pub pdbs: &'a [PodDisruptionBudget],
     /// Those of which an entry of `evictionConfig` may speak.
     pub nodes: &'a [Node],
@@ -119,7 +121,7 @@ impl<'a> PodRules<'a> {
         let lifted = &self.options.aggressive;
         let rule = self.rule(pod, lifted)?;
         match self.strictness(pod) {
-            // `disposable` and `aggressive` lift all rules but those that no eviction could ever meet.
+            // `disposable` lifts every rule but those that no eviction could meet; `aggressive` lifts few.
             Some(Strictness::Disposable)
                 if !matches!(
                     rule,

@@ -11,6 +11,7 @@ use crate::manifest::NodeSelectorTerm;
 pub struct Options {
     /// Which nodes may be removed.
     pub scope: Scope,
+    /// What a plan may do.
     pub mode: Mode,
     /// Replace every selected node by the cheapest fresh one, saving or not.
     pub roll: bool,
@@ -46,6 +47,7 @@ pub struct Options {
     pub reserved_nodes: BTreeSet<String>,
     /// Whether it is told what other settings would save, as far as time is left.
     pub advise: bool,
+    /// Where chance begins: the same seed and steps give the same plan.
     pub seed: u64,
 }
 
@@ -79,6 +81,7 @@ impl Default for Options {
 /// Which nodes a plan may remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scope {
+    /// Every node.
     #[default]
     All,
     /// By name; an empty set holds no node.
@@ -115,6 +118,7 @@ pub enum SortBy {
 /// A limit on moved pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MoveLimit {
+    /// A number of pods.
     Pods(usize),
     /// Of all pods that could move.
     Share(Percent),
@@ -168,23 +172,29 @@ impl Aggressive {
 /// Room that is kept free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Headroom {
+    /// Cpu. Unit: thousandths of a core.
     pub milli_cpu: i64,
+    /// Memory.
     pub bytes: i64,
 }
 
 /// One entry of `evictionConfig`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EvictionRule {
+    /// What it speaks of.
     pub selects: EvictionTarget,
+    /// What it says.
     pub strictness: Strictness,
 }
 
 /// What an eviction rule speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EvictionTarget {
+    /// Pods of some namespaces, labels and kind.
     Pods {
         /// Empty: every namespace.
         namespaces: Vec<String>,
+        /// Empty: every pod.
         labels: crate::manifest::LabelSelector,
         /// The kind of any controller up the chain; empty: every kind.
         kind: String,
@@ -193,13 +203,17 @@ pub enum EvictionTarget {
         /// At most this many replicas.
         max_replicas: Option<u32>,
     },
+    /// Nodes that satisfy one of the terms, with all their pods.
     Nodes(Vec<NodeSelectorTerm>),
 }
 
 /// How freely pods may be evicted; the most restrictive of all that match wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Strictness {
+    /// Continuous mode may move the pod although it has no second replica or its disruption budgets object.
     Aggressive,
+    /// Continuous mode may move the pod whatever holds it, as long as a place can be found for it.
     Disposable,
+    /// The pod stays.
     RemovalDisabled,
 }

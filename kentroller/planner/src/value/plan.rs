@@ -12,19 +12,27 @@ pub struct Plan {
     pub region: String,
     /// What the nodes with a known price cost.
     pub cost_before: Money,
+    /// What they cost after the plan, with what it buys.
     pub cost_after: Money,
+    /// Below this no plan can come. `None`: not told.
     pub lower_bound: Option<LowerBound>,
     /// What running removed and added nodes side by side costs once, at ten minutes a wave. Unit: US dollars, as [`Money`].
     pub transition: Money,
+    /// In order. The plan may stop after any of them.
     pub waves: Vec<Wave>,
     /// Every node that stays, by name.
     pub kept: Vec<Kept>,
+    /// By share of moved pods, if that was asked for.
     pub curve: Vec<CurvePoint>,
+    /// The changes of settings that would save most.
     pub advice: Vec<Advice>,
+    /// What narrowed the plan.
     pub warnings: Vec<Warning>,
-    /// Pods that could move if it paid, and all that run but DaemonSet and static pods.
+    /// Pods that could move if it paid.
     pub movable_pods: usize,
+    /// All that run but DaemonSet and static pods.
     pub workload_pods: usize,
+    /// DaemonSet and static pods that run.
     pub daemon_pods: usize,
     /// Why there is nothing to do, when there is not.
     pub nothing: Option<Nothing>,
@@ -38,6 +46,7 @@ pub struct Plan {
 /// What no plan can be below.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LowerBound {
+    /// What every plan costs at least.
     pub hourly: Money,
     /// How it was found: `lp-dual` or `resource-prices`.
     pub method: &'static str,
@@ -46,12 +55,15 @@ pub struct LowerBound {
 /// One step of a plan: after it everything that ran has a place, and the bill is not above the bill before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wave {
+    /// Nodes that are bought before any pod moves.
     pub add: Vec<NewNode>,
     /// Nodes that go, by name.
     pub remove: Vec<String>,
     /// Moves in an order in which each is allowed when its turn comes.
     pub moves: Vec<Move>,
+    /// What the cluster costs after it.
     pub hourly_after: Money,
+    /// For people: what it does and saves.
     pub reason: String,
 }
 
@@ -60,11 +72,15 @@ pub struct Wave {
 pub struct NewNode {
     /// Unique within the plan: `new-1`, `new-2`, …
     pub name: String,
+    /// The NodePool that launches it.
     pub node_pool: String,
+    /// The type that is planned.
     pub instance_type: String,
     /// Empty when the cluster's nodes name no zones.
     pub zone: String,
+    /// On demand or spot.
     pub capacity_type: CapacityType,
+    /// What the planned type costs.
     pub price: Money,
     /// Offerings that hold the same pods, cheapest first; the planned one is not among them.
     pub alternatives: Vec<Offering>,
@@ -72,22 +88,29 @@ pub struct NewNode {
     pub requests: Resources,
     /// The labels that the node will carry, as far as they are known.
     pub labels: Labels,
+    /// The taints that its pool gives it.
     pub taints: Vec<Taint>,
 }
 
 /// A type in a zone as a capacity type, with its price.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offering {
+    /// Its name, such as `m5.large`.
     pub instance_type: String,
+    /// Empty when the cluster's nodes name no zones.
     pub zone: String,
+    /// On demand or spot.
     pub capacity_type: CapacityType,
+    /// What a node of it costs.
     pub price: Money,
 }
 
 /// A pod that moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
+    /// Its namespace and name.
     pub pod: ObjectName,
+    /// The node that it runs on.
     pub from: String,
     /// A node that exists, or the name of a [`NewNode`] of this or an earlier wave.
     pub to: String,
@@ -96,8 +119,11 @@ pub struct Move {
 /// A node that stays, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
+    /// Its name.
     pub node: String,
+    /// Why, as a fixed word.
     pub reason: KeptReason,
+    /// The same for people.
     pub detail: String,
     /// The pods that hold it.
     pub blockers: Vec<Blocker>,
@@ -108,7 +134,9 @@ pub struct Kept {
 /// A pod that holds its node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Blocker {
+    /// Its namespace and name.
     pub pod: ObjectName,
+    /// Why it holds its node.
     pub rule: Rule,
 }
 
@@ -219,15 +247,20 @@ words! {
 /// The best plan found within a share of moved pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CurvePoint {
+    /// The share of pods that may move.
     pub moved: Percent,
+    /// What the cluster costs after that plan.
     pub hourly: Money,
+    /// How many waves that plan has.
     pub waves: usize,
 }
 
 /// A change of settings that would save more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
+    /// For people: what to change, and what it could bring.
     pub text: String,
+    /// By how much the lower bound falls.
     pub saves: Money,
 }
 

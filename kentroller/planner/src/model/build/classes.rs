@@ -18,13 +18,15 @@ use crate::rules::replicas;
 use crate::rules::terms::{Demand, Term};
 use crate::value::Rule;
 
+/// The numbers of host ports, by protocol and port.
+pub(super) type Ports = BTreeMap<(String, i32), usize>;
+
 /// The classes of a cluster's pods.
 pub(super) struct Classes {
     pub(super) all: TiVec<ClassId, Class>,
     /// By pod: its class, and the rule of topology or volumes that holds it where it runs.
     pub(super) of_pods: Vec<(ClassId, Option<Rule>)>,
-    /// The numbers of host ports, by protocol and port.
-    pub(super) ports: BTreeMap<(String, i32), usize>,
+    pub(super) ports: Ports,
     /// By term of a node's own domain: what pods prefer about it.
     pub(super) beside: Vec<Option<PodPreference>>,
 }
@@ -94,22 +96,28 @@ impl Classes {
             });
             of_pods.push((class, template.rule.or(rule)));
         }
-        let mut ports = BTreeMap::new();
-        let mut beside = Vec::new();
-        for (number, local) in locals.into_values().into_iter().enumerate() {
-            let default = || PodPreference { wanted: PreferredCompany::AtMost(DEFAULT_SKEW), weight: FULL_WEIGHT };
-            beside.push(match local {
-                Local::Preference(_, wanted, weight) => Some(PodPreference { wanted, weight }),
-                Local::Service(_) => spread.contains(&number).then(default),
-                Local::Port(protocol, port) => {
-                    ports.insert((protocol, port), number);
-                    None
-                }
-                Local::Term(_) => None,
-            });
-        }
+        let (ports, beside) = told(locals.into_values(), &spread);
         Self { all: all.into_values().into(), of_pods, ports, beside }
     }
+}
+
+/// The numbers of host ports, and what pods prefer about each term. `spread`: services that the scheduler spreads by itself.
+fn told(locals: Vec<Local>, spread: &BTreeSet<usize>) -> (Ports, Vec<Option<PodPreference>>) {
+    let mut ports = Ports::new();
+    let mut beside = Vec::new();
+    for (number, local) in locals.into_iter().enumerate() {
+        let default = || PodPreference { wanted: PreferredCompany::AtMost(DEFAULT_SKEW), weight: FULL_WEIGHT };
+        beside.push(match local {
+            Local::Preference(_, wanted, weight) => Some(PodPreference { wanted, weight }),
+            Local::Service(_) => spread.contains(&number).then(default),
+            Local::Port(protocol, port) => {
+                ports.insert((protocol, port), number);
+                None
+            }
+            Local::Term(_) => None,
+        });
+    }
+    (ports, beside)
 }
 
 /// By soft term: the preferences that pods have about it.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use typed_index_collections::TiSlice;
 
 use super::asked::attachments;
+use super::classes::Ports;
 use super::limits::limits_of;
 use super::nodes::KnownNode;
 use super::wide::Wide;
@@ -47,7 +48,7 @@ pub(super) fn peers<'a>(
 pub(super) fn offered(
     source: &Source<'_>,
     wide: &Wide<'_>,
-    ports: &BTreeMap<(String, i32), usize>,
+    ports: &Ports,
     warnings: &mut Vec<Warning>,
 ) -> (Vec<NewNodeOption>, PriceList, Vec<PoolLimit>) {
     let (mut offerings, mut price_list) = source.offered(warnings);

@@ -113,41 +113,10 @@ impl<'a> Wide<'a> {
                 continue;
             };
             pins.push((term, Some(value)));
-            let counts = &self.counts[&term];
-            let (here, owners) = counts.get(value).copied().unwrap_or_default();
-            let itself = i64::from(template.selected.contains(&term));
-            match of.demand {
-                Demand::Apart => {
-                    let own = i64::from(template.owned.contains(&term));
-                    if (owns && here - itself > 0) || (!owns && owners - own > 0) {
-                        rule = Some(Rule::AffinityElsewhere);
-                    }
-                }
-                Demand::Together if owns => {
-                    let anywhere: i64 = counts.values().map(|(selected, _)| selected).sum();
-                    let alone_and_first = itself == 1 && anywhere == 1;
-                    // Only a pod that satisfies all such terms is company. Here each term is counted by itself.
-                    let owned = template.owned.iter();
-                    let several = owned.filter(|term| self.terms[**term].demand == Demand::Together).count() > 1;
-                    if several || (here - itself < 1 && !alone_and_first) {
-                        rule = Some(Rule::AffinityElsewhere);
-                    }
-                }
-                Demand::Together => {}
-                Demand::Spread { max_skew, min_domains, .. } if owns => {
-                    let known = i64::try_from(counts.len()).unwrap_or(i64::MAX);
-                    let others = counts.iter().filter(|(domain, _)| **domain != value).map(|(_, (n, _))| *n).min();
-                    let least = if known < min_domains { 0 } else { others.unwrap_or(i64::MAX).min(here - itself) };
-                    let too_many = here - least > max_skew;
-                    let fixed = template.tied || self.awaited.contains(&term) || !broken.numbers.contains_key(&term);
-                    if !counts.contains_key(value) || (too_many && fixed) {
-                        rule = Some(Rule::SpreadBroken);
-                    } else if too_many {
-                        // It may not come back, and where it may go changes with every move. See `BrokenSpread`.
-                        loose.push(term);
-                    }
-                }
-                Demand::Spread { .. } => {}
+            match self.binds(term, owns, value, template, broken) {
+                Binding::Keeps => {}
+                Binding::Loose => loose.push(term),
+                Binding::Holds(by) => rule = Some(by),
             }
         }
         loose.sort_unstable();
@@ -157,6 +126,45 @@ impl<'a> Wide<'a> {
             of_domains(&self.terms[*term], operator, *value)
         });
         (AllowedDomains::new(expressions.collect(), loose), rule)
+    }
+
+    /// How a wide term binds a pod that is in a domain of it.
+    fn binds(&self, term: usize, owns: bool, value: &str, template: &Template, broken: &Broken<'_>) -> Binding {
+        let counts = &self.counts[&term];
+        let (here, owners) = counts.get(value).copied().unwrap_or_default();
+        let itself = i64::from(template.selected.contains(&term));
+        match self.terms[term].demand {
+            Demand::Apart => {
+                let own = i64::from(template.owned.contains(&term));
+                let is_broken = (owns && here - itself > 0) || (!owns && owners - own > 0);
+                if is_broken { Binding::Holds(Rule::AffinityElsewhere) } else { Binding::Keeps }
+            }
+            Demand::Together if owns => {
+                let anywhere: i64 = counts.values().map(|(selected, _)| selected).sum();
+                let alone_and_first = itself == 1 && anywhere == 1;
+                // Only a pod that satisfies all such terms is company. Here each term is counted by itself.
+                let owned = template.owned.iter();
+                let several = owned.filter(|term| self.terms[**term].demand == Demand::Together).count() > 1;
+                let is_broken = several || (here - itself < 1 && !alone_and_first);
+                if is_broken { Binding::Holds(Rule::AffinityElsewhere) } else { Binding::Keeps }
+            }
+            Demand::Spread { max_skew, min_domains, .. } if owns => {
+                let known = i64::try_from(counts.len()).unwrap_or(i64::MAX);
+                let others = counts.iter().filter(|(domain, _)| **domain != value).map(|(_, (n, _))| *n).min();
+                let least = if known < min_domains { 0 } else { others.unwrap_or(i64::MAX).min(here - itself) };
+                let too_many = here - least > max_skew;
+                let fixed = template.tied || self.awaited.contains(&term) || !broken.numbers.contains_key(&term);
+                if !counts.contains_key(value) || (too_many && fixed) {
+                    Binding::Holds(Rule::SpreadBroken)
+                } else if too_many {
+                    // It may not come back, and where it may go changes with every move. See `BrokenSpread`.
+                    Binding::Loose
+                } else {
+                    Binding::Keeps
+                }
+            }
+            Demand::Together | Demand::Spread { .. } => Binding::Keeps,
+        }
     }
 
     /// The domains that a pod which runs nowhere may be given a place in.
@@ -246,6 +254,16 @@ impl Broken<'_> {
         });
         (self.spreads, keys.collect())
     }
+}
+
+/// How a wide term binds a pod.
+enum Binding {
+    /// The pod stays in its domain.
+    Keeps,
+    /// The spread is broken, and moves of the pod are counted one by one.
+    Loose,
+    /// The pod stays where it is.
+    Holds(Rule),
 }
 
 impl AllowedDomains {
