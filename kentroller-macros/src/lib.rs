@@ -26,38 +26,6 @@ use proc_macro::TokenStream;
 /// `scale(spec = ".spec.replicas", status = ".status.replicas")` serves `kubectl scale`.
 /// Declares the kind itself with `metadata`, `spec` and `status`, its CRD, and what the runtime must know of it.
 ///
-/// ```
-/// use kentroller_runtime::prelude::*;
-/// use kentroller_runtime::spec::Duration;
-///
-/// #[resource(
-///     group = "example.org", version = "v1", kind = "Alarm", shortname = "al", status = AlarmStatus,
-///     column("In", string, ".spec.after")
-/// )]
-/// /// Rings after a while.
-/// pub struct AlarmSpec {
-///     /// How long after its creation it rings.
-///     pub after: Duration,
-///     /// What it says.
-///     #[garde(length(chars, max = 80))]
-///     pub text: Option<String>,
-/// }
-///
-/// #[resource(status)]
-/// /// What became of an alarm.
-/// pub struct AlarmStatus {
-///     /// What it is and is not, for machines.
-///     pub conditions: Vec<Condition>,
-///     /// The generation that this status judges.
-///     pub observed_generation: Option<i64>,
-/// }
-///
-/// let alarm = Alarm::new("tea", AlarmSpec { after: std::time::Duration::from_secs(240).into(), text: None });
-/// assert_eq!(serde_json::to_value(&alarm)?["spec"]["after"], "4m");
-/// assert_eq!(Alarm::INFO.plural, "alarms");
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-///
 /// On a nested struct: `#[resource(part)]`. On the status: `#[resource(status)]`; it has the fields
 /// `conditions: Vec<Condition>` and `observed_generation: Option<i64>`.
 ///
@@ -88,6 +56,10 @@ pub fn resource(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// - `finalizes`: may patch its own kind, for a finalizer.
 /// - `events(Reason = "What it means.", warning(Other = "…"))`: the events it may emit, as `Name::Reason`. One that is
 ///   never said is told by the compiler as dead code.
+/// - `counters(sent = "…")`, `gauges(waiting(pool) = "…")`, `histograms(took_seconds(pool) in [1, 10, 60] = "…")`: metrics of
+///   its own, each with its labels and what it measures; written by `out.count(Self::SENT, [], 1)`,
+///   `out.set(Self::WAITING, [pool], 3.0)`, `out.observe(Self::TOOK_SECONDS, [pool], 2.5)`, and `.counts(Self::SENT, [])` of
+///   an effect. They are scraped under the operator's prefix.
 /// - `feature = "gate"`: a `bool` field of the settings. While it is off, the engine calls `Reconcile::disabled` instead
 ///   of `reconcile`.
 /// - `least_interval = "5s"`: what others do has an object looked at again after this long at the earliest; a second unless
@@ -95,52 +67,11 @@ pub fn resource(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// - `settings = Type`: the type of `world.settings()`. `crate::settings::Settings` unless given.
 ///
 /// Its own kind it may always read, and write the status of, if there is one.
-///
-/// ```
-/// use kentroller_runtime::prelude::*;
-/// # mod settings { #[derive(Debug)] pub struct Settings; impl kentroller_runtime::Switches for Settings {} }
-/// # #[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
-/// # pub struct Node { pub metadata: Meta }
-///
-/// /// Marks nodes that are a day old.
-/// #[controller(of = Node, writes(Node: patch), events(Aged = "A node became a day old."))]
-/// pub struct Ages;
-///
-/// impl Reconcile for Ages {
-///     fn reconcile(node: &Node, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
-///         let mut out = world.outcome(node);
-///         let day = node.created() + std::time::Duration::from_secs(24 * 60 * 60);
-///         match world.now() >= day {
-///             true => drop(out.label(node, "example.org/aged", "yes").says(Self::Aged, "it is a day old")),
-///             false => out.look_at(day),
-///         }
-///         Ok(out)
-///     }
-/// }
-///
-/// # fn main() {
-/// assert_eq!(Ages::declaration().name, "ages");
-/// # }
-/// ```
 #[proc_macro_attribute]
 pub fn controller(attribute: TokenStream, item: TokenStream) -> TokenStream {
     controller::run(attribute.into(), item.into()).into()
 }
 
-/// The condition types of a kind: `out.condition(LampCondition::Lit, …)`.
-///
-/// ```
-/// use kentroller_runtime::{Conditions, ConditionType};
-///
-/// #[derive(Clone, Copy, Conditions)]
-/// pub enum LampCondition {
-///     /// It gives light.
-///     Lit,
-/// }
-///
-/// assert_eq!(LampCondition::Lit.as_str(), "Lit");
-/// ```
-///
 /// The condition types of a kind, besides `Ready`, `Reconciling` and `Stalled`: on an enum of plain, documented words.
 ///
 /// `#[reasons(Reason = "What it means.", words(Type))]` on a condition lists why it may be as it is; the reasons of the
@@ -157,24 +88,6 @@ pub fn conditions(item: TokenStream) -> TokenStream {
 /// `env` or `config` must be there, and `default` unless the field is an `Option` or a `Vec`.
 ///
 /// On an enum of plain words: a type for such a field; the words are in kebab case.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use kentroller_runtime::settings::Settings as _;
-///
-/// #[derive(Clone, Debug, PartialEq, kentroller_runtime::Settings)]
-/// pub struct Settings {
-///     /// How often it looks.
-///     #[setting(env = "PERIOD", default = "30s", range("1s", "1h"))]
-///     pub period: Duration,
-/// }
-///
-/// let settings = Settings::from_env(&|name| (name == "PERIOD").then(|| "1m".to_owned())).expect("it is right");
-/// assert_eq!(settings.period, Duration::from_secs(60));
-/// let wrong = Settings::from_env(&|_| Some("2h".to_owned())).expect_err("too long");
-/// assert_eq!(wrong[0].to_string(), "PERIOD is `2h`; a duration such as 30s or 1h30m from 1s to 1h is expected");
-/// ```
 #[proc_macro_derive(Settings, attributes(setting, settings))]
 pub fn settings(item: TokenStream) -> TokenStream {
     settings::run(item.into()).into()

@@ -103,6 +103,7 @@ impl Controller for Widgets {
             access: vec![Access::to::<Widget>(&[Verb::Read, Verb::Status])],
             wakes: vec![Wake::owner::<Widget, Widget>()],
             events: &[],
+            metrics: &[],
             ports: &[],
             least_interval: LEAST_INTERVAL,
         }

@@ -117,6 +117,7 @@ impl Controller for Widgets {
             access: vec![Access::to::<Widget>(&[Verb::Read]), Access::to::<Node>(&[Verb::Read])],
             wakes: vec![Wake::by::<Pod>(concerned)],
             events: &[],
+            metrics: &[],
             ports: &[],
             least_interval: LEAST_INTERVAL,
         }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::kind::{Cluster, Kind, KindInfo, ObjectKey};
+use crate::metrics::MetricInfo;
 use crate::outcome::{Decided, Outcome};
 use crate::port::{Kinds as _, Port};
 use crate::store::{AnyKindStore, AnyObject, Cut, KindStore};
@@ -262,6 +263,8 @@ pub struct Declaration {
     pub wakes: Vec<Wake>,
     /// The events that it may emit.
     pub events: &'static [EventInfo],
+    /// Its own metrics.
+    pub metrics: &'static [MetricInfo],
     /// Names of the ports that it asks.
     pub ports: &'static [&'static str],
     /// An object is not looked at again before this long after its last look for what others do, or for what its own look

@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+mod annotations;
 #[allow(missing_docs, reason = "not what an author meets")]
 mod clock;
 pub mod condition;
@@ -17,6 +18,7 @@ mod guard;
 mod kind;
 #[allow(missing_docs, reason = "not what an author meets")]
 pub mod lease;
+mod measure;
 #[allow(missing_docs, reason = "not what an author meets")]
 pub mod metrics;
 #[allow(missing_docs, reason = "not what an author meets")]
@@ -38,8 +40,7 @@ pub mod wire;
 mod words;
 mod world;
 
-pub use kentroller_macros::{Conditions, Settings, controller, resource};
-
+pub use self::annotations::{Conditions, Settings, controller, resource};
 pub use self::clock::Clock;
 pub use self::condition::{Condition, ConditionInfo, ConditionSet, ConditionType, Reason, SummaryOnly};
 pub use self::declaration::{
@@ -50,6 +51,8 @@ pub use self::engine::{AnyController, reconciler};
 pub use self::failure::{Class, Failure};
 pub use self::guard::{Fresh, Guard};
 pub use self::kind::{Cluster, HasStatus, Kind, KindInfo, Meta, Metadata, ObjectKey, Owner};
+pub use self::measure::{Counter, Gauge, Histogram, Measured, Metric};
+pub use self::metrics::{MetricInfo, MetricType};
 pub use self::outcome::{Decided, Outcome};
 pub use self::port::{Answer, Cancelled, Kinds, Port, Seen};
 pub use self::store::{Cut, Gone, Lookup, View};

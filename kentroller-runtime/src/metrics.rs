@@ -2,19 +2,25 @@
 //!
 //! Ages and spans are computed when they are scraped, so that they grow even while the engine is stuck.
 
+mod declared;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
-use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
+
+use self::declared::Declared;
+use crate::declaration::Declaration;
+use crate::kind::ObjectKey;
+use crate::measure::Measured;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reconciled {
@@ -50,81 +56,118 @@ struct Named {
     name: String,
 }
 
-/// A metric as it is scraped.
+/// What a metric's values are to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricType {
+    /// They only grow. Its name ends in `_total` when it is scraped.
+    Counter,
+    /// Each stands for itself.
+    Gauge,
+    /// They are counted by size.
+    Histogram,
+}
+
+impl MetricType {
+    /// As OpenMetrics spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+
+    const fn in_openmetrics(self) -> prometheus_client::metrics::MetricType {
+        match self {
+            Self::Counter => prometheus_client::metrics::MetricType::Counter,
+            Self::Gauge => prometheus_client::metrics::MetricType::Gauge,
+            Self::Histogram => prometheus_client::metrics::MetricType::Histogram,
+        }
+    }
+}
+
+/// A metric as it is scraped.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MetricInfo {
     /// After the operator's prefix and `_`.
     pub name: &'static str,
-    /// `counter` (its name ends in `_total` when it is scraped), `gauge` or `histogram`.
-    pub type_: &'static str,
+    /// Counter, gauge or histogram.
+    pub type_: MetricType,
+    /// Names of its labels.
     pub labels: &'static [&'static str],
+    /// What it counts, in which unit.
     pub doc: &'static str,
+    /// Upper bounds of a histogram's buckets, in rising order; of others none.
+    pub buckets: &'static [f64],
 }
 
-const RECONCILES: MetricInfo = MetricInfo {
-    name: "controller_runtime_reconcile",
-    type_: "counter",
-    labels: &["controller", "result"],
-    doc: "Reconciles; the result is success, transient, waiting or terminal",
-};
-const TIMES: MetricInfo = MetricInfo {
-    name: "controller_runtime_reconcile_time_seconds",
-    type_: "histogram",
-    labels: &["controller"],
-    doc: "From the beginning of a reconcile to the last answer to its writes",
-};
-const WRITES: MetricInfo = MetricInfo {
-    name: "api_writes",
-    type_: "counter",
-    labels: &["verb", "kind", "code"],
-    doc: "Writes to the API server; the code is that of HTTP, 0 without an answer or when the engine refused",
-};
-const DEPTH: MetricInfo =
-    MetricInfo { name: "workqueue_depth", type_: "gauge", labels: &[], doc: "Objects that wait to be reconciled" };
-const RUNNING: MetricInfo = MetricInfo {
-    name: "workqueue_running",
-    type_: "gauge",
-    labels: &[],
-    doc: "Objects whose Outcome is being carried out",
-};
-const OLDEST: MetricInfo = MetricInfo {
-    name: "workqueue_oldest_waiting_seconds",
-    type_: "gauge",
-    labels: &[],
-    doc: "How long the object that has waited longest to be reconciled has waited",
-};
-const UNFINISHED: MetricInfo = MetricInfo {
-    name: "workqueue_unfinished_work_seconds",
-    type_: "gauge",
-    labels: &[],
-    doc: "How long all reconciles that are under way have been so, together",
-};
-const LONGEST: MetricInfo = MetricInfo {
-    name: "workqueue_longest_running_processor_seconds",
-    type_: "gauge",
-    labels: &[],
-    doc: "How long the longest reconcile that is under way has been so",
-};
-const LEADER: MetricInfo = MetricInfo {
-    name: "leader_election_master_status",
-    type_: "gauge",
-    labels: &["name"],
-    doc: "1 on the replica that holds the lease with this name, 0 on one that stands by",
-};
-const WATCH_AGE: MetricInfo = MetricInfo {
-    name: "watch_age_seconds",
-    type_: "gauge",
-    labels: &["kind"],
-    doc: "How long ago the watch of a kind last proved to be up to date; past 60 nothing is deleted or evicted",
-};
-const UNDECODABLE: MetricInfo = MetricInfo {
-    name: "undecodable_objects",
-    type_: "gauge",
-    labels: &["kind", "field"],
-    doc: "Objects that do not decode, by the field that is wrong; the log names them. Their last state counts",
-};
+impl MetricInfo {
+    const fn engine(name: &'static str, type_: MetricType, labels: &'static [&'static str], doc: &'static str) -> Self {
+        let buckets: &[f64] = if matches!(type_, MetricType::Histogram) { &BUCKETS } else { &[] };
+        Self { name, type_, labels, doc, buckets }
+    }
+}
 
-/// Every metric, for the reference page.
+const RECONCILES: MetricInfo = MetricInfo::engine(
+    "controller_runtime_reconcile",
+    MetricType::Counter,
+    &["controller", "result"],
+    "Reconciles; the result is success, transient, waiting or terminal",
+);
+const TIMES: MetricInfo = MetricInfo::engine(
+    "controller_runtime_reconcile_time_seconds",
+    MetricType::Histogram,
+    &["controller"],
+    "From the beginning of a reconcile to the last answer to its writes",
+);
+const WRITES: MetricInfo = MetricInfo::engine(
+    "api_writes",
+    MetricType::Counter,
+    &["verb", "kind", "code"],
+    "Writes to the API server; the code is that of HTTP, 0 without an answer or when the engine refused",
+);
+const DEPTH: MetricInfo =
+    MetricInfo::engine("workqueue_depth", MetricType::Gauge, &[], "Objects that wait to be reconciled");
+const RUNNING: MetricInfo =
+    MetricInfo::engine("workqueue_running", MetricType::Gauge, &[], "Objects whose Outcome is being carried out");
+const OLDEST: MetricInfo = MetricInfo::engine(
+    "workqueue_oldest_waiting_seconds",
+    MetricType::Gauge,
+    &[],
+    "How long the object that has waited longest to be reconciled has waited",
+);
+const UNFINISHED: MetricInfo = MetricInfo::engine(
+    "workqueue_unfinished_work_seconds",
+    MetricType::Gauge,
+    &[],
+    "How long all reconciles that are under way have been so, together",
+);
+const LONGEST: MetricInfo = MetricInfo::engine(
+    "workqueue_longest_running_processor_seconds",
+    MetricType::Gauge,
+    &[],
+    "How long the longest reconcile that is under way has been so",
+);
+const LEADER: MetricInfo = MetricInfo::engine(
+    "leader_election_master_status",
+    MetricType::Gauge,
+    &["name"],
+    "1 on the replica that holds the lease with this name, 0 on one that stands by",
+);
+const WATCH_AGE: MetricInfo = MetricInfo::engine(
+    "watch_age_seconds",
+    MetricType::Gauge,
+    &["kind"],
+    "How long ago the watch of a kind last proved to be up to date; past 60 nothing is deleted or evicted",
+);
+const UNDECODABLE: MetricInfo = MetricInfo::engine(
+    "undecodable_objects",
+    MetricType::Gauge,
+    &["kind", "field"],
+    "Objects that do not decode, by the field that is wrong; the log names them. Their last state counts",
+);
+
+/// Every metric of the engine.
 pub const ALL: [MetricInfo; 11] =
     [RECONCILES, TIMES, WRITES, DEPTH, RUNNING, OLDEST, UNFINISHED, LONGEST, LEADER, WATCH_AGE, UNDECODABLE];
 
@@ -138,6 +181,7 @@ pub struct Metrics {
     times: Family<OfController, Histogram, fn() -> Histogram>,
     writes: Family<Written, Counter>,
     state: Arc<Mutex<State>>,
+    declared: Declared,
 }
 
 /// What is computed when it is scraped.
@@ -156,7 +200,13 @@ struct State {
 impl Default for Metrics {
     fn default() -> Self {
         let times = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
-        Self { reconciles: Family::default(), times, writes: Family::default(), state: Arc::default() }
+        Self {
+            reconciles: Family::default(),
+            times,
+            writes: Family::default(),
+            state: Arc::default(),
+            declared: Declared::default(),
+        }
     }
 }
 
@@ -168,6 +218,7 @@ impl Metrics {
         registry.register(TIMES.name, TIMES.doc, self.times.clone());
         registry.register(WRITES.name, WRITES.doc, self.writes.clone());
         registry.register_collector(Box::new(AtScrape(Arc::clone(&self.state))));
+        registry.register_collector(Box::new(self.declared.clone()));
         registry
     }
 
@@ -211,6 +262,21 @@ impl Metrics {
         }
     }
 
+    /// What these controllers declared is scraped from now on.
+    pub(crate) fn declare(&self, declarations: &[Declaration]) {
+        self.declared.add(declarations.iter().flat_map(|one| one.metrics).copied());
+    }
+
+    /// Adds to a counter or a histogram that a controller declared.
+    pub(crate) fn count(&self, measured: &Measured) {
+        self.declared.count(measured);
+    }
+
+    /// What an object's Outcome sets, instead of what the one before did.
+    pub(crate) fn set(&self, controller: &'static str, object: &ObjectKey, gauges: Vec<Measured>) {
+        self.declared.set(controller, object, gauges);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -225,7 +291,7 @@ impl Collector for AtScrape {
         let now = Instant::now();
         let since = |began: &Instant| now.saturating_duration_since(*began).as_secs_f64();
         let mut one = |info: MetricInfo, value: f64| {
-            let encoder = encoder.encode_descriptor(info.name, info.doc, None, MetricType::Gauge)?;
+            let encoder = encoder.encode_descriptor(info.name, info.doc, None, info.type_.in_openmetrics())?;
             ConstGauge::new(value).encode(encoder)
         };
         one(DEPTH, count(state.depth))?;
@@ -249,7 +315,7 @@ fn family<L: EncodeLabelSet>(
     info: MetricInfo,
     values: impl Iterator<Item = (L, f64)>,
 ) -> Result<(), std::fmt::Error> {
-    let mut family = encoder.encode_descriptor(info.name, info.doc, None, MetricType::Gauge)?;
+    let mut family = encoder.encode_descriptor(info.name, info.doc, None, info.type_.in_openmetrics())?;
     for (labels, value) in values {
         ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
     }
@@ -281,7 +347,7 @@ mod tests {
         metrics.undecodable("Pod", ["spec.nodeName".to_owned()].into_iter());
         let text = scrape(&metrics);
         let told: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-        assert_eq!(told, ALL.map(|info| format!("hive_{} {}", info.name, info.type_)));
+        assert_eq!(told, ALL.map(|info| format!("hive_{} {}", info.name, info.type_.as_str())));
         for info in ALL {
             assert!(text.contains(&format!("# HELP hive_{} {}", info.name, info.doc)), "{text}");
             let labelled = |label: &&str| text.contains(&format!("{label}=\""));

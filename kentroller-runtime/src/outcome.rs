@@ -18,6 +18,7 @@ use crate::declaration::{Asks, ConditionOf, Controller, Creates, Deletes, Event,
 use crate::failure::{self, Failure};
 use crate::guard::Guard;
 use crate::kind::{HasStatus, Kind, Metadata, ObjectKey, Owner};
+use crate::measure::{Counter, Gauge, Histogram, Metric};
 use crate::port::Port;
 
 /// Why a condition of a kind may be as it is.
@@ -51,6 +52,11 @@ impl<C: Controller> Added<'_, C> {
         self.with(|effect| effect.or_says = Some(Note::new(event.info, note)))
     }
 
+    /// Adds one to a counter when the effect was accepted.
+    pub fn counts<const N: usize>(self, counter: Metric<C, Counter, N>, labels: [&str; N]) -> Self {
+        self.with(|effect| effect.counts.push(counter.measured(labels, 1.0)))
+    }
+
     /// Looks once more, on fresh reads, right before the write.
     pub fn only_if(self, guard: Guard<C>) -> Self {
         self.with(|effect| effect.guard = Some(guard.into_plain()))
@@ -69,7 +75,8 @@ impl<C: Controller> Added<'_, C> {
 
 impl<C: Reconcile> Outcome<C> {
     pub(crate) fn of(object: &C::Of, now: Timestamp) -> Self {
-        Self { decided: Decided::about(C::Of::INFO, object, now), mistake: None, controller: PhantomData }
+        let decided = Decided { measured: Some(Vec::new()), ..Decided::about(C::Of::INFO, object, now) };
+        Self { decided, mistake: None, controller: PhantomData }
     }
 
     /// Creates an object. A name that is taken is refused with 409 and reason `AlreadyExists`.
@@ -225,6 +232,23 @@ impl<C: Reconcile> Outcome<C> {
     /// Emits an event about the reconciled object; the same one twice is told once.
     pub fn event(&mut self, event: Event<C>, note: impl Into<String>) {
         self.decided.event(Note::new(event.info, note));
+    }
+
+    /// Adds to a counter, once this Outcome was carried out. What an effect does is better counted by [`Added::counts`]: an
+    /// Outcome comes again as long as it does not come true.
+    pub fn count<const N: usize>(&mut self, counter: Metric<C, Counter, N>, labels: [&str; N], by: u32) {
+        self.decided.measured.get_or_insert_default().push(counter.measured(labels, f64::from(by)));
+    }
+
+    /// What is so of the object now. It stands until the object's next Outcome or its end; what objects set for the same
+    /// labels is added up.
+    pub fn set<const N: usize>(&mut self, gauge: Metric<C, Gauge, N>, labels: [&str; N], value: f64) {
+        self.decided.measured.get_or_insert_default().push(gauge.measured(labels, value));
+    }
+
+    /// Counts a value in the bucket of its size, once this Outcome was carried out.
+    pub fn observe<const N: usize>(&mut self, histogram: Metric<C, Histogram, N>, labels: [&str; N], value: f64) {
+        self.decided.measured.get_or_insert_default().push(histogram.measured(labels, value));
     }
 
     /// Looks again at this time, if nothing wakes the object before. The earliest of several counts.

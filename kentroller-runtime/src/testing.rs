@@ -21,6 +21,9 @@ use crate::settings::Settings;
 use crate::store::Cut;
 use crate::world::{Replies, Reply, World};
 
+/// Lines of a decision that a test may be silent about, by their sort.
+const ASIDE: [&[&str]; 2] = [&["mark "], &["count ", "set ", "observe "]];
+
 /// An object from its manifest.
 ///
 /// # Panics
@@ -160,7 +163,8 @@ impl<C: Reconcile> Given<C> {
     }
 
     /// Checks the decision against lines such as `delete ConfigMap b/a`, `event  Normal Swept: it asked for it` or
-    /// `look   2026-11-22T12:00:00Z`. Lines of conditions (`mark …`) count if at least one is expected.
+    /// `look   2026-11-22T12:00:00Z`. Lines of conditions (`mark …`) count if at least one of them is expected, and so do
+    /// lines of metrics (`count …`, `set …`, `observe …`).
     ///
     /// # Panics
     /// When it is another decision, or none.
@@ -172,8 +176,11 @@ impl<C: Reconcile> Given<C> {
             Err(failure) => format!("fails  {failure}"),
         };
         let want: Vec<&str> = want.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let marks = want.iter().any(|line| line.starts_with("mark "));
-        let found: Vec<&str> = decided.lines().filter(|line| marks || !line.starts_with("mark ")).collect();
+        let has = |sorts: &[&str], line: &str| sorts.iter().any(|sort| line.starts_with(sort));
+        let left_out = ASIDE.iter().filter(|sorts| !want.iter().any(|line| has(sorts, line)));
+        let left_out: Vec<_> = left_out.collect();
+        let found = decided.lines().filter(|line| !left_out.iter().any(|sorts| has(sorts, line)));
+        let found: Vec<&str> = found.collect();
         assert_eq!(found, want, "found on the left, wanted on the right");
     }
 }

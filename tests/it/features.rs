@@ -6,12 +6,11 @@ use std::fs;
 use crate::architecture::{root, sources};
 
 /// Where tests are, and the first words of their names.
-const PLACES: [(&str, &str); 9] = [
+const PLACES: [(&str, &str); 8] = [
     ("tests/it", "it"),
     ("tests/e2e", "e2e"),
     ("kentroller-runtime/tests", "runtime"),
     ("kentroller-runtime/src", "runtime"),
-    ("kentroller-macros/tests", "macros"),
     ("kentroller-macros/src", "macros"),
     ("kentroller/planner/tests", "planner"),
     ("kentroller/planner/src", "planner"),

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use kentroller_planner::manifest::marks;
+
 use crate::architecture::{code, root, sources};
 
 /// The rooms of the planner in order: each may name itself and those before it.
@@ -72,6 +74,46 @@ fn the_planner_is_layered_and_its_checker_knows_values_only() {
     let rooms: BTreeSet<&str> = files.iter().map(|(name, _)| room(name)).collect();
     let listed: BTreeSet<&str> = LAYERS.into_iter().chain(BESIDE.map(|(name, _)| name)).collect();
     assert_eq!(rooms, listed, "the rooms of the planner");
+}
+
+#[test]
+fn a_key_of_a_label_annotation_or_taint_stands_in_one_file_of_the_planner() {
+    // The rule can fail, and leaves alone what is no key.
+    assert_eq!(keys("labels.get(\"karpenter.sh/nodepool\")"), ["karpenter.sh/nodepool"]);
+    assert_eq!(keys("format!(\"it says kubernetes.io/os: {os}\")"), ["kubernetes.io/os"]);
+    assert_eq!(keys("\"ToBeDeletedByClusterAutoscaler\""), ["ToBeDeletedByClusterAutoscaler"]);
+    for no_key in ["\"policy/v1\", \"storage.k8s.io/v1\"", "include_str!(\"../../catalog/ec2.csv\")", "// a.b/c"] {
+        assert_eq!(keys(no_key), [""; 0], "{no_key}");
+    }
+
+    let folder = root().join("kentroller/planner/src");
+    let mut found = Vec::new();
+    for path in sources(&folder) {
+        let name = path.strip_prefix(&folder).expect("below the folder").to_str().expect("UTF-8").to_owned();
+        // Clusters for tests are written as a person would write them.
+        let is_for_tests = name.starts_with("check/tests/") || name.starts_with("generate/");
+        if name == "manifest/marks.rs" || is_for_tests {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a source file is text");
+        found.extend(keys(&text).into_iter().map(|key| format!("{name}: {key}")));
+    }
+    assert!(found.is_empty(), "declare these in manifest/marks.rs and use the constants:\n{}", found.join("\n"));
+}
+
+/// The keys in the literals of a source, its tests and comments left out: a domain, a slash and a name; or a word that
+/// stands alone among the declared ones.
+fn keys(text: &str) -> Vec<String> {
+    let in_key = |one: char| one.is_ascii_alphanumeric() || ".-_/".contains(one);
+    let is_key = |word: &str| match word.split_once('/') {
+        Some((domain, name)) => {
+            let is_domain = domain.contains('.') && domain.starts_with(|one: char| one.is_ascii_lowercase());
+            is_domain && name.starts_with(|one: char| one.is_ascii_alphabetic()) && !name.starts_with("v1")
+        }
+        None => marks::ALL.iter().any(|mark| mark.key == word),
+    };
+    let literals = code(text).flat_map(|line| line.split('"').skip(1).step_by(2));
+    literals.flat_map(|text| text.split(|one| !in_key(one))).filter(|word| is_key(word)).map(str::to_owned).collect()
 }
 
 /// What breaks the layers.

@@ -62,6 +62,7 @@ mod controllers {
     #[controller(
         of = IdleReaper, feature = "reaping", finalizes, reads(Pod), writes(NodeClaim: delete),
         owns(ConfigMap: create + patch + delete), watches(NodeClaim => every_reaper),
+        counters(reaped = "NodeClaims that were given back"), gauges(idle(reaper) = "NodeClaims without pods"),
         events(
             Reaped = "A NodeClaim without pods was given back.",
             Ended = "The reaper and its report are gone.",
@@ -98,6 +99,7 @@ mod controllers {
                 out.delete(claim)
                     .only_if(guard.list::<Pod>(format!("spec.nodeName={}", claim.node())))
                     .says(Self::Reaped, format!("{} had no pods", claim.name()))
+                    .counts(Self::REAPED, [])
                     .or_says(Self::Kept, claim.name());
             }
             later.iter().for_each(|(_, at)| out.look_at(*at));
@@ -108,6 +110,7 @@ mod controllers {
                 None => out.create_owned(&ConfigMap { metadata, data }).or_says(Self::ReportRefused, "the report"),
             };
             out.status(&IdleReaperStatus { idle: i64::try_from(idle.len()).ok(), ..Default::default() });
+            out.set(Self::IDLE, [reaper.name()], idle.len() as f64);
             out.condition(
                 IdleReaperCondition::Reported,
                 !report.is_empty(),
@@ -338,7 +341,9 @@ mod tests {
         played.pass(Duration::from_secs(30 * 60)).await;
         assert_eq!(played.get("ConfigMap", "default", "idle-r")["data"]["a"], "2026-11-22T11:00:00Z");
         assert_eq!(played.conditions("IdleReaper", "", "r"), ["Ready=True", "Reported=True"]);
+        assert_eq!(played.metrics("idle{"), [r#"idle{reaper="r"} 1.0"#]);
         played.pass(Duration::from_secs(31 * 60)).await;
+        assert_eq!(played.metrics("reaped"), ["reaped_total 1.0"]);
         assert_eq!((played.get("NodeClaim", "", "a"), played.events()), (Value::Null, vec!["Reaped".to_owned()]));
         played.server.delete("IdleReaper", None, "r", &Default::default()).expect("deleted");
         played.pass(Duration::from_secs(60)).await;

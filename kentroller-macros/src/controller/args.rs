@@ -4,16 +4,19 @@ use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{LitStr, Path, Token, Type};
+use syn::{Lit, LitStr, Path, Token, Type};
 
 use crate::diagnostics::{Mistakes, did_you_mean};
 
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 15] = [
     "asks",
+    "counters",
     "crate",
     "events",
     "feature",
     "finalizes",
+    "gauges",
+    "histograms",
     "least_interval",
     "of",
     "owns",
@@ -37,6 +40,7 @@ pub(super) struct Args {
     pub(super) writes: Vec<Written>,
     pub(super) asks: Vec<Path>,
     pub(super) events: Vec<EventWord>,
+    pub(super) metrics: Vec<MetricWord>,
 }
 
 /// `Kind: create + delete`.
@@ -56,6 +60,22 @@ pub(super) struct EventWord {
     pub(super) reason: Ident,
     pub(super) doc: LitStr,
     pub(super) warning: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum MetricType {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// `name(label, label) in [1, 10] = "What it measures."`: labels where there are any, bounds of a histogram only.
+pub(super) struct MetricWord {
+    pub(super) type_: MetricType,
+    pub(super) name: Ident,
+    pub(super) labels: Vec<Ident>,
+    pub(super) bounds: Vec<Lit>,
+    pub(super) doc: LitStr,
 }
 
 /// Reads word by word: a mistake in one word leaves the others readable.
@@ -99,6 +119,9 @@ fn parse_word(args: &mut Args, input: ParseStream<'_>) -> syn::Result<()> {
         "writes" => args.writes.extend(list::<Written>(&word, input)?),
         "asks" => args.asks.extend(list::<Path>(&word, input)?),
         "events" => args.events.extend(list::<Events>(&word, input)?.into_iter().flat_map(|events| events.0)),
+        "counters" => args.metrics.extend(metrics(MetricType::Counter, &word, input)?),
+        "gauges" => args.metrics.extend(metrics(MetricType::Gauge, &word, input)?),
+        "histograms" => args.metrics.extend(metrics(MetricType::Histogram, &word, input)?),
         unknown => {
             // The rest belongs to the unknown word: nothing more can be said of it.
             input.parse::<TokenStream>()?;
@@ -178,5 +201,33 @@ impl Parse for EventWord {
             return Err(syn::Error::new(reason.span(), message));
         }
         Ok(Self { reason, doc: value(input)?, warning: false })
+    }
+}
+
+fn metrics(type_: MetricType, word: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<MetricWord>> {
+    Ok(list::<MetricWord>(word, input)?.into_iter().map(|metric| MetricWord { type_, ..metric }).collect())
+}
+
+impl Parse for MetricWord {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let name: Ident = input.parse()?;
+        let mut labels = Vec::new();
+        if input.peek(syn::token::Paren) {
+            let content;
+            syn::parenthesized!(content in input);
+            labels.extend(Punctuated::<Ident, Token![,]>::parse_terminated(&content)?);
+        }
+        let mut bounds = Vec::new();
+        if input.parse::<Option<Token![in]>>()?.is_some() {
+            let content;
+            syn::bracketed!(content in input);
+            bounds.extend(Punctuated::<Lit, Token![,]>::parse_terminated(&content)?);
+        }
+        if !input.peek(Token![=]) {
+            let message =
+                format!("say what it measures, and in which unit: `{name} = \"…\"`; the reference page prints it");
+            return Err(syn::Error::new(name.span(), message));
+        }
+        Ok(Self { type_: MetricType::Counter, name, labels, bounds, doc: value(input)? })
     }
 }

@@ -5,7 +5,8 @@ use quote::{ToTokens, format_ident, quote};
 use syn::spanned::Spanned as _;
 use syn::{Fields, ItemStruct, LitStr, Path, Type};
 
-use super::args::{Args, EventWord, Watch, Written};
+use super::args::{Args, EventWord, MetricWord, Watch, Written};
+use super::metrics;
 use crate::diagnostics::{Mistakes, did_you_mean};
 use crate::docs;
 use crate::paths::Runtime;
@@ -33,6 +34,7 @@ pub(super) struct Checked {
     pub(super) wakes: Vec<Wake>,
     pub(super) ports: Vec<Path>,
     pub(super) events: Vec<EventWord>,
+    pub(super) metrics: Vec<MetricWord>,
 }
 
 pub(super) struct Access {
@@ -117,6 +119,7 @@ pub(super) fn check(args: Args, item: ItemStruct, mistakes: &mut Mistakes) -> Op
         }
     }
     let events = events(args.events, mistakes);
+    let metrics = metrics::check(args.metrics, mistakes);
     Some(Checked {
         runtime: args.runtime.into(),
         doc,
@@ -131,6 +134,7 @@ pub(super) fn check(args: Args, item: ItemStruct, mistakes: &mut Mistakes) -> Op
         wakes,
         ports: args.asks,
         events,
+        metrics,
     })
 }
 

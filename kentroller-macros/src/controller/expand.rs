@@ -7,12 +7,13 @@ use syn::spanned::Spanned as _;
 
 use super::args::{EventWord, Watch};
 use super::check::{Access, Checked, Verb, Wake};
+use super::metrics;
 use crate::paths::Runtime;
 
 pub(super) fn expand(checked: Checked) -> TokenStream {
     let declared = declaration(&checked);
     let markers = markers(&checked);
-    let events = events(&checked);
+    let events = constants(&checked);
     let Checked { runtime, item, of, needs_kind, .. } = checked;
     let debug = (!is_debug(&item)).then(|| quote!(#[derive(Debug)]));
     let asserted = needs_kind.iter().map(|(word, instead)| {
@@ -46,7 +47,8 @@ fn words(token: TokenTree) -> Vec<Ident> {
 }
 
 fn declaration(checked: &Checked) -> TokenStream {
-    let Checked { runtime, item, doc, name, feature, settings, of, accesses, wakes, ports, events, .. } = checked;
+    let Checked { runtime, item, doc, name, feature, settings, of, accesses, wakes, ports, events, metrics, .. } =
+        checked;
     let least_interval = match checked.least_interval {
         Some(millis) => quote!(::std::time::Duration::from_millis(#millis)),
         None => quote!(#runtime::LEAST_INTERVAL),
@@ -74,6 +76,7 @@ fn declaration(checked: &Checked) -> TokenStream {
     });
     // Not the constants themselves: one that is named here only is never said, and the compiler tells so.
     let events = events.iter().map(|event| info(runtime, event));
+    let metrics = metrics.iter().map(|metric| metrics::info(runtime, metric));
     quote! {
         impl #runtime::Controller for #ident {
             type Of = #of;
@@ -88,6 +91,7 @@ fn declaration(checked: &Checked) -> TokenStream {
                     access: #runtime::Access::merged([#(#accesses),*].into_iter()#(.chain(#runtime::Access::of_port::<#ports>()))*),
                     wakes: ::std::vec::Vec::from([#(#wakes),*]),
                     events: &[#(#events),*],
+                    metrics: &[#(#metrics),*],
                     ports: &[#(<#ports as #runtime::Port>::NAME),*],
                     least_interval: #least_interval,
                 }
@@ -126,13 +130,11 @@ fn markers(checked: &Checked) -> TokenStream {
     }
 }
 
-fn events(checked: &Checked) -> TokenStream {
-    let Checked { runtime, item, events, .. } = checked;
-    if events.is_empty() {
-        return TokenStream::new();
-    }
+/// Of the author's struct: what it can say and measure.
+fn constants(checked: &Checked) -> TokenStream {
+    let Checked { runtime, item, events, metrics, .. } = checked;
     let ident = &item.ident;
-    let constants = events.iter().map(|event| {
+    let events = events.iter().map(|event| {
         let (reason, comment, info) = (&event.reason, format!(" {}", event.doc.value()), info(runtime, event));
         // The author's place on all of it: of what a macro wrote, the compiler does not tell that it is dead.
         quote_spanned! {reason.span()=>
@@ -140,10 +142,21 @@ fn events(checked: &Checked) -> TokenStream {
             const #reason: #runtime::Event<#ident> = #runtime::Event::new(#info);
         }
     });
-    quote! {
-        #[allow(non_upper_case_globals, reason = "an event is spelled as users see it")]
-        impl #ident {
-            #(#constants)*
+    let events = (!checked.events.is_empty()).then(|| {
+        quote! {
+            #[allow(non_upper_case_globals, reason = "an event is spelled as users see it")]
+            impl #ident {
+                #(#events)*
+            }
         }
-    }
+    });
+    let metrics = metrics.iter().map(|metric| metrics::constant(runtime, ident, metric));
+    let metrics = (!checked.metrics.is_empty()).then(|| {
+        quote! {
+            impl #ident {
+                #(#metrics)*
+            }
+        }
+    });
+    quote!(#events #metrics)
 }

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod expand;
+mod metrics;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

@@ -13,6 +13,7 @@ use super::queue::Item;
 use super::replies::Held;
 use super::writer::{Refused, Writer};
 use crate::kind::KindInfo;
+use crate::measure::Measured;
 use crate::outcome::{Act, Decided, Effect, Note};
 use crate::store::{Cut, STALE};
 use crate::switches::Mode;
@@ -53,6 +54,8 @@ pub(super) struct Executed {
     pub(super) results: Vec<(Effect, Result<(), Refused>)>,
     pub(super) expected: Vec<Expected>,
     pub(super) notes: Vec<Note>,
+    /// What the accepted effects count.
+    pub(super) counts: Vec<Measured>,
     /// Until when something was held back.
     pub(super) held_until: Option<Timestamp>,
     /// Whether the object's status is as it was decided.
@@ -69,6 +72,7 @@ impl Execution {
             results: Vec::new(),
             expected: Vec::new(),
             notes: Vec::new(),
+            counts: Vec::new(),
             held_until: None,
             status_stands: self.status.is_none(),
             dropped: false,
@@ -119,7 +123,10 @@ impl Execution {
             let Some((mut effect, result)) = running.next().await else { return all };
             let (says, or_says) = (effect.says.take(), effect.or_says.take());
             match &result {
-                Ok(_) => executed.notes.extend(says),
+                Ok(_) => {
+                    executed.notes.extend(says);
+                    executed.counts.append(&mut effect.counts);
+                }
                 Err(refused) => {
                     all = false;
                     executed.notes.extend(or_says.map(|mut note| {

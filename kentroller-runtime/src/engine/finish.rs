@@ -11,6 +11,8 @@ use super::expect::{Expected, What};
 use super::queue::{Cause, Item};
 use super::{Engine, replies};
 use crate::kind::ObjectKey;
+use crate::measure::Measured;
+use crate::metrics::MetricType;
 use crate::outcome::{Decided, Note};
 use crate::switches::Switches;
 
@@ -43,7 +45,7 @@ impl<S: Switches + Serialize> Engine<S> {
 
     pub(super) fn finish(&mut self, executed: Executed) {
         let now = self.now();
-        let Executed { item, decided, results, expected, notes, held_until, status_stands, dropped } = executed;
+        let Executed { item, decided, results, expected, notes, counts, held_until, status_stands, dropped } = executed;
         let name = self.declarations[item.controller].name;
         let mut retry = held_until;
         for (effect, result) in results {
@@ -59,6 +61,7 @@ impl<S: Switches + Serialize> Engine<S> {
         self.expectations.met(&item, &self.cut);
         self.post(&item, &decided, notes);
         if status_stands {
+            self.measure(&item, &decided, &counts);
             self.ask(&item, &decided);
         }
         if let Some(began) = self.began.get(&item) {
@@ -107,6 +110,19 @@ impl<S: Switches + Serialize> Engine<S> {
         let status = decided.status.clone().or_else(stored).unwrap_or_default();
         let state = status["state"].as_str().and_then(|state| states.iter().find(|(name, _)| *name == state));
         state.is_some_and(|(_, next)| next.is_empty())
+    }
+
+    /// What the effects count, and what the Outcome counts and sets; of an object that is gone meanwhile nothing is set.
+    pub(super) fn measure(&self, item: &Item, decided: &Decided, counts: &[Measured]) {
+        let (name, metrics) = (self.declarations[item.controller].name, &self.parts.metrics);
+        counts.iter().for_each(|one| metrics.count(one));
+        let Some(own) = &decided.measured else { return };
+        let (gauges, counts): (Vec<_>, Vec<_>) =
+            own.iter().cloned().partition(|one| one.metric.type_ == MetricType::Gauge);
+        counts.iter().for_each(|one| metrics.count(one));
+        if self.stored_status(item).is_some() {
+            metrics.set(name, &item.key, gauges);
+        }
     }
 
     pub(super) fn post(&mut self, item: &Item, decided: &Decided, notes: Vec<Note>) {

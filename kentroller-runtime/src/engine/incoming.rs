@@ -81,7 +81,10 @@ impl<S: Switches + Serialize> Engine<S> {
             if declaration.of.info == change.kind {
                 let item = Item { controller, key: change.key.clone() };
                 match &change.new {
-                    None => self.forget(&item),
+                    None => {
+                        self.parts.metrics.set(declaration.name, &item.key, Vec::new());
+                        self.forget(&item);
+                    }
                     Some(new) => self.own_change(item, new.resource_version(), now),
                 }
             }

@@ -136,6 +136,7 @@ impl<S: Switches + Serialize> Engine<S> {
         if nothing {
             let notes = decided.events.clone();
             self.post(&item, &decided, notes);
+            self.measure(&item, &decided, &[]);
             self.ask(&item, &decided);
             self.settle(&item, &decided, None);
             return;

@@ -135,6 +135,7 @@ impl<S: Switches + Serialize> Engine<S> {
         let declarations: Vec<Declaration> = parts.controllers.iter().map(|one| one.declaration()).collect();
         let wrong = crate::generate::mistakes::of_controllers(&declarations);
         assert!(wrong.is_empty(), "these controllers cannot run together: {}", wrong.join("; "));
+        parts.metrics.declare(&declarations);
         let all = kinds(&declarations);
         let (to, news) = mpsc::channel(BATCH);
         let relist = watch_all(&all, &parts, &to);

@@ -43,7 +43,8 @@ impl<S: Switches + Serialize> Engine<S> {
         let object = self.cut.any_store(kind)?.object(&item.key)?;
         let now = self.now();
         let mut decided = Decided::about(kind, &*object, now);
-        if kind.ours() {
+        // A kind without a status has nowhere to say why; the log has said it.
+        if self.declarations[item.controller].of.conditions.is_some() {
             let mark = |type_: &str, status: bool| Mark {
                 type_: type_.to_owned(),
                 status: Some(status),

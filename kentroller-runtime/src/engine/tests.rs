@@ -44,6 +44,7 @@ impl Controller for Ticks {
             access: Vec::new(),
             wakes: Vec::new(),
             events: &[],
+            metrics: &[],
             ports: &[],
             least_interval: LEAST_INTERVAL,
         }

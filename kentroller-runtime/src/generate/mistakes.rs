@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::OwnKind;
 use crate::declaration::{Declaration, Verb};
+use crate::metrics;
 use crate::settings::SettingInfo;
 
 /// Everything that is wrong with these declarations, one line each; nothing, if an API server takes it all.
@@ -40,7 +41,7 @@ pub fn all(kinds: &[OwnKind], declarations: &[Declaration], settings: &[SettingI
 
 /// What two controllers would do to each other.
 pub fn of_controllers(declarations: &[Declaration]) -> Vec<String> {
-    let mut mistakes = Vec::new();
+    let mut mistakes = metrics_named_twice(declarations);
     for (place, one) in declarations.iter().enumerate() {
         let writes_status = |declaration: &Declaration| {
             let mut own = declaration.access.iter().filter(|access| access.kind.info == declaration.of.info);
@@ -62,6 +63,18 @@ pub fn of_controllers(declarations: &[Declaration]) -> Vec<String> {
         }
     }
     mistakes
+}
+
+/// One name, one meaning: a scrape knows no controllers.
+fn metrics_named_twice(declarations: &[Declaration]) -> Vec<String> {
+    let engine = metrics::ALL.iter().map(|metric| ("the engine", metric.name));
+    let own = declarations.iter().flat_map(|one| one.metrics.iter().map(|metric| (one.name, metric.name)));
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    let twice = engine.chain(own).filter_map(|(who, name)| {
+        let other = known.insert(name, who)?;
+        Some(format!("metric `{name}` is declared by {other} and by {who}; give one of them another name"))
+    });
+    twice.collect()
 }
 
 fn of_crd(crd: &CustomResourceDefinition) -> Vec<String> {

@@ -247,6 +247,7 @@ mod tests {
             access,
             wakes: vec![Wake::owner::<Plan, Node>()],
             events: EVENTS,
+            metrics: &[],
             ports: &[],
             least_interval: crate::LEAST_INTERVAL,
         }

@@ -10,7 +10,7 @@ use super::widening;
 use crate::condition::SUMMARY;
 use crate::declaration::Declaration;
 use crate::kind::KindInfo;
-use crate::metrics::MetricInfo;
+use crate::metrics::{self, MetricInfo, MetricType};
 use crate::settings::SettingInfo;
 
 /// Words that a field may hold, with their meanings.
@@ -121,15 +121,23 @@ pub fn states(kinds: &[OwnKind]) -> String {
     page
 }
 
-/// The metrics of the process, under an operator's prefix.
-pub fn metrics(prefix: &str, all: &[MetricInfo]) -> String {
-    let mut page = String::from("# Metrics\n\n`GET /metrics` answers in the format of OpenMetrics.\n\n");
-    let rows = all.iter().map(|info| {
-        let total = if info.type_ == "counter" { "_total" } else { "" };
-        let name = format!("`{prefix}_{}{total}`", info.name);
-        [name, info.type_.to_owned(), info.labels.join(", "), info.doc.to_owned()]
-    });
-    table(&mut page, ["metric", "type", "labels", "meaning"], rows);
+/// The metrics of the process, under an operator's prefix: those of the engine, and what the controllers declared.
+pub fn metrics(prefix: &str, declarations: &[Declaration]) -> String {
+    let mut page =
+        String::from("# Metrics\n\n`GET /metrics` answers in the format of OpenMetrics.\n\n## The engine\n\n");
+    let list = |page: &mut String, all: &[MetricInfo]| {
+        let rows = all.iter().map(|info| {
+            let total = if info.type_ == MetricType::Counter { "_total" } else { "" };
+            let name = format!("`{prefix}_{}{total}`", info.name);
+            [name, info.type_.as_str().to_owned(), info.labels.join(", "), info.doc.to_owned()]
+        });
+        table(page, ["metric", "type", "labels", "meaning"], rows);
+    };
+    list(&mut page, &metrics::ALL);
+    for declaration in declarations.iter().filter(|declaration| !declaration.metrics.is_empty()) {
+        page.push_str(&format!("\n## Controller {}\n\n", declaration.name));
+        list(&mut page, declaration.metrics);
+    }
     page
 }
 

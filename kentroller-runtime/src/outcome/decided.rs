@@ -12,6 +12,7 @@ use crate::condition::Mark;
 use crate::declaration::EventInfo;
 use crate::engine::ports::Asked;
 use crate::kind::{KindInfo, ObjectKey};
+use crate::measure::Measured;
 use crate::port::Port;
 use crate::store::AnyObject;
 
@@ -80,6 +81,8 @@ pub struct Decided {
     pub marks: Vec<Mark>,
     /// Events that tell of no effect, or of whole groups of them.
     pub events: Vec<Note>,
+    /// What is measured, beside what its effects count; `None` if nothing was decided, and what was set before stands.
+    pub measured: Option<Vec<Measured>>,
     /// Questions to ports.
     pub questions: Vec<Question>,
     /// When to look again, if nothing wakes it before.
@@ -99,6 +102,7 @@ impl Decided {
             status: None,
             marks: Vec::new(),
             events: Vec::new(),
+            measured: None,
             questions: Vec::new(),
             look_at: None,
         }
@@ -131,7 +135,7 @@ impl Decided {
     }
 }
 
-/// One line each: effects in order, marks, events, questions, when to look again. Tests compare this text.
+/// One line each: effects in order, marks, events, metrics, questions, when to look again. Tests compare this text.
 impl fmt::Display for Decided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, group) in self.groups.iter().filter(|group| !group.is_empty()).enumerate() {
@@ -150,6 +154,9 @@ impl fmt::Display for Decided {
             let class = if event.warning { "Warning" } else { "Normal" };
             let after = if event.after == 0 { String::new() } else { format!(" (after {} groups)", event.after) };
             writeln!(f, "event  {class} {}: {}{after}", event.reason, event.note)?;
+        }
+        for measured in self.measured.iter().flatten() {
+            writeln!(f, "{measured}")?;
         }
         for question in &self.questions {
             writeln!(f, "ask    {question:?}")?;

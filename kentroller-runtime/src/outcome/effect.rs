@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Note;
 use crate::guard::PlainGuard;
 use crate::kind::{Kind, KindInfo, Metadata, ObjectKey, Owner};
+use crate::measure::Measured;
 
 /// What is done to the object.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,8 @@ pub struct Effect {
     pub says: Option<Note>,
     /// The event when it was refused.
     pub or_says: Option<Note>,
+    /// What is counted when it was accepted.
+    pub counts: Vec<Measured>,
 }
 
 impl Effect {
@@ -73,6 +76,7 @@ impl Effect {
             guard: None,
             says: None,
             or_says: None,
+            counts: Vec::new(),
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::engine::{AnyController, kinds};
 use crate::kind::KindInfo;
+use crate::metrics::Metrics;
 use crate::operator::{Ended, Operator};
 use crate::settings::Settings;
 use crate::simulation::apiserver::{ApiServer, Served};
@@ -18,6 +19,8 @@ use crate::switches::Switches;
 
 /// When every play begins.
 const BEGIN: &str = "2026-11-22T10:00:00Z";
+/// Before the names of its metrics.
+const PREFIX: &str = "played";
 /// Where the operator lives, and its own objects are.
 const NAMESPACE: &str = "default";
 
@@ -28,6 +31,7 @@ pub struct Played {
     pub server: ApiServer,
     /// The time of server and operator.
     pub clock: Clock,
+    metrics: Metrics,
     stop: watch::Sender<bool>,
     running: tokio::task::JoinHandle<Ended>,
 }
@@ -57,8 +61,9 @@ pub fn play<S: Switches + Settings + Serialize>(controllers: Vec<Box<dyn AnyCont
     let server = ApiServer::new(move || now.now(), served);
     let (stop, stopped) = watch::channel(false);
     let operator = Operator::of(controllers).settings(settings).name("played").namespace(NAMESPACE).elect(false);
+    let metrics = operator.metrics();
     let running = tokio::spawn(operator.run_until(server.client("played"), clock.clone(), stopped));
-    Played { server, clock, stop, running }
+    Played { server, clock, metrics, stop, running }
 }
 
 fn of_kind(kind: &KindInfo) -> Served {
@@ -103,6 +108,18 @@ impl Played {
         let all = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         all.iter().map(|one| format!("{}={}", text(&one["type"]), text(&one["status"]))).collect()
+    }
+
+    /// The lines of `/metrics` that begin so, without the operator's prefix: `reaped_total 1`.
+    ///
+    /// # Panics
+    /// When a metric cannot be encoded.
+    #[allow(clippy::expect_used, reason = "that is how a test fails")]
+    pub fn metrics(&self, begin: &str) -> Vec<String> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.metrics.register(PREFIX)).expect("it is text");
+        let own = text.lines().filter_map(|line| line.strip_prefix(PREFIX)?.strip_prefix('_'));
+        own.filter(|line| line.starts_with(begin)).map(str::to_owned).collect()
     }
 
     /// Stops the operator and waits for it.

@@ -133,6 +133,7 @@ impl Controller for Widgets {
             ],
             wakes: vec![Wake::by::<ConfigMap>(named)],
             events: &[],
+            metrics: &[],
             ports: &[],
             least_interval: LEAST_INTERVAL,
         }

@@ -1,17 +1,17 @@
-//! What other settings would save: each change is made to a copy of the input, and the lower bounds are compared.
+//! What other settings would save. Each change is made to a copy of the input, and the lower bounds are compared.
 //!
-//! So an advice says what could be saved at most, whatever the search finds; and it is looked for in time that is left.
+//! So an advice tells the most that a change could save. The search may find less. Advice uses time that the plan left.
 
 use crate::bound::bound;
+use crate::manifest::marks::{AWS_INSTANCE, CAPACITY_TYPE, INSTANCE_TYPE};
 use crate::manifest::{NodePool, Operator, Requirement};
 use crate::model::build::model;
-use crate::rules::pool::{CAPACITY_TYPE, INSTANCE_TYPE};
 use crate::solution::State;
 use crate::value::{
     Advice, Aggressive, Budget, CapacityType, Catalog, KeptReason, Money, Options, Pace, Percent, Plan, Rule, Snapshot,
 };
 
-/// Below this share of the bound nothing is told: it is not much more exact. Unit: percent.
+/// A change that saves a smaller share of the bound is not told, as the bound itself is hardly more exact. Unit: percent.
 const LEAST: i64 = 2;
 /// At most so many are told.
 const MOST: usize = 5;
@@ -68,7 +68,7 @@ pub(crate) fn advice(
     let Some(bound) = plan.lower_bound.as_ref().map(|bound| bound.hourly).filter(|_| !options.roll) else {
         return Vec::new();
     };
-    let least = Percent::whole(LEAST).of(bound.as_micros()).max(1);
+    let least = Percent::whole(LEAST).of_money(bound).max(Money::micros(1));
     let mut longest = FIRST;
     let mut found = Vec::new();
     for change in changes(snapshot, catalog, plan) {
@@ -77,7 +77,7 @@ pub(crate) fn advice(
             break;
         }
         let saves = bound - change.bound(snapshot, catalog, options).unwrap_or(bound);
-        if saves.as_micros() >= least {
+        if saves >= least {
             found.push(Advice { text: change.text(snapshot, bound - saves), saves });
         }
         longest = longest.max(budget.used(plan.steps).saturating_sub(began));
@@ -112,9 +112,9 @@ fn changes(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Vec<Change> {
     changes
 }
 
-/// Whether a label is about what is bought, so that its values are somebody's choice and no need of a pod.
+/// Whether a label is about the machines of a pool. A requirement on it is somebody's choice, not a need of a pod.
 fn is_choice(key: &str) -> bool {
-    key == INSTANCE_TYPE || key.starts_with("karpenter.k8s.aws/instance-")
+    key == INSTANCE_TYPE || key.starts_with(AWS_INSTANCE)
 }
 
 fn admits_spot(requirement: &Requirement) -> bool {

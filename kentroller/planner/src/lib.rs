@@ -3,7 +3,10 @@
 //! In: a [`Snapshot`] of the cluster, a [`Catalog`] of what can be bought, [`Options`] of a claim and a [`Budget`].
 //! Out: a [`Plan`] of waves. Nothing here reads a clock, a file or a network.
 
+#![warn(missing_docs)]
+
 // In layers: each may name itself and those that stand before it.
+#[expect(missing_docs, reason = "fields mean what the API that they are read from says")]
 pub mod manifest;
 mod value;
 

@@ -10,15 +10,15 @@ use crate::value::{Budget, Catalog, InputError, Options, Plan, Snapshot};
 /// A plan, and what it was made from.
 #[derive(Clone, Debug)]
 pub struct PreviousPlan {
+    /// The plan.
     pub plan: Plan,
     digest: u64,
 }
 
 /// Finds a plan as [`plan`](crate::plan()) does, or returns the previous one where nothing has changed that it depends on.
 ///
-/// What it depends on is not the snapshot but what the planner makes of it: time goes on and a status is written without
-/// changing what may go, what must stay and what things cost. A search of the same would end where it did, given the same
-/// budget; of another it is not known that it would end better.
+/// A plan depends on the model, not on the snapshot. Time goes on and statuses are written, and neither need change what may
+/// go, what must stay or what things cost. The same search with the same budget would end where it did.
 ///
 /// # Errors
 /// Input that contradicts itself, such as two nodes of one name.

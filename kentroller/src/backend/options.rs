@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kentroller_planner::{Aggressive, CapacityType, Options, Percent, Scope, SortBy};
+use kentroller_planner::{Aggressive, CapacityType, Options, Percent, Scope, SortBy, aggressive_flags};
 use kentroller_runtime::settings::parse_duration;
 
 use crate::api::{CapacityChoice, RebalancePlanClaimSpec, SortBy as Order};
@@ -44,18 +44,12 @@ pub(crate) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, String> 
         };
     }
     if let Some(config) = &spec.aggressive_mode_config {
-        options.aggressive = Aggressive {
-            // The executor breaks no disruption budget: a plan that counted on it would never end.
-            ignore_blocking_pdb: false,
-            ignore_consolidatable: config.ignore_consolidatable,
-            ignore_instance_criteria: config.ignore_instance_criteria,
-            ignore_local_persistent_volumes: config.ignore_local_persistent_volumes,
-            ignore_problem_job_pods: config.ignore_problem_job_pods,
-            ignore_problem_pods_without_controller: config.ignore_problem_pods_without_controller,
-            ignore_problem_removal_disabled_nodes: config.ignore_problem_removal_disabled_nodes,
-            ignore_problem_removal_disabled_pods: config.ignore_problem_removal_disabled_pods,
-            ignore_zero_node_pool_disruption_budgets: config.ignore_zero_node_pool_disruption_budgets,
-        };
+        macro_rules! lifted {
+            ($($field:ident = $name:literal,)*) => { Aggressive { $($field: config.$field,)* } };
+        }
+        options.aggressive = aggressive_flags!(lifted);
+        // The executor breaks no disruption budget: a plan that counted on it would never end.
+        options.aggressive.ignore_blocking_pdb = false;
     }
     Ok(options)
 }

@@ -16,7 +16,7 @@ use kentroller_runtime::generate::outline::Outline;
 use kentroller_runtime::generate::rbac::Rights;
 use kentroller_runtime::generate::{crd, mistakes, reference, scaffold, schema, unused, widening};
 use kentroller_runtime::settings::Settings as _;
-use kentroller_runtime::{Declaration, Kind as _, metrics};
+use kentroller_runtime::{Declaration, Kind as _};
 
 const COMMAND: &str = "cargo run --bin crdgen";
 
@@ -132,7 +132,7 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         ("events", reference::events(&declarations)),
         ("kinds", reference::kinds(&kinds)),
         ("marks", api::marks::page()),
-        ("metrics", reference::metrics(kentroller::controllers::METRICS_PREFIX, &metrics::ALL)),
+        ("metrics", reference::metrics(kentroller::controllers::METRICS_PREFIX, &declarations)),
         ("rbac", reference::rights(&declarations, &own_namespace)),
         ("settings", reference::settings(Settings::FIELDS)),
         ("states", reference::states(&kinds)),

@@ -9,6 +9,8 @@
     writes(NodeClaim: create + delete, Pod: evict, Node: patch),
     asks(Plans),
     finalizes,
+    counters(claims(mode, reason) = "Claims that were made"),
+    histograms(late_seconds in [0.5, 60] = "How late a claim was made, in seconds"),
     events(ScheduleCreated = "The schedule was first seen.", warning(ScheduleMissed = "A time was missed.")),
 )]
 pub struct SpotSchedules;

@@ -4,18 +4,18 @@ use super::relax::{BinGroup, Relaxed, WIDE};
 use crate::model::DIMS;
 use crate::value::Pace;
 
-/// By group and dimension: what a bin full in that dimension is worth, in millionths.
+/// By group and dimension: what a bin is worth that is full in that dimension. Unit: millionths of a US dollar an hour.
 ///
-/// For a group without limit they add up to its price; for one with limit to no less.
+/// The prices of a group add up to what one of its bins costs. Where bins are limited they may add up to more.
 pub(super) type Prices = Vec<[f64; WIDE]>;
 
 /// Rounds of one climb when nothing else ends it.
 const ROUNDS: usize = 500;
 
-/// Rounds after which all groups are looked at again; between, those that are dear stay out of it.
+/// All groups are looked at once in so many rounds. In between only those that were cheap count.
 const LOOK: usize = 8;
 
-/// What costs more of its heat beyond the cheapest takes part no more.
+/// A group gets no pods when it costs more than the cheapest by so many times the heat.
 const COLD: f64 = 12.0;
 
 /// The best prices found.
@@ -23,7 +23,7 @@ pub(super) fn ascend(relaxed: &Relaxed, pace: &mut Pace<'_>) -> Prices {
     let mut ascent = Ascent::of(relaxed);
     ascent.climb(start(relaxed), ROUNDS, 0.0, pace);
     if relaxed.groups.iter().any(|group| group.count.is_some()) {
-        // With limited room priced, all settles once more around it.
+        // The price of limited room is known now. Two shorter climbs let all other prices settle around it.
         for from in [0.25, 0.5] {
             ascent.climb(ascent.best.clone(), ROUNDS / 2, from, pace);
         }
@@ -68,7 +68,7 @@ impl Places {
 }
 
 impl Reach {
-    /// Looks at all groups: notes which are near, those that cost at most `within` of the cheapest more.
+    /// Looks at all groups and notes which are near. `within`: how much more than the cheapest they may cost, as a part of it.
     fn look(&mut self, prices: &Prices, within: f64, costs: &mut Vec<f64>) {
         let most = self.all.costs(&self.dims, prices, costs) * (1.0 + within);
         self.near.groups.clear();
@@ -105,7 +105,7 @@ impl<'a> Ascent<'a> {
         });
         let reach = reach.collect();
         let mut ascent = Self { relaxed, reach, best: Vec::new(), best_value: f64::NEG_INFINITY };
-        ascent.keep(&relaxed.groups.iter().map(|group| shared(group, group.price as f64)).collect());
+        ascent.keep(&relaxed.groups.iter().map(|group| shared(group, group.price.as_f64())).collect());
         ascent
     }
 
@@ -114,7 +114,7 @@ impl<'a> Ascent<'a> {
         let groups = &self.relaxed.groups;
         let mut load = vec![[0.0f64; WIDE]; groups.len()];
         let mut costs: Vec<f64> = Vec::new();
-        // Of two feasible prices the mean is feasible, and the bound is concave: it swings less.
+        // The mean of feasible prices is feasible. Since the bound is concave, the mean is as good, and it swings less.
         let mut mean = prices.clone();
         for round in 0..rounds {
             if round % 16 == 0 && pace.used() >= 350 {
@@ -124,7 +124,7 @@ impl<'a> Ascent<'a> {
             let smooth = 0.06 * (0.001f64 / 0.06).powf(progress);
             let speed = 0.5 * (0.02f64 / 0.5).powf(progress);
             if round % LOOK == 0 {
-                // As far as weights go, and as far again for what prices change until the next look.
+                // As far as groups get pods, and as far again, since prices change until the next look.
                 self.reach.iter_mut().for_each(|reach| reach.look(&prices, 2.0 * COLD * smooth + speed, &mut costs));
             }
             load.fill([0.0; WIDE]);
@@ -147,7 +147,7 @@ impl<'a> Ascent<'a> {
                 }
             }
             for ((group, load), prices) in groups.iter().zip(&load).zip(&mut prices) {
-                // Limited room is dear to hold at a wrong price, and swings if it answers as sharply as what can be bought.
+                // A wrong price of limited room costs the bound a lot. Its prices move slowly, as they would swing otherwise.
                 step(group, load, prices, if group.count.is_some() { 0.2 * speed } else { speed });
             }
             let weight = (1.0 / (round + 1) as f64).max(0.04);
@@ -175,7 +175,7 @@ impl<'a> Ascent<'a> {
         }
         for (group, prices) in self.relaxed.groups.iter().zip(prices) {
             if let Some(count) = group.count {
-                value -= count as f64 * (prices.iter().sum::<f64>() - group.price as f64).max(0.0);
+                value -= count as f64 * (prices.iter().sum::<f64>() - group.price.as_f64()).max(0.0);
             }
         }
         if value > self.best_value {
@@ -187,7 +187,7 @@ impl<'a> Ascent<'a> {
 
 /// Moves a group's prices towards where it is wanted more than there is.
 fn step(group: &BinGroup, load: &[f64; WIDE], prices: &mut [f64; WIDE], speed: f64) {
-    let price = group.price as f64;
+    let price = group.price.as_f64();
     if let Some(count) = group.count {
         for (price, load) in prices.iter_mut().zip(load) {
             *price *= (speed * (load / count as f64 - 1.0).clamp(-1.0, 2.0)).exp();
@@ -211,7 +211,7 @@ fn step(group: &BinGroup, load: &[f64; WIDE], prices: &mut [f64; WIDE], speed: f
     prices.iter_mut().for_each(|one| *one *= price / total);
 }
 
-/// A worth spread over a group's dimensions: cpu and memory to begin with, what is scarce beyond them shows soon.
+/// Spreads a worth over the dimensions of a group: most of it on cpu and memory. The climb soon finds what else is scarce.
 fn shared(group: &BinGroup, worth: f64) -> [f64; WIDE] {
     let mut prices = [0.0; WIDE];
     for (dim, price) in prices.iter_mut().enumerate().filter(|(dim, _)| group.capacity[*dim] > 0) {
@@ -226,13 +226,13 @@ fn start(relaxed: &Relaxed) -> Prices {
     let mut rate = [0.0; DIMS];
     for (dim, rate) in rate.iter_mut().enumerate() {
         let asked = relaxed.groups.iter().filter(|group| group.count.is_none() && group.capacity[dim] > 0);
-        let least = asked.map(|group| group.price as f64 / group.capacity[dim] as f64).fold(f64::INFINITY, f64::min);
+        let least = asked.map(|group| group.price.as_f64() / group.capacity[dim] as f64).fold(f64::INFINITY, f64::min);
         *rate = if least.is_finite() { least / 2.0 } else { 0.0 };
     }
     let of = |group: &BinGroup| {
         let worth: f64 =
             rate.iter().zip(&group.capacity).take(relaxed.dims).map(|(rate, room)| rate * *room as f64 / 2.0).sum();
-        shared(group, if group.count.is_some() { worth.max(group.price as f64) } else { group.price as f64 })
+        shared(group, if group.count.is_some() { worth.max(group.price.as_f64()) } else { group.price.as_f64() })
     };
     relaxed.groups.iter().map(of).collect()
 }

@@ -1,17 +1,20 @@
 //! What no plan can be below, and what a pod of each class is worth.
 //!
-//! The assignment LP: classes over bins, fractions allowed. Its dual sets a price on each resource of each bin, so that a
-//! bin filled to the brim is worth at most what it costs; a class is worth its cheapest bin. Any such prices give a bound.
-//! They are found by entropic ascent on a smoothed dual, then judged in exact integers and rounded down: the search may be
-//! inexact, the bound never is.
+//! The assignment LP puts classes into bins, fractions allowed. Its dual sets a price on each resource of each bin. A full
+//! bin is worth at most what it costs. A pod is worth what it costs in its cheapest bin. Any prices of this sort give a
+//! bound. They are found by entropic ascent on a smoothed dual, in floating point. The bound is then computed from them in
+//! exact integers and rounded down. So the prices may be inexact, and the bound still holds.
 
 mod ascent;
 #[cfg(any(test, feature = "generate"))]
 pub mod move_limited;
 mod relax;
 
+use typed_index_collections::TiVec;
+
 use self::ascent::{Prices, ascend};
 use self::relax::{Relaxed, WIDE, relax};
+use crate::model::ClassId;
 use crate::solution::State;
 use crate::value::{Money, Pace};
 
@@ -19,8 +22,8 @@ use crate::value::{Money, Pace};
 #[derive(Clone, Debug)]
 pub(crate) struct Bound {
     pub hourly: Money,
-    /// By class: millionths an hour that a pod is worth.
-    pub worth: Vec<f64>,
+    /// By class: what a pod is worth. Unit: millionths of a US dollar an hour, with fractions.
+    pub worth: TiVec<ClassId, f64>,
 }
 
 /// Bits after the point of a resource price.
@@ -32,11 +35,11 @@ pub(crate) fn bound(start: &State<'_>, pace: &mut Pace<'_>) -> Bound {
     let prices = ascend(&relaxed, pace);
     let (hourly, worth) = exact(&relaxed, &prices);
     let worth = relaxed.of_class.iter().map(|demand| demand.map_or(0.0, |demand| worth[demand])).collect();
-    Bound { hourly: Money::micros(hourly), worth }
+    Bound { hourly, worth }
 }
 
 /// The bound of some resource prices in exact integers, rounded down; and what a pod of each demand is worth.
-fn exact(relaxed: &Relaxed, found: &Prices) -> (i64, Vec<f64>) {
+fn exact(relaxed: &Relaxed, found: &Prices) -> (Money, Vec<f64>) {
     let mut prices: Vec<[i128; WIDE]> = Vec::with_capacity(relaxed.groups.len());
     let mut paid: i128 = 0;
     for (index, group) in relaxed.groups.iter().enumerate() {
@@ -51,10 +54,10 @@ fn exact(relaxed: &Relaxed, found: &Prices) -> (i64, Vec<f64>) {
         let full = |price: &[i128; WIDE]| -> i128 {
             price.iter().zip(&group.capacity).map(|(price, capacity)| price * i128::from((*capacity).max(0))).sum()
         };
-        let limit = i128::from(group.price) << FRACTION;
+        let limit = i128::from(group.price.as_micros()) << FRACTION;
         match group.count {
             None => {
-                // Floating point may have rounded up by a hair; prices shrink until a full bin is worth no more than it costs.
+                // Floating point may have rounded up a little. Prices shrink until a full bin is worth no more than it costs.
                 while full(&price) > limit {
                     for price in &mut price {
                         *price -= (*price >> 30) + i128::from(*price > 0);
@@ -82,7 +85,7 @@ fn exact(relaxed: &Relaxed, found: &Prices) -> (i64, Vec<f64>) {
         worth.push(least as f64 / (1u64 << FRACTION) as f64);
     }
     let bound = (total >> FRACTION).max(0);
-    (relaxed.fixed + i64::try_from(bound).unwrap_or(0), worth)
+    (relaxed.fixed + Money::micros(i64::try_from(bound).unwrap_or(0)), worth)
 }
 
 #[cfg(test)]
@@ -102,7 +105,7 @@ mod tests {
             .iter()
             .map(|group| {
                 problem
-                    .add_var(group.price as f64 / 1e6, (0.0, group.count.map_or(f64::INFINITY, |count| count as f64)))
+                    .add_var(group.price.as_f64() / 1e6, (0.0, group.count.map_or(f64::INFINITY, |count| count as f64)))
             })
             .collect();
         let mut rows: Vec<Vec<Vec<(microlp::Variable, f64)>>> = vec![vec![Vec::new(); WIDE]; bins.len()];
@@ -126,10 +129,10 @@ mod tests {
             }
         }
         let outcome = problem.solve().expect("the LP has a solution");
-        outcome.solution().expect("solved").objective() + relaxed.fixed as f64 / 1e6
+        outcome.solution().expect("solved").objective() + relaxed.fixed.as_f64() / 1e6
     }
 
-    /// Large pods that ask for memory above all, on nodes for cpu as for memory, with few of each kind.
+    /// Large pods that ask mostly for memory, few of each kind, and nodes of three ratios of cpu to memory.
     fn short_of_memory() -> Relaxed {
         let wide = |milli_cpu: i64, mib: i64, pods: i64| {
             let mut wide = [0; WIDE];
@@ -143,7 +146,7 @@ mod tests {
         let demands: Vec<relax::Demand> = demands.collect();
         let group = |vcpu: i64, mib: i64, price: i64, count| relax::BinGroup {
             capacity: wide(vcpu * 990, mib, 110),
-            price,
+            price: Money::micros(price),
             count,
             admits: vec![true; demands.len()],
         };
@@ -156,14 +159,14 @@ mod tests {
             .iter()
             .flat_map(|(gib, price)| sizes.map(|vcpu| group(vcpu, vcpu * gib * 950, vcpu * price, Some(2 + vcpu % 3))));
         let groups: Vec<relax::BinGroup> = sold.chain(there).collect();
-        Relaxed { groups, of_class: Vec::new(), dims: 3, fixed: 0, demands }
+        Relaxed { groups, of_class: TiVec::new(), dims: 3, fixed: Money::ZERO, demands }
     }
 
     #[test]
     fn the_bound_is_close_to_the_lp_where_one_resource_alone_is_short() {
         let relaxed = short_of_memory();
         let prices = ascend(&relaxed, &mut Pace::of(&mut crate::value::Steps(1000)));
-        let (found, lp) = (exact(&relaxed, &prices).0 as f64 / 1e6, solved(&relaxed));
+        let (found, lp) = (exact(&relaxed, &prices).0.as_f64() / 1e6, solved(&relaxed));
         assert!(found <= lp * (1.0 + 1e-9), "{found} is above {lp}");
         assert!(found >= lp * 0.999, "{found} is far below {lp}");
     }
@@ -177,7 +180,7 @@ mod tests {
             let model = crate::model::build::model(&snapshot, &catalog, &Options::default()).expect("sound");
             let start = State::of(&model, crate::value::Percent::whole(1));
             let relaxed = relax(&start);
-            let found = bound(&start, &mut Pace::of(&mut crate::value::Steps(1000))).hourly.as_micros() as f64 / 1e6;
+            let found = bound(&start, &mut Pace::of(&mut crate::value::Steps(1000))).hourly.as_f64() / 1e6;
             let lp = solved(&relaxed);
             assert!(found <= lp * (1.0 + 1e-9), "{found} is above {lp}");
             assert!(found >= lp * 0.999, "{found} is far below {lp}");

@@ -1,15 +1,17 @@
-//! What no plan that moves few pods can be below: tells a curve that could be better from one that cannot.
+//! What no plan that moves few pods can be below. It shows whether a curve of costs by moves could still be better.
+
+use typed_index_collections::TiVec;
 
 use super::bound;
 use crate::model::build::model;
-use crate::model::{DIMS, Vector, room};
+use crate::model::{ClassId, DIMS, NodeId, Vector, room};
 use crate::solution::State;
 use crate::value::{Catalog, InputError, Money, Options, Pace, Percent, Snapshot};
 
 /// Bounds the cost of every plan that moves at most so many pods.
 ///
-/// The LP of removals, relaxed: the room of a pool's nodes has one price, and is sold to whatever fits on one of them. Any
-/// such prices give a bound; good ones are found dimension by dimension.
+/// A relaxed LP of removals: free room has one price in each pool and dimension, and any pod that fits on one of the pool's
+/// nodes may buy it. Any such prices give a bound. Good ones are found dimension by dimension.
 ///
 /// # Errors
 /// The same input errors as planning.
@@ -51,23 +53,23 @@ struct Relaxed<'a, 'm> {
     state: &'a State<'m>,
     moves: f64,
     /// By class: what no new node undercuts.
-    worth: Vec<f64>,
-    /// By class: pools on whose nodes one fits as they stand.
-    fits: Vec<Vec<usize>>,
+    worth: TiVec<ClassId, f64>,
+    /// By class: pools that have a node on which a pod fits now.
+    fits: TiVec<ClassId, Vec<usize>>,
 }
 
 impl<'a, 'm> Relaxed<'a, 'm> {
     fn of(state: &'a State<'m>, moves: f64) -> Self {
         let mut endless = |_: u64| 0;
         let worth = bound(state, &mut Pace::of(&mut endless)).worth;
-        let fits = (0..worth.len()).map(|class| {
-            // Broken spreads left out: what they forbid now may be allowed later.
-            let fits = |node: &usize| {
-                let (bin, signature) = (&state.bins[*node], state.model.nodes[*node].signature);
+        let fits = worth.keys().map(|class| {
+            // Broken spreads are left out, as later moves may allow what they forbid now.
+            let fits = |node: &NodeId| {
+                let (bin, signature) = (&state.bins[node.bin()], state.model.nodes[*node].signature);
                 state.model.admits.get(state.model.classes[class].needs, signature)
                     && room(state.model, class, &bin.free, &bin.term_counts) > 0
             };
-            let nodes = (0..state.bins.len()).filter(fits);
+            let nodes = state.model.nodes.keys().filter(fits);
             let mut pools: Vec<usize> = nodes.map(|node| pool(state, node)).collect();
             pools.sort_unstable();
             pools.dedup();
@@ -76,13 +78,15 @@ impl<'a, 'm> Relaxed<'a, 'm> {
         Self { state, moves, worth, fits: fits.collect() }
     }
 
-    /// The bound of some prices of room, by pool and dimension; the price of a move is the best for them.
+    /// The bound for some prices of room, by pool and dimension. The price of a move is the best one for them.
     fn value(&self, rates: &[[f64; DIMS]]) -> f64 {
         let (state, model) = (self.state, self.state.model);
         let cost = |pool: usize, of: &Vector| -> f64 {
             rates[pool].iter().zip(of).map(|(rate, amount)| rate * (*amount).max(0) as f64).sum()
         };
-        let worth: Vec<f64> = (0..model.classes.len())
+        let worth: TiVec<ClassId, f64> = model
+            .classes
+            .keys()
             .map(|class| {
                 let costs = self.fits[class].iter().map(|pool| cost(*pool, &model.classes[class].request));
                 costs.fold(self.worth[class], f64::min)
@@ -91,18 +95,19 @@ impl<'a, 'm> Relaxed<'a, 'm> {
         let mut sum = 0.0;
         // What each node that may go is worth beyond its price, and the pods that it moves.
         let mut nodes: Vec<(f64, f64)> = Vec::new();
-        for (node, bin) in state.bins.iter().enumerate() {
+        for node in model.nodes.keys() {
+            let bin = &state.bins[node.bin()];
             let free = cost(pool(state, node), &bin.free);
-            if !state.may_close(node) {
-                sum += bin.price as f64 - free;
+            if !state.may_close(node.bin()) {
+                sum += bin.price.as_f64() - free;
                 continue;
             }
             let own: f64 = state.own[node].iter().map(|(class, count)| worth[*class] * *count as f64).sum();
             sum += own;
-            nodes.push((own + free - bin.price as f64, state.own_moves(node) as f64));
+            nodes.push((own + free - bin.price.as_f64(), state.own_moves(node) as f64));
         }
         let total: f64 = nodes.iter().map(|(_, pods)| pods).sum();
-        // Concave in the price of a move, and straight between those at which a node stays rather than goes.
+        // The bound is concave in the price of a move, and straight between the prices at which a node begins to stay.
         nodes.sort_by(|a, b| (a.0 * b.1).total_cmp(&(b.0 * a.1)));
         let at = |price: f64| -> f64 {
             let stay: f64 = nodes.iter().map(|(gain, pods)| (gain + price * pods).max(0.0)).sum();
@@ -117,6 +122,6 @@ impl<'a, 'm> Relaxed<'a, 'm> {
     }
 }
 
-fn pool(state: &State<'_>, node: usize) -> usize {
+fn pool(state: &State<'_>, node: NodeId) -> usize {
     state.model.nodes[node].pool.unwrap_or(state.model.limits.len())
 }

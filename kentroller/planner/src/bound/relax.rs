@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{DIMS, Model, Vector, add};
-use crate::solution::State;
-use crate::value::CapacityType;
+use typed_index_collections::TiVec;
 
-/// At most so many sets of pods that keep apart are told from others: the largest ones.
+use crate::model::{ClassId, DIMS, Model, NodeId, OfferingId, Vector, add};
+use crate::solution::State;
+use crate::value::{CapacityType, Money};
+
+/// The most sets of pods that keep apart for which the bound has a dimension. The largest ones count.
 const SETS: usize = 16;
 /// Dimensions of the bound: those of a bin, and then one for each set of which a bin holds one pod.
 pub(super) const WIDE: usize = DIMS + SETS;
@@ -15,8 +17,8 @@ pub(super) type Wide = [i64; WIDE];
 /// Bins of one size, price and reach.
 pub(super) struct BinGroup {
     pub(super) capacity: Wide,
-    /// Millionths an hour; 0 for room on nodes that stay.
-    pub(super) price: i64,
+    /// Nothing for room on nodes that stay.
+    pub(super) price: Money,
     /// `None`: as many as wanted.
     pub(super) count: Option<i64>,
     pub(super) admits: Vec<bool>,
@@ -32,29 +34,29 @@ pub(super) struct Relaxed {
     pub(super) demands: Vec<Demand>,
     pub(super) groups: Vec<BinGroup>,
     /// By class: its demand.
-    pub(super) of_class: Vec<Option<usize>>,
+    pub(super) of_class: TiVec<ClassId, Option<usize>>,
     /// Dimensions in use.
     pub(super) dims: usize,
-    /// What stays whatever happens costs, in millionths.
-    pub(super) fixed: i64,
+    /// What the nodes cost that stay whatever happens.
+    pub(super) fixed: Money,
 }
 
-/// What makes existing nodes one group: room (`None` where it is pooled), price and reach.
-type Alike = (Option<Wide>, i64, Vec<bool>);
+/// What makes existing nodes one group: room, price and reach.
+type Alike = (Wide, Money, Vec<bool>);
 
-/// Whether pods of a class keep apart from all others of a set: it is a term that they own and that selects them.
-fn keeps_apart(model: &Model, class: usize, set: usize) -> bool {
+/// Whether pods of a class keep apart from all others of a set. The set is a term that they own and that selects them.
+fn keeps_apart(model: &Model, class: ClassId, set: usize) -> bool {
     let of = &model.classes[class];
     of.apart.contains(&set) && of.selected.contains(&set)
 }
 
 /// The classes of pods for which room is only reserved on a node: another plan may reserve it elsewhere.
-fn reserved(model: &Model, node: usize) -> impl Iterator<Item = usize> {
+fn reserved(model: &Model, node: NodeId) -> impl Iterator<Item = ClassId> {
     model.nodes[node].pods.iter().map(|pod| &model.pods[*pod]).filter(|pod| pod.not_running).map(|pod| pod.class)
 }
 
 /// The largest sets of pods no two of which may share a node, as terms.
-fn sets(model: &Model, wanted: &BTreeMap<usize, i64>) -> Vec<usize> {
+fn sets(model: &Model, wanted: &BTreeMap<ClassId, i64>) -> Vec<usize> {
     let mut sizes: BTreeMap<usize, i64> = BTreeMap::new();
     for (class, count) in wanted {
         for term in model.classes[*class].apart.iter().filter(|term| keeps_apart(model, *class, **term)) {
@@ -78,12 +80,12 @@ pub(super) fn relax(start: &State<'_>) -> Relaxed {
 }
 
 /// The pods that need a place, by class, and what the nodes cost that stay whatever happens.
-fn wanted(start: &State<'_>) -> (BTreeMap<usize, i64>, i64) {
-    let mut fixed = 0;
-    let mut wanted: BTreeMap<usize, i64> = BTreeMap::new();
-    for (index, node) in start.model.nodes.iter().enumerate() {
+fn wanted(start: &State<'_>) -> (BTreeMap<ClassId, i64>, Money) {
+    let mut fixed = Money::ZERO;
+    let mut wanted: BTreeMap<ClassId, i64> = BTreeMap::new();
+    for (index, node) in start.model.nodes.iter_enumerated() {
         if node.held.is_some() {
-            fixed += start.bins[index].price;
+            fixed += start.bins[index.bin()].price;
             if node.receives {
                 reserved(start.model, index).for_each(|class| *wanted.entry(class).or_default() += 1);
             }
@@ -101,18 +103,18 @@ struct Relaxing<'a, 'm> {
     start: &'a State<'m>,
     sets: Vec<usize>,
     /// Offerings of one pool, type and capacity type differ in zone only: one bin, at the lowest price.
-    merged: Vec<Vec<usize>>,
+    merged: Vec<Vec<OfferingId>>,
     demands: Vec<Demand>,
     /// By demand: its classes.
-    members: Vec<Vec<usize>>,
-    of_class: Vec<Option<usize>>,
+    members: Vec<Vec<ClassId>>,
+    of_class: TiVec<ClassId, Option<usize>>,
 }
 
 impl<'a, 'm> Relaxing<'a, 'm> {
-    fn of(start: &'a State<'m>, wanted: &BTreeMap<usize, i64>) -> Self {
+    fn of(start: &'a State<'m>, wanted: &BTreeMap<ClassId, i64>) -> Self {
         let model = start.model;
-        let mut merged: BTreeMap<(usize, &str, &CapacityType), Vec<usize>> = BTreeMap::new();
-        for (index, offering) in model.offerings.iter().enumerate() {
+        let mut merged: BTreeMap<(usize, &str, &CapacityType), Vec<OfferingId>> = BTreeMap::new();
+        for (index, offering) in model.offerings.iter_enumerated() {
             merged.entry((offering.pool, &offering.instance_type, &offering.capacity_type)).or_default().push(index);
         }
         Self {
@@ -121,7 +123,7 @@ impl<'a, 'm> Relaxing<'a, 'm> {
             merged: merged.into_values().collect(),
             demands: Vec::new(),
             members: Vec::new(),
-            of_class: vec![None; model.classes.len()],
+            of_class: vec![None; model.classes.len()].into(),
         }
     }
 
@@ -135,13 +137,13 @@ impl<'a, 'm> Relaxing<'a, 'm> {
         wide
     }
 
-    fn is_of(&self, class: usize, set: usize) -> i64 {
+    fn is_of(&self, class: ClassId, set: usize) -> i64 {
         i64::from(keeps_apart(self.start.model, class, set))
     }
 
-    /// Groups classes by what they ask for and by their reach: the merged offerings that may take them, and whether nodes
-    /// of each signature that stay may.
-    fn add_demands(&mut self, wanted: BTreeMap<usize, i64>) {
+    /// Groups classes by what they ask for and by where they may go: to which merged offerings, and to which signatures of
+    /// nodes that stay.
+    fn add_demands(&mut self, wanted: BTreeMap<ClassId, i64>) {
         let (start, model) = (self.start, self.start.model);
         let with_room = model.nodes.iter().filter(|node| node.held.is_some() && node.receives);
         let staying: BTreeSet<usize> = with_room.map(|node| node.signature).collect();
@@ -163,64 +165,62 @@ impl<'a, 'm> Relaxing<'a, 'm> {
     }
 
     /// By demand: whether one of its classes may go to a place.
-    fn reach(&self, admits: impl Fn(usize) -> bool) -> Vec<bool> {
+    fn reach(&self, admits: impl Fn(ClassId) -> bool) -> Vec<bool> {
         self.members.iter().map(|classes| classes.iter().any(|class| admits(*class))).collect()
     }
 
     /// What can be bought, where it is of use.
     fn bought(&self) -> Vec<BinGroup> {
         let model = self.start.model;
-        let group = |zones: &Vec<usize>| {
-            let cheapest = zones.iter().min_by_key(|one| model.offerings[**one].price).copied().unwrap_or_default();
-            let offering = &model.offerings[cheapest];
+        let group = |zones: &Vec<OfferingId>| {
+            let offering = zones.iter().map(|one| &model.offerings[*one]).min_by_key(|offering| offering.price)?;
             let mut capacity = offering.allocatable;
             add(&mut capacity, &offering.daemons, -1);
-            BinGroup {
+            Some(BinGroup {
                 capacity: self.wide(&capacity, |_| 1),
-                price: offering.price.as_micros(),
+                price: offering.price,
                 count: None,
                 admits: self.reach(|class| zones.iter().any(|one| self.start.offering_admits(*one, class))),
-            }
+            })
         };
-        self.merged.iter().map(group).filter(|group| group.admits.iter().any(|admits| *admits)).collect()
+        self.merged.iter().filter_map(group).filter(|group| group.admits.iter().any(|admits| *admits)).collect()
     }
 
-    /// Nodes that exist, but for those that something to be bought beats.
+    /// Nodes that exist. Left out are those that some offering beats: it is no dearer, no smaller, and takes the same pods.
     fn existing(&self, bought: &[BinGroup]) -> Vec<BinGroup> {
         let (start, model) = (self.start, self.start.model);
         let mut reach_of: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
-        let mut existing: BTreeMap<Alike, (Wide, i64)> = BTreeMap::new();
-        for (index, node) in model.nodes.iter().enumerate() {
+        let mut existing: BTreeMap<Alike, i64> = BTreeMap::new();
+        for (index, node) in model.nodes.iter_enumerated() {
             if node.held.is_some() && !node.receives {
                 continue;
             }
-            let admits = |class: usize| model.admits.get(model.classes[class].needs, node.signature);
+            let admits = |class: ClassId| model.admits.get(model.classes[class].needs, node.signature);
             let mut reach = reach_of.entry(node.signature).or_insert_with(|| self.reach(admits)).clone();
             if node.held.is_some() {
-                let room = self.room_beside(index);
-                existing.entry((Some(room), 0, reach)).or_insert((room, 0)).1 += 1;
+                *existing.entry((self.room_beside(index), Money::ZERO, reach)).or_default() += 1;
                 continue;
             }
-            // Its own pods may stay whatever it says to others: cordoned, tainted, relabelled.
+            // Its own pods may stay there, even if it would refuse them today: cordoned, tainted, relabelled.
             for demand in start.own[index].iter().filter_map(|(class, _)| self.of_class[*class]) {
                 reach[demand] = true;
             }
-            let (room, price) = (self.room_emptied(index), start.bins[index].price);
+            let (room, price) = (self.room_emptied(index), start.bins[index.bin()].price);
             let beaten = bought.iter().any(|group| {
                 group.price <= price
                     && group.capacity.iter().zip(&room).all(|(new, old)| new >= old)
                     && group.admits.iter().zip(&reach).all(|(new, old)| *new || !*old)
             });
             if !beaten {
-                existing.entry((Some(room), price, reach)).or_insert((room, 0)).1 += 1;
+                *existing.entry((room, price, reach)).or_default() += 1;
             }
         }
-        let group = |((_, price, admits), (capacity, count))| BinGroup { capacity, price, count: Some(count), admits };
+        let group = |((capacity, price, admits), count)| BinGroup { capacity, price, count: Some(count), admits };
         existing.into_iter().map(group).collect()
     }
 
     /// What a node that stays has left beside the pods that run on it.
-    fn room_beside(&self, node: usize) -> Wide {
+    fn room_beside(&self, node: NodeId) -> Wide {
         let model = self.start.model;
         let mut room = model.nodes[node].allocatable;
         add(&mut room, &model.nodes[node].used, -1);
@@ -231,7 +231,7 @@ impl<'a, 'm> Relaxing<'a, 'm> {
     }
 
     /// What a node that may go has once its own pods are off it.
-    fn room_emptied(&self, node: usize) -> Wide {
+    fn room_emptied(&self, node: NodeId) -> Wide {
         let model = self.start.model;
         let mut room = model.nodes[node].allocatable;
         add(&mut room, &model.nodes[node].used, -1);
@@ -242,7 +242,7 @@ impl<'a, 'm> Relaxing<'a, 'm> {
     }
 
     /// A node's own pods of a set.
-    fn own_of(&self, node: usize, set: usize) -> i64 {
+    fn own_of(&self, node: NodeId, set: usize) -> i64 {
         self.start.own[node].iter().map(|(class, count)| count * self.is_of(*class, set)).sum()
     }
 }

@@ -29,7 +29,7 @@ impl Bill {
         for host in &board.hosts {
             if let Some(price) = prices.of_live(host) {
                 let amount = i128::from(price.amount.as_micros());
-                // Nodes of others and nodes on their way out may be counted or not.
+                // A plan may count nodes of others and nodes on their way out, or not.
                 if host.pool().is_some() && !super::facts::is_deleting(host) {
                     sure += amount;
                 }

@@ -8,11 +8,9 @@ use super::requests;
 use super::requests::Amounts;
 use super::selectors::{Known, node_wanted, untolerated};
 use super::tally::{Hosts, Tally};
+use crate::manifest::marks::{MIRROR, NODE_POOL, UNSCHEDULABLE};
 use crate::manifest::{Effect, Labels, Node, NodeClaim, NodePool, Pod, PodShape, Taint};
 use crate::value::{NewNode, Snapshot};
-
-/// The taint that a cordon amounts to.
-pub(super) const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
 /// What a pod is to its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +41,7 @@ pub(super) struct Body<'a> {
     pub(super) role: Role,
     pub(super) class: usize,
     pub(super) host: Option<usize>,
-    /// Set where it differs from what its class needs.
+    /// Set where the pod takes something else than its class.
     own_needs: Option<Amounts<'a>>,
 }
 
@@ -147,7 +145,7 @@ pub(super) struct Board<'a> {
     pub(super) classes: Vec<PodClass<'a>>,
     pub(super) bodies: Vec<Body<'a>>,
     pub(super) tallies: Vec<Tally>,
-    /// Tallies for which a host no longer counts once it is tainted.
+    /// Tallies that no longer count a host once it is tainted.
     minding_taints: Vec<usize>,
     topologies: Vec<Topology>,
     topology_ids: BTreeMap<String, usize>,
@@ -234,7 +232,7 @@ impl<'a> Board<'a> {
     ) {
         let name = &*node.metadata.name;
         let claim = claims.get(name).or_else(|| claims.get(node.spec.provider_id.as_str())).copied();
-        let pool = node.metadata.labels.get("karpenter.sh/nodepool").and_then(|pool| pools.get(pool.as_str())).copied();
+        let pool = node.metadata.labels.get(NODE_POOL).and_then(|pool| pools.get(pool.as_str())).copied();
         let mut host = Host {
             name,
             origin: Origin::Live { node, claim, pool },
@@ -263,9 +261,7 @@ impl<'a> Board<'a> {
         let role = match (pod.status.is_finished(), bound.is_empty(), host) {
             (true, _, _) | (false, false, None) => Role::Absent,
             (false, true, _) => Role::Pending,
-            _ if pod.metadata.annotations.contains_key("kubernetes.io/config.mirror") || controlled_by("Node") => {
-                Role::Mirror
-            }
+            _ if pod.metadata.annotations.contains_key(MIRROR) || controlled_by("Node") => Role::Mirror,
             _ if controlled_by("DaemonSet") => Role::Daemon,
             _ => Role::Workload,
         };

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::window;
+use crate::manifest::marks::{BUDGET, CONSOLIDATION};
 use crate::manifest::{DisruptionBudget, Moment, NodePool};
 use crate::value::Snapshot;
 
 /// Whether the pool was handed to us: Karpenter's switches then bind Karpenter only.
 pub(super) fn is_handed_over(pool: &NodePool) -> bool {
-    pool.metadata.annotations.get("kentroller.cast.ai/consolidation").is_some_and(|word| word == "include")
+    pool.metadata.annotations.get(CONSOLIDATION).is_some_and(|word| word == "include")
 }
 
 /// By pool and reason (`Empty` or `Underutilized`): why no node may go now; absent where some may.
@@ -26,10 +27,10 @@ pub(super) fn zeros(snapshot: &Snapshot) -> BTreeMap<(&str, &'static str), Strin
 
 fn zero(pool: &NodePool, reason: &str, now: Moment) -> Option<String> {
     if is_handed_over(pool)
-        && let Some(own) = pool.metadata.annotations.get("kentroller.cast.ai/budget")
+        && let Some(own) = pool.metadata.annotations.get(BUDGET)
         && is_zero(own)
     {
-        return Some(format!("kentroller.cast.ai/budget is {own:?}"));
+        return Some(format!("{BUDGET} is {own:?}"));
     }
     let covers = |budget: &DisruptionBudget, reason: &str| {
         budget.reasons.as_ref().is_none_or(|reasons| reasons.iter().any(|one| one == reason))

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::board::{Board, Host, Origin, UNSCHEDULABLE};
+use super::board::{Board, Host, Origin};
 use super::budgets;
-use super::facts::{DO_NOT_DISRUPT, REMOVAL_DISABLED, is_deleting};
-use super::labels::{CAPACITY_TYPE, OS, POOL};
+use super::facts::is_deleting;
 use super::prices::Prices;
 use super::selectors::any_term;
 use super::violation::{Fault, Faults};
+use crate::manifest::marks::{
+    CAPACITY_TYPE, CLUSTER_AUTOSCALER, CONSOLIDATION, DELETION_CANDIDATE, DISRUPTED, DO_NOT_DISRUPT, DRAINING,
+    INITIALIZED, NODE_POOL, OS, PREDICTED_INTERRUPTION, REMOVAL_DISABLED, TO_BE_DELETED, UNSCHEDULABLE,
+};
 use crate::manifest::{Effect, Node, NodeClaim, NodePool, parse_span};
 use crate::value::{CapacityType, EvictionTarget, Options, Scope, Strictness};
 
 /// Taints of those who are about to take a node away.
-const LEAVING: [&str; 3] =
-    ["karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler"];
+const LEAVING: [&str; 3] = [DISRUPTED, TO_BE_DELETED, DELETION_CANDIDATE];
 
 /// Whether Karpenter holds a node for ready.
 pub(super) fn is_initialized(host: &Host<'_>) -> bool {
@@ -22,7 +24,7 @@ pub(super) fn is_initialized(host: &Host<'_>) -> bool {
         Origin::Planned { .. } => true,
         Origin::Live { claim, .. } => {
             claim.is_some_and(|claim| claim.status.is("Initialized"))
-                || host.labels.get("karpenter.sh/initialized").is_some_and(|word| word == "true")
+                || host.labels.get(INITIALIZED).is_some_and(|word| word == "true")
         }
     }
 }
@@ -68,7 +70,11 @@ pub(super) fn removal_faults(
     }
     let (Some(claim), Some(pool)) = (claim, pool) else {
         let what = if claim.is_none() { "no NodeClaim" } else { "no NodePool" };
-        refuse(true, Fault::NotKarpenter, format!("{what} belongs to it (label {POOL}: {:?})", host.labels.get(POOL)));
+        refuse(
+            true,
+            Fault::NotKarpenter,
+            format!("{what} belongs to it (label {NODE_POOL}: {:?})", host.labels.get(NODE_POOL)),
+        );
         return faults;
     };
     refuse(
@@ -103,13 +109,8 @@ fn pool_faults(
         Fault::NotConsolidatable,
         "condition Consolidatable of its NodeClaim is not True".to_owned(),
     );
-    let excluded =
-        pool.metadata.annotations.get("kentroller.cast.ai/consolidation").is_some_and(|word| word == "exclude");
-    refuse(
-        excluded,
-        Fault::ConsolidationOff,
-        "its NodePool is annotated kentroller.cast.ai/consolidation: exclude".to_owned(),
-    );
+    let excluded = pool.metadata.annotations.get(CONSOLIDATION).is_some_and(|word| word == "exclude");
+    refuse(excluded, Fault::ConsolidationOff, format!("its NodePool is annotated {CONSOLIDATION}: exclude"));
     if !handed_over {
         let policy = disruption.consolidation_policy.as_str();
         let allows = match policy {
@@ -186,16 +187,14 @@ pub(super) fn receiver_faults(board: &Board<'_>, host: &Host<'_>, options: &Opti
         if node.status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status != "True") {
             why.push("its condition Ready is not True".to_owned());
         }
-        let of_karpenter = claim.is_some() || host.labels.contains_key(POOL);
+        let of_karpenter = claim.is_some() || host.labels.contains_key(NODE_POOL);
         if of_karpenter && !is_initialized(host) {
             why.push("it is not initialized".to_owned());
         }
-        if !of_karpenter
-            && node.metadata.annotations.keys().any(|key| key.starts_with("cluster-autoscaler.kubernetes.io/"))
-        {
+        if !of_karpenter && node.metadata.annotations.keys().any(|key| key.starts_with(CLUSTER_AUTOSCALER)) {
             why.push("it belongs to another autoscaler".to_owned());
         }
-        for mark in ["autoscaling.cast.ai/draining", "autoscaling.cast.ai/predicted-interruption"] {
+        for mark in [DRAINING, PREDICTED_INTERRUPTION] {
             if node.metadata.mark(mark).is_some_and(|word| word != "false") {
                 why.push(format!("it is marked {mark}"));
             }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::board::{Board, Role};
-use super::facts::{DO_NOT_DISRUPT, REMOVAL_DISABLED};
 use super::selectors::{any_term, selects};
 use super::violation::{Fault, Faults};
 use super::volumes::Volumes;
+use crate::manifest::marks::{DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
 use crate::manifest::{Meta, PodDisruptionBudget, parse_span};
 use crate::value::{EvictionRule, EvictionTarget, Options, Strictness};
 
@@ -46,7 +46,7 @@ impl<'a> Evictions<'a> {
                 faults.push((fault, text.to_owned()));
             }
         };
-        // What no setting lifts: it cannot be said where such a pod would run.
+        // No setting lifts these, as nobody can tell where such a pod would run.
         refuse(
             pod.metadata.deletion_timestamp.is_some(),
             Fault::Terminating,
@@ -86,12 +86,9 @@ impl<'a> Evictions<'a> {
             );
             refuse(is_protected(board, body), Fault::DoNotDisrupt, &format!("{DO_NOT_DISRUPT} holds"));
             refuse(
-                pod.metadata
-                    .annotations
-                    .get("cluster-autoscaler.kubernetes.io/safe-to-evict")
-                    .is_some_and(|v| v == "false"),
+                pod.metadata.annotations.get(SAFE_TO_EVICT).is_some_and(|v| v == "false"),
                 Fault::NotSafeToEvict,
-                "cluster-autoscaler.kubernetes.io/safe-to-evict is \"false\"",
+                &format!("{SAFE_TO_EVICT} is \"false\""),
             );
             if self.options.continuous && strictness != Some(Strictness::Aggressive) {
                 let replicas = self.replicas(board, body);
@@ -105,7 +102,7 @@ impl<'a> Evictions<'a> {
         faults
     }
 
-    /// What of a DaemonSet's or static pod forbids to remove its node.
+    /// What forbids to remove the node of a DaemonSet's or static pod.
     pub(super) fn resident_faults(&mut self, board: &Board<'a>, body: usize) -> Faults {
         let mut faults = Faults::new();
         if board.bodies[body].pod.metadata.deletion_timestamp.is_some() {
@@ -200,7 +197,7 @@ fn rule_matches(rule: &EvictionRule, board: &Board<'_>, body: usize) -> Option<b
                 let matched = match (owner, wanted.as_str()) {
                     (owner, wanted) if owner == wanted => Some(true),
                     ("ReplicaSet", "Deployment") => class.labels.contains_key("pod-template-hash").then_some(true),
-                    // Whose Job it is cannot be seen from the pod.
+                    // The pod does not tell whose Job it is.
                     ("Job", "CronJob") => None,
                     // Owners further up may be of any kind.
                     ("", _) | ("ReplicaSet" | "StatefulSet" | "DaemonSet" | "ReplicationController", _) => Some(false),

@@ -1,12 +1,9 @@
-//! What marks and times of an object say, for all who judge.
+//! A fact about nodes that several rules of the judge ask for.
 
 use super::board::{Host, Origin};
 use crate::manifest::Meta;
 
-pub(super) const REMOVAL_DISABLED: &str = "autoscaling.cast.ai/removal-disabled";
-pub(super) const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
-
-/// Whether a node counts as one that stays unless somebody acts.
+/// Whether a live node or its NodeClaim is being deleted.
 pub(super) fn is_deleting(host: &Host<'_>) -> bool {
     let Origin::Live { node, claim, .. } = host.origin else { return false };
     let doomed = |metadata: &Meta| metadata.deletion_timestamp.is_some();

@@ -4,16 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::selectors::{Known, satisfies};
+use crate::manifest::marks::{
+    ARCH, AWS, AWS_INSTANCE, CAPACITY_TYPE, EBS_ZONE, HOSTNAME, INITIALIZED, INSTANCE_TYPE, KWOK_INSTANCE, NODE_POOL,
+    OLD_ARCH, OLD_INSTANCE_TYPE, OLD_OS, OLD_REGION, OLD_ZONE, OS, REGION, REGISTERED, ZONE, ZONE_ID,
+};
 use crate::manifest::{Labels, NodePool, Operator};
 use crate::value::{CapacityType, InstanceType, Snapshot};
-
-pub(super) const TYPE: &str = "node.kubernetes.io/instance-type";
-pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
-pub(super) const REGION: &str = "topology.kubernetes.io/region";
-pub(super) const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
-pub(super) const POOL: &str = "karpenter.sh/nodepool";
-pub(super) const OS: &str = "kubernetes.io/os";
-const AWS: &str = "karpenter.k8s.aws/";
 
 /// Families whose hypervisor is Xen. Source: "Instances built on Xen" in the EC2 user guide.
 const XEN: [&str; 26] = [
@@ -33,7 +29,7 @@ impl Learned {
     pub(super) fn new(snapshot: &Snapshot) -> Self {
         let mut learned = Self::default();
         for labels in snapshot.nodes.iter().map(|node| &*node.metadata.labels) {
-            if let Some(of) = labels.get(TYPE) {
+            if let Some(of) = labels.get(INSTANCE_TYPE) {
                 let known = learned.by_type.entry(of.clone()).or_insert_with(|| {
                     let told = labels.iter().filter(|(key, _)| is_of_type(key));
                     told.map(|(key, value)| (key.clone(), value.clone())).collect()
@@ -43,7 +39,7 @@ impl Learned {
             }
             if let Some(zone) = labels.get(ZONE) {
                 learned.zones.insert(zone.clone());
-                if let Some(id) = labels.get("topology.k8s.aws/zone-id") {
+                if let Some(id) = labels.get(ZONE_ID) {
                     learned.zone_ids.insert(zone.clone(), id.clone());
                 }
             }
@@ -65,7 +61,7 @@ pub(super) struct Bought<'a> {
     pub(super) zone: &'a str,
     pub(super) capacity_type: &'a CapacityType,
     pub(super) region: &'a str,
-    /// Labels that the plan states; heard only where the pool leaves the choice.
+    /// Labels that the plan states. They count only where the pool leaves the choice.
     pub(super) stated: &'a Labels,
 }
 
@@ -79,13 +75,13 @@ fn untold(pool: &NodePool) -> BTreeSet<String> {
             "encryption-in-transit-supported",
             "cpu-sustained-clock-speed-mhz",
         ]
-        .map(|key| format!("{AWS}instance-{key}")),
+        .map(|key| format!("{AWS_INSTANCE}{key}")),
     );
     for key in ["instance-tenancy", "nitro-sandbox", "placement-group-"] {
         untold.insert(format!("{AWS}{key}"));
     }
     if pool.spec.template.spec.node_class_ref.group == "karpenter.kwok.sh" {
-        untold.insert("karpenter.kwok.sh/instance-".to_owned());
+        untold.insert(KWOK_INSTANCE.to_owned());
     }
     untold
 }
@@ -98,33 +94,33 @@ pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) ->
     let mut set = |key: &str, value: &str| {
         labels.insert(key.to_owned(), value.to_owned());
     };
-    set(POOL, &pool.metadata.name);
+    set(NODE_POOL, &pool.metadata.name);
     set(CAPACITY_TYPE, bought.capacity_type.as_str());
-    set("karpenter.sh/registered", "true");
-    set("karpenter.sh/initialized", "true");
+    set(REGISTERED, "true");
+    set(INITIALIZED, "true");
     let class = &pool.spec.template.spec.node_class_ref;
     if !class.kind.is_empty() {
         set(&format!("{}/{}", class.group, class.kind.to_lowercase()), &class.name);
     }
     set(OS, "linux");
-    set("beta.kubernetes.io/os", "linux");
-    set("kubernetes.io/arch", &it.arch);
-    set("beta.kubernetes.io/arch", &it.arch);
-    set("kubernetes.io/hostname", bought.name);
-    set(TYPE, &it.name);
-    set("beta.kubernetes.io/instance-type", &it.name);
+    set(OLD_OS, "linux");
+    set(ARCH, &it.arch);
+    set(OLD_ARCH, &it.arch);
+    set(HOSTNAME, bought.name);
+    set(INSTANCE_TYPE, &it.name);
+    set(OLD_INSTANCE_TYPE, &it.name);
     if !bought.region.is_empty() {
         set(REGION, bought.region);
-        set("failure-domain.beta.kubernetes.io/region", bought.region);
+        set(OLD_REGION, bought.region);
     }
     if !bought.zone.is_empty() {
-        for key in [ZONE, "failure-domain.beta.kubernetes.io/zone", "topology.ebs.csi.aws.com/zone"] {
+        for key in [ZONE, OLD_ZONE, EBS_ZONE] {
             set(key, bought.zone);
         }
         match learned.zone_ids.get(bought.zone) {
-            Some(id) => set("topology.k8s.aws/zone-id", id),
+            Some(id) => set(ZONE_ID, id),
             None => {
-                untold.insert("topology.k8s.aws/zone-id".to_owned());
+                untold.insert(ZONE_ID.to_owned());
             }
         }
     }
@@ -136,6 +132,12 @@ pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) ->
             labels.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
+    choose_at_launch(pool, bought, &mut labels, &mut untold);
+    (Arc::new(labels), untold)
+}
+
+/// Adds the labels that the pool's requirements make. Keys whose value is chosen at launch go to `untold`.
+fn choose_at_launch(pool: &NodePool, bought: &Bought<'_>, labels: &mut Labels, untold: &mut BTreeSet<String>) {
     for requirement in &pool.spec.template.spec.requirements {
         let key = &requirement.key;
         if labels.contains_key(key) || is_well_known(key) {
@@ -156,12 +158,11 @@ pub(super) fn of_new(pool: &NodePool, bought: &Bought<'_>, learned: &Learned) ->
             }
         }
     }
-    (Arc::new(labels), untold)
 }
 
 /// Whether a label says something about the type, whatever node carries it.
 fn is_of_type(key: &str) -> bool {
-    ["karpenter.k8s.aws/instance-", "karpenter.kwok.sh/instance-"].iter().any(|prefix| key.starts_with(prefix))
+    [AWS_INSTANCE, KWOK_INSTANCE].iter().any(|prefix| key.starts_with(prefix))
 }
 
 /// Whether a key is set by the provider, so that a pool's requirement restricts it and does not create it.
@@ -176,12 +177,12 @@ pub(super) fn is_well_known(key: &str) -> bool {
 fn of_type(it: &InstanceType, untold: &mut BTreeSet<String>) -> Labels {
     let mut labels = Labels::new();
     let mut set = |key: &str, value: String| {
-        labels.insert(format!("{AWS}instance-{key}"), value);
+        labels.insert(format!("{AWS_INSTANCE}{key}"), value);
     };
     set("cpu", it.vcpu.to_string());
     set("memory", it.memory_mib.to_string());
     let Some((family, size)) = it.name.split_once('.') else {
-        untold.insert(format!("{AWS}instance-"));
+        untold.insert(AWS_INSTANCE.to_owned());
         return labels;
     };
     set("family", family.to_owned());

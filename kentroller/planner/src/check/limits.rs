@@ -17,7 +17,7 @@ pub(super) struct Limits<'a> {
 }
 
 impl<'a> Limits<'a> {
-    /// Counts the live nodes; where the pool itself reports more (nodes under way), that counts.
+    /// Counts the live nodes. If the pool itself reports more, because of nodes under way, that counts.
     pub(super) fn new(board: &Board<'a>) -> Self {
         let mut limits = Self::default();
         for host in board.hosts.iter().filter(|host| !is_deleting(host)) {

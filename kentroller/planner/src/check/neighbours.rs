@@ -1,4 +1,4 @@
-//! Required pod affinity and anti-affinity, that of the pods that are there already included.
+//! Required pod affinity and anti-affinity. The terms of pods that are already there count as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ impl Neighbours {
             for term in &class.shape.affinity.pod_anti_affinity.required {
                 let resolved =
                     resolve(term, class.namespace, class.labels, board.snapshot).unwrap_or_else(|| Resolved {
-                        // It cannot be told whom this repels: everybody.
+                        // Nobody can tell whom this repels, so it repels everybody.
                         namespaces: None,
                         selector: Some(LabelSelector::default()),
                         key: term.topology_key.clone(),

@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::board::{Board, Host, Origin, Role, UNSCHEDULABLE};
+use super::board::{Board, Host, Origin, Role};
 use super::disruption::is_initialized;
 use super::labels::{Bought, Learned};
 use super::prices::Prices;
@@ -11,18 +11,18 @@ use super::requests::Amounts;
 use super::selectors::{Known, and, holds, satisfies, untolerated};
 use super::violation::{Fault, Faults};
 use super::{labels, requests};
-use crate::manifest::{NodePool, PodShape, Taint};
+use crate::manifest::{NodePool, PodShape, Taint, marks};
 use crate::value::{CapacityType, InstanceType, Money, NewNode, Options};
 
 /// Taints that the DaemonSet controller makes its pods tolerate.
 const DAEMONS_TOLERATE: [&str; 7] = [
-    "node.kubernetes.io/not-ready",
-    "node.kubernetes.io/unreachable",
-    "node.kubernetes.io/disk-pressure",
-    "node.kubernetes.io/memory-pressure",
-    "node.kubernetes.io/pid-pressure",
-    "node.kubernetes.io/network-unavailable",
-    UNSCHEDULABLE,
+    marks::NOT_READY,
+    marks::UNREACHABLE,
+    marks::DISK_PRESSURE,
+    marks::MEMORY_PRESSURE,
+    marks::PID_PRESSURE,
+    marks::NETWORK_UNAVAILABLE,
+    marks::UNSCHEDULABLE,
 ];
 
 /// Bytes of ephemeral storage of a node whose pool has no live node: Karpenter's 20 GiB root volume, less 1 GiB for the
@@ -65,7 +65,7 @@ impl<'a> Offers<'a> {
         };
         for host in board.hosts.iter().filter(|host| is_initialized(host)) {
             let Origin::Live { node, pool: Some(pool), .. } = host.origin else { continue };
-            let Some(of) = node.metadata.labels.get(labels::TYPE) else { continue };
+            let Some(of) = node.metadata.labels.get(marks::INSTANCE_TYPE) else { continue };
             let pool = &*pool.metadata.name;
             if let Some(has) = host.room.get("ephemeral-storage") {
                 let least = offers.ephemeral.entry(pool).or_insert(*has);
@@ -125,7 +125,7 @@ impl<'a> Offers<'a> {
         let it = &priced.instance_type;
         let named = priced.offers.iter().any(|offer| offer.zone.as_deref() == Some(stated.zone));
         let wanted = pool.spec.template.spec.requirements.iter().any(|requirement| {
-            requirement.key == labels::ZONE && requirement.values.iter().any(|value| value == stated.zone)
+            requirement.key == marks::ZONE && requirement.values.iter().any(|value| value == stated.zone)
         });
         let zone_known = if self.learned.zones().is_empty() && stated.zone.is_empty() {
             true
@@ -205,7 +205,7 @@ impl<'a> Offers<'a> {
             ("ephemeral-storage", self.ephemeral.get(pool).copied().unwrap_or(EPHEMERAL)),
         ]);
         if it.gpu_count > 0 {
-            room.insert("nvidia.com/gpu", i128::from(it.gpu_count));
+            room.insert(marks::GPU, i128::from(it.gpu_count));
         }
         let peers = self.peers.iter().find(|((of_pool, of), _)| *of_pool == pool && *of == it.name);
         for (name, least) in peers.map(|(_, room)| room).into_iter().flatten() {
@@ -217,11 +217,7 @@ impl<'a> Offers<'a> {
 
     fn requirement_faults(&self, pool: &NodePool, host: &Host<'_>, faults: &mut Faults) {
         let relaxed = self.ignore_criteria
-            && pool
-                .metadata
-                .annotations
-                .get("kentroller.cast.ai/ignore-instance-criteria")
-                .is_some_and(|word| word == "allow");
+            && pool.metadata.annotations.get(marks::IGNORE_INSTANCE_CRITERIA).is_some_and(|word| word == "allow");
         for requirement in &pool.spec.template.spec.requirements {
             let key = requirement.key.as_str();
             if relaxed && key.rsplit('/').next().is_some_and(|name| name.starts_with("instance-")) {
@@ -262,7 +258,7 @@ pub(super) fn capacity(it: &InstanceType) -> BTreeMap<&'static str, i128> {
         ("cpu", i128::from(it.vcpu) * 1000),
         ("memory", (memory - overhead) << 20),
         ("pods", i128::from(it.max_pods)),
-        ("nvidia.com/gpu", i128::from(it.gpu_count)),
+        (marks::GPU, i128::from(it.gpu_count)),
         ("ephemeral-storage", 20 << 30),
         ("nodes", 1),
     ])
@@ -287,7 +283,7 @@ fn bytes(it: &InstanceType) -> i128 {
     (mib - hypervisor - kubelet - 100).max(0) << 20
 }
 
-/// The DaemonSets of the cluster; when they are not known, as their running pods tell them, the largest of each.
+/// The DaemonSets of the cluster. If they are not known, their running pods tell them, the largest of each.
 fn daemons<'a>(board: &Board<'a>) -> Vec<&'a PodShape> {
     if let Some(sets) = &board.snapshot.daemon_sets {
         return sets.iter().map(|set| &*set.spec.template.spec.shape).collect();

@@ -1,9 +1,8 @@
 //! What a node costs, by the catalogue and the NodeOverlays.
 
 use super::board::{Host, Origin};
-use super::labels;
 use super::selectors::{Known, satisfies};
-use crate::manifest::NodeOverlay;
+use crate::manifest::{NodeOverlay, marks};
 use crate::value::{CapacityType, Catalog, Money, Snapshot};
 
 /// The prices of one region as Karpenter believes them.
@@ -20,7 +19,7 @@ pub(super) struct Prices<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Price {
     pub(super) amount: Money,
-    /// Set where an overlay's percentage was rounded: the last millionth is anybody's.
+    /// Whether an overlay's percentage was rounded. The last millionth may then differ.
     pub(super) rounded: bool,
 }
 
@@ -42,7 +41,7 @@ impl<'a> Prices<'a> {
     /// What a live node costs; `None` when that is not known. Reserved capacity is paid for already.
     pub(super) fn of_live(&self, host: &Host<'_>) -> Option<Price> {
         let label = |keys: [&str; 2]| keys.iter().find_map(|key| host.labels.get(*key)).map_or("", String::as_str);
-        let capacity = match (host.labels.get(labels::CAPACITY_TYPE), host.origin) {
+        let capacity = match (host.labels.get(marks::CAPACITY_TYPE), host.origin) {
             (Some(word), _) => CapacityType::of(word),
             // Nodes of others say nothing; so do on-demand nodes of a managed group.
             (None, Origin::Live { claim: None, pool: None, .. }) => CapacityType::OnDemand,
@@ -51,9 +50,9 @@ impl<'a> Prices<'a> {
         if capacity == CapacityType::Reserved {
             return Some(Price { amount: Money::ZERO, rounded: false });
         }
-        let region = host.labels.get(labels::REGION).map_or(self.region, String::as_str);
-        let of = label([labels::TYPE, "beta.kubernetes.io/instance-type"]);
-        let zone = label([labels::ZONE, "failure-domain.beta.kubernetes.io/zone"]);
+        let region = host.labels.get(marks::REGION).map_or(self.region, String::as_str);
+        let of = label([marks::INSTANCE_TYPE, marks::OLD_INSTANCE_TYPE]);
+        let zone = label([marks::ZONE, marks::OLD_ZONE]);
         let base = self.catalog.price(region, of, zone, &capacity)?;
         self.overlaid(base, &|key| host.label(key))
     }

@@ -27,7 +27,7 @@ pub(super) fn of_pod<'a>(shape: &'a PodShape, status: &PodStatus) -> Amounts<'a>
         }
         held
     };
-    // A pod that comes back somewhere else asks for what its spec says, feasible here or not.
+    // A pod that comes back elsewhere asks for what its spec says, even if that was not feasible here.
     largest(sum(shape, |container| exact(container, false)), &sum(shape, |container| exact(container, true)))
 }
 

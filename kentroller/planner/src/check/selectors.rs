@@ -113,7 +113,7 @@ pub(super) fn node_wanted<'a>(shape: &PodShape, name: &str, label: &impl Fn(&str
     answer
 }
 
-/// Both; a certain no wins over what is not known.
+/// Whether both hold. A certain no wins over what is not known.
 pub(super) fn and(left: Option<bool>, right: Option<bool>) -> Option<bool> {
     match (left, right) {
         (Some(false), _) | (_, Some(false)) => Some(false),

@@ -9,7 +9,7 @@ use super::tally::{Hosts, Tally};
 use super::violation::Fault;
 use crate::manifest::{LabelSelector, Labels, Operator, RequiredNodeTerms, SpreadConstraint, Toleration};
 
-/// All that decides what a constraint counts: pods of unlike names share it.
+/// All that decides what a constraint counts. Pods that differ in their names only share it.
 type Signature<'a> = (
     &'a str,
     Option<LabelSelector>,

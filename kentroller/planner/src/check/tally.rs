@@ -17,11 +17,11 @@ pub(super) struct Tally {
     /// Which topology key, by its place on the board.
     pub(super) topology: usize,
     pub(super) hosts: Hosts,
-    /// Pods that are being deleted are still there for affinity and are gone for spread.
+    /// Whether pods that are being deleted count. They do for affinity, and do not for spread.
     pub(super) counts_terminating: bool,
     /// By class of pod.
     pub(super) members: Vec<bool>,
-    /// By host: the domain that it counts for, plus one; 0 for none. There are as many as nodes times spreads: in the small.
+    /// By host: the domain that it counts for, plus one. 0: none. Small numbers, as there is one for each node and spread.
     domains: Vec<u32>,
     /// By domain: hosts and pods.
     counts: Vec<(usize, i64)>,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::board::{Board, Host, Origin};
 use super::selectors::any_term;
 use super::violation::Fault;
+use crate::manifest::marks::INSTANCE_TYPE;
 use crate::manifest::{PersistentVolume, PersistentVolumeClaim};
 use crate::value::Snapshot;
 
@@ -16,7 +17,7 @@ const EBS: &str = "ebs.csi.aws.com";
 /// One claim of a pod.
 #[derive(Clone, Copy, Debug)]
 struct Mounted<'a> {
-    /// Made anew with each pod: ties it to no place.
+    /// It is made anew with each pod and ties it to no place.
     ephemeral: bool,
     volume: Option<&'a PersistentVolume>,
 }
@@ -26,7 +27,7 @@ struct Mounted<'a> {
 pub(super) struct Volumes<'a> {
     claims: BTreeMap<(&'a str, &'a str), &'a PersistentVolumeClaim>,
     volumes: BTreeMap<&'a str, &'a PersistentVolume>,
-    /// By node and driver; absent for a node whose drivers are known: no limit.
+    /// By node and driver. If a node is listed without the driver, the driver has no limit there.
     limits: BTreeMap<&'a str, BTreeMap<&'a str, i64>>,
     /// The least that live nodes say, by instance type and driver.
     by_type: BTreeMap<(&'a str, &'a str), i64>,
@@ -52,7 +53,7 @@ impl<'a> Volumes<'a> {
             .nodes
             .iter()
             .filter_map(|node| {
-                let of = node.metadata.labels.get("node.kubernetes.io/instance-type")?;
+                let of = node.metadata.labels.get(INSTANCE_TYPE)?;
                 Some((&*node.metadata.name, of.as_str()))
             })
             .collect();
@@ -140,7 +141,7 @@ impl<'a> Volumes<'a> {
         if let (Origin::Live { .. }, Some(limits)) = (host.origin, self.limits.get(host.name)) {
             return limits.get(driver).copied();
         }
-        let of = host.labels.get("node.kubernetes.io/instance-type").map_or("", String::as_str);
+        let of = host.labels.get(INSTANCE_TYPE).map_or("", String::as_str);
         let told = self.by_type.get(&(of, driver)).or_else(|| self.by_driver.get(driver));
         told.copied().or((driver == EBS).then_some(EBS_DEFAULT))
     }

@@ -19,7 +19,7 @@ pub(super) struct Waiting<'a> {
     /// Body and host, the most important pod first.
     seats: Vec<(usize, usize)>,
     taken: BTreeMap<usize, Amounts<'a>>,
-    /// By class: hosts that would do, but for other pods; and for how many hosts that was asked.
+    /// By class: hosts that would do as long as no other pod is in the way, and for how many hosts that was asked.
     suitable: BTreeMap<usize, (usize, Vec<usize>)>,
     /// By pool: what was free when the plan was made.
     headroom: BTreeMap<&'a str, (i128, i128)>,
@@ -89,7 +89,7 @@ impl<'a> Waiting<'a> {
         if homeless.is_empty() {
             return WaitingFaults::new();
         }
-        // Once more, from nothing: another order may do.
+        // Seats are given once more from nothing, as another order may fit.
         let mut all: Vec<usize> = std::mem::take(&mut self.seats).into_iter().map(|(body, _)| body).collect();
         all.extend(&homeless);
         all.sort_by_key(|body| {
@@ -128,7 +128,7 @@ impl<'a> Waiting<'a> {
     /// Seats pods; those without a place are returned.
     fn seat(&mut self, board: &mut Board<'a>, others: &mut Others<'_, 'a>, pods: Vec<usize>) -> Vec<usize> {
         let mut homeless = Vec::new();
-        // Hosts only fill up while seats are given, so what was too full for a pod of the same kind stays so.
+        // Hosts only fill up while seats are given. One that was too full for a pod stays too full for its like.
         let mut first: BTreeMap<usize, usize> = BTreeMap::new();
         for body in pods {
             let class = board.bodies[body].class;

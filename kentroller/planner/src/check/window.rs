@@ -12,7 +12,7 @@ pub(super) fn is_open(schedule: Option<&str>, duration: Option<&str>, now: Momen
     let calendar = Calendar::read(schedule)?;
     let lasts = duration.and_then(seconds).filter(|seconds| *seconds > 0)?;
     let until = Timestamp::from_second(now.0).ok()?.to_zoned(TimeZone::UTC).datetime();
-    // What comes once in so many years that the last year has no time of it is shut.
+    // A schedule that did not fire within the last year counts as shut.
     let last = calendar.last(until, 366)?;
     Some(last.is_some_and(|last| now.0 - last < lasts))
 }

@@ -1,18 +1,23 @@
 //! Karpenter's own consolidation, idealised: no clock, no budgets, no waiting.
 //!
-//! Rule: `pkg/controllers/disruption`, v1.14.1. Empty nodes go first; then the longest prefix (2 to 100) of the
-//! candidates, dearest per disruption first, whose pods fit on other nodes and at most one new node that costs less than
-//! all of them; then single nodes by the same rule. Pods are placed first fit, largest first, on nodes in order of name.
+//! Source of the rule: `pkg/controllers/disruption`, v1.14.1.
+//!
+//! 1. Empty nodes go first.
+//! 2. Candidates stand in an order, dearest per disruption first. The longest prefix of 2 to 100 goes whose pods fit on
+//!    other nodes and at most one new node. The new node must cost less than all of them.
+//! 3. Single nodes go by the same rule.
+//!
+//! Pods are placed first fit, the largest first, on nodes in order of name.
 
 use crate::model::build::model;
-use crate::model::{BinRef, Counts, Model};
+use crate::model::{BinId, BinRef, Counts, Model, NodeId, OfferingId};
 use crate::solution::{Bin, State};
 use crate::value::{Catalog, InputError, Money, Options, Pace, Percent, Snapshot};
 
 /// The most candidates of one command.
 const PREFIX: usize = 100;
 
-/// Moves made so far and the cost after, once for every command until no more is found.
+/// For every command until none is found: the moves made so far, and the cost after it.
 ///
 /// # Errors
 /// The same input errors as planning.
@@ -22,12 +27,12 @@ pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog) -> Result<Vec<(usize,
     state.shares = false;
     let rule = Rule::of(&model, State::may_close);
     let mut moves = 0;
-    let mut curve = vec![(0, Money::micros(state.cost))];
+    let mut curve = vec![(0, state.cost)];
     let mut endless = |_: u64| 0;
     let pace = &mut Pace::of(&mut endless);
     while let Some(command) = rule.command(&mut state, Terms::default(), pace) {
         moves += command.moves;
-        curve.push((usize::try_from(moves).unwrap_or(0), Money::micros(state.cost)));
+        curve.push((usize::try_from(moves).unwrap_or(0), state.cost));
     }
     Ok(curve)
 }
@@ -37,56 +42,55 @@ pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog) -> Result<Vec<(usize,
 pub(crate) struct Terms {
     /// At most so many running pods are on removed nodes.
     pub moves: i64,
-    /// Millionths an hour that a move must save.
-    pub churn: i64,
+    /// What a move must save.
+    pub churn: Money,
     /// The share of the budget, in thousandths, at which no more is tried.
     pub until: u32,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { moves: i64::MAX, churn: 0, until: 1000 }
+        Self { moves: i64::MAX, churn: Money::ZERO, until: 1000 }
     }
 }
 
 /// One decision: which bins went, with how many pods.
 #[derive(Debug)]
 pub(crate) struct Command {
-    pub gone: Vec<usize>,
+    pub gone: Vec<BinId>,
     pub moves: i64,
-    /// Millionths an hour.
-    pub saves: i64,
+    pub saves: Money,
 }
 
 /// The rule for a cluster.
 pub(crate) struct Rule<'m> {
     /// The cheapest first.
-    offerings: Vec<usize>,
-    by_name: Vec<usize>,
-    may_go: fn(&State<'m>, usize) -> bool,
+    offerings: Vec<OfferingId>,
+    by_name: Vec<NodeId>,
+    may_go: fn(&State<'m>, BinId) -> bool,
 }
 
 impl<'m> Rule<'m> {
     /// `may_go`: which bins are candidates.
-    pub(crate) fn of(model: &Model, may_go: fn(&State<'m>, usize) -> bool) -> Self {
-        let mut offerings: Vec<usize> = (0..model.offerings.len()).collect();
+    pub(crate) fn of(model: &Model, may_go: fn(&State<'m>, BinId) -> bool) -> Self {
+        let mut offerings: Vec<OfferingId> = model.offerings.keys().collect();
         offerings.sort_by_key(|offering| (model.offerings[*offering].price, *offering));
-        let mut by_name: Vec<usize> = (0..model.nodes.len()).collect();
+        let mut by_name: Vec<NodeId> = model.nodes.keys().collect();
         by_name.sort_by_key(|node| &model.nodes[*node].name);
         Self { offerings, by_name, may_go }
     }
 
     /// Finds and carries out one command; `None` when there is none, or no time to find one.
     pub(crate) fn command(&self, state: &mut State<'m>, terms: Terms, pace: &mut Pace<'_>) -> Option<Command> {
-        let mut candidates: Vec<(usize, i64)> =
-            (0..state.bins.len()).filter(|bin| (self.may_go)(state, *bin)).map(|bin| (bin, pods(state, bin))).collect();
+        let mut candidates: Vec<(BinId, i64)> =
+            state.bins.keys().filter(|bin| (self.may_go)(state, *bin)).map(|bin| (bin, pods(state, bin))).collect();
         if let Some((bin, _)) = candidates.iter().find(|(bin, _)| is_empty(state, *bin)) {
             let saves = state.bins[*bin].price;
             state.close(*bin, &mut Counts::new());
             return Some(Command { gone: vec![*bin], moves: 0, saves });
         }
         candidates.sort_by_key(|(bin, pods)| (std::cmp::Reverse(state.bins[*bin].price / (1 + pods)), *bin));
-        let bins: Vec<usize> = candidates.into_iter().map(|(bin, _)| bin).collect();
+        let bins: Vec<BinId> = candidates.into_iter().map(|(bin, _)| bin).collect();
         let (mut low, mut high) = (2, bins.len().min(PREFIX));
         let mut best = 0;
         while low <= high && pace.used() < terms.until {
@@ -105,12 +109,12 @@ impl<'m> Rule<'m> {
         in_time.flatten().find_map(|bin| self.try_remove(state, &[*bin], terms, true))
     }
 
-    fn try_remove(&self, state: &mut State<'m>, bins: &[usize], terms: Terms, keep: bool) -> Option<Command> {
+    fn try_remove(&self, state: &mut State<'m>, bins: &[BinId], terms: Terms, keep: bool) -> Option<Command> {
         let (cost, objective) = (state.cost, state.objective(terms.churn));
         let spreads = (state.spreads.clone(), state.landed.clone());
-        let price: i64 = bins.iter().map(|bin| state.bins[*bin].price).sum();
+        let price: Money = bins.iter().map(|bin| state.bins[*bin].price).sum();
         let moves: i64 = bins.iter().map(|bin| pods(state, *bin)).sum();
-        let mut undo: Vec<(usize, Bin)> = Vec::new();
+        let mut undo: Vec<(BinId, Bin)> = Vec::new();
         let mut pool = Counts::new();
         for bin in bins {
             undo.push((*bin, state.bins[*bin].clone()));
@@ -118,7 +122,7 @@ impl<'m> Rule<'m> {
         }
         self.first_fit(state, &mut pool, &mut undo);
         let bought = if pool.is_empty() { None } else { self.one_new(state, &mut pool, price) };
-        let pays = state.cost < cost && (terms.churn == 0 || state.objective(terms.churn) < objective);
+        let pays = state.cost < cost && (terms.churn == Money::ZERO || state.objective(terms.churn) < objective);
         let done = pool.is_empty() && pays && state.moved <= terms.moves && state.spreads_hold();
         let command = done.then(|| Command { gone: bins.to_vec(), moves, saves: cost - state.cost });
         if command.is_none() || !keep {
@@ -127,15 +131,15 @@ impl<'m> Rule<'m> {
         command
     }
 
-    fn first_fit(&self, state: &mut State<'m>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) {
+    fn first_fit(&self, state: &mut State<'m>, pool: &mut Counts, undo: &mut Vec<(BinId, Bin)>) {
         pool.sort_by_key(|(class, _)| {
             let request = &state.model.classes[*class].request;
             (std::cmp::Reverse((request[0], request[1])), *class)
         });
         let mut left = Counts::new();
-        let new = state.model.nodes.len()..state.bins.len();
+        let new: Vec<BinId> = state.bins.keys().skip(state.model.nodes.len()).collect();
         for (class, mut count) in std::mem::take(pool) {
-            for bin in self.by_name.iter().copied().chain(new.clone()) {
+            for bin in self.by_name.iter().map(|node| node.bin()).chain(new.iter().copied()) {
                 if count == 0 {
                     break;
                 }
@@ -153,8 +157,8 @@ impl<'m> Rule<'m> {
         *pool = left;
     }
 
-    fn one_new(&self, state: &mut State<'m>, pool: &mut Counts, below: i64) -> Option<usize> {
-        let holds = |state: &State<'_>, offering: usize| {
+    fn one_new(&self, state: &mut State<'m>, pool: &mut Counts, below: Money) -> Option<BinId> {
+        let holds = |state: &State<'_>, offering: OfferingId| {
             let mut free = state.room_of_offering(offering);
             let mut term_counts = state.model.offerings[offering].term_counts.clone();
             pool.iter().all(|(class, count)| {
@@ -165,11 +169,8 @@ impl<'m> Rule<'m> {
                 fits
             })
         };
-        let cheaper = self
-            .offerings
-            .iter()
-            .copied()
-            .take_while(|offering| state.model.offerings[*offering].price.as_micros() < below);
+        let cheaper =
+            self.offerings.iter().copied().take_while(|offering| state.model.offerings[*offering].price < below);
         let offering = cheaper.into_iter().find(|offering| state.may_buy(*offering) && holds(state, *offering))?;
         let bin = state.buy(offering);
         for (class, count) in pool.drain(..) {
@@ -179,12 +180,12 @@ impl<'m> Rule<'m> {
     }
 }
 
-fn is_empty(state: &State<'_>, bin: usize) -> bool {
+fn is_empty(state: &State<'_>, bin: BinId) -> bool {
     let of = &state.bins[bin];
     of.given.is_empty() && !matches!(of.bin_ref, BinRef::Node(node) if !state.own[node].is_empty())
 }
 
-fn pods(state: &State<'_>, bin: usize) -> i64 {
+fn pods(state: &State<'_>, bin: BinId) -> i64 {
     let own = match state.bins[bin].bin_ref {
         BinRef::Node(node) => state.own_moves(node),
         BinRef::New(_) => 0,

@@ -1,12 +1,14 @@
-//! The fixed point: what Karpenter's own rule would do after a plan is part of the plan, or is told.
+//! After a plan Karpenter's own rule should find nothing to do. What it would do becomes part of the plan, or a warning.
 //!
-//! Not foreseen is what a broken spread lets Karpenter do once the plan has mended it.
+//! One thing is not foreseen: what Karpenter may do once the plan has mended a broken spread.
 
 use std::collections::BTreeMap;
 
 use super::rule::{Command, Rule, Terms};
+use typed_index_collections::TiVec;
+
 use crate::manifest::ObjectName;
-use crate::model::{BinRef, Counts, Model, give};
+use crate::model::{BinId, BinRef, ClassId, Counts, Model, give};
 use crate::search::place;
 use crate::solution::State;
 use crate::value::{KeptReason, Mode, Money, Options, Pace, Percent, Warning, Wave};
@@ -15,13 +17,13 @@ use crate::value::{KeptReason, Mode, Money, Options, Pace, Percent, Warning, Wav
 pub(crate) const SETTLING: u32 = 30;
 
 /// Carries out what Karpenter's rule would do next, as far as the limits of a plan let it.
-pub(crate) fn extend(state: &mut State<'_>, moves: i64, churn: i64, pace: &mut Pace<'_>) {
+pub(crate) fn extend(state: &mut State<'_>, moves: i64, churn: Money, pace: &mut Pace<'_>) {
     let terms = Terms { moves, churn, until: pace.used().saturating_add(SETTLING) };
     let rule = Rule::of(state.model, would_go);
     while rule.command(state, terms, pace).is_some() {}
 }
 
-/// What Karpenter's rule would still do after some waves, as a warning that names the limit which keeps it out of them.
+/// Warns of what Karpenter's rule would still do after some waves, and names the limit that keeps it out of the plan.
 pub(crate) fn left(
     model: &Model,
     waves: &[Wave],
@@ -36,28 +38,32 @@ pub(crate) fn left(
     let message = format!(
         "Karpenter's own consolidation would go on after this plan: {} could go for {} USD/h less; {} forbids it",
         gone.join(", "),
-        Money::micros(command.saves),
+        command.saves,
         limit(&state, &command, moves, options),
     );
     Some(Warning { object: String::new(), message })
 }
 
-/// What a plan may remove and Karpenter would.
-fn would_go(state: &State<'_>, bin: usize) -> bool {
+/// What a plan may remove and Karpenter would remove.
+fn would_go(state: &State<'_>, bin: BinId) -> bool {
     state.may_close(bin) && is_consolidated(state, bin)
 }
 
-/// What Karpenter may remove: what is not in a plan's scope as well.
-fn may_go(state: &State<'_>, bin: usize) -> bool {
-    let held = match state.bins[bin].bin_ref {
+/// What Karpenter may remove. Nodes outside of the plan's scope count too.
+fn may_go(state: &State<'_>, bin: BinId) -> bool {
+    state.bins[bin].open && held(state, bin).is_none_or(is_scope) && is_consolidated(state, bin)
+}
+
+/// Why a bin stays whatever happens; `None` when it may go.
+fn held(state: &State<'_>, bin: BinId) -> Option<KeptReason> {
+    match state.bins[bin].bin_ref {
         BinRef::Node(node) => state.model.nodes[node].held.as_ref().map(|(reason, _)| *reason),
         BinRef::New(_) => None,
-    };
-    state.bins[bin].open && held.is_none_or(is_scope) && is_consolidated(state, bin)
+    }
 }
 
 /// Whether a bin is of a pool that Karpenter does not leave alone.
-fn is_consolidated(state: &State<'_>, bin: usize) -> bool {
+fn is_consolidated(state: &State<'_>, bin: BinId) -> bool {
     let pool = match state.bins[bin].bin_ref {
         BinRef::Node(node) => state.model.nodes[node].pool,
         BinRef::New(offering) => Some(state.model.offerings[offering].pool),
@@ -70,17 +76,17 @@ const fn is_scope(reason: KeptReason) -> bool {
 }
 
 /// The cluster after some waves, without a reserve; and the names of its bins.
-fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, Vec<String>) {
+fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, TiVec<BinId, String>) {
     let mut state = State::of(model, Percent::whole(0));
     state.shares = false;
-    let mut names: Vec<String> = model.nodes.iter().map(|node| node.name.clone()).collect();
-    let mut bins: BTreeMap<String, usize> = names.iter().cloned().zip(0..).collect();
-    let classes: BTreeMap<&ObjectName, usize> = model.pods.iter().map(|pod| (&pod.name, pod.class)).collect();
-    // Room reserved for pods that wait has no moves of its own.
+    let mut names: TiVec<BinId, String> = model.nodes.iter().map(|node| node.name.clone()).collect();
+    let mut bins: BTreeMap<String, BinId> = names.iter_enumerated().map(|(bin, name)| (name.clone(), bin)).collect();
+    let classes: BTreeMap<&ObjectName, ClassId> = model.pods.iter().map(|pod| (&pod.name, pod.class)).collect();
+    // Pods that wait have reserved room and no moves. They are placed at the end.
     let mut waiting = Counts::new();
     for wave in waves {
         for new in &wave.add {
-            let offering = model.offerings.iter().position(|offering| {
+            let offering = model.offerings.position(|offering| {
                 offering.pool_name == new.node_pool
                     && offering.instance_type == new.instance_type
                     && offering.zone == new.zone
@@ -106,10 +112,7 @@ fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, Vec<String>) {
 
 /// In words: what keeps a command out of a plan.
 fn limit(after: &State<'_>, command: &Command, moves: Option<i64>, options: &Options) -> String {
-    let is_out = |bin: &usize| {
-        let node = after.model.nodes.get(*bin);
-        node.and_then(|node| node.held.as_ref()).is_some_and(|(reason, _)| is_scope(*reason))
-    };
+    let is_out = |bin: &BinId| held(after, *bin).is_some_and(is_scope);
     if command.gone.iter().any(is_out) {
         "its scope".to_owned()
     } else if options.mode != Mode::Full {

@@ -18,6 +18,7 @@ use crate::value::{Catalog, Rng, Snapshot};
 pub struct Recipe {
     /// About this many nodes.
     pub nodes: usize,
+    /// The same seed makes the same cluster.
     pub seed: u64,
     /// Whether pods carry constraints: spread, (anti-)affinity, volumes, host ports.
     pub constrained: bool,

@@ -9,7 +9,7 @@ use super::workloads::Group;
 use super::{REGION, Recipe, ZONES};
 use crate::manifest::{
     Condition, DaemonSet, Labels, Meta, Moment, Node, NodeClaim, NodeClaimStatus, NodePool, NodeStatus, Owner,
-    PdbStatus, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodSpec, Quantity, Resources, Volume,
+    PdbStatus, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodSpec, Quantity, Resources, Volume, marks,
 };
 use crate::rules::pool;
 use crate::value::{InstanceType, Rng, Snapshot};
@@ -32,7 +32,7 @@ pub(super) fn pools() -> Vec<NodePool> {
                         {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]},
                         {"key": "karpenter.k8s.aws/instance-category", "operator": "In", "values": categories},
                         {"key": "karpenter.k8s.aws/instance-generation", "operator": "Gt", "values": ["3"]},
-                        {"key": pool::ZONE, "operator": "In", "values": ZONES},
+                        {"key": marks::ZONE, "operator": "In", "values": ZONES},
                     ]}},
                 "disruption": {"consolidationPolicy": "WhenEmptyOrUnderutilized", "consolidateAfter": "0s"},
             },
@@ -119,9 +119,9 @@ fn labels(node: &Grown) -> Labels {
     let of_type = pool::type_labels(&it, REGION).into_iter().filter(|(key, _)| !key.starts_with("karpenter.k"));
     let own = [
         ("kubernetes.io/hostname", node.name.as_str()),
-        (pool::ZONE, ZONES[node.zone]),
-        (pool::NODE_POOL, node.pool),
-        (pool::CAPACITY_TYPE, node.capacity_type.as_str()),
+        (marks::ZONE, ZONES[node.zone]),
+        (marks::NODE_POOL, node.pool),
+        (marks::CAPACITY_TYPE, node.capacity_type.as_str()),
         ("karpenter.sh/initialized", "true"),
     ];
     of_type.chain(own.map(|(key, value)| (key.to_owned(), value.to_owned()))).collect()
@@ -224,7 +224,7 @@ fn volume(snapshot: &mut Snapshot, claim: String, zone: &str) {
     let of = |value: serde_json::Value| serde_json::from_value(value).expect("the volume above is one");
     snapshot.persistent_volumes.push(of(json!({"metadata": {"name": format!("pv-{claim}")}, "spec": {
         "csi": {"driver": "ebs.csi.aws.com"},
-        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": pool::ZONE, "operator": "In", "values": [zone]}]}]}}}})));
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": marks::ZONE, "operator": "In", "values": [zone]}]}]}}}})));
     let mut object = PersistentVolumeClaim::default();
     object.spec.volume_name = format!("pv-{claim}");
     object.metadata.name = claim.into();

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Recipe, ZONES};
-use crate::manifest::{Labels, PodShape, PodSpec};
-use crate::rules::pool;
+use crate::manifest::{Labels, PodShape, PodSpec, marks};
 use crate::value::Rng;
 
 const SHAPES: &str = include_str!("../../shapes/serving.csv");
@@ -175,7 +174,7 @@ fn spec(recipe: Recipe, drawn: &mut Drawn, number: usize, rng: &mut Rng) -> Valu
             "whenUnsatisfiable": "DoNotSchedule", "labelSelector": selector}]);
     }
     if drawn.zone_spread {
-        let constraint = json!({"maxSkew": 1 + rng.below(2), "topologyKey": pool::ZONE,
+        let constraint = json!({"maxSkew": 1 + rng.below(2), "topologyKey": marks::ZONE,
             "whenUnsatisfiable": "DoNotSchedule", "labelSelector": selector});
         match spec["topologySpreadConstraints"].as_array_mut() {
             Some(list) => list.push(constraint),
@@ -202,14 +201,14 @@ fn prefer(spec: &mut Value, selector: &Value, number: usize) {
     let hostname = "kubernetes.io/hostname";
     match number % 12 {
         0 => spec["topologySpreadConstraints"] = anyway(hostname),
-        1 => spec["topologySpreadConstraints"] = anyway(pool::ZONE),
+        1 => spec["topologySpreadConstraints"] = anyway(marks::ZONE),
         2 => spec["affinity"] = json!({"podAntiAffinity": term(selector, hostname)}),
         3 => {
             let other = json!({"matchLabels": {"app": format!("app-{}", number - 1)}});
             spec["affinity"] = json!({"podAffinity": term(&other, hostname)});
         }
         4 => {
-            let zone = json!({"key": pool::ZONE, "operator": "In", "values": [ZONES[0]]});
+            let zone = json!({"key": marks::ZONE, "operator": "In", "values": [ZONES[0]]});
             spec["affinity"] = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution":
                 [{"weight": 50, "preference": {"matchExpressions": [zone]}}]}});
         }

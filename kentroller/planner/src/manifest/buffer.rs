@@ -26,7 +26,7 @@ pub struct CapacityBufferSpec {
     pub replicas: Option<u32>,
 }
 
-/// What a buffer amounts to, as its controller worked it out; this goes before what was asked.
+/// What a buffer amounts to by its controller. It counts before what was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CapacityBufferStatus {
@@ -74,7 +74,7 @@ pub fn add_buffers(
     unknown
 }
 
-/// More pods than this no buffer stands for.
+/// The most pods that a buffer stands for.
 const MOST: u32 = 1_000;
 
 impl CapacityBuffer {
@@ -84,7 +84,7 @@ impl CapacityBuffer {
         names.into_iter().find(|name| !name.is_empty()).map(String::as_str)
     }
 
-    /// The pods that a buffer stands for: as ones that wait for a node, they get room before anything is planned.
+    /// The pods that a buffer stands for. They wait for a node, so they get room before anything is planned.
     ///
     /// At most 1,000.
     pub fn pods(&self, template: &PodTemplate) -> Vec<Pod> {

@@ -16,11 +16,11 @@ pub struct ReadKind {
 /// What planning is without a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// It makes little sense; this is what it comes to.
+    /// Planning makes little sense without it. The text tells what would happen.
     Required(&'static str),
-    /// It knows a little less.
+    /// Planning knows a little less without it.
     Useful,
-    /// There is none in many clusters, and some do not even serve it.
+    /// Many clusters have none, and some do not even serve the kind.
     Optional,
 }
 

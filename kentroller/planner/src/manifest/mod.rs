@@ -31,6 +31,7 @@ pub use kinds::{KINDS, Need, ReadKind};
 pub use marks::Mark;
 pub use moment::{Moment, parse_span};
 pub use node::{Condition, Effect, Node, NodeSpec, NodeStatus, Taint};
+pub(crate) use pod::is_static;
 pub use pod::{
     Affinity, Container, ContainerState, Interner, NodeAffinity, Pod, PodAffinity, PodAffinityTerm, PodShape, PodSpec,
     PodStatus, Port, PreferredNodeTerm, RequiredNodeTerms, ResourceList, Resources, SpreadConstraint, Toleration,

@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for PodSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodShape {
-    /// Moved into [`PodSpec`] when decoded; empty here.
+    /// Empty here: decoding moves it into [`PodSpec`].
     #[serde(deserialize_with = "or_default", skip_serializing)]
     node_name: Arc<str>,
     #[serde(deserialize_with = "or_default")]
@@ -336,7 +336,7 @@ pub struct PodStatus {
     #[serde(deserialize_with = "or_default")]
     pub phase: Arc<str>,
     pub start_time: Option<crate::manifest::Moment>,
-    /// Without their times: one list for all pods that are as well.
+    /// Without their times, so that all pods in the same condition share one list.
     #[serde(deserialize_with = "only_ready")]
     pub conditions: Arc<Vec<super::Condition>>,
     /// Resources in force after an in-place resize; only containers that report some.
@@ -411,7 +411,7 @@ pub struct Interner {
     conditions: Shared<Vec<super::Condition>>,
 }
 
-/// Values by a digest, which tells most of them apart without comparing them.
+/// Values by their digest: most of them are told apart without comparing them.
 type Shared<T> = BTreeSet<(u64, Arc<T>)>;
 
 impl Interner {
@@ -439,5 +439,10 @@ fn share<T: Hash + Ord>(shared: &mut Shared<T>, value: &mut Arc<T>) {
 /// Whether a pod comes and goes with its node: it is of a DaemonSet, or mirrors a static pod of the kubelet. No eviction
 /// moves it elsewhere. `controller` is the kind of its controlling owner.
 pub fn belongs_to_node(controller: Option<&str>, annotations: &Labels) -> bool {
-    matches!(controller, Some("DaemonSet" | "Node")) || annotations.contains_key(marks::MIRROR)
+    controller == Some("DaemonSet") || is_static(controller, annotations)
+}
+
+/// Whether a pod mirrors a static pod of its kubelet.
+pub(crate) fn is_static(controller: Option<&str>, annotations: &Labels) -> bool {
+    controller == Some("Node") || annotations.contains_key(marks::MIRROR)
 }

@@ -74,7 +74,7 @@ fn parse(text: &str) -> Option<Quantity> {
     let (number, suffix) = rest.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let (binary_shift, decimal_exponent) = scale(suffix)?;
-    // The largest and smallest suffixes are read on another path there, which wants a digit.
+    // apimachinery reads the largest and smallest suffixes on another path, which wants a digit.
     let no_digit = whole.is_empty() && fraction.is_empty();
     if fraction.contains('.') || (no_digit && (binary_shift >= 50 || decimal_exponent < -9)) {
         return None;

@@ -1,16 +1,16 @@
 //! What pods are put into: nodes that exist and those that can be bought, and what limits both.
 
-use super::{TermCount, Vector};
+use super::{NodeId, OfferingId, TermCount, Vector};
 use crate::manifest::Moment;
 use crate::value::{Blocker, KeptReason, Money};
 
 /// Which bin: a node that exists, or an offering that is bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BinRef {
-    /// A node that exists, by index.
-    Node(usize),
-    /// A new one, by index of its offering.
-    New(usize),
+    /// A node that exists.
+    Node(NodeId),
+    /// A new one, of this offering.
+    New(OfferingId),
 }
 
 /// A node that exists.

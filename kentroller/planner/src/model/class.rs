@@ -1,18 +1,18 @@
 //! Pods, and the classes of those that no rule can tell apart.
 
-use super::Vector;
+use super::{ClassId, NodeId, Vector};
 use crate::manifest::ObjectName;
 
 /// A pod of the workload, running or waiting.
 #[derive(Debug, Hash)]
 pub(crate) struct PodUnit {
     pub name: ObjectName,
-    pub class: usize,
+    pub class: ClassId,
     pub priority: i32,
     /// Where it runs; `None`: it waits for a node.
-    pub node: Option<usize>,
+    pub node: Option<NodeId>,
     /// Where it runs, or where room is reserved for it.
-    pub home: Option<usize>,
+    pub home: Option<NodeId>,
     /// It does not run: it waits for a node, or will wait once its own is gone.
     pub not_running: bool,
     /// Takes the place of one whose node is going.

@@ -1,9 +1,9 @@
 //! How many pods of a class fit beside those that a bin holds already.
 
-use super::{Class, Model, Vector, add, times};
+use super::{Class, ClassId, Model, Vector, add, times};
 
 /// Pods by class.
-pub(crate) type Counts = Vec<(usize, i64)>;
+pub(crate) type Counts = Vec<(ClassId, i64)>;
 
 /// Counts of one term on one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -14,7 +14,7 @@ pub(crate) struct TermCount {
 }
 
 /// How many pods of a class fit into free room beside what the terms count.
-pub(crate) fn room(model: &Model, class: usize, free: &Vector, term_counts: &[TermCount]) -> i64 {
+pub(crate) fn room(model: &Model, class: ClassId, free: &Vector, term_counts: &[TermCount]) -> i64 {
     let of = &model.classes[class];
     match times(&of.request, free) {
         0 => 0,
@@ -23,7 +23,7 @@ pub(crate) fn room(model: &Model, class: usize, free: &Vector, term_counts: &[Te
 }
 
 /// As [`room`], within our own limit on a service's pods of one node.
-pub(crate) fn shared_room(model: &Model, class: usize, free: &Vector, term_counts: &[TermCount]) -> i64 {
+pub(crate) fn shared_room(model: &Model, class: ClassId, free: &Vector, term_counts: &[TermCount]) -> i64 {
     room(model, class, free, term_counts).min(share_left(&model.classes[class], term_counts))
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn count_of_term(term_counts: &[TermCount], term: usize) -> TermCount
 }
 
 /// Takes room for pods of a class, and counts them in all terms that concern them.
-pub(crate) fn put(model: &Model, class: usize, count: i64, free: &mut Vector, term_counts: &mut Vec<TermCount>) {
+pub(crate) fn put(model: &Model, class: ClassId, count: i64, free: &mut Vector, term_counts: &mut Vec<TermCount>) {
     let of = &model.classes[class];
     add(free, &of.request, -count);
     for term in &of.counted {
@@ -89,7 +89,7 @@ fn count_of_term_mut(term_counts: &mut Vec<TermCount>, term: usize) -> &mut Term
 }
 
 /// Adds to a count of a class; a count of zero is left out.
-pub(crate) fn give(counts: &mut Counts, class: usize, count: i64) {
+pub(crate) fn give(counts: &mut Counts, class: ClassId, count: i64) {
     match counts.iter().position(|(of, _)| *of == class) {
         Some(at) => {
             counts[at].1 += count;

@@ -4,6 +4,7 @@ mod bin;
 pub(crate) mod build;
 mod class;
 mod company;
+mod id;
 mod number;
 mod offering;
 mod offerings;
@@ -15,9 +16,12 @@ mod vector;
 
 use std::collections::BTreeSet;
 
+use typed_index_collections::TiVec;
+
 pub(crate) use self::bin::{BinRef, KeptFree, NodeBin, PoolLimit};
 pub(crate) use self::class::{Class, PodUnit};
 pub(crate) use self::company::{Counts, TermCount, company, count_of_term, give, put, room, share_left, shared_room};
+pub(crate) use self::id::{BinId, ClassId, NodeId, OfferingId};
 pub(crate) use self::number::{Matrix, Numbers};
 pub(crate) use self::offering::NewNodeOption;
 use self::preferences::Preferences;
@@ -32,10 +36,10 @@ pub(crate) struct Model {
     pub region: String,
     /// The resource of each dimension in use.
     pub dims: Vec<String>,
-    pub nodes: Vec<NodeBin>,
-    pub classes: Vec<Class>,
+    pub nodes: TiVec<NodeId, NodeBin>,
+    pub classes: TiVec<ClassId, Class>,
     pub pods: Vec<PodUnit>,
-    pub offerings: Vec<NewNodeOption>,
+    pub offerings: TiVec<OfferingId, NewNodeOption>,
     /// By needs and by signature of a place: whether it may go there.
     pub admits: Matrix,
     pub warnings: Vec<Warning>,

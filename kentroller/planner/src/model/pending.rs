@@ -4,7 +4,9 @@
 
 use std::cmp::Reverse;
 
-use super::{CPU, Class, DIMS, KeptFree, MEMORY, Model, PodUnit, Vector, add, fits, put, room};
+use super::{
+    CPU, Class, ClassId, DIMS, KeptFree, MEMORY, Model, NodeBin, NodeId, PodUnit, Vector, add, fits, put, room,
+};
 use crate::manifest::ObjectName;
 use crate::value::{KeptReason, Rule, Warning};
 
@@ -12,18 +14,14 @@ use crate::value::{KeptReason, Rule, Warning};
 ///
 /// Such a pod counts as its node's own. One that fits nowhere does not hold up a plan.
 pub(crate) fn reserve_room(model: &mut Model) {
-    let leaving: Vec<usize> = (0..model.nodes.len())
-        .filter(|node| matches!(model.nodes[*node].held, Some((KeptReason::Deleting, _))))
-        .flat_map(|node| model.nodes[node].pods.clone())
-        .collect();
+    let is_leaving = |node: &&NodeBin| matches!(node.held, Some((KeptReason::Deleting, _)));
+    let leaving: Vec<usize> = model.nodes.iter().filter(is_leaving).flat_map(|node| node.pods.clone()).collect();
     let mut waiting: Vec<usize> = (0..model.pods.len()).filter(|pod| model.pods[*pod].node.is_none()).collect();
     for pod in leaving {
         // It is counted nowhere yet, so no spread counts it.
         let class = Class { spreads: Vec::new(), ..model.classes[model.pods[pod].class].clone() };
-        let class = model.classes.iter().position(|one| *one == class).unwrap_or_else(|| {
-            model.classes.push(class);
-            model.classes.len() - 1
-        });
+        let class =
+            model.classes.position(|one| *one == class).unwrap_or_else(|| model.classes.push_and_get_key(class));
         let PodUnit { name, priority, .. } = &model.pods[pod];
         let (name, priority) = (name.clone(), *priority);
         model.pods.push(PodUnit {
@@ -78,7 +76,7 @@ fn keep_free(model: &mut Model, kept: &KeptFree) {
         milli_cpu -= request[CPU];
         bytes -= request[MEMORY];
     }
-    for node in 0..model.nodes.len() {
+    for node in model.nodes.keys() {
         let of = &model.nodes[node];
         if (milli_cpu <= 0 && bytes <= 0) || !of.is_open || !model.admits.get(kept.needs, of.signature) {
             continue;
@@ -93,12 +91,11 @@ fn keep_free(model: &mut Model, kept: &KeptFree) {
     }
 }
 
-fn class_of(model: &mut Model, kept: &KeptFree, request: Vector) -> usize {
-    model.classes.push(Class { request, needs: kept.needs, ..Class::default() });
-    model.classes.len() - 1
+fn class_of(model: &mut Model, kept: &KeptFree, request: Vector) -> ClassId {
+    model.classes.push_and_get_key(Class { request, needs: kept.needs, ..Class::default() })
 }
 
-fn hold(model: &mut Model, kept: &KeptFree, class: usize, node: usize) {
+fn hold(model: &mut Model, kept: &KeptFree, class: ClassId, node: NodeId) {
     let name = ObjectName { namespace: "(headroom)".into(), name: kept.pool.as_str().into() };
     model.pods.push(PodUnit {
         name,
@@ -113,10 +110,10 @@ fn hold(model: &mut Model, kept: &KeptFree, class: usize, node: usize) {
 }
 
 /// The node on which room is reserved for a pod that waits.
-fn place(model: &Model, class: usize) -> Option<usize> {
-    (0..model.nodes.len())
-        .filter(|node| {
-            let node = &model.nodes[*node];
+fn place(model: &Model, class: ClassId) -> Option<NodeId> {
+    let nodes = model.nodes.iter_enumerated();
+    nodes
+        .filter(|(_, node)| {
             let mut free = node.allocatable;
             add(&mut free, &node.used, -1);
             node.is_open
@@ -125,13 +122,11 @@ fn place(model: &Model, class: usize) -> Option<usize> {
                 && room(model, class, &free, &node.term_counts) > 0
         })
         // Nodes that stay anyway first, then the fullest.
-        .min_by_key(|node| {
-            let of = &model.nodes[*node];
-            (of.held.is_none(), Reverse(of.utilization), *node)
-        })
+        .min_by_key(|(id, node)| (node.held.is_none(), Reverse(node.utilization), *id))
+        .map(|(id, _)| id)
 }
 
-fn reserve_on(model: &mut Model, pod: usize, node: usize) {
+fn reserve_on(model: &mut Model, pod: usize, node: NodeId) {
     let class = model.pods[pod].class;
     let mut term_counts = std::mem::take(&mut model.nodes[node].term_counts);
     put(model, class, 1, &mut [0; DIMS], &mut term_counts);

@@ -5,14 +5,15 @@
 //! that kube-scheduler adds by itself; and the zone that it runs in. Zones stand for all preferences about domains wider than a
 //! node: whoever keeps its domain changes no count there.
 
-use super::{BinRef, KeyDomains, TermCount};
+use super::{BinRef, KeyDomains, NodeId, TermCount};
 use crate::rules::placement::FULL_WEIGHT;
+use crate::value::Money;
 
-/// What one unmet preference of full weight costs. Unit: millionths of a US dollar an hour.
+/// What one unmet preference of full weight costs.
 ///
 /// 0.2 dollars a month: what ten gigabytes cost from one zone to another and back, at 0.01 dollars a gigabyte and way.
 /// Source: data transfer within a region, EC2 on-demand pricing. Other preferences have no bill and are put on a par with it.
-pub(crate) const UNMET: i64 = 274;
+pub(crate) const UNMET: Money = Money::micros(274);
 
 /// The most pods of a service on a node before the scheduler's default spread counts it as uneven. Source: `maxSkew` of
 /// `kubernetes.io/hostname` in the system defaults of the plugin PodTopologySpread.
@@ -39,7 +40,7 @@ pub(crate) struct ZoneAffinity {
 
 impl ZoneAffinity {
     /// Whether a pod of a node keeps its domain in a bin.
-    pub(crate) fn keeps(&self, node: usize, bin_ref: BinRef) -> bool {
+    pub(crate) fn keeps(&self, node: NodeId, bin_ref: BinRef) -> bool {
         self.of(BinRef::Node(node)) == self.of(bin_ref)
     }
 
@@ -78,7 +79,7 @@ impl PodPreference {
     }
 }
 
-/// What a weight costs, in millionths an hour.
-pub(crate) const fn price(weight: i64) -> i64 {
-    weight * UNMET / FULL_WEIGHT
+/// What a weight costs.
+pub(crate) fn price(weight: i64) -> Money {
+    UNMET * weight / FULL_WEIGHT
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CPU, Counts, DIMS, MEMORY, Model, Vector, add, fits};
+use super::{CPU, Counts, DIMS, MEMORY, Model, OfferingId, Vector, add, fits};
 use crate::rules::placement::Place;
 use crate::value::{CapacityType, Money, Offering, Percent};
 
@@ -48,8 +48,8 @@ pub(crate) struct ListedOffering {
 }
 
 /// Prices beyond this are not tried: 1.2 times the planned one.
-const fn dearest(planned: Money) -> Money {
-    Money::micros(planned.as_micros().saturating_mul(12) / 10)
+fn dearest(planned: Money) -> Money {
+    planned * 12 / 10
 }
 
 impl PriceList {
@@ -96,7 +96,7 @@ impl PriceList {
     pub(crate) fn alternatives(
         &self,
         model: &Model,
-        offering: usize,
+        offering: OfferingId,
         given: &Counts,
         reserve: Percent,
     ) -> Vec<Offering> {

@@ -1,6 +1,8 @@
 //! Domains wider than a node: the values of a label, and the spreads over them that do not hold now.
 
-use super::BinRef;
+use typed_index_collections::TiVec;
+
+use super::{BinRef, NodeId, OfferingId};
 
 /// A hard spread over zones or the like that does not hold now: whoever moves must land where it is allowed.
 #[derive(Clone, Debug, Default, Hash)]
@@ -43,8 +45,8 @@ impl BrokenSpread {
 /// The values of a label, and which of them each place has.
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct KeyDomains {
-    pub of_node: Vec<Option<usize>>,
-    pub of_offering: Vec<Option<usize>>,
+    pub of_node: TiVec<NodeId, Option<usize>>,
+    pub of_offering: TiVec<OfferingId, Option<usize>>,
 }
 
 impl KeyDomains {

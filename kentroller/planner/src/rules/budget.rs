@@ -1,10 +1,8 @@
 //! What a pool lets go: its consolidation policy and its disruption budgets.
 
-use super::{CONSOLIDATION, window};
+use super::window;
+use crate::manifest::marks::{BUDGET, CONSOLIDATION};
 use crate::manifest::{DisruptionBudget, Moment, NodePool};
-
-/// A pool that was handed over to us says in this annotation how many of its nodes may be disrupted at once.
-const OWN_BUDGET: &str = "kentroller.cast.ai/budget";
 
 /// Why a node is disrupted, as the budgets of its pool name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +57,8 @@ pub struct Allowance {
 /// ```
 pub fn budget(pool: &NodePool, reason: DisruptionReason, nodes: u32, now: Moment) -> Allowance {
     let handed_over = is_handed_over(pool);
-    let own = pool.metadata.annotations.get(OWN_BUDGET).filter(|_| handed_over);
-    let own = own.map(|own| (amount(own, nodes), format!("its NodePool is annotated {OWN_BUDGET}: {own}")));
+    let own = pool.metadata.annotations.get(BUDGET).filter(|_| handed_over);
+    let own = own.map(|own| (amount(own, nodes), format!("its NodePool is annotated {BUDGET}: {own}")));
     let budgets =
         pool.spec.disruption.budgets.iter().flatten().filter(|budget| {
             covers(budget, reason) && !(handed_over && covers(budget, DisruptionReason::Underutilized))

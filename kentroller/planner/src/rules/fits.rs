@@ -156,13 +156,13 @@ mod tests {
             let by_name: BTreeMap<_, &Pod> = snapshot.pods.iter().map(|pod| (pod.metadata.key(), pod)).collect();
             for unit in model.pods.iter().filter(|unit| unit.node.is_some()) {
                 let pod = by_name[&unit.name];
-                for (at, node) in snapshot.nodes.iter().enumerate() {
+                for (at, node) in model.nodes.keys().zip(&snapshot.nodes) {
                     if unit.node == Some(at) || !model.nodes[at].receives {
                         continue;
                     }
                     let here = on_node.get(&*node.metadata.name).into_iter().flatten().copied();
                     let ours = fits(pod, node, here, &volumes, &options);
-                    let room = state.room(at, unit.class) > 0;
+                    let room = state.room(at.bin(), unit.class) > 0;
                     // Terms between pods forbid more.
                     let agree = if constrained { !room || ours.is_ok() } else { room == ours.is_ok() };
                     assert!(

@@ -35,8 +35,3 @@ pub(crate) use self::pod::replicas;
 pub use self::pod::{PodRole, PodRules, Surroundings};
 pub(crate) use self::volumes::EBS_DEFAULT;
 pub use self::volumes::Volumes;
-
-const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
-const REMOVAL_DISABLED: &str = "autoscaling.cast.ai/removal-disabled";
-/// A pool with `include` is ours to consolidate, whatever its own settings say to Karpenter; one with `exclude` is not.
-const CONSOLIDATION: &str = "kentroller.cast.ai/consolidation";

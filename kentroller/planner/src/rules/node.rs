@@ -2,7 +2,7 @@
 
 use super::budget::{DisruptionReason, budget, is_handed_over};
 use super::strictness::of_node;
-use super::{CONSOLIDATION, DO_NOT_DISRUPT, REMOVAL_DISABLED, pool};
+use crate::manifest::marks;
 use crate::manifest::{Moment, Node, NodeClaim, NodePool, parse_span};
 use crate::value::{CapacityType, KeptReason, Mode, Options, Scope, Strictness};
 
@@ -12,6 +12,7 @@ type Reason = (KeptReason, String);
 /// A node with its NodeClaim and its NodePool, if they are there.
 #[derive(Clone, Copy, Debug)]
 pub struct ObservedNode<'a> {
+    /// The node.
     pub node: &'a Node,
     /// Whose status names the node.
     pub claim: Option<&'a NodeClaim>,
@@ -59,9 +60,11 @@ impl<'a> ObservedNode<'a> {
             || self.claim.is_some_and(|claim| claim.metadata.deletion_timestamp.is_some())
     }
 
-    /// What no setting lifts: it goes already, it is not up yet, it is not Linux, or its price is not known.
+    /// Reasons that no setting lifts: it goes already, it is not up yet, it is not Linux, or its price is not known.
     fn by_nature(&self, pool: &NodePool, zoned: bool) -> Option<Reason> {
         let told = |reason: KeptReason, detail: &str| Some((reason, detail.to_owned()));
+        let unpriced =
+            |label: &str| Some((KeptReason::PriceUnknown, format!("no label {label}, so its price is not known")));
         if self.is_deleting() {
             return told(KeptReason::Deleting, "it is being deleted already");
         }
@@ -74,20 +77,17 @@ impl<'a> ObservedNode<'a> {
         if let Some(why) = self.leaving() {
             return Some((KeptReason::InUse, why));
         }
-        match self.label(pool::CAPACITY_TYPE).map(CapacityType::of) {
+        match self.label(marks::CAPACITY_TYPE).map(CapacityType::of) {
             Some(CapacityType::OnDemand | CapacityType::Spot) => {}
             Some(other) => {
                 return Some((KeptReason::Committed, format!("capacity type {} is paid for already", other.as_str())));
             }
             None => {
-                return told(
-                    KeptReason::PriceUnknown,
-                    "no label karpenter.sh/capacity-type, so its price is not known",
-                );
+                return unpriced(marks::CAPACITY_TYPE);
             }
         }
-        if zoned && self.label(pool::ZONE).is_none() {
-            return told(KeptReason::PriceUnknown, "no label topology.kubernetes.io/zone, so its price is not known");
+        if zoned && self.label(marks::ZONE).is_none() {
+            return unpriced(marks::ZONE);
         }
         pool.spec.replicas.and_then(|_| told(KeptReason::StaticPool, "its NodePool is static"))
     }
@@ -96,11 +96,12 @@ impl<'a> ObservedNode<'a> {
     fn by_its_marks(&self, options: &Options) -> Option<Reason> {
         let (node, lifted) = (self.node, &options.aggressive);
         let told = |reason: KeptReason, detail: &str| Some((reason, detail.to_owned()));
-        if node.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| value == "true") {
-            return told(KeptReason::DoNotDisrupt, "annotation karpenter.sh/do-not-disrupt");
+        if node.metadata.annotations.get(marks::DO_NOT_DISRUPT).is_some_and(|value| value == "true") {
+            return told(KeptReason::DoNotDisrupt, &format!("annotation {}", marks::DO_NOT_DISRUPT));
         }
-        if node.metadata.mark(REMOVAL_DISABLED) == Some("true") && !lifted.ignore_problem_removal_disabled_nodes {
-            return told(KeptReason::RemovalDisabled, "marked autoscaling.cast.ai/removal-disabled");
+        if node.metadata.mark(marks::REMOVAL_DISABLED) == Some("true") && !lifted.ignore_problem_removal_disabled_nodes
+        {
+            return told(KeptReason::RemovalDisabled, &format!("marked {}", marks::REMOVAL_DISABLED));
         }
         if of_node(node, options) == Some(Strictness::RemovalDisabled) {
             return told(KeptReason::RemovalDisabled, "evictionConfig says removalDisabled for this node");
@@ -123,7 +124,7 @@ impl<'a> ObservedNode<'a> {
         if !in_scope {
             return told(KeptReason::OutOfScope, "not among the selected nodes");
         }
-        let other_type = |wanted: &CapacityType| self.label(pool::CAPACITY_TYPE) != Some(wanted.as_str());
+        let other_type = |wanted: &CapacityType| self.label(marks::CAPACITY_TYPE) != Some(wanted.as_str());
         if options.capacity_type.as_ref().is_some_and(other_type) {
             return told(KeptReason::OutOfScope, "not of the selected capacity type");
         }
@@ -139,18 +140,17 @@ impl<'a> ObservedNode<'a> {
     /// Whether Karpenter has finished starting the node.
     pub fn is_initialized(&self) -> bool {
         self.claim.is_some_and(|claim| claim.status.is("Initialized"))
-            || self.label("karpenter.sh/initialized").is_some_and(|value| value == "true")
+            || self.label(marks::INITIALIZED).is_some_and(|value| value == "true")
     }
 
     fn is_linux(&self) -> bool {
-        matches!(self.label("kubernetes.io/os"), None | Some("linux"))
+        matches!(self.label(marks::OS), None | Some("linux"))
     }
 
     /// Who is about to take the node away, if somebody is.
     fn leaving(&self) -> Option<String> {
-        let marks =
-            ["karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler"];
-        if let Some(taint) = self.node.spec.taints.iter().find(|taint| marks.contains(&taint.key.as_str())) {
+        let taints = [marks::DISRUPTED, marks::TO_BE_DELETED, marks::DELETION_CANDIDATE];
+        if let Some(taint) = self.node.spec.taints.iter().find(|taint| taints.contains(&taint.key.as_str())) {
             return Some(format!("its taint {} says that somebody is removing it", taint.key));
         }
         let disrupted = self.claim.is_some_and(|claim| claim.status.is("DisruptionReason"));
@@ -160,15 +160,15 @@ impl<'a> ObservedNode<'a> {
     /// Whether the node may be given pods, whatever they are: it stays, it works, and nobody is about to take it away.
     pub fn receives(&self, now: Moment, options: &Options) -> bool {
         let (node, claim) = (self.node, self.claim);
-        let at_risk = ["autoscaling.cast.ai/draining", "autoscaling.cast.ai/predicted-interruption"]
+        let at_risk = [marks::DRAINING, marks::PREDICTED_INTERRUPTION]
             .iter()
             .any(|mark| node.metadata.mark(mark).is_some_and(|word| word != "false"));
-        let of_karpenter = claim.is_some() || node.metadata.labels.contains_key(pool::NODE_POOL);
+        let of_karpenter = claim.is_some() || node.metadata.labels.contains_key(marks::NODE_POOL);
         let stays = if of_karpenter {
             let drifted = claim.is_some_and(|claim| claim.status.is("Drifted"));
             self.is_initialized() && !drifted && !expires_soon(claim, now) && !settling(claim, self.pool)
         } else {
-            // A node of another autoscaler may vanish on that one's terms.
+            // Another autoscaler may remove its nodes at any time.
             !is_autoscaled_elsewhere(node)
         };
         stays
@@ -186,12 +186,12 @@ impl<'a> ObservedNode<'a> {
 fn by_its_pool(claim: &NodeClaim, pool: &NodePool, now: Moment, options: &Options, is_empty: bool) -> Option<Reason> {
     let lifted = &options.aggressive;
     let off = |detail: &str| Some((KeptReason::ConsolidationOff, detail.to_owned()));
-    if pool.metadata.annotations.get(CONSOLIDATION).is_some_and(|word| word == "exclude") {
-        return off("its NodePool is annotated kentroller.cast.ai/consolidation: exclude");
+    if pool.metadata.annotations.get(marks::CONSOLIDATION).is_some_and(|word| word == "exclude") {
+        return off(&format!("its NodePool is annotated {}: exclude", marks::CONSOLIDATION));
     }
     if !lifted.ignore_zero_node_pool_disruption_budgets {
         let reason = if is_empty { DisruptionReason::Empty } else { DisruptionReason::Underutilized };
-        // Whether any node may go: of one node every share but zero is one.
+        // Whether any node may go: any share of one node but zero rounds up to one.
         let allowed = budget(pool, reason, 1, now);
         if let Some(why) = allowed.because.filter(|_| allowed.nodes == 0) {
             return Some((KeptReason::BudgetZero, why));
@@ -233,12 +233,7 @@ fn settling(claim: Option<&NodeClaim>, pool: Option<&NodePool>) -> bool {
 }
 
 fn is_autoscaled_elsewhere(node: &Node) -> bool {
-    let groups = [
-        "eks.amazonaws.com/nodegroup",
-        "alpha.eksctl.io/nodegroup-name",
-        "provisioner.cast.ai/managed-by",
-        "cloud.google.com/gke-nodepool",
-    ];
+    let groups = [marks::EKS_NODE_GROUP, marks::EKSCTL_NODE_GROUP, marks::MANAGED_BY, marks::GKE_NODE_POOL];
     groups.iter().any(|key| node.metadata.labels.contains_key(*key))
-        || node.metadata.annotations.keys().any(|key| key.starts_with("cluster-autoscaler.kubernetes.io/"))
+        || node.metadata.annotations.keys().any(|key| key.starts_with(marks::CLUSTER_AUTOSCALER))
 }

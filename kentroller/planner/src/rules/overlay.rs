@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::manifest::{Expression, NodeOverlay};
 use crate::value::{Money, Percent, Snapshot};
 
-/// The overlays that change prices, the strongest first; of two of one weight the first by name.
+/// The overlays that change prices, the strongest first. Of two with the same weight the first by name.
 pub(crate) struct Overlays<'a>(Vec<(Vec<Expression>, &'a NodeOverlay)>);
 
 impl<'a> Overlays<'a> {
@@ -27,7 +27,7 @@ impl<'a> Overlays<'a> {
             for requirement in requirements {
                 match admits(requirement) {
                     Some(true) => {}
-                    // One that certainly does not hold settles it, whatever is not known of others.
+                    // One requirement that certainly does not hold decides it, even if others cannot be told.
                     Some(false) => {
                         applies = Some(false);
                         break;

@@ -1,9 +1,9 @@
 //! Which nodes a pod may run on by what the node *is*: taints, selectors, node affinity, volumes, operating system.
 
 use super::pool::is_untold;
-use crate::manifest::{Effect, Labels, Node, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration};
+use crate::manifest::{Effect, Labels, Node, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration, marks};
 
-/// The weight of a spread that need not hold and of the zone; preferences bring their own of 1 to 100.
+/// The weight of a soft spread and of the zone. Other preferences have weights of their own, from 1 to 100.
 pub(crate) const FULL_WEIGHT: i64 = 100;
 
 /// What a pod asks of a node's labels and taints.
@@ -11,7 +11,7 @@ pub(crate) const FULL_WEIGHT: i64 = 100;
 pub(crate) struct Needs {
     pub tolerations: Vec<Toleration>,
     pub node_selector: Labels,
-    /// Each list must hold in one of its terms: the pod's own required affinity and those of its volumes.
+    /// The pod's own required affinity and those of its volumes. One term of each list must hold.
     pub terms: Vec<RequiredNodeTerms>,
     pub os: String,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Needs {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NodePreferences {
     pub preferred: Vec<PreferredNodeTerm>,
-    /// By which it bears soft taints; `None` where no node has any.
+    /// What it tolerates of soft taints. `None`: no node has any.
     pub tolerations: Option<Vec<Toleration>>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Place {
     pub taints: Vec<Taint>,
     /// A cordoned node takes nothing but DaemonSet pods.
     pub unschedulable: bool,
-    /// A node that is not there yet may carry labels that nobody can tell.
+    /// Whether it is still to be bought. Such a node may carry labels that nobody can tell yet.
     pub is_new: bool,
 }
 
@@ -95,7 +95,7 @@ impl Needs {
         if place.is_new && self.keys().any(|key| !place.labels.contains_key(key) && is_untold(key)) {
             return None;
         }
-        let os = place.labels.get("kubernetes.io/os").map_or("linux", String::as_str);
+        let os = place.labels.get(marks::OS).map_or("linux", String::as_str);
         if !self.os.is_empty() && self.os != os {
             return Some(false);
         }
@@ -113,11 +113,7 @@ impl Needs {
 
     /// The taint half.
     pub(crate) fn tolerates_all(&self, place: &Place) -> bool {
-        let cordon = Taint {
-            key: "node.kubernetes.io/unschedulable".to_owned(),
-            effect: Effect::NoSchedule,
-            ..Taint::default()
-        };
+        let cordon = Taint { key: marks::UNSCHEDULABLE.to_owned(), effect: Effect::NoSchedule, ..Taint::default() };
         place.taints.iter().chain(place.unschedulable.then_some(&cordon)).all(|taint| self.tolerates(taint))
     }
 

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use super::pdb::Pdbs;
 use super::strictness::{of_node, of_pod};
-use super::{DO_NOT_DISRUPT, REMOVAL_DISABLED};
-use crate::manifest::{Moment, Node, Owner, Pod, PodDisruptionBudget, belongs_to_node, marks, parse_span};
+use crate::manifest::marks::{DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
+use crate::manifest::{Moment, Node, Owner, Pod, PodDisruptionBudget, belongs_to_node, is_static, parse_span};
 use crate::value::{Aggressive, Options, Rule, Snapshot, Strictness};
 
-const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
-
-/// What a pod is to the cluster, for the question whether it must find a new place.
+/// What a pod is to the cluster: it decides whether the pod needs a new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodRole {
     /// Runs and must run on.
@@ -48,7 +46,7 @@ impl PodRole {
 
 /// Pods by the uid of their controller.
 pub(crate) fn replicas<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> BTreeMap<&'a str, u32> {
-    // Pods of a set often share one list of owners: those are counted first, which compares no texts.
+    // Pods of a set often share one list of owners. Counting by list first saves comparing texts.
     let mut lists: BTreeMap<*const Vec<Owner>, (&str, u32)> = BTreeMap::new();
     for pod in pods {
         if let Some(owner) = pod.metadata.controller() {
@@ -65,7 +63,9 @@ pub(crate) fn replicas<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> BTreeMap<
 /// What the rules of pods look at besides the pod.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
+    /// The moment that durations of do-not-disrupt are counted to.
     pub now: Moment,
+    /// Disruption budgets of all namespaces.
     pub pdbs: &'a [PodDisruptionBudget],
     /// Those of which an entry of `evictionConfig` may speak.
     pub nodes: &'a [Node],
@@ -121,7 +121,7 @@ impl<'a> PodRules<'a> {
         let lifted = &self.options.aggressive;
         let rule = self.rule(pod, lifted)?;
         match self.strictness(pod) {
-            // Rules of physics stand; the rest is what `disposable` and `aggressive` are for.
+            // `disposable` lifts every rule but those that no eviction could meet; `aggressive` lifts few.
             Some(Strictness::Disposable)
                 if !matches!(
                     rule,
@@ -141,7 +141,7 @@ impl<'a> PodRules<'a> {
 
     /// The rule by which a DaemonSet's or static pod holds its node, if one does.
     ///
-    /// Karpenter evicts such pods when it drains: what forbids that forbids to remove the node.
+    /// Karpenter evicts such pods when it drains. So whatever forbids their eviction also holds the node.
     pub fn holds_resident(&self, pod: &Pod) -> Option<Rule> {
         if pod.metadata.deletion_timestamp.is_some() {
             return None;
@@ -149,9 +149,8 @@ impl<'a> PodRules<'a> {
         if pod.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| self.do_not_disrupt(pod, value)) {
             return Some(Rule::DoNotDisrupt);
         }
-        let is_static = pod.metadata.annotations.contains_key(marks::MIRROR)
-            || pod.metadata.controller().is_some_and(|owner| owner.kind == "Node");
-        if is_static { None } else { self.pdb(pod) }
+        let owner = pod.metadata.controller().map(|owner| &*owner.kind);
+        if is_static(owner, &pod.metadata.annotations) { None } else { self.pdb(pod) }
     }
 
     fn rule(&self, pod: &Pod, lifted: &Aggressive) -> Option<Rule> {
@@ -188,7 +187,7 @@ impl<'a> PodRules<'a> {
         None
     }
 
-    /// `true`, or a positive Go duration counted from the pod's start; what cannot be read protects nobody.
+    /// It counts as `true`, or as a positive Go duration since the pod's start. Anything else protects nobody.
     fn do_not_disrupt(&self, pod: &Pod, value: &str) -> bool {
         if value == "true" {
             return true;

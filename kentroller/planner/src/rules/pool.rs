@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::manifest::marks::{
+    ARCH, AWS, AWS_TOPOLOGY, CAPACITY_TYPE, HOSTNAME, INSTANCE_TYPE, KARPENTER, KWOK, NODE_POOL, OLD_ARCH,
+    OLD_INSTANCE_TYPE, OLD_OS, OS, REGION, TOPOLOGY, ZONE, ZONE_ID,
+};
 use crate::manifest::{Expression, Labels, NodePool, Operator};
 use crate::value::{CapacityType, InstanceType};
 
-pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
-pub(crate) const REGION: &str = "topology.kubernetes.io/region";
-pub(crate) const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
-pub(crate) const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
-pub(crate) const NODE_POOL: &str = "karpenter.sh/nodepool";
-const OLD_INSTANCE_TYPE: &str = "beta.kubernetes.io/instance-type";
-
 /// Label keys under these domains are facts of the cloud: a value that is not known is never assumed.
-const FACTS: [&str; 5] =
-    ["karpenter.k8s.aws/", "karpenter.kwok.sh/", "topology.k8s.aws/", "topology.kubernetes.io/", "karpenter.sh/"];
+const FACTS: [&str; 5] = [AWS, KWOK, AWS_TOPOLOGY, TOPOLOGY, KARPENTER];
 
 /// The labels that an instance type gives its nodes, as far as its row in the catalogue tells.
 ///
@@ -36,7 +32,7 @@ pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels 
         _ if instance_type.arch == "arm64" => "aws",
         _ if traits.starts_with('a') => "amd",
         "c" | "d" | "h" | "i" | "m" | "r" | "t" | "x" | "z" => "intel",
-        // Accelerated families mix makers under one letter.
+        // One letter of an accelerated family stands for several makers.
         _ => "",
     };
     let mut labels = Labels::new();
@@ -47,13 +43,13 @@ pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels 
     };
     set(INSTANCE_TYPE, name);
     set(OLD_INSTANCE_TYPE, name);
-    set("kubernetes.io/arch", &instance_type.arch);
-    set("beta.kubernetes.io/arch", &instance_type.arch);
-    set("kubernetes.io/os", "linux");
-    set("beta.kubernetes.io/os", "linux");
+    set(ARCH, &instance_type.arch);
+    set(OLD_ARCH, &instance_type.arch);
+    set(OS, "linux");
+    set(OLD_OS, "linux");
     set(REGION, region);
-    // The kwok provider writes amounts as the file of its types has them, which live nodes tell.
-    for (prefix, full) in [("karpenter.k8s.aws/", true), ("karpenter.kwok.sh/", false)] {
+    // The kwok provider writes amounts as its file of types has them. Live nodes tell those.
+    for (prefix, full) in [(AWS, true), (KWOK, false)] {
         let mut set = |key: &str, value: &str| set(&format!("{prefix}{key}"), value);
         set("instance-family", family);
         set("instance-size", size);
@@ -83,12 +79,12 @@ const OLD_XEN: [&str; 23] = [
     "t1", "t2", "x1", "x1e",
 ];
 
-/// Whether a label that a new node is not known to carry may be there all the same: the catalogue does not tell.
+/// Whether a new node may carry a label that the catalogue does not tell.
 pub(crate) fn is_untold(key: &str) -> bool {
-    if key == "topology.k8s.aws/zone-id" {
+    if key == ZONE_ID {
         return true;
     }
-    let Some(name) = key.strip_prefix("karpenter.k8s.aws/") else { return false };
+    let Some(name) = key.strip_prefix(AWS) else { return false };
     let untold = [
         "instance-accelerator-",
         "instance-cpu-manufacturer",
@@ -130,7 +126,7 @@ pub(crate) fn pool_labels(pool: &NodePool) -> Labels {
     labels
 }
 
-/// Values that a comparison by itself would admit.
+/// Values that a comparison admits.
 fn values_of(expression: &Expression) -> Vec<String> {
     let beside = |by: i64| {
         let bound = expression.values.first().and_then(|text| text.parse::<i64>().ok());
@@ -148,10 +144,8 @@ fn values_of(expression: &Expression) -> Vec<String> {
 
 /// Whether a label's value is the cloud's to say, not the user's.
 pub(crate) fn is_fact(key: &str) -> bool {
-    matches!(
-        key,
-        "kubernetes.io/arch" | "kubernetes.io/os" | INSTANCE_TYPE | OLD_INSTANCE_TYPE | "kubernetes.io/hostname"
-    ) || FACTS.iter().any(|domain| key.starts_with(domain))
+    matches!(key, ARCH | OS | INSTANCE_TYPE | OLD_INSTANCE_TYPE | HOSTNAME)
+        || FACTS.iter().any(|domain| key.starts_with(domain))
 }
 
 /// A pool's requirements, merged by key.

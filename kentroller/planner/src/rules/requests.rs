@@ -2,7 +2,7 @@
 
 use crate::manifest::{Container, ContainerState, Pod, PodShape, Quantity, ResourceList, Resources};
 
-/// Requests of a running pod; a resize in place counts with the larger of what is asked and what is in force.
+/// Requests of a running pod. During a resize in place the larger of what is asked and what is in force counts.
 pub fn of_pod(pod: &Pod) -> Resources {
     in_force(&pod.spec.shape, &pod.status.container_statuses)
 }
@@ -33,7 +33,7 @@ pub fn in_force(shape: &PodShape, states: &[ContainerState]) -> Resources {
         }
     }
     raise(&mut running, &starting);
-    // Pod-level resources speak for the whole pod, of what they name.
+    // Pod-level resources replace the sum of the containers, for the resources that they name.
     for (name, quantity) in effective(&shape.resources) {
         running.insert(name, quantity);
     }

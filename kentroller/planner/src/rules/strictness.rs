@@ -3,12 +3,12 @@
 use crate::manifest::{Node, Pod};
 use crate::value::{EvictionRule, EvictionTarget, Options, Strictness};
 
-/// The entries of `evictionConfig` that bind: what protects binds everybody, what lifts a rule continuous rebalancing only.
+/// The entries of `evictionConfig` that bind. Those that protect always bind. Those that lift a rule bind continuous mode only.
 fn binding(options: &Options) -> impl Iterator<Item = &EvictionRule> {
     options.eviction.iter().filter(|rule| options.continuous || rule.strictness == Strictness::RemovalDisabled)
 }
 
-/// Whether a kind is the pod's controller or that one's own; `None` where that cannot be told from the pod.
+/// Whether a kind is that of the pod's controller, or of the controller's own. `None`: the pod does not tell.
 fn is_of(kind: &str, pod: &Pod) -> Option<bool> {
     let owner = pod.metadata.controller().map_or("", |owner| owner.kind.as_str());
     match (owner, kind) {
@@ -20,12 +20,12 @@ fn is_of(kind: &str, pod: &Pod) -> Option<bool> {
     }
 }
 
-/// What the entries that name pods say of one. `replicas`: of its controller, if they were told; most pods need not ask.
+/// What the entries that name pods say of a pod. `replicas` is asked for its controller's replicas only where it matters.
 pub(super) fn of_pod(pod: &Pod, replicas: impl Fn() -> Option<u32>, options: &Options) -> Option<Strictness> {
     let matching = binding(options).filter(|rule| match &rule.selects {
         EvictionTarget::Nodes(_) => false,
         EvictionTarget::Pods { namespaces, labels, kind, min_replicas, max_replicas } => {
-            // What is not known matches what protects, and nothing else.
+            // Where it cannot be told, entries that protect match, and no others.
             let protects = rule.strictness == Strictness::RemovalDisabled;
             let bounded = |bound: Option<u32>, holds: fn(u32, u32) -> bool| {
                 bound.is_none_or(|bound| replicas().map_or(protects, |count| holds(count, bound)))

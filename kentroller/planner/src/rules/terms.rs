@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use super::placement::FULL_WEIGHT;
 use crate::manifest::{LabelSelector, Labels, PodAffinityTerm, PodShape, SpreadConstraint};
 
-/// The label of a node's own name: a domain of one node.
-pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
-
 /// What a term demands of the pods that it selects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Demand {
@@ -23,7 +20,7 @@ pub(crate) enum Demand {
         honor_affinity: bool,
         /// Whether domains count only where the pod tolerates the taints.
         honor_taints: bool,
-        /// Which nodes count: domains depend on the owner's needs when a policy honours them.
+        /// The owner's needs, by number. They decide which nodes count where a policy honours them.
         needs: u32,
     },
 }
@@ -43,7 +40,7 @@ pub(crate) struct Term {
 pub(crate) struct NotKnown;
 
 impl Term {
-    /// Whether the term selects a pod; unknown operators select nothing here, as they were refused when it was made.
+    /// Whether the term selects a pod. Terms with unknown operators were refused when they were made.
     pub(crate) fn selects(&self, namespace: &str, labels: &Labels) -> bool {
         let here =
             self.namespaces.as_ref().is_none_or(|list| list.binary_search_by(|n| n.as_str().cmp(namespace)).is_ok());

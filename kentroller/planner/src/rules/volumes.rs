@@ -53,7 +53,7 @@ impl<'a> Volumes<'a> {
         i64::try_from(ebs.count()).unwrap_or(i64::MAX)
     }
 
-    /// EBS volumes that a node may attach: as its CSINode tells, else what most instances can.
+    /// EBS volumes that a node may attach, by its CSINode. Without one: what most instances can.
     pub fn limit(&self, node: &str) -> i64 {
         self.limits.get(node).copied().unwrap_or(EBS_DEFAULT)
     }

@@ -8,12 +8,12 @@ use crate::manifest::{Moment, parse_span};
 
 /// Whether a time of the schedule lies in `(now - duration, now]`, UTC; without a schedule always.
 ///
-/// `None`: schedule or duration cannot be read. What fires so rarely that a year has no time of it counts as shut.
+/// `None`: schedule or duration cannot be read. A schedule that does not fire within a year counts as shut.
 pub(crate) fn is_open(schedule: Option<&str>, duration: Option<&str>, now: Moment) -> Option<bool> {
     let Some(schedule) = schedule else { return Some(true) };
     let fields = Fields::parse(schedule)?;
     let duration = parse_span(duration?).filter(|span| *span > 0)?;
-    // No window of more than a year says anything that one of a year does not.
+    // A window longer than a year says no more than one of a year.
     let first = now.0.saturating_sub(duration.min(366 * 86_400));
     let mut minute = now.0.div_euclid(60);
     while minute * 60 > first {
@@ -78,7 +78,7 @@ impl Fields {
         let at = jiff::Timestamp::from_second(minute * 60).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
         let has = |set: u64, value: i8| set >> value & 1 == 1;
         let (day, weekday) = (has(self.days, at.day()), has(self.weekdays, at.weekday().to_sunday_zero_offset()));
-        // Either, when both are restricted; else the one that is.
+        // If both day fields are restricted, one of them is enough. Else the restricted one decides.
         let date = if self.any_day || self.any_weekday { day && weekday } else { day || weekday };
         Some(
             match (date && has(self.months, at.month()), has(self.hours, at.hour()) && has(self.minutes, at.minute())) {

@@ -2,16 +2,18 @@
 
 use std::collections::BinaryHeap;
 
+use typed_index_collections::{TiSlice, TiVec};
+
 use super::fill::{Candidate, fill};
 use super::market::Market;
-use crate::model::{BinRef, Counts, times};
+use crate::model::{BinId, BinRef, ClassId, Counts, OfferingId, times};
 use crate::solution::State;
 use crate::value::Pace;
 
 /// A pattern: what an offering would hold, and what that is worth for its price.
 struct Offer {
     score: f64,
-    offering: usize,
+    offering: OfferingId,
     family: usize,
     round: usize,
 }
@@ -36,7 +38,7 @@ impl Ord for Offer {
 /// Packs the pods of some removable nodes anew; `None` when one finds no place, or the budget ends.
 pub(crate) fn construct<'m>(
     start: &State<'m>,
-    removed: &[usize],
+    removed: &[BinId],
     market: &Market,
     pace: &mut Pace<'_>,
 ) -> Option<State<'m>> {
@@ -51,14 +53,14 @@ struct Packing<'a, 'm> {
     state: State<'m>,
     market: &'a Market,
     /// By class.
-    left: Vec<i64>,
+    left: TiVec<ClassId, i64>,
     total: i64,
 }
 
 impl<'a, 'm> Packing<'a, 'm> {
-    fn of(start: &State<'m>, removed: &[usize], market: &'a Market) -> Self {
+    fn of(start: &State<'m>, removed: &[BinId], market: &'a Market) -> Self {
         let mut state = start.clone();
-        let mut left = vec![0i64; state.model.classes.len()];
+        let mut left: TiVec<ClassId, i64> = vec![0; state.model.classes.len()].into();
         let mut pool = Counts::new();
         for bin in removed {
             pool.clear();
@@ -71,7 +73,7 @@ impl<'a, 'm> Packing<'a, 'm> {
         Self { state, market, left, total }
     }
 
-    fn put(&mut self, bin: usize, content: &Counts) {
+    fn put(&mut self, bin: BinId, content: &Counts) {
         for (class, count) in content {
             self.state.put(bin, *class, *count);
             self.left[*class] -= count;
@@ -82,12 +84,11 @@ impl<'a, 'm> Packing<'a, 'm> {
     /// Room on nodes that stay costs nothing: the fullest first.
     fn fill_receivers(&mut self) {
         let bins = &self.state.bins;
-        let mut receivers: Vec<usize> =
-            (0..bins.len()).filter(|bin| bins[*bin].open && bins[*bin].free[0] > 0).collect();
+        let mut receivers: Vec<BinId> = bins.keys().filter(|bin| bins[*bin].open && bins[*bin].free[0] > 0).collect();
         receivers.sort_by_key(|bin| (bins[*bin].free[0], *bin));
         for bin in receivers {
-            let classes = 0..self.left.len();
-            let candidates: Vec<usize> =
+            let classes = self.left.keys();
+            let candidates: Vec<ClassId> =
                 classes.filter(|class| self.left[*class] > 0 && self.state.room(bin, *class) > 0).collect();
             let content = content_of(&self.state, bin, &candidates, &self.left, self.market);
             self.put(bin, &content);
@@ -118,7 +119,7 @@ impl<'a, 'm> Packing<'a, 'm> {
                 idle.push(top);
                 continue;
             };
-            let price = self.state.model.offerings[top.offering].price.as_micros() as f64;
+            let price = self.state.model.offerings[top.offering].price.as_f64();
             let score = value / price;
             if top.round != round && heap.peek().is_some_and(|next| next.score > score) {
                 heap.push(Offer { score, round, ..top });
@@ -136,7 +137,7 @@ impl<'a, 'm> Packing<'a, 'm> {
     }
 
     /// Buys an offering with its content, again and again while the counts allow.
-    fn repeat(&mut self, offering: usize, content: &Counts) {
+    fn repeat(&mut self, offering: OfferingId, content: &Counts) {
         let mut again = content.iter().map(|(class, count)| self.left[*class] / count).min().unwrap_or(0).max(1);
         if content.iter().any(|(class, _)| !self.state.model.classes[*class].spreads.is_empty()) {
             again = 1;
@@ -152,7 +153,13 @@ impl<'a, 'm> Packing<'a, 'm> {
     }
 }
 
-fn content_of(state: &State<'_>, bin: usize, classes: &[usize], left: &[i64], market: &Market) -> Counts {
+fn content_of(
+    state: &State<'_>,
+    bin: BinId,
+    classes: &[ClassId],
+    left: &TiSlice<ClassId, i64>,
+    market: &Market,
+) -> Counts {
     let of = &state.bins[bin];
     let capacity = match of.bin_ref {
         BinRef::Node(node) => state.model.nodes[node].allocatable,
@@ -170,10 +177,15 @@ fn content_of(state: &State<'_>, bin: usize, classes: &[usize], left: &[i64], ma
 }
 
 /// The better of two ways to fill an offering.
-fn best_content(state: &State<'_>, market: &Market, offer: &Offer, left: &[i64]) -> Option<(Counts, f64)> {
+fn best_content(
+    state: &State<'_>,
+    market: &Market,
+    offer: &Offer,
+    left: &TiSlice<ClassId, i64>,
+) -> Option<(Counts, f64)> {
     let family = &market.families[offer.family];
     let room = state.room_of_offering(offer.offering);
-    let mut classes: Vec<usize> = Vec::new();
+    let mut classes: Vec<ClassId> = Vec::new();
     for class in &family.classes {
         let fits = left[*class] > 0
             && state.spread_room(BinRef::New(offer.offering), *class) > 0

@@ -1,11 +1,11 @@
 //! Filling one bin with what is worth most for the room it takes.
 
-use crate::model::{Counts, DIMS, Model, TermCount, Vector, company, give, put, share_left, times};
+use crate::model::{ClassId, Counts, DIMS, Model, TermCount, Vector, company, give, put, share_left, times};
 
 /// Pods of a class that a bin could be given.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
-    pub class: usize,
+    pub class: ClassId,
     pub left: i64,
     /// What one is worth, in millionths an hour. A search may add some noise to it.
     pub key: f64,
@@ -19,7 +19,7 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     /// `bias` above 0 prefers large pods: their worth counts by that power of their size.
-    pub(crate) fn of(model: &Model, class: usize, left: i64, worth: f64, capacity: &Vector, bias: f64) -> Self {
+    pub(crate) fn of(model: &Model, class: ClassId, left: i64, worth: f64, capacity: &Vector, bias: f64) -> Self {
         let of = &model.classes[class];
         let request = of.request.map(|request| request as f64);
         let mut size = 0.0f64;

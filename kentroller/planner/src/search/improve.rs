@@ -5,9 +5,9 @@ use super::market::Market;
 use super::shrink::place;
 use super::swap::swap;
 use super::{Given, Limits};
-use crate::model::{BinRef, Counts, give};
+use crate::model::{BinId, BinRef, Counts, NodeId, OfferingId, give};
 use crate::solution::{Bin, State};
-use crate::value::{Pace, Rng};
+use crate::value::{Money, Pace, Rng};
 
 /// The share of the whole budget, in thousandths, in which something must be gained.
 const PATIENCE: u32 = 200;
@@ -20,19 +20,19 @@ pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pa
     let mut search = Search {
         market: given.market,
         rng: Rng::new(given.options.seed ^ 0x5EED),
-        churn: given.options.churn_price.as_micros(),
+        churn: given.options.churn_price,
         moves: limits.moves.unwrap_or(i64::MAX),
         roll: given.options.roll,
         state,
     };
     let began = pace.used();
     let last = limits.until.saturating_sub(began) / PREFERENCE_SHARE;
-    search.run(given.bound.hourly.as_micros(), limits.until - last, 0, pace);
+    search.run(given.bound.hourly, limits.until - last, 0, pace);
     // What is left is for preferences: first for nothing, then at their price.
     swap(&mut search.state, given.market, pace.used() + last / 2, pace);
     let until = pace.used() + (pace.used() - began) / PREFERENCE_SHARE;
     search.state.counts_preferences = true;
-    search.run(0, until.min(limits.until), 16, pace);
+    search.run(Money::ZERO, until.min(limits.until), 16, pace);
     search.state.counts_preferences = false;
     search.state
 }
@@ -40,8 +40,8 @@ pub(crate) fn improve<'m>(state: State<'m>, given: Given<'_>, limits: Limits, pa
 struct Search<'a, 'm> {
     market: &'a Market,
     rng: Rng,
-    /// Millionths an hour that a move must save.
-    churn: i64,
+    /// What a move must save.
+    churn: Money,
     /// At most so many running pods move.
     moves: i64,
     /// A node that went never comes back.
@@ -50,8 +50,8 @@ struct Search<'a, 'm> {
 }
 
 impl Search<'_, '_> {
-    fn run(&mut self, bound: i64, until: u32, least: u64, pace: &mut Pace<'_>) {
-        let mut bins: Vec<usize> = Vec::new();
+    fn run(&mut self, bound: Money, until: u32, least: u64, pace: &mut Pace<'_>) {
+        let mut bins: Vec<BinId> = Vec::new();
         let began = pace.used();
         let mut last_gain = began;
         let mut round = 0u64;
@@ -71,7 +71,7 @@ impl Search<'_, '_> {
                 }
             }
             if round.is_multiple_of(512) {
-                bins = (0..self.state.bins.len()).filter(|bin| self.state.bins[*bin].open).collect();
+                bins = self.state.bins.keys().filter(|bin| self.state.bins[*bin].open).collect();
             }
             round += 1;
             pace.steps += 1;
@@ -79,23 +79,23 @@ impl Search<'_, '_> {
         }
     }
 
-    fn objective(&self) -> i64 {
+    fn objective(&self) -> Money {
         self.state.objective(self.churn)
     }
 
     /// What a bin costs beyond what its content is worth, or a part of that worth.
-    fn waste(&self, bin: usize, charged: f64) -> f64 {
+    fn waste(&self, bin: BinId, charged: f64) -> f64 {
         let of = &self.state.bins[bin];
         let own = match of.bin_ref {
             BinRef::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
             // A node that must stay wastes the cost of its empty room.
-            BinRef::Node(node) => return of.price as f64 * self.state.emptiness(node),
+            BinRef::Node(node) => return of.price.as_f64() * self.state.emptiness(node),
             BinRef::New(_) => 0.0,
         };
-        of.price as f64 - charged * (own + self.market.value(&of.given))
+        of.price.as_f64() - charged * (own + self.market.value(&of.given))
     }
 
-    fn component(&self, bin: usize) -> Option<usize> {
+    fn component(&self, bin: BinId) -> Option<usize> {
         let of = &self.state.bins[bin];
         match of.bin_ref {
             BinRef::Node(node) if self.state.may_close(bin) => {
@@ -106,12 +106,12 @@ impl Search<'_, '_> {
     }
 
     /// Bins to empty: one that wastes much, and others of its component.
-    fn choose(&mut self, bins: &[usize]) -> Vec<usize> {
+    fn choose(&mut self, bins: &[BinId]) -> Vec<BinId> {
         let few = self.moves < i64::MAX;
         // With a limit of moves it is not known whether room is free or must be bought: both are tried.
         let charged = if few { self.rng.unit() } else { 1.0 };
         let pick = |search: &mut Self, of: Option<usize>, tries: usize| {
-            let mut best: Option<(f64, usize, usize)> = None;
+            let mut best: Option<(f64, BinId, usize)> = None;
             for _ in 0..tries {
                 let bin = bins[search.rng.below(bins.len())];
                 let of_bin = &search.state.bins[bin];
@@ -152,14 +152,14 @@ impl Search<'_, '_> {
         chosen
     }
 
-    fn moves_of(&self, bin: usize) -> i64 {
+    fn moves_of(&self, bin: BinId) -> i64 {
         match self.state.bins[bin].bin_ref {
             BinRef::Node(node) if self.state.may_close(bin) => self.state.own_moves(node),
             _ => 0,
         }
     }
 
-    fn pods_of(&self, bin: usize) -> i64 {
+    fn pods_of(&self, bin: BinId) -> i64 {
         let of = &self.state.bins[bin];
         let own = match of.bin_ref {
             BinRef::Node(node) if self.state.may_close(bin) => {
@@ -171,7 +171,7 @@ impl Search<'_, '_> {
     }
 
     /// Empties some bins and packs their pods anew; undone when that is dearer.
-    fn step(&mut self, bins: &[usize]) {
+    fn step(&mut self, bins: &[BinId]) {
         if bins.is_empty() {
             return;
         }
@@ -192,11 +192,11 @@ impl Search<'_, '_> {
         if let Some(node) = self.comes_back() {
             self.withdraw(node, bins, &mut trial);
             if self.state.may_reopen(node, &trial.pool) {
-                trial.undo.push((node, self.state.bins[node].clone()));
+                trial.undo.push((node.bin(), self.state.bins[node.bin()].clone()));
                 self.state.reopen(node, &mut trial.pool);
             }
         }
-        let limit = before + if self.rng.chance(2) { before / 100_000 } else { 0 };
+        let limit = before + if self.rng.chance(2) { before / 100_000 } else { Money::ZERO };
         let done = self.rebuild(bins, component, limit, &mut trial);
         if !done || self.objective() > limit || self.state.moved > self.moves.max(moved) || !self.state.spreads_hold() {
             self.state.take_back(trial.bought, trial.undo, spreads);
@@ -222,17 +222,18 @@ impl Search<'_, '_> {
     }
 
     /// Sometimes: a removed node to bring back, preferably one that saves little for each pod that it moves.
-    fn comes_back(&mut self) -> Option<usize> {
+    fn comes_back(&mut self) -> Option<NodeId> {
         if self.roll || !self.rng.chance(if self.moves < i64::MAX { 50 } else { 5 }) {
             return None;
         }
-        let mut best: Option<(f64, usize)> = None;
+        let mut best: Option<(f64, NodeId)> = None;
         for _ in 0..24 {
-            let node = self.rng.below(self.state.model.nodes.len());
-            if self.state.bins[node].open || self.state.own[node].is_empty() {
+            let node = NodeId::from(self.rng.below(self.state.model.nodes.len()));
+            if self.state.bins[node.bin()].open || self.state.own[node].is_empty() {
                 continue;
             }
-            let saves = self.state.bins[node].price as f64 - self.market.value(&self.state.own[node]) * self.rng.unit();
+            let saves =
+                self.state.bins[node.bin()].price.as_f64() - self.market.value(&self.state.own[node]) * self.rng.unit();
             let saves = if self.moves < i64::MAX { saves / (1 + self.state.own_moves(node)) as f64 } else { saves };
             if best.is_none_or(|(least, _)| saves < least) {
                 best = Some((saves, node));
@@ -242,7 +243,7 @@ impl Search<'_, '_> {
     }
 
     /// Takes pods of a closed node's classes from other bins, until `pool` holds all that the node had.
-    fn withdraw(&mut self, node: usize, bins: &[usize], trial: &mut Trial) {
+    fn withdraw(&mut self, node: NodeId, bins: &[BinId], trial: &mut Trial) {
         let Trial { pool, undo, .. } = trial;
         let own = std::sync::Arc::clone(&self.state.own);
         let mut missing: Counts = own[node].clone();
@@ -280,13 +281,13 @@ impl Search<'_, '_> {
     }
 
     /// Packs all of `pool`; `false` when that fails or gets dearer than `limit`.
-    fn rebuild(&mut self, bins: &[usize], component: usize, limit: i64, trial: &mut Trial) -> bool {
+    fn rebuild(&mut self, bins: &[BinId], component: usize, limit: Money, trial: &mut Trial) -> bool {
         if self.moves < i64::MAX && self.rng.chance(60) {
             place(&mut self.state, &mut trial.pool, &mut trial.undo);
         }
         self.refill(bins, trial);
         while !trial.pool.is_empty() {
-            if self.objective() as f64 + self.market.value(&trial.pool) > limit as f64 {
+            if self.objective().as_f64() + self.market.value(&trial.pool) > limit.as_f64() {
                 return false;
             }
             match self.best_pattern(component, trial) {
@@ -303,7 +304,7 @@ impl Search<'_, '_> {
         true
     }
 
-    fn put(&mut self, bin: usize, content: Counts, pool: &mut Counts) {
+    fn put(&mut self, bin: BinId, content: Counts, pool: &mut Counts) {
         for (class, count) in content {
             self.state.put(bin, class, count);
             give(pool, class, -count);
@@ -311,7 +312,7 @@ impl Search<'_, '_> {
     }
 
     /// Room that is there already comes first, on a few bins.
-    fn refill(&mut self, bins: &[usize], trial: &mut Trial) {
+    fn refill(&mut self, bins: &[BinId], trial: &mut Trial) {
         let Trial { chosen, pool, undo, bought, .. } = trial;
         let looked = 2 + self.rng.below(14);
         for at in 0..chosen.len() + looked {
@@ -352,14 +353,15 @@ impl Search<'_, '_> {
         };
         for node in &trial.reopenable {
             if self.state.may_reopen(*node, &trial.pool) {
-                let price = (self.state.bins[*node].price - self.churn * self.state.own_moves(*node)).max(1) as f64;
+                let price = self.state.bins[node.bin()].price - self.churn * self.state.own_moves(*node);
+                let price = price.max(Money::micros(1)).as_f64();
                 offer(self.market.value(&self.state.own[*node]) / price, Pattern::Reopen(*node));
             }
         }
         let tries = 4 + self.rng.below(10);
         for _ in 0..tries {
             if let Some((offering, content)) = self.draw_pattern(component, &trial.pool) {
-                let price = self.state.model.offerings[offering].price.as_micros() as f64;
+                let price = self.state.model.offerings[offering].price.as_f64();
                 let score = self.market.value_in(&self.state, offering, &content) / price;
                 offer(score, Pattern::Buy(offering, content));
             }
@@ -368,7 +370,7 @@ impl Search<'_, '_> {
     }
 
     /// Some offering of a component, filled by a weighting that is drawn; `None` where it may not be bought or holds nothing.
-    fn draw_pattern(&mut self, component: usize, pool: &Counts) -> Option<(usize, Counts)> {
+    fn draw_pattern(&mut self, component: usize, pool: &Counts) -> Option<(OfferingId, Counts)> {
         let families = &self.market.by_component[component];
         if families.is_empty() {
             return None;
@@ -402,17 +404,17 @@ impl Search<'_, '_> {
 #[derive(Default)]
 struct Trial {
     /// The bins that were emptied.
-    chosen: Vec<usize>,
+    chosen: Vec<BinId>,
     /// Pods that look for a place.
     pool: Counts,
     /// Bins as they were, in the order of the changes.
-    undo: Vec<(usize, Bin)>,
-    bought: Vec<usize>,
+    undo: Vec<(BinId, Bin)>,
+    bought: Vec<BinId>,
     /// Nodes that may stay after all.
-    reopenable: Vec<usize>,
+    reopenable: Vec<NodeId>,
 }
 
 enum Pattern {
-    Reopen(usize),
-    Buy(usize, Counts),
+    Reopen(NodeId),
+    Buy(OfferingId, Counts),
 }

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use typed_index_collections::{TiSlice, TiVec};
+
 use crate::bound::Bound;
 use crate::model::preferences::price;
-use crate::model::{BinRef, Counts, Numbers, put, shared_room, times};
+use crate::model::{BinRef, ClassId, Counts, Numbers, OfferingId, put, shared_room, times};
 use crate::solution::State;
-use crate::value::CapacityType;
+use crate::value::{CapacityType, Money};
 
 /// One type of one pool: its zones are variants of one price class.
 #[derive(Debug)]
 pub(crate) struct OfferingFamily {
     /// Offerings, one a zone.
-    pub offerings: Vec<usize>,
+    pub offerings: Vec<OfferingId>,
     /// Classes that some variant may take, the most tightly priced first.
-    pub classes: Vec<usize>,
+    pub classes: Vec<ClassId>,
     pub component: usize,
     /// How close a full bin comes to being worth its price, at best; 1 is the bound.
     pub promise: f64,
@@ -23,32 +25,32 @@ pub(crate) struct OfferingFamily {
 /// Prices and reach.
 #[derive(Debug)]
 pub(crate) struct Market {
-    pub worth: Vec<f64>,
+    pub worth: TiVec<ClassId, f64>,
     pub families: Vec<OfferingFamily>,
     /// By component: its bases, the most promising first.
     pub by_component: Vec<Vec<usize>>,
     /// By class.
-    pub component: Vec<usize>,
+    pub component: TiVec<ClassId, usize>,
     /// By offering: its family, if it is of any.
-    family_of: Vec<Option<usize>>,
+    family_of: TiVec<OfferingId, Option<usize>>,
     /// By offering: the number of its zone.
-    zone_of: Vec<usize>,
+    zone_of: TiVec<OfferingId, usize>,
     /// By zone: its offerings, the cheapest first.
-    by_zone: Vec<Vec<usize>>,
+    by_zone: Vec<Vec<OfferingId>>,
 }
 
 impl Market {
     pub(crate) fn of(state: &State<'_>, bound: &Bound) -> Self {
         let model = state.model;
-        let worth: Vec<f64> = bound.worth.iter().map(|worth| worth.max(1.0)).collect();
-        let mut wanted = vec![false; model.classes.len()];
-        for (_, own) in state.own.iter().enumerate().filter(|(node, _)| model.nodes[*node].held.is_none()) {
+        let worth: TiVec<ClassId, f64> = bound.worth.iter().map(|worth| worth.max(1.0)).collect();
+        let mut wanted: TiVec<ClassId, bool> = vec![false; model.classes.len()].into();
+        for (_, own) in state.own.iter_enumerated().filter(|(node, _)| model.nodes[*node].held.is_none()) {
             own.iter().for_each(|(class, _)| wanted[*class] = true);
         }
         let mut families = families(state, &worth, &wanted);
         let (component, count) = components(&families, &wanted);
         let mut by_component = vec![Vec::new(); count];
-        let mut family_of = vec![None; model.offerings.len()];
+        let mut family_of: TiVec<OfferingId, _> = vec![None; model.offerings.len()].into();
         for (index, family) in families.iter_mut().enumerate() {
             family.component = component[family.classes[0]];
             by_component[family.component].push(index);
@@ -58,9 +60,10 @@ impl Market {
             list.sort_by(|a: &usize, b: &usize| families[*b].promise.total_cmp(&families[*a].promise).then(a.cmp(b)));
         }
         let mut zones: Numbers<&str> = Numbers::new();
-        let zone_of: Vec<usize> = model.offerings.iter().map(|offering| zones.number(&offering.zone)).collect();
+        let zone_of: TiVec<OfferingId, usize> =
+            model.offerings.iter().map(|offering| zones.number(&offering.zone)).collect();
         let mut by_zone = vec![Vec::new(); zones.into_values().len()];
-        for (offering, zone) in zone_of.iter().enumerate() {
+        for (offering, zone) in zone_of.iter_enumerated() {
             by_zone[*zone].push(offering);
         }
         for list in &mut by_zone {
@@ -70,18 +73,20 @@ impl Market {
     }
 
     /// What a pod is worth in a bin, less the preferences that it would leave unmet there.
-    pub(crate) fn worth_in(&self, state: &State<'_>, bin_ref: BinRef, class: usize) -> f64 {
-        self.worth[class] - if state.counts_preferences { price(state.unmet_by(bin_ref, class, 1)) as f64 } else { 0.0 }
+    pub(crate) fn worth_in(&self, state: &State<'_>, bin_ref: BinRef, class: ClassId) -> f64 {
+        self.worth[class]
+            - if state.counts_preferences { price(state.unmet_by(bin_ref, class, 1)).as_f64() } else { 0.0 }
     }
 
     /// What pods are worth together in a new node, less the preferences that they would leave unmet there.
-    pub(crate) fn value_in(&self, state: &State<'_>, offering: usize, content: &Counts) -> f64 {
-        self.value(content) - if state.counts_preferences { price(unmet(state, offering, content)) as f64 } else { 0.0 }
+    pub(crate) fn value_in(&self, state: &State<'_>, offering: OfferingId, content: &Counts) -> f64 {
+        self.value(content)
+            - if state.counts_preferences { price(unmet(state, offering, content)).as_f64() } else { 0.0 }
     }
 
     /// The variant of an offering, in another zone for the same price, that leaves fewest preferences of some content unmet.
-    pub(crate) fn least_unmet_variant(&self, state: &State<'_>, offering: usize, content: &Counts) -> usize {
-        let holds = |other: usize| {
+    pub(crate) fn least_unmet_variant(&self, state: &State<'_>, offering: OfferingId, content: &Counts) -> OfferingId {
+        let holds = |other: OfferingId| {
             content.iter().all(|(class, count)| {
                 state.offering_admits(other, *class) && state.spread_room(BinRef::New(other), *class) >= *count
             })
@@ -95,9 +100,14 @@ impl Market {
     }
 
     /// The cheapest offering of the same zone that could hold some content for less.
-    pub(crate) fn cheapest_holder(&self, state: &State<'_>, offering: usize, content: &Counts) -> Option<usize> {
+    pub(crate) fn cheapest_holder(
+        &self,
+        state: &State<'_>,
+        offering: OfferingId,
+        content: &Counts,
+    ) -> Option<OfferingId> {
         let model = state.model;
-        let holds = |other: &usize| {
+        let holds = |other: &OfferingId| {
             let mut free = state.room_of_offering(*other);
             let mut term_counts = model.offerings[*other].term_counts.clone();
             state.may_buy(*other)
@@ -126,27 +136,27 @@ impl Market {
 }
 
 /// The weight of preferences that some content would leave unmet in a new node.
-fn unmet(state: &State<'_>, offering: usize, content: &Counts) -> i64 {
+fn unmet(state: &State<'_>, offering: OfferingId, content: &Counts) -> i64 {
     content.iter().map(|(class, count)| state.unmet_by(BinRef::New(offering), *class, *count)).sum()
 }
 
 /// Offerings that differ in zone only, with the classes that they may take; those that no wanted class could use are left out.
-fn families(state: &State<'_>, worth: &[f64], wanted: &[bool]) -> Vec<OfferingFamily> {
+fn families(state: &State<'_>, worth: &TiSlice<ClassId, f64>, wanted: &TiSlice<ClassId, bool>) -> Vec<OfferingFamily> {
     let model = state.model;
-    let mut merged: BTreeMap<(usize, &str, &CapacityType, i64), Vec<usize>> = BTreeMap::new();
-    for (index, of) in model.offerings.iter().enumerate() {
-        let key = (of.pool, of.instance_type.as_str(), &of.capacity_type, of.price.as_micros());
+    let mut merged: BTreeMap<(usize, &str, &CapacityType, Money), Vec<OfferingId>> = BTreeMap::new();
+    for (index, of) in model.offerings.iter_enumerated() {
+        let key = (of.pool, of.instance_type.as_str(), &of.capacity_type, of.price);
         merged.entry(key).or_default().push(index);
     }
     let mut families = Vec::new();
     for offerings in merged.into_values() {
         let room = state.room_of_offering(offerings[0]);
-        let price = model.offerings[offerings[0]].price.as_micros() as f64;
-        let fits = |class: &usize| {
+        let price = model.offerings[offerings[0]].price.as_f64();
+        let fits = |class: &ClassId| {
             offerings.iter().any(|offering| state.offering_admits(*offering, *class))
                 && times(&model.classes[*class].request, &room) != 0
         };
-        let tightness = |class: usize| {
+        let tightness = |class: ClassId| {
             // At best the bin is full of this class alone in its tightest dimension, and others use what is left.
             let request = model.classes[class].request.iter().zip(&room);
             let share: Vec<f64> = request.map(|(r, c)| if *r > 0 { *r as f64 / *c as f64 } else { 0.0 }).collect();
@@ -154,8 +164,8 @@ fn families(state: &State<'_>, worth: &[f64], wanted: &[bool]) -> Vec<OfferingFa
             let most = share.iter().copied().fold(0.0f64, f64::max);
             worth[class] / (price * mean.max(most * 0.6).max(1e-12))
         };
-        let useful = (0..model.classes.len()).filter(|class| wanted[*class]).filter(fits);
-        let mut classes: Vec<(f64, usize)> = useful.map(|class| (tightness(class), class)).collect();
+        let useful = model.classes.keys().filter(|class| wanted[*class]).filter(fits);
+        let mut classes: Vec<(f64, ClassId)> = useful.map(|class| (tightness(class), class)).collect();
         if classes.is_empty() {
             continue;
         }
@@ -169,15 +179,15 @@ fn families(state: &State<'_>, worth: &[f64], wanted: &[bool]) -> Vec<OfferingFa
 
 /// By class: the number of its component, and how many there are. Classes belong together that share an offering, directly
 /// or through others.
-fn components(families: &[OfferingFamily], wanted: &[bool]) -> (Vec<usize>, usize) {
-    fn root(parent: &mut [usize], mut at: usize) -> usize {
+fn components(families: &[OfferingFamily], wanted: &TiSlice<ClassId, bool>) -> (TiVec<ClassId, usize>, usize) {
+    fn root(parent: &mut TiSlice<ClassId, ClassId>, mut at: ClassId) -> ClassId {
         while parent[at] != at {
             parent[at] = parent[parent[at]];
             at = parent[at];
         }
         at
     }
-    let mut parent: Vec<usize> = (0..wanted.len()).collect();
+    let mut parent: TiVec<ClassId, ClassId> = wanted.keys().collect();
     for family in families {
         let first = root(&mut parent, family.classes[0]);
         for class in &family.classes[1..] {
@@ -185,9 +195,9 @@ fn components(families: &[OfferingFamily], wanted: &[bool]) -> (Vec<usize>, usiz
             parent[other] = first;
         }
     }
-    let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut component = vec![usize::MAX; wanted.len()];
-    for class in (0..wanted.len()).filter(|class| wanted[*class]) {
+    let mut numbers: BTreeMap<ClassId, usize> = BTreeMap::new();
+    let mut component: TiVec<ClassId, usize> = vec![usize::MAX; wanted.len()].into();
+    for class in wanted.keys().filter(|class| wanted[*class]) {
         let next = numbers.len();
         component[class] = *numbers.entry(root(&mut parent, class)).or_insert(next);
     }

@@ -17,6 +17,7 @@ pub(crate) use self::keep_existing::keep_existing;
 pub(crate) use self::market::Market;
 pub(crate) use self::shrink::place;
 use self::shrink::shrink;
+use crate::model::BinId;
 use crate::solution::State;
 use crate::value::{Mode, Money, Pace};
 
@@ -44,7 +45,7 @@ pub(crate) fn free<'m>(start: &State<'m>, given: Given<'_>, until: u32, pace: &m
 
 /// Everything that may move packed anew.
 fn anew<'m>(start: &State<'m>, given: Given<'_>, pace: &mut Pace<'_>) -> Vec<State<'m>> {
-    let all: Vec<usize> = (0..start.bins.len()).filter(|bin| start.may_close(*bin)).collect();
+    let all: Vec<BinId> = start.bins.keys().filter(|bin| start.may_close(*bin)).collect();
     construct(start, &all, given.market, pace).into_iter().collect()
 }
 
@@ -61,7 +62,7 @@ pub(crate) fn near<'m>(
     if options.mode != Mode::Full {
         return best;
     }
-    let churn = options.churn_price.as_micros();
+    let churn = options.churn_price;
     if !options.roll {
         for charged in select::CHARGED {
             let moves = limits.moves.unwrap_or(i64::MAX);

@@ -1,6 +1,6 @@
 //! The simplest way to less: nodes go one by one, as long as what is left holds their pods.
 
-use crate::model::{BinRef, Counts};
+use crate::model::{BinId, BinRef, Counts, NodeId, OfferingId};
 use crate::solution::{Bin, State};
 use crate::value::{Mode, Options, Pace};
 
@@ -11,17 +11,18 @@ pub(crate) fn shrink<'m>(
     moves: Option<i64>,
     pace: &mut Pace<'_>,
 ) -> State<'m> {
-    let churn = options.churn_price.as_micros();
-    let mut order: Vec<usize> = (0..state.model.nodes.len()).filter(|bin| state.may_close(*bin)).collect();
-    order.sort_by_key(|bin| {
-        let pods = state.own_moves(*bin);
-        (std::cmp::Reverse(state.bins[*bin].price / (1 + pods)), *bin)
+    let churn = options.churn_price;
+    let mut order: Vec<NodeId> = state.model.nodes.keys().filter(|node| state.may_close(node.bin())).collect();
+    order.sort_by_key(|node| {
+        let pods = state.own_moves(*node);
+        (std::cmp::Reverse(state.bins[node.bin()].price / (1 + pods)), *node)
     });
-    for bin in order {
+    for node in order {
+        let bin = node.bin();
         if pace.is_past(500, 16) {
             break;
         }
-        if moves.is_some_and(|most| state.moved + state.own_moves(bin) > most) {
+        if moves.is_some_and(|most| state.moved + state.own_moves(node) > most) {
             continue;
         }
         let before = state.objective(churn);
@@ -43,12 +44,14 @@ pub(crate) fn shrink<'m>(
 }
 
 /// Gives pods to open bins, the fullest first of those that leave fewest preferences unmet; whether all found a place.
-pub(crate) fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(usize, Bin)>) -> bool {
+pub(crate) fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(BinId, Bin)>) -> bool {
     pool.sort_by_key(|(class, _)| std::cmp::Reverse(state.model.classes[*class].request));
     let mut left = Counts::new();
     for (class, mut count) in std::mem::take(pool) {
         while count > 0 {
-            let best = (0..state.bins.len())
+            let best = state
+                .bins
+                .keys()
                 .filter_map(|bin| {
                     let room = state.room(bin, class);
                     let of = &state.bins[bin];
@@ -70,9 +73,9 @@ pub(crate) fn place(state: &mut State<'_>, pool: &mut Counts, undo: &mut Vec<(us
 }
 
 /// Buys the cheapest offering that takes all that is left.
-fn replace(state: &mut State<'_>, pool: &mut Counts) -> Option<usize> {
-    let mut offerings: Vec<usize> =
-        (0..state.model.offerings.len()).filter(|offering| state.may_buy(*offering)).collect();
+fn replace(state: &mut State<'_>, pool: &mut Counts) -> Option<BinId> {
+    let mut offerings: Vec<OfferingId> =
+        state.model.offerings.keys().filter(|offering| state.may_buy(*offering)).collect();
     offerings.sort_by_key(|offering| (state.model.offerings[*offering].price, *offering));
     'offerings: for offering in offerings {
         if pool.iter().any(|(class, _)| !state.offering_admits(offering, *class)) {

@@ -1,7 +1,7 @@
 //! Pods of a solution change places where that costs nothing and leaves fewer preferences unmet.
 
 use super::market::Market;
-use crate::model::{BinRef, Counts, add, fits};
+use crate::model::{BinId, BinRef, ClassId, Counts, OfferingId, add, fits};
 use crate::solution::State;
 use crate::value::Pace;
 
@@ -10,7 +10,7 @@ const LOOKED: usize = 256;
 
 /// Moves bins to zones and pods to bins that leave fewer preferences unmet, alone or in exchange, until that brings nothing.
 pub(crate) fn swap(state: &mut State<'_>, market: &Market, until: u32, pace: &mut Pace<'_>) {
-    let bins: Vec<usize> = (0..state.bins.len()).filter(|bin| state.bins[*bin].open).collect();
+    let bins: Vec<BinId> = state.bins.keys().filter(|bin| state.bins[*bin].open).collect();
     loop {
         let before = state.unmet;
         for bin in &bins {
@@ -36,7 +36,7 @@ pub(crate) fn swap(state: &mut State<'_>, market: &Market, until: u32, pace: &mu
 }
 
 /// Puts what a new bin holds into the variant of it that leaves the fewest preferences unmet. Where a spread does not hold, zones stay as they are.
-fn rezone(state: &mut State<'_>, market: &Market, bin: usize, offering: usize) {
+fn rezone(state: &mut State<'_>, market: &Market, bin: BinId, offering: OfferingId) {
     if state.bins[bin].given.iter().any(|(class, _)| !state.model.classes[*class].spreads.is_empty()) {
         return;
     }
@@ -50,7 +50,7 @@ fn rezone(state: &mut State<'_>, market: &Market, bin: usize, offering: usize) {
 }
 
 /// Whether a pod of a class left a bin for another, alone or for one that came instead; if not, nothing has changed.
-fn leaves(state: &mut State<'_>, bin: usize, class: usize, others: &mut impl Iterator<Item = usize>) -> bool {
+fn leaves(state: &mut State<'_>, bin: BinId, class: ClassId, others: &mut impl Iterator<Item = BinId>) -> bool {
     if !state.model.classes[class].spreads.is_empty() {
         return false;
     }
@@ -88,7 +88,7 @@ fn leaves(state: &mut State<'_>, bin: usize, class: usize, others: &mut impl Ite
 }
 
 /// Whether a pod that left a bin could take the place of one elsewhere, and that one its place; if not, nothing has changed.
-fn comes_back(state: &mut State<'_>, (bin, class): (usize, usize), (other, back): (usize, usize)) -> bool {
+fn comes_back(state: &mut State<'_>, (bin, class): (BinId, ClassId), (other, back): (BinId, ClassId)) -> bool {
     let (one, two) = (&state.model.classes[class], &state.model.classes[back]);
     let mut room = state.bins[other].free;
     add(&mut room, &two.request, 1);
@@ -122,12 +122,12 @@ mod tests {
     /// The weight of unmet preferences, counted for a solution as it stands.
     fn counted_anew(of: &State<'_>, model: &Model, options: &Options) -> i64 {
         let mut anew = State::of(model, options.reserve);
-        for node in (0..model.nodes.len()).filter(|node| !of.bins[*node].open) {
-            anew.close(node, &mut Counts::new());
+        for node in model.nodes.keys().filter(|node| !of.bins[node.bin()].open) {
+            anew.close(node.bin(), &mut Counts::new());
         }
         for bin in of.bins.iter().filter(|bin| bin.open) {
             let at = match bin.bin_ref {
-                BinRef::Node(node) => node,
+                BinRef::Node(node) => node.bin(),
                 BinRef::New(offering) => anew.buy(offering),
             };
             for (class, count) in &bin.given {
@@ -155,7 +155,7 @@ mod tests {
             let found = search::free(&start, given, 1000, pace);
             assert_eq!(found.unmet, counted_anew(&found, &model, &options), "seed {seed}");
             // From nothing: nobody looked at preferences yet.
-            let all: Vec<usize> = (0..start.bins.len()).filter(|bin| start.may_close(*bin)).collect();
+            let all: Vec<BinId> = start.bins.keys().filter(|bin| start.may_close(*bin)).collect();
             let Some(made) = crate::search::construct::construct(&start, &all, &market, &mut Pace::of(&mut |_| 0))
             else {
                 continue;

@@ -7,11 +7,13 @@ mod zone_moves;
 
 use std::sync::Arc;
 
+use typed_index_collections::TiVec;
+
 use self::zone_moves::ZoneMoves;
 use crate::model::preferences::price;
 use crate::model::{
-    BinRef, BrokenSpread, CPU, Counts, DIMS, MEMORY, Model, TermCount, Vector, add, count_of_term, give, put, room,
-    shared_room,
+    BinId, BinRef, BrokenSpread, CPU, ClassId, Counts, DIMS, MEMORY, Model, NodeId, OfferingId, TermCount, Vector, add,
+    count_of_term, give, put, room, shared_room,
 };
 use crate::value::{Money, Percent};
 
@@ -25,42 +27,42 @@ pub(crate) struct Bin {
     pub free: Vector,
     pub term_counts: Vec<TermCount>,
     /// Pods given to it, by class; never a count of zero.
-    pub given: Vec<(usize, i64)>,
-    /// The price of the open bin, in millionths an hour; 0 where it is not known.
-    pub price: i64,
+    pub given: Counts,
+    /// The price of the open bin; nothing where it is not known.
+    pub price: Money,
     /// The weight of preferences about company that the open bin leaves unmet.
     unmet: i64,
 }
 
 impl Bin {
     /// How many pods of a class it was given.
-    pub(crate) fn holds(&self, class: usize) -> i64 {
+    pub(crate) fn holds(&self, class: ClassId) -> i64 {
         self.given.iter().find(|(of, _)| *of == class).map_or(0, |(_, count)| *count)
     }
 }
 
-/// What a node costs besides its price, in millionths an hour: enough to tell equal costs apart.
-const NODE: i64 = 10;
+/// What a node costs besides its price: enough to tell equal costs apart.
+const NODE: Money = Money::micros(10);
 
 /// The bins of a solution with their cost.
 #[derive(Clone, Debug)]
 pub(crate) struct State<'m> {
     pub model: &'m Model,
-    pub bins: Vec<Bin>,
+    pub bins: TiVec<BinId, Bin>,
     /// Own pods of each existing node, by class.
-    pub own: Arc<Vec<Counts>>,
+    pub own: Arc<TiVec<NodeId, Counts>>,
     /// By existing node: how many running pods move if it goes.
-    own_moves: Arc<Vec<i64>>,
+    own_moves: Arc<TiVec<NodeId, i64>>,
     /// By offering: what a new bin of it can be given.
-    rooms: Arc<Vec<Vector>>,
-    /// Millionths an hour, of open bins.
-    pub cost: i64,
+    rooms: Arc<TiVec<OfferingId, Vector>>,
+    /// Of open bins.
+    pub cost: Money,
     /// Running pods on closed nodes.
     pub moved: i64,
     /// Closed nodes.
     pub removed: usize,
-    /// What they cost, in millionths an hour.
-    gone: i64,
+    /// What they cost.
+    gone: Money,
     /// Open new bins by pool: count, milli-cpu, bytes.
     bought: Vec<(i64, i64, i64)>,
     /// Spreads that did not hold at the start, as they stand.
@@ -68,13 +70,13 @@ pub(crate) struct State<'m> {
     /// By spread and domain: pods that were given there.
     pub landed: Vec<Vec<i64>>,
     /// Nodes whose pods have a broken spread: they move in an order.
-    ordered: Arc<Vec<bool>>,
+    ordered: Arc<TiVec<NodeId, bool>>,
     /// Whether those nodes stay.
     pub frozen: bool,
     /// Whether our own limit on a service's pods of one node counts. Karpenter has none.
     pub shares: bool,
     pub reserve: Percent,
-    spare: Vec<usize>,
+    spare: Vec<BinId>,
     /// The weight of preferences that are unmet beyond those of the cluster as it is.
     pub unmet: i64,
     /// Whether they count as cost.
@@ -83,21 +85,21 @@ pub(crate) struct State<'m> {
 }
 
 impl<'m> State<'m> {
-    /// What a search makes small: the cost, the price of moves, and the price of unmet preferences. Unit: millionths an hour.
+    /// What a search makes small: the cost, the price of moves, and the price of unmet preferences.
     ///
     /// A removed node runs beside its successor for ten minutes; thirty days pay for that. At equal cost fewer nodes win.
-    pub(crate) fn objective(&self, churn: i64) -> i64 {
+    pub(crate) fn objective(&self, churn: Money) -> Money {
         let new: i64 = self.bought.iter().map(|(count, _, _)| count).sum();
         self.cost
             + churn * self.moved
             + self.gone / (6 * 24 * 30)
             + NODE * (new - self.removed as i64)
-            + if self.counts_preferences { price(self.unmet) } else { 0 }
+            + if self.counts_preferences { price(self.unmet) } else { Money::ZERO }
     }
 
     /// The cluster as it is.
     pub(crate) fn of(model: &'m Model, reserve: Percent) -> Self {
-        let own: Vec<Counts> = model
+        let own: TiVec<NodeId, Counts> = model
             .nodes
             .iter()
             .map(|node| {
@@ -121,14 +123,14 @@ impl<'m> State<'m> {
         });
         let mut state = Self {
             model,
-            bins: Vec::with_capacity(model.nodes.len() * 2),
+            bins: TiVec::with_capacity(model.nodes.len() * 2),
             own: Arc::new(own),
             own_moves: Arc::new(own_moves),
             rooms: Arc::new(rooms.collect()),
-            cost: 0,
+            cost: Money::ZERO,
             moved: 0,
             removed: 0,
-            gone: 0,
+            gone: Money::ZERO,
             bought: vec![(0, 0, 0); model.limits.len()],
             spreads: model.broken.clone(),
             landed: model.broken.iter().map(|spread| vec![0; spread.counts.len()]).collect(),
@@ -141,42 +143,42 @@ impl<'m> State<'m> {
             counts_preferences: false,
             zone_moves: ZoneMoves::none(model),
         };
-        for index in 0..model.nodes.len() {
-            let bin = state.node_bin(index);
+        for node in model.nodes.keys() {
+            let bin = state.node_bin(node);
             state.cost += bin.price;
             state.bins.push(bin);
         }
         state
     }
 
-    fn node_bin(&self, index: usize) -> Bin {
-        let node = &self.model.nodes[index];
-        let mut free = node.allocatable;
-        if node.receives {
-            add(&mut free, &node.used, -1);
-            free[CPU] -= self.reserve.of(node.allocatable[CPU]);
-            free[MEMORY] -= self.reserve.of(node.allocatable[MEMORY]);
+    fn node_bin(&self, node: NodeId) -> Bin {
+        let of = &self.model.nodes[node];
+        let mut free = of.allocatable;
+        if of.receives {
+            add(&mut free, &of.used, -1);
+            free[CPU] -= self.reserve.of(of.allocatable[CPU]);
+            free[MEMORY] -= self.reserve.of(of.allocatable[MEMORY]);
         } else {
             free = [-1; DIMS];
         }
         Bin {
-            bin_ref: BinRef::Node(index),
+            bin_ref: BinRef::Node(node),
             open: true,
             free,
-            term_counts: node.term_counts.clone(),
+            term_counts: of.term_counts.clone(),
             given: Counts::new(),
-            price: node.price.map_or(0, Money::as_micros),
-            unmet: unmet(self.model, node.term_counts.iter().map(|counted| counted.term), &node.term_counts),
+            price: of.price.unwrap_or_default(),
+            unmet: unmet(self.model, of.term_counts.iter().map(|counted| counted.term), &of.term_counts),
         }
     }
 
     /// What a new bin of an offering can be given.
-    pub(crate) fn room_of_offering(&self, offering: usize) -> Vector {
+    pub(crate) fn room_of_offering(&self, offering: OfferingId) -> Vector {
         self.rooms[offering]
     }
 
     /// Whether the pool's limits allow one more node of an offering.
-    pub(crate) fn may_buy(&self, offering: usize) -> bool {
+    pub(crate) fn may_buy(&self, offering: OfferingId) -> bool {
         let offering = &self.model.offerings[offering];
         let (limit, (count, milli_cpu, bytes)) = (&self.model.limits[offering.pool], self.bought[offering.pool]);
         limit.nodes.is_none_or(|limit| count < limit)
@@ -185,7 +187,7 @@ impl<'m> State<'m> {
     }
 
     /// Opens a new, empty bin.
-    pub(crate) fn buy(&mut self, offering: usize) -> usize {
+    pub(crate) fn buy(&mut self, offering: OfferingId) -> BinId {
         let of = &self.model.offerings[offering];
         let bin = Bin {
             bin_ref: BinRef::New(offering),
@@ -193,7 +195,7 @@ impl<'m> State<'m> {
             free: self.room_of_offering(offering),
             term_counts: of.term_counts.clone(),
             given: Counts::new(),
-            price: of.price.as_micros(),
+            price: of.price,
             unmet: 0,
         };
         self.cost += bin.price;
@@ -206,15 +208,12 @@ impl<'m> State<'m> {
                 self.bins[at] = bin;
                 at
             }
-            None => {
-                self.bins.push(bin);
-                self.bins.len() - 1
-            }
+            None => self.bins.push_and_get_key(bin),
         }
     }
 
     /// Whether a bin may be closed.
-    pub(crate) fn may_close(&self, bin: usize) -> bool {
+    pub(crate) fn may_close(&self, bin: BinId) -> bool {
         let of = &self.bins[bin];
         of.open
             && match of.bin_ref {
@@ -224,20 +223,20 @@ impl<'m> State<'m> {
     }
 
     /// How many running pods move if a node goes.
-    pub(crate) fn own_moves(&self, node: usize) -> i64 {
+    pub(crate) fn own_moves(&self, node: NodeId) -> i64 {
         self.own_moves[node]
     }
 
     /// The part of a node's cpu and memory that is left.
-    pub(crate) fn emptiness(&self, node: usize) -> f64 {
+    pub(crate) fn emptiness(&self, node: NodeId) -> f64 {
         let part = |dim: usize| {
-            self.bins[node].free[dim].max(0) as f64 / self.model.nodes[node].allocatable[dim].max(1) as f64
+            self.bins[node.bin()].free[dim].max(0) as f64 / self.model.nodes[node].allocatable[dim].max(1) as f64
         };
         part(CPU).midpoint(part(MEMORY))
     }
 
     /// Closes a bin; all its pods are added to `pool`.
-    pub(crate) fn close(&mut self, bin: usize, pool: &mut Counts) {
+    pub(crate) fn close(&mut self, bin: BinId, pool: &mut Counts) {
         let of = &mut self.bins[bin];
         debug_assert!(of.open, "a closed bin cannot be closed");
         let given = std::mem::take(&mut of.given);
@@ -271,31 +270,31 @@ impl<'m> State<'m> {
     }
 
     /// Whether a closed node's own pods are all in `pool`.
-    pub(crate) fn may_reopen(&self, node: usize, pool: &Counts) -> bool {
-        !self.bins[node].open
+    pub(crate) fn may_reopen(&self, node: NodeId, pool: &Counts) -> bool {
+        !self.bins[node.bin()].open
             && self.own[node].iter().all(|(class, count)| pool.iter().any(|(have, n)| have == class && n >= count))
     }
 
     /// Opens a closed node with its own pods, which are taken out of `pool`.
-    pub(crate) fn reopen(&mut self, node: usize, pool: &mut Counts) {
+    pub(crate) fn reopen(&mut self, node: NodeId, pool: &mut Counts) {
         for (class, count) in &self.own.clone()[node] {
             self.count(BinRef::Node(node), *class, *count);
             give(pool, *class, -*count);
         }
-        self.bins[node] = self.node_bin(node);
-        self.cost += self.bins[node].price;
-        self.unmet += self.bins[node].unmet;
+        self.bins[node.bin()] = self.node_bin(node);
+        self.cost += self.bins[node.bin()].price;
+        self.unmet += self.bins[node.bin()].unmet;
         self.moved -= self.own_moves(node);
         self.removed -= 1;
-        self.gone -= self.bins[node].price;
+        self.gone -= self.bins[node.bin()].price;
     }
 
     /// Undoes a trial: closes the bins that it opened, then restores the bins that it changed, last change first, and the
     /// spreads.
     pub(crate) fn take_back(
         &mut self,
-        opened: impl IntoIterator<Item = usize>,
-        changed: Vec<(usize, Bin)>,
+        opened: impl IntoIterator<Item = BinId>,
+        changed: Vec<(BinId, Bin)>,
         spreads: (Vec<BrokenSpread>, Vec<Vec<i64>>),
     ) {
         for bin in opened {
@@ -308,16 +307,16 @@ impl<'m> State<'m> {
     }
 
     /// Puts a bin back as it was; what was done to others since must be undone already.
-    pub(crate) fn restore(&mut self, bin: usize, was: Bin) {
+    pub(crate) fn restore(&mut self, bin: BinId, was: Bin) {
         let sign = i64::from(was.open) - i64::from(self.bins[bin].open);
-        self.cost += sign * was.price;
+        self.cost += was.price * sign;
         self.weigh_bin(&was, 1);
         match was.bin_ref {
             _ if sign == 0 => {}
             BinRef::Node(node) => {
                 self.moved -= sign * self.own_moves(node);
                 self.removed = self.removed.wrapping_add_signed(-sign as isize);
-                self.gone -= sign * was.price;
+                self.gone -= was.price * sign;
             }
             BinRef::New(offering) => {
                 let of = &self.model.offerings[offering];
@@ -333,7 +332,7 @@ impl<'m> State<'m> {
     }
 
     /// How many pods of a class an open bin may be given.
-    pub(crate) fn room(&self, bin: usize, class: usize) -> i64 {
+    pub(crate) fn room(&self, bin: BinId, class: ClassId) -> i64 {
         let of = &self.bins[bin];
         if !of.open || !self.model.admits.get(self.model.classes[class].needs, self.model.signature(of.bin_ref)) {
             return 0;
@@ -346,7 +345,7 @@ impl<'m> State<'m> {
     }
 
     /// How many pods of a class fit into free room beside what the terms count.
-    pub(crate) fn left(&self, class: usize, free: &Vector, term_counts: &[TermCount]) -> i64 {
+    pub(crate) fn left(&self, class: ClassId, free: &Vector, term_counts: &[TermCount]) -> i64 {
         if self.shares {
             shared_room(self.model, class, free, term_counts)
         } else {
@@ -355,7 +354,7 @@ impl<'m> State<'m> {
     }
 
     /// How many pods of a class the spreads that it owns let into a bin's domains.
-    pub(crate) fn spread_room(&self, bin_ref: BinRef, class: usize) -> i64 {
+    pub(crate) fn spread_room(&self, bin_ref: BinRef, class: ClassId) -> i64 {
         let spreads = self.model.classes[class].spreads.iter();
         spreads
             .map(|(spread, itself)| self.spreads[*spread].room(self.model.domain(*spread, bin_ref), *itself))
@@ -364,12 +363,12 @@ impl<'m> State<'m> {
     }
 
     /// The weight of preferences that pods of a class would leave unmet in a bin, whoever else is there.
-    pub(crate) fn unmet_by(&self, bin_ref: BinRef, class: usize, count: i64) -> i64 {
+    pub(crate) fn unmet_by(&self, bin_ref: BinRef, class: ClassId, count: i64) -> i64 {
         self.unmet_by_node(bin_ref, class) * count + self.zone_moves.would(self.model, bin_ref, class, count)
     }
 
     /// The weight of a pod's preferences among nodes that a bin leaves unmet.
-    fn unmet_by_node(&self, bin_ref: BinRef, class: usize) -> i64 {
+    fn unmet_by_node(&self, bin_ref: BinRef, class: ClassId) -> i64 {
         let preferred_nodes = &self.model.preferences.nodes[self.model.classes[class].preferred_nodes];
         if preferred_nodes.is_empty() {
             return 0;
@@ -377,7 +376,7 @@ impl<'m> State<'m> {
         preferred_nodes[self.model.signature(bin_ref)]
     }
 
-    fn weigh(&mut self, bin_ref: BinRef, class: usize, count: i64) {
+    fn weigh(&mut self, bin_ref: BinRef, class: ClassId, count: i64) {
         self.unmet +=
             self.unmet_by_node(bin_ref, class) * count + self.zone_moves.come(self.model, bin_ref, class, count);
     }
@@ -397,7 +396,7 @@ impl<'m> State<'m> {
     }
 
     /// Counts pods in (or out of) the domains of a bin.
-    fn count(&mut self, bin_ref: BinRef, class: usize, count: i64) {
+    fn count(&mut self, bin_ref: BinRef, class: ClassId, count: i64) {
         self.weigh(bin_ref, class, count);
         for (spread, itself) in &self.model.classes[class].spreads {
             let domain = self.model.domain(*spread, bin_ref);
@@ -406,7 +405,7 @@ impl<'m> State<'m> {
     }
 
     /// The same for pods that are given, which were elsewhere before.
-    fn land(&mut self, bin_ref: BinRef, class: usize, count: i64) {
+    fn land(&mut self, bin_ref: BinRef, class: ClassId, count: i64) {
         self.count(bin_ref, class, count);
         for (spread, _) in &self.model.classes[class].spreads {
             if let Some(domain) = self.model.domain(*spread, bin_ref) {
@@ -416,7 +415,7 @@ impl<'m> State<'m> {
     }
 
     /// Whether a node has pods whose spread does not hold: they move in an order.
-    pub(crate) fn is_ordered(&self, node: usize) -> bool {
+    pub(crate) fn is_ordered(&self, node: NodeId) -> bool {
         self.ordered[node]
     }
 
@@ -432,7 +431,7 @@ impl<'m> State<'m> {
     }
 
     /// Gives pods of a class to an open bin.
-    pub(crate) fn put(&mut self, bin: usize, class: usize, count: i64) {
+    pub(crate) fn put(&mut self, bin: BinId, class: ClassId, count: i64) {
         let of = &mut self.bins[bin];
         let affected = &self.model.classes[class].affected_terms;
         let was = unmet(self.model, affected.iter().copied(), &of.term_counts);
@@ -446,7 +445,7 @@ impl<'m> State<'m> {
     }
 
     /// The signature of an offering admits a class.
-    pub(crate) fn offering_admits(&self, offering: usize, class: usize) -> bool {
+    pub(crate) fn offering_admits(&self, offering: OfferingId, class: ClassId) -> bool {
         self.model.admits.get(self.model.classes[class].needs, self.model.offerings[offering].signature)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::search::{Given, Limits, near};
 use crate::solution::State;
-use crate::value::{CurvePoint, Money, Options, Pace};
+use crate::value::{CurvePoint, Options, Pace};
 use crate::waves::Waves;
 
 /// The best plan within each share of moved pods, and the waves of the last of them.
@@ -15,7 +15,7 @@ pub(super) fn curve(
     let mut shares = given.options.curve.clone();
     shares.sort();
     let saving = Options { roll: false, ..given.options.clone() };
-    let before = Money::micros(start.cost);
+    let before = start.cost;
     let mut points = Vec::new();
     let mut state = start.clone();
     let mut last = None;

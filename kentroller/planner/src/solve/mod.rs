@@ -21,7 +21,7 @@ use crate::waves::Waves;
 
 /// Finds the cheapest set of nodes for a model.
 pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget) -> Plan {
-    // Making the model is behind us: shares are of what is left.
+    // The model is made. Shares are of the budget that is left.
     let spent = budget.used(0).min(999);
     let mut left = |steps| budget.used(steps).saturating_sub(spent).saturating_mul(1000) / (1000 - spent);
     let mut pace = Pace::of(&mut left);
@@ -45,7 +45,7 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
     }
     Plan {
         region: model.region.clone(),
-        cost_before: Money::micros(start.cost),
+        cost_before: start.cost,
         cost_after: outcome.hourly,
         lower_bound: Some(LowerBound { hourly: bound.hourly, method: "lp-dual" }),
         transition: outcome.transition,
@@ -63,7 +63,7 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
     }
 }
 
-/// Whether pods move in an order, which the search does not see, because a spread of theirs does not hold.
+/// Whether some spread does not hold. Its pods must move in an order, which the search does not see.
 fn breaks_a_spread(model: &Model, options: &Options) -> bool {
     !model.broken.is_empty() && !options.roll
 }
@@ -76,7 +76,7 @@ fn moves(limit: MoveLimit, model: &Model) -> i64 {
     i64::try_from(pods).unwrap_or(i64::MAX)
 }
 
-/// The cheapest waves of a search, of a second one where the order of moves cost a lot, and of `other`.
+/// The cheapest waves of a search and of `other`. A second search follows where the order of moves cost a lot.
 fn best_waves(
     start: &State<'_>,
     given: Given<'_>,
@@ -85,13 +85,13 @@ fn best_waves(
     other: Option<Waves>,
     pace: &mut Pace<'_>,
 ) -> Waves {
-    let (before, options) = (Money::micros(start.cost), given.options);
+    let (before, options) = (start.cost, given.options);
     let cost = |made: &Waves| made.waves.last().map_or(before, |wave| wave.hourly_after);
     let state = found(start, given, limit, shares.search, pace);
     let mut best = Waves::of(&state, before, options, pace);
     let mut others: Vec<Waves> = other.into_iter().collect();
     let in_time = pace.used() < shares.frozen_begins;
-    let cost_a_lot = cost(&best).as_micros() > state.cost + state.cost / 200;
+    let cost_a_lot = cost(&best) > state.cost + state.cost / 200;
     if breaks_a_spread(start.model, options) && in_time && cost_a_lot {
         // A plan in which those nodes stay may be cheaper.
         let mut frozen = start.clone();
@@ -114,7 +114,7 @@ struct Outcome {
     cut: bool,
     hourly: Money,
     transition: Money,
-    /// What the plan would have saved that is not made.
+    /// Set where the plan is not made, as it saves too little: what it would have saved.
     held_back: Option<Money>,
     /// The same, as a share of what the removed nodes cost, if that is less than was asked for.
     too_small: Option<Percent>,
@@ -123,15 +123,15 @@ struct Outcome {
 impl Outcome {
     fn of(made: Waves, start: &State<'_>, options: &Options) -> Self {
         let Waves { mut waves, cut } = made;
-        let before = Money::micros(start.cost);
+        let before = start.cost;
         let nodes = start.model.nodes.iter();
         let prices: BTreeMap<&str, Money> = nodes.filter_map(|node| Some((node.name.as_str(), node.price?))).collect();
         let mut hourly = waves.last().map_or(before, |wave| wave.hourly_after);
         let gone = waves.iter().flat_map(|wave| &wave.remove);
         let removed: Money = gone.filter_map(|name| prices.get(name.as_str()).copied()).sum();
         let mut transition: Money = waves.iter().map(|wave| overlap(wave, &prices)).sum();
-        // Savings are net of what the overlap costs, spread over thirty days.
-        let saved = before - hourly - Money::micros(transition.as_micros() / (30 * 24));
+        // What the overlap costs is spread over thirty days and taken off the saving.
+        let saved = before - hourly - transition / (30 * 24);
         let roll = options.roll || options.min_savings == Some(Percent::whole(0));
         let too_small = options.min_savings.is_some_and(|least| saved.percent_of(removed) < least);
         let mut held_back = None;
@@ -165,21 +165,21 @@ fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32
     if !given.options.roll {
         keep_existing(&mut found);
         if given.options.mode == Mode::Full {
-            let churn = given.options.churn_price.as_micros();
+            let churn = given.options.churn_price;
             consolidation::extend(&mut found, limit.unwrap_or(i64::MAX), churn, pace);
         }
     }
     found
 }
 
-/// What a wave's removed and added nodes cost while both run: ten minutes. Unit: US dollars.
+/// What it costs that a wave's removed and added nodes run side by side for ten minutes. Unit: US dollars.
 fn overlap(wave: &Wave, prices: &BTreeMap<&str, Money>) -> Money {
     if wave.add.is_empty() {
         return Money::ZERO;
     }
     let gone: Money = wave.remove.iter().filter_map(|name| prices.get(name.as_str()).copied()).sum();
     let new: Money = wave.add.iter().map(|node| node.price).sum();
-    Money::micros(gone.min(new).as_micros() / 6)
+    gone.min(new) / 6
 }
 
 fn movable_pods(model: &Model) -> usize {

@@ -1,6 +1,6 @@
 //! How long the planner may think, without a clock in it.
 
-/// Told after each step of the search how many steps were taken; says how much of the budget is used.
+/// How much of the planner's time is used. The planner tells it how many steps the search has taken.
 pub trait Budget {
     /// The share of the budget that is used, in thousandths; 1000 and more ends the search with the best plan so far.
     fn used(&mut self, steps: u64) -> u32;

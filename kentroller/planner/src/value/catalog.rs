@@ -8,8 +8,11 @@ use super::{Money, Percent};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CapacityType {
+    /// Paid for while it runs.
     OnDemand,
+    /// Cheaper, and taken back when others pay more.
     Spot,
+    /// Paid for already, whether it runs or not.
     Reserved,
     /// A word that this build does not know; never bought and never removed.
     #[serde(untagged)]
@@ -41,7 +44,9 @@ impl CapacityType {
 /// An instance type's size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceType {
+    /// Its name, such as `m5.large`.
     pub name: String,
+    /// Cores.
     pub vcpu: i64,
     /// The nominal size in MiB.
     pub memory_mib: i64,
@@ -60,16 +65,20 @@ pub struct InstanceType {
 pub struct Offer {
     /// `None`: every zone of the region.
     pub zone: Option<String>,
+    /// What it is a price of.
     pub capacity_type: CapacityType,
     /// An hour.
     pub price: Money,
+    /// `false`: not to be bought now.
     pub available: bool,
 }
 
 /// An instance type with its prices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Priced {
+    /// The type.
     pub instance_type: InstanceType,
+    /// Its prices by zone and capacity type.
     pub offers: Vec<Offer>,
 }
 
@@ -86,10 +95,22 @@ pub struct Catalog {
 /// Why a CSV text is no catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
+    /// A column that is needed.
     #[error("the catalogue has no column `{0}`: its first line names the columns")]
     MissingColumn(&'static str),
+    /// A cell that cannot be read.
     #[error("line {line} of the catalogue, column `{column}`: `{value}` is not {expected}")]
-    Value { line: usize, column: &'static str, value: String, expected: &'static str },
+    Value {
+        /// Counted from 1.
+        line: usize,
+        /// The name of the column.
+        column: &'static str,
+        /// What stands there.
+        value: String,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// No row has a price.
     #[error("the catalogue holds no price")]
     Empty,
 }
@@ -113,68 +134,20 @@ impl Catalog {
         let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
         let header: Vec<&str> =
             lines.next().map(|(_, line)| line.split(',').map(str::trim).collect()).unwrap_or_default();
-        let column = |name: &str| header.iter().position(|column| *column == name);
-        let need = |name: &'static str| column(name).ok_or(CatalogError::MissingColumn(name));
-        let (name, vcpu, memory) = (need("instance_type")?, need("vcpu")?, need("memory_mib")?);
-        let (arch, max_pods) = (need("arch")?, need("max_pods")?);
-        let price = column("price_usd_hour").map_or_else(|| need("on_demand_usd_hour"), Ok)?;
-        let (region, zone, capacity) = (column("region"), column("zone"), column("capacity_type"));
-        let (gpus, gpu_name, available) = (column("gpu_count"), column("gpu_name"), column("available"));
+        let price = if header.contains(&"price_usd_hour") { "price_usd_hour" } else { "on_demand_usd_hour" };
+        let needed = ["instance_type", "vcpu", "memory_mib", "arch", "max_pods", price];
+        if let Some(missing) = needed.into_iter().find(|column| !header.contains(column)) {
+            return Err(CatalogError::MissingColumn(missing));
+        }
         let mut catalog = Self { source: source.to_owned(), as_of: as_of.to_owned(), regions: BTreeMap::new() };
         for (index, line) in lines {
-            let cells: Vec<&str> = line.split(',').map(str::trim).collect();
-            let cell = |at: Option<usize>| at.and_then(|at| cells.get(at)).copied().unwrap_or_default();
-            let integer = |at: usize, column: &'static str| {
-                let value = cell(Some(at));
-                value.parse::<i64>().ok().filter(|n| (0..=1 << 40).contains(n)).ok_or_else(|| CatalogError::Value {
-                    line: index + 1,
-                    column,
-                    value: value.to_owned(),
-                    expected: "a whole number",
-                })
-            };
-            if cell(Some(name)).is_empty() {
-                return Err(CatalogError::Value {
-                    line: index + 1,
-                    column: "instance_type",
-                    value: String::new(),
-                    expected: "a name",
-                });
-            }
-            let instance_type = InstanceType {
-                name: cell(Some(name)).to_owned(),
-                vcpu: integer(vcpu, "vcpu")?,
-                memory_mib: integer(memory, "memory_mib")?,
-                arch: cell(Some(arch)).to_owned(),
-                max_pods: integer(max_pods, "max_pods")?,
-                gpu_count: if cell(gpus).is_empty() { 0 } else { integer(gpus.unwrap_or_default(), "gpu_count")? },
-                gpu_name: cell(gpu_name).to_owned(),
-            };
-            let entry = catalog
-                .regions
-                .entry(cell(region).to_owned())
-                .or_default()
+            let row = Row { line: index + 1, header: &header, cells: line.split(',').map(str::trim).collect() };
+            let (instance_type, offer) = (row.instance_type()?, row.offer(price)?);
+            let of_region = catalog.regions.entry(row.cell("region").to_owned()).or_default();
+            let priced = of_region
                 .entry(instance_type.name.clone())
                 .or_insert_with(|| Priced { instance_type, offers: Vec::new() });
-            let text = cell(Some(price));
-            if text.is_empty() {
-                continue;
-            }
-            let price = Money::parse(text).filter(|price| *price > Money::ZERO).ok_or_else(|| CatalogError::Value {
-                line: index + 1,
-                column: "price",
-                value: text.to_owned(),
-                expected: "a price above zero such as 0.096 (leave it empty when it is not known)",
-            })?;
-            entry.offers.push(Offer {
-                zone: Some(cell(zone)).filter(|zone| !zone.is_empty()).map(str::to_owned),
-                capacity_type: match cell(capacity) {
-                    "" => CapacityType::OnDemand,
-                    word => CapacityType::of(word),
-                },
-                price,
-                available: !matches!(cell(available), "false" | "0" | "no"),
-            });
+            priced.offers.extend(offer);
         }
         if catalog.regions.values().flat_map(BTreeMap::values).all(|priced| priced.offers.is_empty()) {
             return Err(CatalogError::Empty);
@@ -212,7 +185,7 @@ impl Catalog {
     pub fn with_discount(mut self, off: Percent) -> Self {
         for priced in self.regions.values_mut().flat_map(BTreeMap::values_mut) {
             for offer in priced.offers.iter_mut().filter(|offer| offer.capacity_type == CapacityType::OnDemand) {
-                offer.price = offer.price - Money::micros(off.of(offer.price.as_micros()));
+                offer.price -= off.of_money(offer.price);
             }
         }
         self
@@ -277,6 +250,67 @@ impl InstanceType {
         let memory = self.memory_mib - if self.arch == "arm64" { 64 } else { 0 };
         let overhead = (memory * 75 + 999) / 1000;
         ((memory - overhead - (11 * self.max_pods + 255) - 100) << 20).max(0)
+    }
+}
+
+/// A line of a catalogue in comma-separated values.
+struct Row<'a> {
+    /// Counted from 1.
+    line: usize,
+    header: &'a [&'a str],
+    cells: Vec<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    /// The value of a column; empty where there is none.
+    fn cell(&self, column: &str) -> &'a str {
+        let at = self.header.iter().position(|name| *name == column);
+        at.and_then(|at| self.cells.get(at)).copied().unwrap_or_default()
+    }
+
+    fn mistake(&self, column: &'static str, value: &str, expected: &'static str) -> CatalogError {
+        CatalogError::Value { line: self.line, column, value: value.to_owned(), expected }
+    }
+
+    fn integer(&self, column: &'static str) -> Result<i64, CatalogError> {
+        let value = self.cell(column);
+        let number = value.parse::<i64>().ok().filter(|number| (0..=1 << 40).contains(number));
+        number.ok_or_else(|| self.mistake(column, value, "a whole number"))
+    }
+
+    fn instance_type(&self) -> Result<InstanceType, CatalogError> {
+        let name = self.cell("instance_type");
+        if name.is_empty() {
+            return Err(self.mistake("instance_type", name, "a name"));
+        }
+        Ok(InstanceType {
+            name: name.to_owned(),
+            vcpu: self.integer("vcpu")?,
+            memory_mib: self.integer("memory_mib")?,
+            arch: self.cell("arch").to_owned(),
+            max_pods: self.integer("max_pods")?,
+            gpu_count: if self.cell("gpu_count").is_empty() { 0 } else { self.integer("gpu_count")? },
+            gpu_name: self.cell("gpu_name").to_owned(),
+        })
+    }
+
+    /// What it costs; `None` where the row leaves the price out.
+    fn offer(&self, price: &str) -> Result<Option<Offer>, CatalogError> {
+        let text = self.cell(price);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let price = Money::parse(text).filter(|price| *price > Money::ZERO);
+        let expected = "a price above zero such as 0.096 (leave it empty when it is not known)";
+        Ok(Some(Offer {
+            zone: Some(self.cell("zone")).filter(|zone| !zone.is_empty()).map(str::to_owned),
+            capacity_type: match self.cell("capacity_type") {
+                "" => CapacityType::OnDemand,
+                word => CapacityType::of(word),
+            },
+            price: price.ok_or_else(|| self.mistake("price", text, expected))?,
+            available: !matches!(self.cell("available"), "false" | "0" | "no"),
+        }))
     }
 }
 

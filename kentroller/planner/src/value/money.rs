@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -19,6 +19,9 @@ impl Money {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// More than anything costs.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// An amount in millionths of a dollar an hour.
     pub const fn micros(micros: i64) -> Self {
         Self(micros)
@@ -27,6 +30,11 @@ impl Money {
     /// The amount in millionths of a dollar an hour.
     pub const fn as_micros(self) -> i64 {
         self.0
+    }
+
+    /// The same as a floating-point number, to be weighed against what pods are worth.
+    pub(crate) const fn as_f64(self) -> f64 {
+        self.0 as f64
     }
 
     /// Parses a decimal such as `0.096`; digits beyond the sixth round half up.
@@ -123,6 +131,13 @@ impl Mul<i64> for Money {
         Self(self.0.saturating_mul(by))
     }
 }
+impl Div<i64> for Money {
+    type Output = Self;
+    /// A part of it, rounded towards nothing.
+    fn div(self, by: i64) -> Self {
+        Self(self.0 / by)
+    }
+}
 impl Sum for Money {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         amounts.fold(Self::ZERO, Self::add)
@@ -162,6 +177,11 @@ impl Percent {
     pub fn of_count(self, count: usize) -> usize {
         let share = (i128::from(self.0) * count as i128).max(0);
         usize::try_from((share + 999_999) / 1_000_000).unwrap_or(usize::MAX)
+    }
+
+    /// This share of an amount, rounded up.
+    pub fn of_money(self, whole: Money) -> Money {
+        Money(self.of(whole.0))
     }
 
     /// This share of a quantity, rounded up.

@@ -11,6 +11,7 @@ use crate::manifest::NodeSelectorTerm;
 pub struct Options {
     /// Which nodes may be removed.
     pub scope: Scope,
+    /// What a plan may do.
     pub mode: Mode,
     /// Replace every selected node by the cheapest fresh one, saving or not.
     pub roll: bool,
@@ -46,6 +47,7 @@ pub struct Options {
     pub reserved_nodes: BTreeSet<String>,
     /// Whether it is told what other settings would save, as far as time is left.
     pub advise: bool,
+    /// Where chance begins: the same seed and steps give the same plan.
     pub seed: u64,
 }
 
@@ -79,6 +81,7 @@ impl Default for Options {
 /// Which nodes a plan may remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scope {
+    /// Every node.
     #[default]
     All,
     /// By name; an empty set holds no node.
@@ -115,6 +118,7 @@ pub enum SortBy {
 /// A limit on moved pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MoveLimit {
+    /// A number of pods.
     Pods(usize),
     /// Of all pods that could move.
     Share(Percent),
@@ -123,11 +127,31 @@ pub enum MoveLimit {
 /// Sets one flag.
 pub type Flag = fn(&mut Aggressive);
 
+/// Hands the blocks that a claim may lift to the macro of this name, as `field = "nameInAggressiveModeConfig",` each.
+///
+/// The one list of them: whoever needs all of them makes them of it.
+#[macro_export]
+macro_rules! aggressive_flags {
+    ($with:ident) => {
+        $with! {
+            ignore_blocking_pdb = "ignoreBlockingPDB",
+            ignore_consolidatable = "ignoreConsolidatable",
+            ignore_instance_criteria = "ignoreInstanceCriteria",
+            ignore_local_persistent_volumes = "ignoreLocalPersistentVolumes",
+            ignore_problem_job_pods = "ignoreProblemJobPods",
+            ignore_problem_pods_without_controller = "ignoreProblemPodsWithoutController",
+            ignore_problem_removal_disabled_nodes = "ignoreProblemRemovalDisabledNodes",
+            ignore_problem_removal_disabled_pods = "ignoreProblemRemovalDisabledPods",
+            ignore_zero_node_pool_disruption_budgets = "ignoreZeroNodePoolDisruptionBudgets",
+        }
+    };
+}
+
 macro_rules! flags {
     ($($field:ident = $name:literal,)*) => {
         /// Blocks that a claim may lift, by the names of its `aggressiveModeConfig`.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-        pub struct Aggressive { $(pub $field: bool,)* }
+        pub struct Aggressive { $(#[doc = concat!("`", $name, "` of a claim.")] pub $field: bool,)* }
 
         impl Aggressive {
             /// Every flag by its name.
@@ -136,17 +160,7 @@ macro_rules! flags {
     };
 }
 
-flags! {
-    ignore_blocking_pdb = "ignoreBlockingPDB",
-    ignore_consolidatable = "ignoreConsolidatable",
-    ignore_instance_criteria = "ignoreInstanceCriteria",
-    ignore_local_persistent_volumes = "ignoreLocalPersistentVolumes",
-    ignore_problem_job_pods = "ignoreProblemJobPods",
-    ignore_problem_pods_without_controller = "ignoreProblemPodsWithoutController",
-    ignore_problem_removal_disabled_nodes = "ignoreProblemRemovalDisabledNodes",
-    ignore_problem_removal_disabled_pods = "ignoreProblemRemovalDisabledPods",
-    ignore_zero_node_pool_disruption_budgets = "ignoreZeroNodePoolDisruptionBudgets",
-}
+aggressive_flags!(flags);
 
 impl Aggressive {
     /// The flag of this name, in whatever case.
@@ -158,23 +172,29 @@ impl Aggressive {
 /// Room that is kept free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Headroom {
+    /// Cpu. Unit: thousandths of a core.
     pub milli_cpu: i64,
+    /// Memory.
     pub bytes: i64,
 }
 
 /// One entry of `evictionConfig`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EvictionRule {
+    /// What it speaks of.
     pub selects: EvictionTarget,
+    /// What it says.
     pub strictness: Strictness,
 }
 
 /// What an eviction rule speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EvictionTarget {
+    /// Pods of some namespaces, labels and kind.
     Pods {
         /// Empty: every namespace.
         namespaces: Vec<String>,
+        /// Empty: every pod.
         labels: crate::manifest::LabelSelector,
         /// The kind of any controller up the chain; empty: every kind.
         kind: String,
@@ -183,13 +203,17 @@ pub enum EvictionTarget {
         /// At most this many replicas.
         max_replicas: Option<u32>,
     },
+    /// Nodes that satisfy one of the terms, with all their pods.
     Nodes(Vec<NodeSelectorTerm>),
 }
 
 /// How freely pods may be evicted; the most restrictive of all that match wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Strictness {
+    /// Continuous mode may move the pod although it has no second replica or its disruption budgets object.
     Aggressive,
+    /// Continuous mode may move the pod whatever holds it, as long as a place can be found for it.
     Disposable,
+    /// The pod stays.
     RemovalDisabled,
 }

@@ -12,19 +12,27 @@ pub struct Plan {
     pub region: String,
     /// What the nodes with a known price cost.
     pub cost_before: Money,
+    /// What they cost after the plan, with what it buys.
     pub cost_after: Money,
+    /// Below this no plan can come. `None`: not told.
     pub lower_bound: Option<LowerBound>,
     /// What running removed and added nodes side by side costs once, at ten minutes a wave. Unit: US dollars, as [`Money`].
     pub transition: Money,
+    /// In order. The plan may stop after any of them.
     pub waves: Vec<Wave>,
     /// Every node that stays, by name.
     pub kept: Vec<Kept>,
+    /// By share of moved pods, if that was asked for.
     pub curve: Vec<CurvePoint>,
+    /// The changes of settings that would save most.
     pub advice: Vec<Advice>,
+    /// What narrowed the plan.
     pub warnings: Vec<Warning>,
-    /// Pods that could move if it paid, and all that run but DaemonSet and static pods.
+    /// Pods that could move if it paid.
     pub movable_pods: usize,
+    /// All that run but DaemonSet and static pods.
     pub workload_pods: usize,
+    /// DaemonSet and static pods that run.
     pub daemon_pods: usize,
     /// Why there is nothing to do, when there is not.
     pub nothing: Option<Nothing>,
@@ -38,6 +46,7 @@ pub struct Plan {
 /// What no plan can be below.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LowerBound {
+    /// What every plan costs at least.
     pub hourly: Money,
     /// How it was found: `lp-dual` or `resource-prices`.
     pub method: &'static str,
@@ -46,12 +55,15 @@ pub struct LowerBound {
 /// One step of a plan: after it everything that ran has a place, and the bill is not above the bill before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wave {
+    /// Nodes that are bought before any pod moves.
     pub add: Vec<NewNode>,
     /// Nodes that go, by name.
     pub remove: Vec<String>,
     /// Moves in an order in which each is allowed when its turn comes.
     pub moves: Vec<Move>,
+    /// What the cluster costs after it.
     pub hourly_after: Money,
+    /// For people: what it does and saves.
     pub reason: String,
 }
 
@@ -60,11 +72,15 @@ pub struct Wave {
 pub struct NewNode {
     /// Unique within the plan: `new-1`, `new-2`, …
     pub name: String,
+    /// The NodePool that launches it.
     pub node_pool: String,
+    /// The type that is planned.
     pub instance_type: String,
     /// Empty when the cluster's nodes name no zones.
     pub zone: String,
+    /// On demand or spot.
     pub capacity_type: CapacityType,
+    /// What the planned type costs.
     pub price: Money,
     /// Offerings that hold the same pods, cheapest first; the planned one is not among them.
     pub alternatives: Vec<Offering>,
@@ -72,22 +88,29 @@ pub struct NewNode {
     pub requests: Resources,
     /// The labels that the node will carry, as far as they are known.
     pub labels: Labels,
+    /// The taints that its pool gives it.
     pub taints: Vec<Taint>,
 }
 
 /// A type in a zone as a capacity type, with its price.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offering {
+    /// Its name, such as `m5.large`.
     pub instance_type: String,
+    /// Empty when the cluster's nodes name no zones.
     pub zone: String,
+    /// On demand or spot.
     pub capacity_type: CapacityType,
+    /// What a node of it costs.
     pub price: Money,
 }
 
 /// A pod that moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
+    /// Its namespace and name.
     pub pod: ObjectName,
+    /// The node that it runs on.
     pub from: String,
     /// A node that exists, or the name of a [`NewNode`] of this or an earlier wave.
     pub to: String,
@@ -96,8 +119,11 @@ pub struct Move {
 /// A node that stays, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
+    /// Its name.
     pub node: String,
+    /// Why, as a fixed word.
     pub reason: KeptReason,
+    /// The same for people.
     pub detail: String,
     /// The pods that hold it.
     pub blockers: Vec<Blocker>,
@@ -108,7 +134,9 @@ pub struct Kept {
 /// A pod that holds its node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Blocker {
+    /// Its namespace and name.
     pub pod: ObjectName,
+    /// Why it holds its node.
     pub rule: Rule,
 }
 
@@ -117,19 +145,31 @@ words! {
     KeptReason {
         /// Not launched by Karpenter: no NodeClaim, or no NodePool of its name.
         NotKarpenter = "not-karpenter",
+        /// Karpenter has not finished starting it.
         NotInitialized = "not-initialized",
+        /// It is being deleted already.
         Deleting = "deleting",
+        /// Only Linux nodes are planned.
         NotLinux = "not-linux",
+        /// A label that tells its price is missing, or the catalogue has none.
         PriceUnknown = "price-unknown",
         /// Bought as reserved capacity, or as a capacity type that is not known.
         Committed = "committed",
+        /// Its NodePool keeps a fixed number of nodes.
         StaticPool = "static-pool",
+        /// Its NodePool does not want to be consolidated.
         ConsolidationOff = "consolidation-off",
+        /// Karpenter has not marked its NodeClaim Consolidatable.
         NotConsolidatable = "not-consolidatable",
+        /// Its NodePool's disruption budgets allow no node now.
         BudgetZero = "budget-zero",
+        /// It, or an entry of `evictionConfig` that names it, says removal-disabled.
         RemovalDisabled = "removal-disabled",
+        /// It is annotated do-not-disrupt.
         DoNotDisrupt = "do-not-disrupt",
+        /// It is younger than was asked for.
         TooYoung = "too-young",
+        /// It is not among the nodes that were asked for.
         OutOfScope = "out-of-scope",
         /// Other work has its hands on it.
         InUse = "in-use",
@@ -137,8 +177,11 @@ words! {
         OverAllocatable = "over-allocatable",
         /// Pods on it may not be moved.
         BlockedByPods = "blocked-by-pods",
+        /// The cluster would get smaller than was asked for.
         MinClusterSize = "min-cluster-size",
+        /// As many others go as were asked for.
         MaxNodes = "max-nodes",
+        /// Moving its pods pays less than the moves that were made.
         MaxMoves = "max-moves",
         /// The saving found is below what was asked for.
         SavingTooSmall = "saving-too-small",
@@ -150,22 +193,39 @@ words! {
 words! {
     /// Why a pod holds its node.
     Rule {
+        /// It has no controller: nothing brings it back.
         Bare = "bare-pod",
+        /// It is of a Job, which would start again from the beginning.
         Job = "job-pod",
+        /// It is marked removal-disabled.
         RemovalDisabled = "removal-disabled",
+        /// It is annotated do-not-disrupt.
         DoNotDisrupt = "do-not-disrupt",
+        /// It is annotated as not safe to evict.
         NotSafeToEvict = "safe-to-evict-false",
+        /// It has a volume on the node's own disk.
         LocalVolume = "local-volume",
+        /// It has a volume whose place cannot be told.
         VolumeUnknown = "volume-unknown",
+        /// Its disruption budget allows no eviction now.
         PdbAllowsNone = "pdb-allows-none",
+        /// Several disruption budgets select it: the API refuses its eviction.
         SeveralPdbs = "several-pdbs",
+        /// A disruption budget that may select it cannot be read.
         PdbUnknown = "pdb-unknown",
+        /// It asks for something that is not known here.
         UnknownConstraint = "unknown-constraint",
+        /// Another scheduler than kube-scheduler places it.
         ForeignScheduler = "foreign-scheduler",
+        /// It uses devices by ResourceClaim, which are not planned.
         ResourceClaims = "resource-claims",
+        /// It has no second replica, and the mode is continuous.
         SingleReplica = "single-replica",
+        /// A topology spread would not let it back, or anywhere else.
         SpreadBroken = "spread-broken",
+        /// Its affinity to other pods, or theirs to it, holds it.
         AffinityElsewhere = "affinity-elsewhere",
+        /// It is ending; its node is left alone until it is gone.
         Terminating = "terminating",
         /// No node, existing or new, may take it.
         FitsNowhere = "fits-nowhere",
@@ -175,8 +235,11 @@ words! {
 words! {
     /// Why there is no wave.
     Nothing {
+        /// No node may go.
         NothingInScope = "nothing-in-scope",
+        /// Nothing cheaper holds the pods, or it saves less than was asked for.
         NoSaving = "no-saving",
+        /// The cluster would get smaller than was asked for.
         MinClusterSize = "min-cluster-size",
     }
 }
@@ -184,15 +247,20 @@ words! {
 /// The best plan found within a share of moved pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CurvePoint {
+    /// The share of pods that may move.
     pub moved: Percent,
+    /// What the cluster costs after that plan.
     pub hourly: Money,
+    /// How many waves that plan has.
     pub waves: usize,
 }
 
 /// A change of settings that would save more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
+    /// For people: what to change, and what it could bring.
     pub text: String,
+    /// By how much the lower bound falls.
     pub saves: Money,
 }
 

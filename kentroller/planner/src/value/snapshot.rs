@@ -10,17 +10,27 @@ use crate::manifest::{
 /// A cluster at one point in time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
+    /// The moment that ages and windows are counted to.
     pub now: Moment,
+    /// All nodes, also those that Karpenter did not launch.
     pub nodes: Vec<Node>,
+    /// All pods, also those that have ended or wait.
     pub pods: Vec<Pod>,
+    /// Karpenter's pools.
     pub node_pools: Vec<NodePool>,
+    /// Karpenter's claims.
     pub node_claims: Vec<NodeClaim>,
+    /// Karpenter's overlays of prices.
     pub node_overlays: Vec<NodeOverlay>,
+    /// Disruption budgets of all namespaces.
     pub pdbs: Vec<PodDisruptionBudget>,
     /// `None`: not known; the DaemonSets are then told from the pods that run.
     pub daemon_sets: Option<Vec<DaemonSet>>,
+    /// Volumes, as far as they tie pods to places.
     pub persistent_volumes: Vec<PersistentVolume>,
+    /// The claims of pods to volumes.
     pub persistent_volume_claims: Vec<PersistentVolumeClaim>,
+    /// How many volumes each node attaches.
     pub csi_nodes: Vec<CsiNode>,
     /// `None`: not known; terms that ask for namespaces by label then block their pods.
     pub namespaces: Option<Vec<Namespace>>,
@@ -42,7 +52,9 @@ impl Snapshot {
 pub struct InputError {
     /// Kind and name, such as `Node a` or `NodePool default`.
     pub object: String,
+    /// Where in the object.
     pub field: String,
+    /// What is wrong there.
     pub message: String,
 }
 
@@ -51,5 +63,6 @@ pub struct InputError {
 pub struct Warning {
     /// Kind and name; empty when it concerns the whole cluster.
     pub object: String,
+    /// What is wrong, for people.
     pub message: String,
 }

@@ -1,17 +1,20 @@
-//! A wave by indices.
+//! A wave by ids.
 
-/// A wave by indices: bins to open, nodes to close, and (pod, bin).
+use crate::model::{BinId, NodeId};
+use crate::value::Money;
+
+/// A wave by ids: bins to open, nodes to close, and moves as pod and bin.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    pub open: Vec<usize>,
-    pub close: Vec<usize>,
-    pub moves: Vec<(usize, usize)>,
-    /// What it adds to the bill, in millionths an hour.
-    pub delta: i64,
+    pub open: Vec<BinId>,
+    pub close: Vec<NodeId>,
+    pub moves: Vec<(usize, BinId)>,
+    /// What it adds to the bill.
+    pub delta: Money,
 }
 
 impl Draft {
-    /// Both as one wave.
+    /// Makes one wave of two.
     pub(super) fn join(&mut self, later: Self) {
         self.open.extend(later.open);
         self.close.extend(later.close);

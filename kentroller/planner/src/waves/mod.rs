@@ -1,4 +1,4 @@
-//! From a solution to waves: named pods move, and every prefix is a place to stop.
+//! From a solution to waves of named moves. A plan may stop after any wave.
 
 mod draft;
 mod naming;
@@ -6,10 +6,12 @@ mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use typed_index_collections::TiVec;
+
 use self::draft::Draft;
 use self::naming::name;
 use self::order::{Close, RemovalOrder};
-use crate::model::{BinRef, Model};
+use crate::model::{BinId, BinRef, Model, NodeId};
 use crate::solution::State;
 use crate::value::{KeptReason, Money, Options, Pace, Wave};
 
@@ -28,9 +30,9 @@ impl Waves {
     }
 }
 
-/// Orders removals so that each wave pays for itself, up to the least size of the cluster, and whether that ended them.
+/// Orders removals so that each wave pays for itself. Also tells whether the least size of the cluster ended them early.
 ///
-/// What turns out to bring nothing, or to come in no order, stays.
+/// A node stays after all when its removal brings nothing, or when no order of moves allows it.
 fn draft(state: &State<'_>, options: &Options, pace: &mut Pace<'_>) -> (Vec<Draft>, bool) {
     let roll = options.roll;
     let mut stay = BTreeSet::new();
@@ -50,7 +52,7 @@ fn draft(state: &State<'_>, options: &Options, pace: &mut Pace<'_>) -> (Vec<Draf
             break;
         }
     }
-    // As a last resort waves are thinned out as they are, which may leave moves without those that led the way for them.
+    // As a last resort nodes are taken out of the waves as they are. Other moves may then lack one that opened their way.
     loop {
         let more = unsound(state, &mut settled, &mut cut, options);
         if more.is_empty() {
@@ -63,11 +65,11 @@ fn draft(state: &State<'_>, options: &Options, pace: &mut Pace<'_>) -> (Vec<Draf
 /// How often waves are drafted anew around nodes that stay after all.
 const REDRAFTS: usize = 12;
 
-/// The removals but those that stay, one after another.
+/// The removals one after another, those in `stay` left out.
 ///
-/// Room on existing nodes is there from the start. New bins open for one node after another, first for the one for whose
-/// price they cost least; a wave ends as soon as what it removed outweighs what it bought.
-fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> {
+/// Room on existing nodes is open from the start. New bins open when a node needs them. First comes the node whose bins
+/// cost least for its price. A wave ends as soon as it has removed more than it bought.
+fn ordered(state: &State<'_>, stay: &BTreeSet<NodeId>, roll: bool) -> Vec<Draft> {
     let mut order = RemovalOrder::of(state, stay);
     let mut drafts = Vec::new();
     let mut current = Draft::default();
@@ -85,7 +87,7 @@ fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> 
             continue;
         }
         // Rolling is not about money: a wave is as small as can be.
-        if roll || current.delta < 0 || (current.delta == 0 && current.open.is_empty()) {
+        if roll || current.delta < Money::ZERO || (current.delta == Money::ZERO && current.open.is_empty()) {
             drafts.push(std::mem::take(&mut current));
         }
     }
@@ -95,10 +97,10 @@ fn ordered(state: &State<'_>, stay: &BTreeSet<usize>, roll: bool) -> Vec<Draft> 
     drafts
 }
 
-/// Nodes of waves that have to stay, after all that can go in waves of its own does.
+/// Nodes that have to stay. Where a wave of its own helps a node to go, it gets one first.
 ///
-/// Before that the waves are cut, as what one of them buys may be there for a later one.
-fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, cut: &mut bool, options: &Options) -> BTreeSet<usize> {
+/// The waves are cut to the least size of the cluster before, since a bin may have been bought for a wave that is cut.
+fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, cut: &mut bool, options: &Options) -> BTreeSet<NodeId> {
     let roll = options.roll;
     for round in 0.. {
         *cut |= keep_size(state.model, drafts, options.min_cluster_size);
@@ -114,7 +116,7 @@ fn unsound(state: &State<'_>, drafts: &mut Vec<Draft>, cut: &mut bool, options: 
     disallowed(state, drafts)
 }
 
-/// Ends before the wave that would leave too few nodes; whether it did.
+/// Drops the wave that would leave too few nodes, and all after it. Returns whether it dropped any.
 fn keep_size(model: &Model, drafts: &mut Vec<Draft>, least: usize) -> bool {
     let leaving = model.nodes.iter().filter(|node| matches!(node.held, Some((KeptReason::Deleting, _)))).count();
     let mut nodes = model.nodes.len() - leaving;
@@ -130,17 +132,17 @@ fn keep_size(model: &Model, drafts: &mut Vec<Draft>, least: usize) -> bool {
     cut
 }
 
-/// Nodes that stay, and nodes that go in waves of their own, so that no purchase only repeats what it replaces.
-fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<usize>, BTreeSet<usize>) {
+/// Nodes that stay, and nodes that go in waves of their own. Without this a purchase could only repeat what it replaces.
+fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
     let mut stay = BTreeSet::new();
     let mut later = BTreeSet::new();
     for doubt in doubts(state, drafts) {
-        let price = |node: usize| state.bins[node].price;
-        let alike: i64 = doubt.alike.iter().map(|node| price(*node)).sum();
+        let price = |node: NodeId| state.bins[node.bin()].price;
+        let alike: Money = doubt.alike.iter().map(|node| price(*node)).sum();
         let ordered = doubt.alike.iter().any(|node| state.is_ordered(*node));
         if doubt.alike.is_empty() || price(doubt.source) <= doubt.price || round >= ROUNDS {
             stay.insert(doubt.source);
-        } else if drafts[doubt.draft].delta + alike <= 0 && !ordered {
+        } else if drafts[doubt.draft].delta + alike <= Money::ZERO && !ordered {
             later.extend(doubt.alike);
         } else if alike < price(doubt.source) - doubt.price {
             stay.extend(doubt.alike);
@@ -151,15 +153,15 @@ fn doubtful(state: &State<'_>, drafts: &[Draft], round: usize) -> (BTreeSet<usiz
     (stay, later)
 }
 
-/// Nodes that go although a broken spread would not let one of their pods land when its turn comes: they stay after all.
-fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
+/// Nodes with a pod that a broken spread does not let land when its turn comes. They stay after all.
+fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<NodeId> {
     let model = state.model;
     let mut spreads = model.broken.clone();
     let mut stay = BTreeSet::new();
     // Where pods landed in earlier drafts.
     let mut settled: BTreeSet<(usize, Option<usize>)> = BTreeSet::new();
     for draft in drafts {
-        let mut landed: Vec<(usize, usize, Option<usize>)> = Vec::new();
+        let mut landed: Vec<(NodeId, usize, Option<usize>)> = Vec::new();
         let from = |pod: usize| model.pods[pod].home;
         for moves in draft.moves.chunk_by(|a, b| from(a.0) == from(b.0)) {
             let Some(node) = moves.first().and_then(|(pod, _)| from(*pod)).filter(|node| state.is_ordered(*node))
@@ -178,7 +180,7 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
                 }
             }
             if !allowed {
-                // What comes later is judged as it will be: with this node where it is.
+                // Later moves are judged as if this node had stayed.
                 stay.insert(node);
                 spreads = before;
                 landed.truncate(so_far);
@@ -188,7 +190,7 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
             let of = &spreads[spread];
             to.and_then(|to| of.counts[to]).unwrap_or(i64::MAX) <= of.least() + of.max_skew
         };
-        // Who leaves the emptiest domain lowers what all others are measured by, also where pods landed before.
+        // A pod that leaves the emptiest domain lowers the least count. Pods that landed earlier are measured by it too.
         let lowered: BTreeSet<usize> =
             settled.iter().filter(|(spread, to)| !holds(*spread, *to)).map(|(spread, _)| *spread).collect();
         for (node, spread, to) in landed {
@@ -201,22 +203,22 @@ fn disallowed(state: &State<'_>, drafts: &[Draft]) -> BTreeSet<usize> {
     stay
 }
 
-/// How often waves are looked through for purchases that bring nothing; after the last time their sources stay.
+/// How often waves are looked through for purchases that bring nothing. After the last time their sources stay.
 const ROUNDS: usize = 12;
 
 /// A purchase that takes the pods of one removed node only, and brings nothing or seems to.
 struct Doubt {
     draft: usize,
-    source: usize,
+    source: NodeId,
     /// Of the new node.
-    price: i64,
+    price: Money,
     /// Nodes of the same pool, type and zone that go in the same wave.
-    alike: Vec<usize>,
+    alike: Vec<NodeId>,
 }
 
 /// The waves without the nodes that stay, and with those that go `later` in waves of their own.
-fn without(state: &State<'_>, drafts: Vec<Draft>, stay: &BTreeSet<usize>, later: &BTreeSet<usize>) -> Vec<Draft> {
-    let pods = |nodes: &BTreeSet<usize>| -> BTreeSet<usize> {
+fn without(state: &State<'_>, drafts: Vec<Draft>, stay: &BTreeSet<NodeId>, later: &BTreeSet<NodeId>) -> Vec<Draft> {
+    let pods = |nodes: &BTreeSet<NodeId>| -> BTreeSet<usize> {
         nodes.iter().flat_map(|node| &state.model.nodes[*node].pods).copied().collect()
     };
     let (staying, postponed) = (pods(stay), pods(later));
@@ -239,8 +241,8 @@ fn without(state: &State<'_>, drafts: Vec<Draft>, stay: &BTreeSet<usize>, later:
 fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     let model = state.model;
     let mut found = Vec::new();
-    // By bin: a node that its pods come from, one of those that run if there is any, and whether they come from one.
-    let mut sources: BTreeMap<usize, (Option<usize>, bool, bool)> = BTreeMap::new();
+    // By bin: a node that its pods come from, whether all come from it, and whether the pod runs that told the node.
+    let mut sources: BTreeMap<BinId, (Option<NodeId>, bool, bool)> = BTreeMap::new();
     for draft in drafts {
         for (pod, bin) in &draft.moves {
             let (node, runs) = (model.pods[*pod].home, !model.pods[*pod].not_running);
@@ -253,13 +255,13 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     }
     for (number, draft) in drafts.iter().enumerate() {
         for bin in &draft.open {
-            // Who succeeds a pod elsewhere does not come with this wave: for them alone nothing is bought.
+            // Successors of pods on nodes that are going do not come with this wave. For them alone nothing is bought.
             let mut coming =
                 draft.moves.iter().filter(|(_, to)| to == bin).map(|(pod, _)| &model.pods[*pod]).peekable();
             if let Some(source) = coming.peek().and_then(|pod| pod.home)
                 && coming.all(|pod| pod.is_successor)
             {
-                found.push(Doubt { draft: number, source, price: i64::MAX, alike: Vec::new() });
+                found.push(Doubt { draft: number, source, price: Money::MAX, alike: Vec::new() });
                 continue;
             }
             let (Some((Some(source), true, _)), BinRef::New(offering)) =
@@ -268,16 +270,16 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
                 continue;
             };
             let offering = &model.offerings[offering];
-            let is_alike = |other: &usize| {
+            let is_alike = |other: &NodeId| {
                 let node = &model.nodes[*other];
                 *other != source
                     && node.pool == Some(offering.pool)
                     && node.instance_type == offering.instance_type
                     && node.zone == offering.zone
             };
-            let alike: Vec<usize> = draft.close.iter().copied().filter(is_alike).collect();
+            let alike: Vec<NodeId> = draft.close.iter().copied().filter(is_alike).collect();
             let price = state.bins[*bin].price;
-            if state.bins[source].price <= price || !alike.is_empty() {
+            if state.bins[source.bin()].price <= price || !alike.is_empty() {
                 found.push(Doubt { draft: number, source, price, alike });
             }
         }
@@ -285,26 +287,26 @@ fn doubts(state: &State<'_>, drafts: &[Draft]) -> Vec<Doubt> {
     found
 }
 
-/// Buys each bin in the wave that first moves a pod to it (never, when none does), and joins waves that do not pay.
+/// Buys each bin in the wave that first moves a pod to it, or never if none does. Joins waves that do not pay.
 fn settle(state: &State<'_>, drafts: Vec<Draft>, roll: bool) -> Vec<Draft> {
-    let mut is_bought = vec![false; state.bins.len()];
+    let mut is_bought: TiVec<BinId, bool> = vec![false; state.bins.len()].into();
     let mut settled: Vec<Draft> = Vec::new();
     for mut draft in drafts {
         draft.open.clear();
-        draft.delta = -draft.close.iter().map(|node| state.bins[*node].price).sum::<i64>();
+        draft.delta = -draft.close.iter().map(|node| state.bins[node.bin()].price).sum::<Money>();
         for (_, bin) in &draft.moves {
             if matches!(state.bins[*bin].bin_ref, BinRef::New(_)) && !std::mem::replace(&mut is_bought[*bin], true) {
                 draft.open.push(*bin);
                 draft.delta += state.bins[*bin].price;
             }
         }
-        match settled.last_mut().filter(|last| !roll && last.delta > 0) {
+        match settled.last_mut().filter(|last| !roll && last.delta > Money::ZERO) {
             Some(last) => last.join(draft),
             None => settled.push(draft),
         }
     }
-    // A last wave that does not pay for itself belongs to the one before.
-    while !roll && settled.len() > 1 && settled.last().is_some_and(|last| last.delta > 0) {
+    // If the last wave does not pay for itself, it joins the one before.
+    while !roll && settled.len() > 1 && settled.last().is_some_and(|last| last.delta > Money::ZERO) {
         let Some(last) = settled.pop() else { break };
         if let Some(before) = settled.last_mut() {
             before.join(last);

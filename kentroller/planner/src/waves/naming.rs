@@ -1,17 +1,17 @@
-//! Waves of indices as waves of names, with what a reader needs to buy the new nodes.
+//! Waves of ids become waves of names, with all that is needed to buy the new nodes.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::draft::Draft;
-use crate::model::{BinRef, add, resources};
+use crate::model::{BinId, BinRef, OfferingId, add, resources};
 use crate::solution::State;
 use crate::value::{Money, Move, NewNode, Wave};
 
 /// Waves as plain values: nodes and pods by name.
 pub(crate) fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<Wave> {
     let model = state.model;
-    let mut names: BTreeMap<usize, String> = BTreeMap::new();
+    let mut names: BTreeMap<BinId, String> = BTreeMap::new();
     let mut hourly = before;
     let mut waves = Vec::new();
     for draft in drafts {
@@ -25,7 +25,7 @@ pub(crate) fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<
         }
         wave.remove = draft.close.iter().map(|node| model.nodes[*node].name.clone()).collect();
         // Receiver by receiver, the largest pods first.
-        let mut moves: Vec<(usize, usize)> = draft.moves;
+        let mut moves: Vec<(usize, BinId)> = draft.moves;
         moves.retain(|(pod, _)| model.pods[*pod].node.is_some() && !model.pods[*pod].not_running);
         // Moves of pods with a broken spread come first, in the order in which each was allowed.
         let in_order = |pod: usize| !model.classes[model.pods[pod].class].spreads.is_empty();
@@ -48,9 +48,9 @@ pub(crate) fn name(state: &State<'_>, drafts: Vec<Draft>, before: Money) -> Vec<
             let from = unit.node.map(|node| model.nodes[node].name.clone()).unwrap_or_default();
             wave.moves.push(Move { pod: unit.name.clone(), from, to });
         }
-        hourly += Money::micros(draft.delta);
+        hourly += draft.delta;
         wave.hourly_after = hourly;
-        wave.reason = reason(&wave, Money::micros(-draft.delta));
+        wave.reason = reason(&wave, -draft.delta);
         waves.push(wave);
     }
     waves
@@ -66,7 +66,7 @@ fn reason(wave: &Wave, saved: Money) -> String {
     format!("{summary}: saves {saved} USD/h")
 }
 
-fn new_node(state: &State<'_>, bin: usize, offering: usize, name: String) -> NewNode {
+fn new_node(state: &State<'_>, bin: BinId, offering: OfferingId, name: String) -> NewNode {
     let model = state.model;
     let of = &model.offerings[offering];
     let mut requests = of.daemons;

@@ -3,19 +3,22 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+use typed_index_collections::TiVec;
+
 use super::draft::Draft;
-use crate::model::{BinRef, BrokenSpread};
+use crate::model::{BinId, BinRef, BrokenSpread, ClassId, Counts, NodeId};
 use crate::solution::State;
+use crate::value::Money;
 
 /// At most this many bins or nodes are compared for one choice.
 const COMPARED: usize = 64;
 
-/// What came of closing a node.
+/// How closing a node ended.
 pub(crate) enum Close {
     Done,
-    /// A spread lets a pod of it only into a bin that is not open yet.
-    Wants(usize),
-    /// A spread lets a pod of it nowhere now.
+    /// A spread allows one of its pods only in a bin that is not open yet.
+    Wants(BinId),
+    /// A spread allows one of its pods nowhere now.
     HeldUp,
 }
 
@@ -23,40 +26,40 @@ pub(crate) enum Close {
 pub(crate) struct RemovalOrder<'a, 'm> {
     state: &'a State<'m>,
     /// By class: open slots, newest last.
-    slots: Vec<Vec<(usize, i64)>>,
+    slots: TiVec<ClassId, Vec<(BinId, i64)>>,
     /// By class: how many open slots there are.
-    free: Vec<i64>,
+    free: TiVec<ClassId, i64>,
     /// By class: new bins that hold it and are not open yet.
-    unopened: Vec<Vec<usize>>,
-    is_open: Vec<bool>,
+    unopened: TiVec<ClassId, Vec<BinId>>,
+    is_open: TiVec<BinId, bool>,
     /// By class: nodes that wait and own it.
-    owners: Vec<Vec<usize>>,
-    waits: Vec<bool>,
+    owners: TiVec<ClassId, Vec<NodeId>>,
+    waits: TiVec<NodeId, bool>,
     /// (missing pods for its price, price negated, node), possibly stale.
-    queue: BinaryHeap<Reverse<(i64, i64, usize)>>,
+    queue: BinaryHeap<Reverse<(i64, Money, NodeId)>>,
     /// Nodes that a broken spread holds up until other moves are made.
-    held_up: Vec<usize>,
+    held_up: Vec<NodeId>,
     /// Broken spreads as they stand after the moves so far.
     spreads: Vec<BrokenSpread>,
 }
 
 impl<'a, 'm> RemovalOrder<'a, 'm> {
     /// `stay`: closed nodes that are to stay after all.
-    pub(crate) fn of(state: &'a State<'m>, stay: &BTreeSet<usize>) -> Self {
+    pub(crate) fn of(state: &'a State<'m>, stay: &BTreeSet<NodeId>) -> Self {
         let classes = state.model.classes.len();
         let mut order = Self {
             state,
-            slots: vec![Vec::new(); classes],
-            free: vec![0; classes],
-            unopened: vec![Vec::new(); classes],
-            is_open: vec![false; state.bins.len()],
-            owners: vec![Vec::new(); classes],
-            waits: vec![false; state.model.nodes.len()],
+            slots: vec![Vec::new(); classes].into(),
+            free: vec![0; classes].into(),
+            unopened: vec![Vec::new(); classes].into(),
+            is_open: vec![false; state.bins.len()].into(),
+            owners: vec![Vec::new(); classes].into(),
+            waits: vec![false; state.model.nodes.len()].into(),
             queue: BinaryHeap::new(),
             held_up: Vec::new(),
             spreads: state.model.broken.clone(),
         };
-        for (at, bin) in state.bins.iter().enumerate().filter(|(_, bin)| bin.open) {
+        for (at, bin) in state.bins.iter_enumerated().filter(|(_, bin)| bin.open) {
             for (class, count) in &bin.given {
                 match bin.bin_ref {
                     BinRef::Node(_) => {
@@ -67,35 +70,37 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
                 }
             }
         }
-        for node in (0..state.model.nodes.len()).filter(|node| !state.bins[*node].open && !stay.contains(node)) {
+        for node in state.model.nodes.keys().filter(|node| !state.bins[node.bin()].open && !stay.contains(node)) {
             order.waits[node] = true;
             for (class, _) in &state.own[node] {
                 order.owners[*class].push(node);
             }
         }
-        for node in (0..state.model.nodes.len()).filter(|node| order.waits[*node]).collect::<Vec<_>>() {
+        for node in state.model.nodes.keys().filter(|node| order.waits[*node]).collect::<Vec<_>>() {
             order.push(node);
         }
         order
     }
 
-    fn missing(&self, node: usize) -> i64 {
+    fn missing(&self, node: NodeId) -> i64 {
         self.state.own[node].iter().map(|(class, count)| (count - self.free[*class]).max(0)).sum()
     }
 
-    fn push(&mut self, node: usize) {
-        self.queue.push(Reverse((self.lack(node), -self.state.bins[node].price, node)));
+    fn push(&mut self, node: NodeId) {
+        self.queue.push(Reverse((self.lack(node), -self.state.bins[node.bin()].price, node)));
     }
 
-    fn lack(&self, node: usize) -> i64 {
-        per_price(self.missing(node), self.state.bins[node].price)
+    fn lack(&self, node: NodeId) -> i64 {
+        per_price(self.missing(node), self.state.bins[node.bin()].price)
     }
 
-    /// The node to close next, with the new bins that it waits for: of those that lack least for their price the one whose
-    /// bins cost the smallest part of it. So a wave pays for what it buys with few nodes.
-    pub(crate) fn next(&mut self) -> Option<(usize, Vec<usize>)> {
-        let mut best: Option<(i64, usize, Vec<usize>)> = None;
-        let mut looked: Vec<usize> = Vec::new();
+    /// The node to close next, with the new bins that it waits for.
+    ///
+    /// Nodes that lack few places for their price come first. Among those wins the one whose new bins cost the smallest
+    /// part of its price. So few nodes pay for what a wave buys.
+    pub(crate) fn next(&mut self) -> Option<(NodeId, Vec<BinId>)> {
+        let mut best: Option<(i64, NodeId, Vec<BinId>)> = None;
+        let mut looked: Vec<NodeId> = Vec::new();
         while looked.len() < COMPARED {
             let Some(Reverse((told, _, node))) = self.queue.pop() else { break };
             if !self.waits[node] || looked.contains(&node) {
@@ -108,8 +113,8 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             }
             looked.push(node);
             let bins = self.wanted(node);
-            let cost = bins.iter().map(|bin| self.state.bins[*bin].price).sum();
-            let cost = per_price(cost, self.state.bins[node].price);
+            let cost: Money = bins.iter().map(|bin| self.state.bins[*bin].price).sum();
+            let cost = per_price(cost.as_micros(), self.state.bins[node.bin()].price);
             if best.as_ref().is_none_or(|(least, _, _)| cost < *least) {
                 best = Some((cost, node, bins));
             }
@@ -122,11 +127,11 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         Some((node, bins))
     }
 
-    /// New bins that together hold what a node lacks: one after another the most useful for its price.
-    fn wanted(&mut self, node: usize) -> Vec<usize> {
+    /// New bins that together hold what a node lacks. Each is the most useful for its price when it is chosen.
+    fn wanted(&mut self, node: NodeId) -> Vec<BinId> {
         let own = self.state.own[node].iter().map(|(class, count)| (*class, count - self.free[*class]));
-        let mut lacks: Vec<(usize, i64)> = own.filter(|(_, lack)| *lack > 0).collect();
-        let mut bins: Vec<usize> = Vec::new();
+        let mut lacks: Counts = own.filter(|(_, lack)| *lack > 0).collect();
+        let mut bins: Vec<BinId> = Vec::new();
         while let Some((class, _)) = lacks.first().copied() {
             let is_open = &self.is_open;
             self.unopened[class].retain(|bin| !is_open[*bin]);
@@ -136,7 +141,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
                 let useful = lacks.iter().map(|(class, lack)| of.holds(*class).min(*lack)).sum();
                 (per_price(useful, of.price), Reverse(of.price), Reverse(*bin))
             });
-            // The solution holds every pod; what is not to be had waits for other moves.
+            // The solution has a place for every pod. A place that is not to be had now waits for other moves.
             let Some(bin) = chosen else { break };
             bins.push(bin);
             for (class, lack) in &mut lacks {
@@ -147,7 +152,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         bins
     }
 
-    pub(crate) fn open(&mut self, bin: usize, draft: &mut Draft) {
+    pub(crate) fn open(&mut self, bin: BinId, draft: &mut Draft) {
         self.is_open[bin] = true;
         draft.open.push(bin);
         draft.delta += self.state.bins[bin].price;
@@ -155,7 +160,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             self.slots[*class].push((bin, *count));
             self.free[*class] += count;
         }
-        // Whoever owns what came may lack less now; the rarest classes tell most.
+        // Nodes with pods of the new bin's classes may lack less now. Those of its rarest class are looked at.
         let rarest = self.state.bins[bin].given.iter().min_by_key(|(class, _)| (self.owners[*class].len(), *class));
         if let Some((class, _)) = rarest.copied() {
             let waits = &self.waits;
@@ -167,14 +172,14 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
     }
 
     /// Sends a node's pods to open slots.
-    pub(crate) fn close(&mut self, node: usize, draft: &mut Draft) -> Close {
+    pub(crate) fn close(&mut self, node: NodeId, draft: &mut Draft) -> Close {
         if self.missing(node) > 0 {
-            // The solution holds every pod, so this cannot come to pass; the node then simply stays.
+            // The solution has a place for every pod, so this cannot happen. If it did, the node would stay.
             self.waits[node] = false;
             return Close::HeldUp;
         }
         let spreads = self.spreads.clone();
-        let mut moves: Vec<(usize, usize, usize)> = Vec::new();
+        let mut moves: Vec<(usize, BinId, ClassId)> = Vec::new();
         for pod in &self.state.model.nodes[node].pods {
             let class = self.state.model.pods[*pod].class;
             self.count(BinRef::Node(node), class, -1);
@@ -204,7 +209,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         }
         self.waits[node] = false;
         draft.close.push(node);
-        draft.delta -= self.state.bins[node].price;
+        draft.delta -= self.state.bins[node.bin()].price;
         draft.moves.extend(moves.iter().map(|(pod, bin, _)| (*pod, *bin)));
         if moves.iter().any(|(_, _, class)| !self.state.model.classes[*class].spreads.is_empty()) {
             for node in std::mem::take(&mut self.held_up) {
@@ -214,8 +219,8 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         Close::Done
     }
 
-    /// An open slot for a pod of a class: of those that the spreads allow the newest near its node, else the newest.
-    fn slot(&self, node: usize, class: usize) -> Option<usize> {
+    /// An open slot for a pod of a class, among those that the spreads allow: the newest one that keeps its zone, else the newest.
+    fn slot(&self, node: NodeId, class: ClassId) -> Option<usize> {
         let bin = |slot: &usize| self.slots[class][*slot].0;
         let mut allowed = (0..self.slots[class].len()).rev().filter(|slot| self.is_allowed(bin(slot), class));
         let is_near = |slot: &usize| {
@@ -230,7 +235,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         Some([newest].into_iter().chain(allowed).find(is_near).unwrap_or(newest))
     }
 
-    fn is_allowed(&self, bin: usize, class: usize) -> bool {
+    fn is_allowed(&self, bin: BinId, class: ClassId) -> bool {
         let bin_ref = self.state.bins[bin].bin_ref;
         let spreads = &self.state.model.classes[class].spreads;
         spreads
@@ -238,7 +243,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             .all(|(spread, itself)| self.spreads[*spread].room(self.state.model.domain(*spread, bin_ref), *itself) > 0)
     }
 
-    fn count(&mut self, bin_ref: BinRef, class: usize, count: i64) {
+    fn count(&mut self, bin_ref: BinRef, class: ClassId, count: i64) {
         for (spread, itself) in &self.state.model.classes[class].spreads {
             let domain = self.state.model.domain(*spread, bin_ref);
             self.spreads[*spread].give(domain, count * itself);
@@ -246,7 +251,7 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
     }
 }
 
-/// An amount for a price, in parts that tell small differences apart.
-fn per_price(amount: i64, price: i64) -> i64 {
-    amount.saturating_mul(1_000_000_000) / price.max(1)
+/// An amount divided by a price, large enough to tell small differences apart.
+fn per_price(amount: i64, price: Money) -> i64 {
+    amount.saturating_mul(1_000_000_000) / price.as_micros().max(1)
 }

@@ -10,6 +10,7 @@ use crate::check::requests::{Amounts, amounts};
 use crate::check::selectors::node_wanted;
 use crate::check::violation::Fault;
 use crate::check::waiting::kept_free;
+use crate::manifest::marks::HOSTNAME;
 use crate::value::{Money, NewNode, Offering, Percent};
 
 /// What was bought, before any pod was on it.
@@ -82,8 +83,7 @@ impl<'a> Judge<'a> {
     /// Whether pods that came to a new node could run on another offering instead, its room left out.
     fn instead_faults(&self, planned: &Host<'a>, instead: &Host<'a>, arrived: &[usize]) -> Faults {
         let mut faults = Faults::new();
-        let hostname = "kubernetes.io/hostname";
-        let differs = |key: &str| key != hostname && planned.labels.get(key) != instead.labels.get(key);
+        let differs = |key: &str| key != HOSTNAME && planned.labels.get(key) != instead.labels.get(key);
         for body in arrived {
             let (pod, shape) = (self.board.bodies[*body].pod.metadata.key(), self.board.class_of(*body).shape);
             if node_wanted(shape, instead.name, &|key| instead.label(key)) != Some(true) {
@@ -130,7 +130,7 @@ pub(super) fn label_faults(planned: &NewNode, host: &Host<'_>) -> Faults {
     for (key, value) in &planned.labels {
         let wrong = match host.labels.get(key) {
             Some(own) => own != value,
-            // Labels of the provider that only the instance itself will tell; no rule relies on them.
+            // Only the instance itself will tell these labels of the provider. No rule relies on them.
             None => !is_well_known(key),
         };
         if wrong {

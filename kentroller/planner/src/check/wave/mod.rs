@@ -8,7 +8,6 @@ use self::bought::Purchase;
 use super::bill::Bill;
 use super::board::{Board, Found, Host, Origin, Role};
 use super::eviction::Evictions;
-use super::labels::{CAPACITY_TYPE, POOL, REGION, TYPE, ZONE};
 use super::limits::Limits;
 use super::neighbours::Neighbours;
 use super::offering::{Offers, Stated};
@@ -19,6 +18,7 @@ use super::violation::{Fault, Faults, Violation};
 use super::volumes::Volumes;
 use super::waiting::{Others, Waiting, reserve_faults};
 use super::{budgets, disruption};
+use crate::manifest::marks::{CAPACITY_TYPE, INSTANCE_TYPE, NODE_POOL, REGION, ZONE};
 use crate::value::{Catalog, Mode, Money, Move, MoveLimit, NewNode, Options, Plan, Snapshot, Wave};
 
 /// More reasons than this are not told.
@@ -164,7 +164,7 @@ impl<'a> Judge<'a> {
     fn stand<'h>(&mut self, wave: &Wave, given: impl Iterator<Item = &'h usize>) {
         let given_up = std::mem::take(&mut self.given_up);
         for ((pool, of, zone, capacity), name) in std::mem::take(&mut self.bought) {
-            // A node that gathers the pods of several is no replacement of one of them, whatever its type.
+            // A new node that gathers pods of several nodes replaces none of them by its like.
             let gathers = self.gathering.contains(name);
             if given_up.contains(&(pool, of, zone, capacity)) && !gathers && !self.roll {
                 let text =
@@ -271,7 +271,7 @@ impl<'a> Judge<'a> {
                 && !disruption::is_cordoned(host)
             {
                 let label = |key: &str| node.metadata.labels.get(key).map_or("", String::as_str);
-                self.given_up.insert((label(POOL), label(TYPE), label(ZONE), label(CAPACITY_TYPE)));
+                self.given_up.insert((label(NODE_POOL), label(INSTANCE_TYPE), label(ZONE), label(CAPACITY_TYPE)));
             }
             self.report(name, faults);
         }

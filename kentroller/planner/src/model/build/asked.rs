@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use super::index_of;
 use super::templates::{Key, Numbered, Template, templates};
+use crate::manifest::marks::{self, HOSTNAME};
 use crate::manifest::{Pod, PodShape};
-use crate::model::{ATTACHMENTS, DIMS, Numbers, PODS, Vector, vector};
+use crate::model::{ATTACHMENTS, DIMS, NodeId, Numbers, PODS, Vector, vector};
 use crate::rules::PodRole;
 use crate::rules::Volumes;
 use crate::rules::placement::{Needs, NodePreferences};
-use crate::rules::terms::HOSTNAME;
-use crate::rules::{pool, requests};
+use crate::rules::requests;
 use crate::value::{InputError, Options, Snapshot, Warning};
 
 /// A pod with what was found out about it.
 pub(super) struct ObservedPod<'a> {
     pub(super) pod: &'a Pod,
     pub(super) role: PodRole,
-    pub(super) node: Option<usize>,
+    pub(super) node: Option<NodeId>,
     pub(super) template: usize,
     pub(super) request: Vector,
 }
@@ -52,7 +52,7 @@ impl<'a> Asked<'a> {
                 continue;
             }
             let name = &*pod.spec.node_name;
-            let node = nodes.get(name).copied().filter(|_| !name.is_empty());
+            let node = nodes.get(name).filter(|_| !name.is_empty()).map(|at| NodeId::from(*at));
             if node.is_none() && !name.is_empty() {
                 let message = format!("runs on node {name}, which is not known; it is left out");
                 warnings.push(Warning { object: format!("Pod {}", pod.metadata.key()), message });
@@ -79,7 +79,7 @@ impl<'a> Asked<'a> {
     /// The labels of nodes that anything here can depend on.
     pub(super) fn keys(&self) -> BTreeSet<&str> {
         let of_terms = self.of.terms.iter().map(|term| term.key.as_str());
-        let fixed = ["kubernetes.io/os", HOSTNAME, pool::NODE_POOL];
+        let fixed = [marks::OS, HOSTNAME, marks::NODE_POOL];
         let preferred_nodes = self.of.preferred_nodes.iter().flat_map(NodePreferences::keys);
         self.of.needs.iter().flat_map(Needs::keys).chain(preferred_nodes).chain(of_terms).chain(fixed).collect()
     }

@@ -2,27 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use typed_index_collections::TiVec;
+
 use super::asked::Asked;
 use super::companions::Company;
 use super::preferences::{ZoneAffinities, wanted};
 use super::templates::Template;
 use super::wide::{AllowedDomains, Broken, Wide};
+use crate::manifest::marks::HOSTNAME;
 use crate::manifest::{NodeSelectorTerm, RequiredNodeTerms};
 use crate::model::preferences::{DEFAULT_SKEW, PodPreference, PreferredCompany};
-use crate::model::{Class, Numbers, Vector};
+use crate::model::{Class, ClassId, Numbers, Vector};
 use crate::rules::placement::{FULL_WEIGHT, Needs};
 use crate::rules::replicas;
-use crate::rules::terms::{Demand, HOSTNAME, Term};
+use crate::rules::terms::{Demand, Term};
 use crate::value::Rule;
+
+/// The numbers of host ports, by protocol and port.
+pub(super) type Ports = BTreeMap<(String, i32), usize>;
 
 /// The classes of a cluster's pods.
 pub(super) struct Classes {
-    pub(super) all: Vec<Class>,
+    pub(super) all: TiVec<ClassId, Class>,
     /// By pod: its class, and the rule of topology or volumes that holds it where it runs.
-    pub(super) of_pods: Vec<(usize, Option<Rule>)>,
-    /// The numbers of host ports, by protocol and port.
-    pub(super) ports: BTreeMap<(String, i32), usize>,
-    /// By term of a node's own domain: what pods preference of it.
+    pub(super) of_pods: Vec<(ClassId, Option<Rule>)>,
+    pub(super) ports: Ports,
+    /// By term of a node's own domain: what pods prefer about it.
     pub(super) beside: Vec<Option<PodPreference>>,
 }
 
@@ -38,7 +43,7 @@ enum Local {
 }
 
 impl Classes {
-    /// `needs` are those of the templates, and are joined by what topology asks for besides.
+    /// `needs`: those of the templates. Needs that topology adds are appended.
     pub(super) fn of(
         asked: &Asked<'_>,
         wide: &Wide<'_>,
@@ -49,7 +54,7 @@ impl Classes {
     ) -> Self {
         let mut locals: Numbers<Local> = Numbers::new();
         let mut all: Numbers<Class> = Numbers::new();
-        let mut known: BTreeMap<(usize, AllowedDomains, Vector), usize> = BTreeMap::new();
+        let mut known: BTreeMap<(usize, AllowedDomains, Vector), ClassId> = BTreeMap::new();
         let mut of_pods = Vec::with_capacity(asked.pods.len());
         let owners = owners(asked);
         // Services that the scheduler spreads over nodes by itself.
@@ -79,33 +84,40 @@ impl Classes {
                         spread.insert(number);
                     }
                 }
-                all.number(Class {
+                let class = all.number(Class {
                     request: *request,
                     needs: needs.number(tied(&asked.of.needs[template.needs], allowed, company)),
                     spreads: allowed.loose.iter().map(|term| (broken.numbers[term], itself(term))).collect(),
                     preferred_nodes: template.preferred_nodes,
                     zone_affinity: zone_affinity.of_pod(template, &asked.of.preferences),
                     ..class
-                })
+                });
+                class.into()
             });
             of_pods.push((class, template.rule.or(rule)));
         }
-        let mut ports = BTreeMap::new();
-        let mut beside = Vec::new();
-        for (number, local) in locals.into_values().into_iter().enumerate() {
-            let default = || PodPreference { wanted: PreferredCompany::AtMost(DEFAULT_SKEW), weight: FULL_WEIGHT };
-            beside.push(match local {
-                Local::Preference(_, wanted, weight) => Some(PodPreference { wanted, weight }),
-                Local::Service(_) => spread.contains(&number).then(default),
-                Local::Port(protocol, port) => {
-                    ports.insert((protocol, port), number);
-                    None
-                }
-                Local::Term(_) => None,
-            });
-        }
-        Self { all: all.into_values(), of_pods, ports, beside }
+        let (ports, beside) = told(locals.into_values(), &spread);
+        Self { all: all.into_values().into(), of_pods, ports, beside }
     }
+}
+
+/// The numbers of host ports, and what pods prefer about each term. `spread`: services that the scheduler spreads by itself.
+fn told(locals: Vec<Local>, spread: &BTreeSet<usize>) -> (Ports, Vec<Option<PodPreference>>) {
+    let mut ports = Ports::new();
+    let mut beside = Vec::new();
+    for (number, local) in locals.into_iter().enumerate() {
+        let default = || PodPreference { wanted: PreferredCompany::AtMost(DEFAULT_SKEW), weight: FULL_WEIGHT };
+        beside.push(match local {
+            Local::Preference(_, wanted, weight) => Some(PodPreference { wanted, weight }),
+            Local::Service(_) => spread.contains(&number).then(default),
+            Local::Port(protocol, port) => {
+                ports.insert((protocol, port), number);
+                None
+            }
+            Local::Term(_) => None,
+        });
+    }
+    (ports, beside)
 }
 
 /// By soft term: the preferences that pods have about it.
@@ -122,7 +134,7 @@ fn owners(asked: &Asked<'_>) -> Owners {
     owners
 }
 
-/// Adds what a pod preferences of those on its node, and what they preference of it.
+/// Adds what a pod prefers about other pods of its node, and what those prefer about it.
 fn add_preferences(
     class: &mut Class,
     template: &Template,
@@ -163,7 +175,7 @@ fn tied(needs: &Needs, allowed: &AllowedDomains, company: &Company) -> Needs {
     tied
 }
 
-/// Whom a pod stands beside on its node; the rest of its class is left open.
+/// The terms of a class between pods of one node. The rest of the class stays empty.
 fn of_node(template: &Template, all_terms: &[Term], locals: &mut Numbers<Local>) -> Class {
     let mut class = Class::default();
     for term in template.owned.iter().map(|term| &all_terms[*term]).filter(|term| term.key == HOSTNAME) {

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use typed_index_collections::{TiSlice, TiVec};
+
 use super::asked::Asked;
 use super::nodes::KnownNode;
 use super::templates::Template;
+use crate::manifest::marks::HOSTNAME;
 use crate::manifest::{Expression, Moment, NodeSelectorTerm, Operator, RequiredNodeTerms};
-use crate::rules::terms::{Demand, HOSTNAME};
+use crate::model::NodeId;
+use crate::rules::terms::Demand;
 use crate::rules::{PodRole, PodRules};
 use crate::value::Options;
 
@@ -37,7 +41,7 @@ impl<'a> Companions<'a> {
 
     /// Where a pod may go that has such terms; `selected`: those that select the pod itself.
     ///
-    /// With several terms of affinity only pods that satisfy all of them are company, which is not counted here.
+    /// With several terms of affinity only pods that satisfy all of them are company. That is not counted here.
     fn of(&self, terms: &[usize], other_terms: bool, selected: &[usize]) -> Company {
         let [term] = terms else { return if terms.is_empty() { Company::Anywhere } else { Company::Nowhere } };
         if other_terms {
@@ -64,7 +68,7 @@ impl<'a> Companions<'a> {
 /// By template: where its pods may go by the company that they need.
 pub(super) fn companies(
     asked: &Asked<'_>,
-    known: &[KnownNode<'_>],
+    known: &TiSlice<NodeId, KnownNode<'_>>,
     rules: &PodRules<'_>,
     now: Moment,
     options: &Options,
@@ -92,13 +96,13 @@ pub(super) fn companies(
 /// Which nodes certainly stay, take pods, and are found again by their label.
 fn stays(
     asked: &Asked<'_>,
-    known: &[KnownNode<'_>],
+    known: &TiSlice<NodeId, KnownNode<'_>>,
     rules: &PodRules<'_>,
     now: Moment,
     options: &Options,
-) -> Vec<bool> {
-    // What holds a pod holds its node; a node that may go for all its pods may still stay, but that is not certain.
-    let mut stays = vec![false; known.len()];
+) -> TiVec<NodeId, bool> {
+    // A rule that holds a pod holds its node. Other nodes may stay as well, but that is not certain.
+    let mut stays: TiVec<NodeId, bool> = vec![false; known.len()].into();
     for one in asked.pods.iter().filter(|one| one.role == PodRole::Workload) {
         if let Some(node) = one.node {
             stays[node] |= rules.holds(one.pod).is_some();

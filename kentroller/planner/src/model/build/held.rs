@@ -1,14 +1,16 @@
 //! What may be done with each node once its pods are on it: whether it may go, and whether it may be given more.
 
+use typed_index_collections::TiSlice;
+
 use super::nodes::KnownNode;
 use crate::manifest::Moment;
-use crate::model::{CPU, MEMORY, NodeBin};
+use crate::model::{CPU, MEMORY, NodeBin, NodeId};
 use crate::value::{KeptReason, Options, Warning};
 
-/// Tells of each node what holds it, and warns of those whose pods ask for more than they have.
+/// Notes what holds each node. Warns of nodes whose pods ask for more than there is.
 pub(super) fn hold(
-    nodes: &mut [NodeBin],
-    known: &[KnownNode<'_>],
+    nodes: &mut TiSlice<NodeId, NodeBin>,
+    known: &TiSlice<NodeId, KnownNode<'_>>,
     dims: &[String],
     region: &str,
     now: Moment,

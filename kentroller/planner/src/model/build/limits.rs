@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use crate::manifest::marks;
 use crate::model::{NewNodeOption, PoolLimit};
-use crate::rules::pool;
 use crate::value::Snapshot;
 
-/// What each pool's limits leave: of what its nodes amount to, or what it says itself if that is more (nodes under way).
+/// What each pool's limits leave. What is used is what its nodes amount to, or what the pool itself reports if that is more,
+/// because of nodes under way.
 ///
-/// A limit on anything but cpu, memory and nodes becomes one on nodes: offerings that go beyond it by themselves are left out, and
-/// there may be as many nodes as of the largest of the others.
+/// A limit on anything but cpu, memory and nodes becomes one on nodes: as many as the largest offering allows. Offerings
+/// that alone exceed the limit are left out.
 pub(super) fn limits_of(snapshot: &Snapshot, offerings: &mut Vec<NewNodeOption>, dims: &[String]) -> Vec<PoolLimit> {
     let mut used: BTreeMap<&str, BTreeMap<&str, i128>> = BTreeMap::new();
     for node in snapshot.nodes.iter().filter(|node| node.metadata.deletion_timestamp.is_none()) {
-        let Some(pool) = node.metadata.labels.get(pool::NODE_POOL) else { continue };
+        let Some(pool) = node.metadata.labels.get(marks::NODE_POOL) else { continue };
         let of = used.entry(pool).or_default();
         let capacity = if node.status.capacity.is_empty() { &node.status.allocatable } else { &node.status.capacity };
         for (name, quantity) in capacity {
@@ -35,7 +36,7 @@ pub(super) fn limits_of(snapshot: &Snapshot, offerings: &mut Vec<NewNodeOption>,
             let mut nodes = left("nodes");
             for name in pool.spec.limits.keys().filter(|name| !matches!(name.as_str(), "cpu" | "memory" | "nodes")) {
                 let of_offering = |offering: &NewNodeOption| match dims.iter().position(|dim| dim == name) {
-                    _ if name == "nvidia.com/gpu" => offering.gpus,
+                    _ if name == marks::GPU => offering.gpus,
                     Some(dim) => offering.allocatable[dim],
                     // Nobody asks for it; how much of it a node has is not known.
                     None => i64::MAX,

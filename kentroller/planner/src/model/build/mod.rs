@@ -16,6 +16,8 @@ mod wide;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use typed_index_collections::TiVec;
+
 use self::asked::{Asked, ObservedPod};
 use self::classes::Classes;
 use self::nodes::KnownNode;
@@ -23,12 +25,11 @@ use self::preferences::ZoneAffinities;
 use self::wide::Wide;
 use super::offerings::Source;
 use super::preferences::Preferences;
-use super::{KeptFree, Model, NodeBin, Numbers, pending};
-use crate::manifest::{Labels, Toleration};
+use super::{KeptFree, Model, NodeBin, NodeId, Numbers, pending};
+use crate::manifest::{Labels, Toleration, marks};
 use crate::rules::Volumes;
 use crate::rules::overlay::Overlays;
 use crate::rules::placement::{Needs, NodePreferences};
-use crate::rules::pool;
 use crate::rules::{PodRole, PodRules, is_consolidated};
 use crate::value::{Catalog, InputError, Options, Snapshot, Warning};
 
@@ -49,7 +50,7 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
     let known = KnownNode::all(snapshot)?;
     let overlays = Overlays::of(snapshot);
     let bin = |one: &KnownNode<'_>| one.bin(&dims, &volumes, one.price(catalog, &region, &overlays));
-    let mut nodes: Vec<NodeBin> = known.iter().map(bin).collect();
+    let mut nodes: TiVec<NodeId, NodeBin> = known.iter().map(bin).collect();
 
     let places = nodes::places(&snapshot.nodes, &asked);
     let wide = Wide::of(&asked, &places);
@@ -71,7 +72,7 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
     let preferred = asked.of.preferred_nodes.iter().flat_map(NodePreferences::keys);
     let of_domains = domain_keys.iter().map(String::as_str);
     let keys: BTreeSet<&str> =
-        needs.iter().flat_map(Needs::keys).chain(preferred).chain(of_domains).chain(["kubernetes.io/os"]).collect();
+        needs.iter().flat_map(Needs::keys).chain(preferred).chain(of_domains).chain([marks::OS]).collect();
     let source = Source {
         snapshot,
         catalog,
@@ -101,7 +102,7 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
         nodes,
         classes: classes.all,
         pods,
-        offerings,
+        offerings: offerings.into(),
         admits,
         warnings,
         keys: key_domains,
@@ -133,7 +134,7 @@ fn headroom(options: &Options, needs: &mut Numbers<Needs>) -> Vec<KeptFree> {
         // Room to be kept is held by pods that are not there: bound to the pool, at home on any of its nodes.
         needs: needs.number(Needs {
             tolerations: vec![Toleration { operator: "Exists".to_owned(), ..Toleration::default() }],
-            node_selector: Labels::from([(pool::NODE_POOL.to_owned(), pool.clone())]),
+            node_selector: Labels::from([(marks::NODE_POOL.to_owned(), pool.clone())]),
             terms: Vec::new(),
             os: String::new(),
         }),
@@ -163,7 +164,7 @@ fn index_of<'a>(names: impl Iterator<Item = &'a Arc<str>>, kind: &str) -> Result
 fn region_of(snapshot: &Snapshot, catalog: &Catalog) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for node in &snapshot.nodes {
-        if let Some(region) = node.metadata.labels.get(pool::REGION) {
+        if let Some(region) = node.metadata.labels.get(marks::REGION) {
             *counts.entry(region).or_default() += 1;
         }
     }

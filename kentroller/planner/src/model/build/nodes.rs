@@ -1,14 +1,15 @@
 //! Nodes as they are: what each belongs to, what it has, what it costs, and what selectors see of it.
 
+use typed_index_collections::TiVec;
+
 use super::asked::{Asked, attachments};
 use super::index_of;
-use crate::manifest::Node;
-use crate::model::{NodeBin, vector};
+use crate::manifest::{Node, marks};
+use crate::model::{NodeBin, NodeId, vector};
 use crate::rules::ObservedNode;
 use crate::rules::Volumes;
 use crate::rules::overlay::Overlays;
 use crate::rules::placement::Place;
-use crate::rules::pool;
 use crate::value::{CapacityType, Catalog, InputError, Money, Snapshot};
 
 /// A node with its NodeClaim and its NodePool, if they are there.
@@ -19,12 +20,12 @@ pub(super) struct KnownNode<'a> {
 }
 
 impl<'a> KnownNode<'a> {
-    pub(super) fn all(snapshot: &'a Snapshot) -> Result<Vec<Self>, InputError> {
+    pub(super) fn all(snapshot: &'a Snapshot) -> Result<TiVec<NodeId, Self>, InputError> {
         let claims = snapshot.claims_by_node();
         let pools = index_of(snapshot.node_pools.iter().map(|pool| &pool.metadata.name), "NodePool")?;
         let known = snapshot.nodes.iter().map(|node| {
             let claim = claims.get(&*node.metadata.name).copied();
-            let index = node.metadata.labels.get(pool::NODE_POOL).and_then(|name| pools.get(name.as_str())).copied();
+            let index = node.metadata.labels.get(marks::NODE_POOL).and_then(|name| pools.get(name.as_str())).copied();
             let pool = index.map(|index| &snapshot.node_pools[index]);
             KnownNode { observed: ObservedNode { node, claim, pool }, index }
         });
@@ -37,9 +38,9 @@ impl<'a> KnownNode<'a> {
         allocatable[attachments(dims)] = volumes.limit(&self.observed.node.metadata.name);
         NodeBin {
             name: (*self.observed.node.metadata.name).to_owned(),
-            zone: self.observed.label(pool::ZONE).unwrap_or_default().to_owned(),
+            zone: self.observed.label(marks::ZONE).unwrap_or_default().to_owned(),
             pool: self.index,
-            instance_type: self.observed.label(pool::INSTANCE_TYPE).unwrap_or_default().to_owned(),
+            instance_type: self.observed.label(marks::INSTANCE_TYPE).unwrap_or_default().to_owned(),
             allocatable,
             price,
             created: self.observed.node.metadata.creation_timestamp.unwrap_or_default(),
@@ -51,14 +52,14 @@ impl<'a> KnownNode<'a> {
     pub(super) fn price(&self, catalog: &Catalog, region: &str, overlays: &Overlays<'_>) -> Option<Money> {
         // Nodes of others say nothing of it; they are bought on demand.
         let of_others = self.observed.claim.is_none() && self.observed.pool.is_none();
-        let told = self.observed.label(pool::CAPACITY_TYPE).map(CapacityType::of);
+        let told = self.observed.label(marks::CAPACITY_TYPE).map(CapacityType::of);
         match told.or(of_others.then_some(CapacityType::OnDemand))? {
             // Paid for already, whether it runs or not.
             CapacityType::Reserved => Some(Money::ZERO),
             other => {
-                let region = self.observed.label(pool::REGION).unwrap_or(region);
-                let instance_type = self.observed.label(pool::INSTANCE_TYPE).unwrap_or_default();
-                let zone = self.observed.label(pool::ZONE).unwrap_or_default();
+                let region = self.observed.label(marks::REGION).unwrap_or(region);
+                let instance_type = self.observed.label(marks::INSTANCE_TYPE).unwrap_or_default();
+                let zone = self.observed.label(marks::ZONE).unwrap_or_default();
                 let listed = catalog.price(region, instance_type, zone, &other)?;
                 overlays.price(listed, &|one| one.admits(self.observed.label(&one.key)))
             }

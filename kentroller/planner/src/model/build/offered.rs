@@ -2,18 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use typed_index_collections::TiSlice;
+
 use super::asked::attachments;
+use super::classes::Ports;
 use super::limits::limits_of;
 use super::nodes::KnownNode;
 use super::wide::Wide;
+use crate::manifest::marks;
 use crate::model::offerings::{Peers, Source};
 use crate::model::price_list::PriceList;
-use crate::model::{DIMS, NewNodeOption, NodeBin, PoolLimit, TermCount, Vector};
-use crate::rules::{EBS_DEFAULT, pool};
+use crate::model::{DIMS, NewNodeOption, NodeBin, NodeId, PoolLimit, TermCount, Vector};
+use crate::rules::EBS_DEFAULT;
 use crate::value::Warning;
 
 /// What new nodes will have, as far as existing ones tell.
-pub(super) fn peers<'a>(nodes: &[NodeBin], known: &[KnownNode<'a>], dims: &[String]) -> Peers<'a> {
+pub(super) fn peers<'a>(
+    nodes: &TiSlice<NodeId, NodeBin>,
+    known: &TiSlice<NodeId, KnownNode<'a>>,
+    dims: &[String],
+) -> Peers<'a> {
     let is_told = |name: &String| name == "ephemeral-storage" || name.starts_with("hugepages-");
     let mut of_pool: BTreeMap<usize, Vector> = BTreeMap::new();
     let mut of_type: BTreeMap<(usize, &str), Vector> = BTreeMap::new();
@@ -23,7 +31,7 @@ pub(super) fn peers<'a>(nodes: &[NodeBin], known: &[KnownNode<'a>], dims: &[Stri
         for (dim, least) in least.iter_mut().enumerate() {
             *least = if dims.get(dim).is_some_and(is_told) { (*least).min(bin.allocatable[dim]) } else { 0 };
         }
-        let Some(instance_type) = known.observed.label(pool::INSTANCE_TYPE) else { continue };
+        let Some(instance_type) = known.observed.label(marks::INSTANCE_TYPE) else { continue };
         if known.observed.is_initialized() {
             let least = of_type.entry((pool, instance_type)).or_insert(bin.allocatable);
             for (least, here) in least.iter_mut().zip(&bin.allocatable) {
@@ -40,7 +48,7 @@ pub(super) fn peers<'a>(nodes: &[NodeBin], known: &[KnownNode<'a>], dims: &[Stri
 pub(super) fn offered(
     source: &Source<'_>,
     wide: &Wide<'_>,
-    ports: &BTreeMap<(String, i32), usize>,
+    ports: &Ports,
     warnings: &mut Vec<Warning>,
 ) -> (Vec<NewNodeOption>, PriceList, Vec<PoolLimit>) {
     let (mut offerings, mut price_list) = source.offered(warnings);

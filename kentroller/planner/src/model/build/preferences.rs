@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::asked::Asked;
 use super::templates::Template;
 use crate::manifest::Node;
+use crate::manifest::marks::{self, HOSTNAME};
 use crate::model::preferences::{PreferredCompany, ZoneAffinity};
 use crate::model::{KeyDomains, NewNodeOption};
 use crate::rules::placement::{FULL_WEIGHT, NodePreferences, Place};
-use crate::rules::pool;
-use crate::rules::terms::{Demand, HOSTNAME, Term};
+use crate::rules::terms::{Demand, Term};
 
 /// Labels whose value pods would keep: the zone, and those of preferences about wider domains.
 pub(super) struct ZoneAffinities<'a> {
@@ -19,15 +19,15 @@ pub(super) struct ZoneAffinities<'a> {
 impl<'a> ZoneAffinities<'a> {
     pub(super) fn of(asked: &'a Asked<'_>) -> Self {
         let wide = asked.of.preferences.iter().map(|term| term.key.as_str());
-        let others: BTreeSet<&str> = wide.filter(|key| ![HOSTNAME, pool::ZONE].contains(key)).collect();
-        Self { keys: [pool::ZONE].into_iter().chain(others).collect() }
+        let others: BTreeSet<&str> = wide.filter(|key| ![HOSTNAME, marks::ZONE].contains(key)).collect();
+        Self { keys: [marks::ZONE].into_iter().chain(others).collect() }
     }
 
     /// The labels that a pod would keep, by number, and what leaving them weighs.
     pub(super) fn of_pod(&self, template: &Template, preferences: &[Term]) -> Vec<(usize, i64)> {
         let weight = |key: &str| {
             let own = template.preferences.iter().filter(|(term, _)| preferences[*term].key == key);
-            own.map(|(_, weight)| weight).sum::<i64>() + if key == pool::ZONE { FULL_WEIGHT } else { 0 }
+            own.map(|(_, weight)| weight).sum::<i64>() + if key == marks::ZONE { FULL_WEIGHT } else { 0 }
         };
         let weighed = self.keys.iter().map(|key| weight(key)).enumerate();
         weighed.filter(|(_, weight)| *weight > 0).collect()

@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use typed_index_collections::{TiSlice, TiVec};
+
 use super::asked::Asked;
 use super::classes::Classes;
-use crate::model::{NodeBin, PodUnit, TermCount, add};
+use crate::model::{NodeBin, NodeId, PodUnit, TermCount, add};
 use crate::rules::{PodRole, PodRules};
 use crate::value::{Blocker, Rule};
 
 /// Puts all pods on their nodes and returns those of the workload.
 pub(super) fn settle(
-    nodes: &mut [NodeBin],
+    nodes: &mut TiSlice<NodeId, NodeBin>,
     asked: &Asked<'_>,
     classes: &Classes,
     rules: &PodRules<'_>,
 ) -> Vec<PodUnit> {
     let mut pods = Vec::new();
-    let mut term_counts: Vec<BTreeMap<usize, TermCount>> = vec![BTreeMap::new(); nodes.len()];
+    let mut term_counts: TiVec<NodeId, BTreeMap<usize, TermCount>> = vec![BTreeMap::new(); nodes.len()].into();
     for (one, (class, rule)) in asked.pods.iter().zip(&classes.of_pods) {
         let index = pods.len();
         if matches!(one.role, PodRole::Workload | PodRole::Pending) {

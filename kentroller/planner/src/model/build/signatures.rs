@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use typed_index_collections::TiSlice;
+
+use crate::manifest::marks::HOSTNAME;
 use crate::model::price_list::PriceList;
-use crate::model::{Matrix, NewNodeOption, NodeBin, Numbers};
+use crate::model::{Matrix, NewNodeOption, NodeBin, NodeId, Numbers};
 use crate::rules::placement::{Needs, Place};
-use crate::rules::terms::HOSTNAME;
 
 /// Gives all places their signatures and returns what each stands for; `keys`: the labels that anybody asks for.
 pub(super) fn sign(
-    nodes: &mut [NodeBin],
+    nodes: &mut TiSlice<NodeId, NodeBin>,
     places: Vec<Place>,
     offerings: &mut [NewNodeOption],
     price_list: &mut PriceList,

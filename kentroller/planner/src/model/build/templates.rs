@@ -92,7 +92,7 @@ pub(super) fn templates(
         // Each pod of a DaemonSet names its node, and none of them looks for another.
         let looked_for = if key.is_resident { &nowhere } else { shape };
         let own = needs.number(Needs::of(looked_for, key.volumes.clone()));
-        // Where volumes are is no part of what the pod itself says: every domain of a spread counts for it.
+        // The places of volumes are no part of the pod's own selectors. A spread counts all domains for it.
         let tied = !key.volumes.is_empty();
         let said = if tied { needs.number(Needs::of(shape, Vec::new())) } else { own };
         let said = u32::try_from(said).unwrap_or(u32::MAX);

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use typed_index_collections::TiVec;
+
 use super::asked::Asked;
 use super::templates::Template;
+use crate::manifest::marks::HOSTNAME;
 use crate::manifest::{Expression, Operator};
-use crate::model::{BrokenSpread, KeyDomains, NewNodeOption};
+use crate::model::{BrokenSpread, KeyDomains, NewNodeOption, NodeId};
 use crate::rules::PodRole;
 use crate::rules::placement::{Needs, Place};
-use crate::rules::terms::{Demand, HOSTNAME, Term};
+use crate::rules::terms::{Demand, Term};
 use crate::value::Rule;
 
 /// Where wide terms let a pod be, beside what it asks of a node itself.
@@ -35,15 +38,15 @@ pub(super) struct Wide<'a> {
     /// By term: for each domain how many pods it selects and how many own it.
     counts: BTreeMap<usize, BTreeMap<&'a str, (i64, i64)>>,
     /// By term: the value of its key on each node, where the node counts.
-    values: BTreeMap<&'a str, Vec<Option<&'a str>>>,
-    /// Terms of pods that wait for a node: where those may go must not change under them.
+    values: BTreeMap<&'a str, TiVec<NodeId, Option<&'a str>>>,
+    /// Terms of pods that wait for a node. Moves must not change where those may go.
     awaited: BTreeSet<usize>,
 }
 
 impl<'a> Wide<'a> {
     pub(super) fn of(asked: &'a Asked<'_>, places: &'a [Place]) -> Self {
         let (terms, needs) = (asked.of.terms.as_slice(), asked.of.needs.as_slice());
-        let mut values: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
+        let mut values: BTreeMap<&str, TiVec<NodeId, Option<&str>>> = BTreeMap::new();
         let mut counts: BTreeMap<usize, BTreeMap<&str, (i64, i64)>> = BTreeMap::new();
         let mut eligible: BTreeMap<(u32, bool, bool, &str), Vec<bool>> = BTreeMap::new();
         for term in (0..terms.len()).filter(|term| terms[*term].key != HOSTNAME) {
@@ -89,10 +92,10 @@ impl<'a> Wide<'a> {
 
     /// The domains that a pod keeps when it moves, or the rule that holds it.
     ///
-    /// Whoever owns or is selected by a wide term stays in its domain: no count changes, so that nothing that holds breaks.
+    /// A pod that owns a wide term, or is selected by one, stays in its domain. So no count changes, and what holds still holds.
     pub(super) fn keeps(
         &self,
-        node: usize,
+        node: NodeId,
         template: &Template,
         broken: &Broken<'_>,
     ) -> (AllowedDomains, Option<Rule>) {
@@ -110,41 +113,10 @@ impl<'a> Wide<'a> {
                 continue;
             };
             pins.push((term, Some(value)));
-            let counts = &self.counts[&term];
-            let (here, owners) = counts.get(value).copied().unwrap_or_default();
-            let itself = i64::from(template.selected.contains(&term));
-            match of.demand {
-                Demand::Apart => {
-                    let own = i64::from(template.owned.contains(&term));
-                    if (owns && here - itself > 0) || (!owns && owners - own > 0) {
-                        rule = Some(Rule::AffinityElsewhere);
-                    }
-                }
-                Demand::Together if owns => {
-                    let anywhere: i64 = counts.values().map(|(selected, _)| selected).sum();
-                    let alone_and_first = itself == 1 && anywhere == 1;
-                    // Company is who satisfies all such terms of the pod; here each is counted by itself.
-                    let owned = template.owned.iter();
-                    let several = owned.filter(|term| self.terms[**term].demand == Demand::Together).count() > 1;
-                    if several || (here - itself < 1 && !alone_and_first) {
-                        rule = Some(Rule::AffinityElsewhere);
-                    }
-                }
-                Demand::Together => {}
-                Demand::Spread { max_skew, min_domains, .. } if owns => {
-                    let known = i64::try_from(counts.len()).unwrap_or(i64::MAX);
-                    let others = counts.iter().filter(|(domain, _)| **domain != value).map(|(_, (n, _))| *n).min();
-                    let least = if known < min_domains { 0 } else { others.unwrap_or(i64::MAX).min(here - itself) };
-                    let too_many = here - least > max_skew;
-                    let fixed = template.tied || self.awaited.contains(&term) || !broken.numbers.contains_key(&term);
-                    if !counts.contains_key(value) || (too_many && fixed) {
-                        rule = Some(Rule::SpreadBroken);
-                    } else if too_many {
-                        // It may not come back, and where it may go changes with every move: see `BrokenSpread`.
-                        loose.push(term);
-                    }
-                }
-                Demand::Spread { .. } => {}
+            match self.binds(term, owns, value, template, broken) {
+                Binding::Keeps => {}
+                Binding::Loose => loose.push(term),
+                Binding::Holds(by) => rule = Some(by),
             }
         }
         loose.sort_unstable();
@@ -154,6 +126,45 @@ impl<'a> Wide<'a> {
             of_domains(&self.terms[*term], operator, *value)
         });
         (AllowedDomains::new(expressions.collect(), loose), rule)
+    }
+
+    /// How a wide term binds a pod that is in a domain of it.
+    fn binds(&self, term: usize, owns: bool, value: &str, template: &Template, broken: &Broken<'_>) -> Binding {
+        let counts = &self.counts[&term];
+        let (here, owners) = counts.get(value).copied().unwrap_or_default();
+        let itself = i64::from(template.selected.contains(&term));
+        match self.terms[term].demand {
+            Demand::Apart => {
+                let own = i64::from(template.owned.contains(&term));
+                let is_broken = (owns && here - itself > 0) || (!owns && owners - own > 0);
+                if is_broken { Binding::Holds(Rule::AffinityElsewhere) } else { Binding::Keeps }
+            }
+            Demand::Together if owns => {
+                let anywhere: i64 = counts.values().map(|(selected, _)| selected).sum();
+                let alone_and_first = itself == 1 && anywhere == 1;
+                // Only a pod that satisfies all such terms is company. Here each term is counted by itself.
+                let owned = template.owned.iter();
+                let several = owned.filter(|term| self.terms[**term].demand == Demand::Together).count() > 1;
+                let is_broken = several || (here - itself < 1 && !alone_and_first);
+                if is_broken { Binding::Holds(Rule::AffinityElsewhere) } else { Binding::Keeps }
+            }
+            Demand::Spread { max_skew, min_domains, .. } if owns => {
+                let known = i64::try_from(counts.len()).unwrap_or(i64::MAX);
+                let others = counts.iter().filter(|(domain, _)| **domain != value).map(|(_, (n, _))| *n).min();
+                let least = if known < min_domains { 0 } else { others.unwrap_or(i64::MAX).min(here - itself) };
+                let too_many = here - least > max_skew;
+                let fixed = template.tied || self.awaited.contains(&term) || !broken.numbers.contains_key(&term);
+                if !counts.contains_key(value) || (too_many && fixed) {
+                    Binding::Holds(Rule::SpreadBroken)
+                } else if too_many {
+                    // It may not come back, and where it may go changes with every move. See `BrokenSpread`.
+                    Binding::Loose
+                } else {
+                    Binding::Keeps
+                }
+            }
+            Demand::Together | Demand::Spread { .. } => Binding::Keeps,
+        }
     }
 
     /// The domains that a pod which runs nowhere may be given a place in.
@@ -205,7 +216,7 @@ impl<'a> Wide<'a> {
                 values.dedup();
                 let number = |value: &Option<&str>| value.and_then(|value| values.binary_search(&value).ok());
                 let of_node = self.values[name].iter().map(number).collect();
-                broken.keys.push((name, values, KeyDomains { of_node, of_offering: Vec::new() }));
+                broken.keys.push((name, values, KeyDomains { of_node, of_offering: TiVec::new() }));
                 broken.keys.len() - 1
             });
             broken.numbers.insert(*term, broken.spreads.len());
@@ -215,7 +226,7 @@ impl<'a> Wide<'a> {
         broken
     }
 
-    /// Whether a new node would open a domain of a spread that has none of its pods: the least count would fall to nothing.
+    /// Whether a new node would open an empty domain of a spread. The least count would fall to nothing.
     pub(super) fn brings_a_domain(&self, offering: &NewNodeOption) -> bool {
         let mut told: BTreeMap<(u32, bool, bool), bool> = BTreeMap::new();
         self.counts.iter().any(|(term, domains)| {
@@ -243,6 +254,16 @@ impl Broken<'_> {
         });
         (self.spreads, keys.collect())
     }
+}
+
+/// How a wide term binds a pod.
+enum Binding {
+    /// The pod stays in its domain.
+    Keeps,
+    /// The spread is broken, and moves of the pod are counted one by one.
+    Loose,
+    /// The pod stays where it is.
+    Holds(Rule),
 }
 
 impl AllowedDomains {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{DaemonSet, PodShape, RequiredNodeTerms, Resources, Toleration};
+use crate::manifest::{DaemonSet, PodShape, RequiredNodeTerms, Resources, Toleration, marks};
 
 use crate::model::{DIMS, PODS, Vector, add, vector};
 
@@ -41,7 +41,7 @@ fn daemon(shape: &PodShape, of_running_pod: bool) -> Daemon {
     // Room is kept for it even where its pods might not start.
     needs.os.clear();
     if of_running_pod {
-        // The controller ties each pod to its node by name; what is left are the set's own terms.
+        // The controller ties each pod to its node by name. Without that, the set's own terms are left.
         for list in &mut needs.terms {
             for term in &mut list.node_selector_terms {
                 term.match_fields.clear();
@@ -53,16 +53,16 @@ fn daemon(shape: &PodShape, of_running_pod: bool) -> Daemon {
     }
     // The controller adds these tolerations to every DaemonSet pod.
     let kept = [
-        "not-ready",
-        "unreachable",
-        "disk-pressure",
-        "memory-pressure",
-        "pid-pressure",
-        "unschedulable",
-        "network-unavailable",
+        marks::NOT_READY,
+        marks::UNREACHABLE,
+        marks::DISK_PRESSURE,
+        marks::MEMORY_PRESSURE,
+        marks::PID_PRESSURE,
+        marks::UNSCHEDULABLE,
+        marks::NETWORK_UNAVAILABLE,
     ];
     needs.tolerations.extend(kept.map(|key| Toleration {
-        key: format!("node.kubernetes.io/{key}"),
+        key: key.to_owned(),
         operator: "Exists".to_owned(),
         ..Toleration::default()
     }));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::Labels;
+use crate::manifest::{Labels, marks};
 use crate::rules::pool;
 use crate::value::{CapacityType, InstanceType, Snapshot};
 
@@ -16,15 +16,15 @@ impl<'a> Learned<'a> {
     pub(super) fn of(snapshot: &'a Snapshot) -> Self {
         let mut learned = Self { by_type: BTreeMap::new(), zone_ids: BTreeMap::new() };
         for labels in snapshot.nodes.iter().map(|node| &node.metadata.labels) {
-            if let Some(of) = labels.get(pool::INSTANCE_TYPE) {
+            if let Some(of) = labels.get(marks::INSTANCE_TYPE) {
                 let told = labels.iter().filter(|(key, _)| {
-                    ["karpenter.k8s.aws/instance-", "karpenter.kwok.sh/instance-"].iter().any(|of| key.starts_with(of))
+                    [marks::AWS_INSTANCE, marks::KWOK_INSTANCE].iter().any(|of| key.starts_with(of))
                 });
-                // What nodes of one type tell differently says nothing of the type.
+                // A label whose value differs between nodes of one type says nothing of the type.
                 let known = learned.by_type.entry(of).or_insert_with(|| told.collect());
                 known.retain(|(key, value)| labels.get(*key) == Some(*value));
             }
-            if let (Some(zone), Some(id)) = (labels.get(pool::ZONE), labels.get("topology.k8s.aws/zone-id")) {
+            if let (Some(zone), Some(id)) = (labels.get(marks::ZONE), labels.get(marks::ZONE_ID)) {
                 learned.zone_ids.insert(zone, id);
             }
         }
@@ -40,13 +40,13 @@ impl<'a> Learned<'a> {
     }
 
     pub(super) fn place_labels(&self, zone: &str, capacity_type: &CapacityType) -> Labels {
-        let mut labels = Labels::from([(pool::CAPACITY_TYPE.to_owned(), capacity_type.as_str().to_owned())]);
+        let mut labels = Labels::from([(marks::CAPACITY_TYPE.to_owned(), capacity_type.as_str().to_owned())]);
         if !zone.is_empty() {
-            for key in [pool::ZONE, "failure-domain.beta.kubernetes.io/zone", "topology.ebs.csi.aws.com/zone"] {
+            for key in [marks::ZONE, marks::OLD_ZONE, marks::EBS_ZONE] {
                 labels.insert(key.to_owned(), zone.to_owned());
             }
             if let Some(id) = self.zone_ids.get(zone) {
-                labels.insert("topology.k8s.aws/zone-id".to_owned(), (*id).clone());
+                labels.insert(marks::ZONE_ID.to_owned(), (*id).clone());
             }
         }
         labels

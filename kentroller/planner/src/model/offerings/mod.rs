@@ -6,7 +6,7 @@ mod learned;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::manifest::{Expression, Labels, NodePool};
+use crate::manifest::{Expression, Labels, NodePool, marks};
 
 use crate::rules::overlay::Overlays;
 
@@ -23,9 +23,6 @@ use self::learned::Learned;
 use super::price_list::{ListedOffering, PriceList};
 
 use super::{ATTACHMENTS, CPU, MEMORY, NewNodeOption, PODS, Vector, add};
-
-/// A pool that carries this with `allow` lets claims leave its instance criteria aside.
-const IGNORE_CRITERIA: &str = "kentroller.cast.ai/ignore-instance-criteria";
 
 /// What existing nodes tell of what new ones will have.
 pub(crate) struct Peers<'a> {
@@ -96,11 +93,13 @@ impl Source<'_> {
         if node_pool.status.is_unready() {
             return Err("is not Ready");
         }
-        let allowed = node_pool.metadata.annotations.get(IGNORE_CRITERIA).is_some_and(|word| word == "allow");
+        let allowed =
+            node_pool.metadata.annotations.get(marks::IGNORE_INSTANCE_CRITERIA).is_some_and(|word| word == "allow");
         if self.ignore_instance_criteria && !allowed {
-            warn(
-                "WouldDrift: Karpenter would replace nodes that its requirements do not admit; they stand (annotate it kentroller.cast.ai/ignore-instance-criteria: allow)",
-            );
+            warn(&format!(
+                "WouldDrift: Karpenter would replace nodes that its requirements do not admit; they stand (annotate it {}: allow)",
+                marks::IGNORE_INSTANCE_CRITERIA
+            ));
         }
         let relaxed = self.ignore_instance_criteria && allowed;
         let Some(requirements) = pool::Requirements::of(node_pool, relaxed) else {
@@ -154,7 +153,7 @@ impl Source<'_> {
         types.flat_map(|one| zones.iter().map(move |zone| place(one.clone(), zone))).collect()
     }
 
-    /// Puts all that a pool may buy in the price list; how much that is, and what of it has room for pods.
+    /// Puts all that a pool may buy in the price list. Returns how many offerings that were, and those with room for pods.
     fn of_every_place(
         &self,
         pool: &Pool<'_>,
@@ -165,7 +164,7 @@ impl Source<'_> {
         // Labels that nobody asks for tell no two offerings apart; they are added to those that are left.
         let mut asked: BTreeSet<&str> = self.keys.clone();
         asked.extend(assortment.daemons.iter().flat_map(|daemon| daemon.needs.keys()));
-        asked.extend([pool::ZONE, pool::CAPACITY_TYPE]);
+        asked.extend([marks::ZONE, marks::CAPACITY_TYPE]);
         let mut groups: BTreeMap<Vec<Option<&str>>, usize> = BTreeMap::new();
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut offered = 0;
@@ -180,7 +179,7 @@ impl Source<'_> {
                 let offer = priced.offer(zone, capacity_type).filter(|offer| offer.available);
                 let Some(offer) = offer else { continue };
                 let label = |key: &str| place_labels.get(key).map(String::as_str).or_else(|| type_label(key));
-                // What an overlay makes of a price may not be known; and nothing is to be had for nothing.
+                // It may be unknown what an overlay makes of a price. A price of nothing is a mistake.
                 let price = self.overlays.price(offer.price, &|one: &Expression| {
                     let value = label(&one.key);
                     if value.is_none() && pool::is_untold(&one.key) { None } else { one.admits(value) }
@@ -216,7 +215,7 @@ impl Source<'_> {
         (offered, candidates)
     }
 
-    /// What is left of offerings when those go that another beats which no pod can tell from it.
+    /// Leaves out offerings that another one beats, where no pod can tell the two apart.
     fn unbeaten(&self, candidates: Vec<Candidate>, price_list: &PriceList) -> Vec<Candidate> {
         let mut by_group: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
         for one in candidates {
@@ -225,15 +224,15 @@ impl Source<'_> {
         let mut rivals: BTreeMap<Labels, Vec<Candidate>> = BTreeMap::new();
         for (group, candidates) in by_group {
             let mut labels = price_list.groups[group].place.labels.clone();
-            if !self.keys.contains(pool::CAPACITY_TYPE) {
-                labels.remove(pool::CAPACITY_TYPE);
+            if !self.keys.contains(marks::CAPACITY_TYPE) {
+                labels.remove(marks::CAPACITY_TYPE);
             }
             rivals.entry(labels).or_default().extend(candidates);
         }
         rivals.into_values().flat_map(|rivals| undominated(rivals, price_list)).collect()
     }
 
-    /// What a new node will have: what Karpenter reckons, and no more than nodes of the pool and type turned out to have.
+    /// What a new node will have, by Karpenter's model. Never more than existing nodes of the pool and type have.
     fn allocatable(&self, pool: usize, it: &InstanceType, least_of_pool: Vector) -> Vector {
         let mut allocatable = least_of_pool;
         allocatable[CPU] = it.allocatable_milli_cpu();
@@ -242,7 +241,7 @@ impl Source<'_> {
         let peers = self.peers.of_type.get(&(pool, it.name.as_str()));
         for (dim, name) in self.dims.iter().enumerate() {
             let told = match name.as_str() {
-                "nvidia.com/gpu" => Some(it.gpu_count),
+                marks::GPU => Some(it.gpu_count),
                 ATTACHMENTS => Some(self.peers.attachments),
                 _ if dim <= PODS => Some(allocatable[dim]),
                 _ => None,
@@ -265,7 +264,7 @@ struct Pool<'a> {
     requirements: pool::Requirements,
     /// Capacity type, zone, and the labels of both.
     places: Vec<(CapacityType, String, Labels)>,
-    /// Keys of which each claim must leave so many values to choose from.
+    /// Keys with `minValues`, and how many values an order must leave to choose from.
     scarce: Vec<(&'a str, usize)>,
     base: Labels,
 }
@@ -273,7 +272,7 @@ struct Pool<'a> {
 impl Pool<'_> {
     /// A new node as a place for pods.
     ///
-    /// Startup taints are gone before it counts as initialized; DaemonSets are charged in spite of them.
+    /// Startup taints are left out: they are gone before the node counts as initialized, and DaemonSets run in spite of them.
     fn place(&self, labels: Labels) -> Place {
         let taints = self.node_pool.spec.template.spec.taints.clone();
         Place { name: String::new(), labels, taints, unschedulable: false, is_new: true }

@@ -1,4 +1,4 @@
-//! What wrong input is told. `TRYBUILD=overwrite cargo test -p kentroller-macros --test wrong_input` writes the messages
+//! What wrong input is told. `TRYBUILD=overwrite cargo test -p kentroller-runtime --test wrong_input` writes the messages
 //! anew; they belong to the compiler of rust-toolchain.toml.
 
 #[test]
