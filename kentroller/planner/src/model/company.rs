@@ -14,6 +14,7 @@ pub(crate) struct TermCount {
 }
 
 /// How many pods of a class fit into free room beside what the terms count.
+#[inline]
 pub(crate) fn room(model: &Model, class: ClassId, free: &Vector, term_counts: &[TermCount]) -> i64 {
     let of = &model.classes[class];
     match times(&of.request, free) {
@@ -23,11 +24,13 @@ pub(crate) fn room(model: &Model, class: ClassId, free: &Vector, term_counts: &[
 }
 
 /// As [`room`], within our own limit on a service's pods of one node.
+#[inline]
 pub(crate) fn shared_room(model: &Model, class: ClassId, free: &Vector, term_counts: &[TermCount]) -> i64 {
     room(model, class, free, term_counts).min(share_left(&model.classes[class], term_counts))
 }
 
 /// How many pods of a class the terms between pods allow on a node. Whether there is room for them is another question.
+#[inline]
 pub(crate) fn company(of: &Class, term_counts: &[TermCount]) -> i64 {
     let mut most = i64::MAX;
     if !of.has_rules() {
@@ -60,10 +63,12 @@ pub(crate) fn company(of: &Class, term_counts: &[TermCount]) -> i64 {
 }
 
 /// What our own limit on a service's pods of one node leaves.
+#[inline]
 pub(crate) fn share_left(of: &Class, term_counts: &[TermCount]) -> i64 {
     of.share.map_or(i64::MAX, |(service, share)| (share - count_of_term(term_counts, service).selected).max(0))
 }
 
+#[inline]
 pub(crate) fn count_of_term(term_counts: &[TermCount], term: usize) -> TermCount {
     term_counts.iter().find(|counted| counted.term == term).copied().unwrap_or_default()
 }

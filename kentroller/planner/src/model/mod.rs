@@ -61,6 +61,7 @@ pub(crate) struct Model {
 
 impl Model {
     /// The signature of a place.
+    #[inline]
     pub(crate) fn signature(&self, bin_ref: BinRef) -> usize {
         match bin_ref {
             BinRef::Node(node) => self.nodes[node].signature,
@@ -69,6 +70,7 @@ impl Model {
     }
 
     /// The domain of a broken spread that a place is in.
+    #[inline]
     pub(crate) fn domain(&self, spread: usize, bin_ref: BinRef) -> Option<usize> {
         self.keys[self.broken[spread].key].of(bin_ref)
     }

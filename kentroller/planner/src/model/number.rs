@@ -19,6 +19,7 @@ impl Matrix {
         self.bits[at / 64] |= 1 << (at % 64);
     }
 
+    #[inline]
     pub(crate) fn get(&self, row: usize, column: usize) -> bool {
         let at = row * self.columns + column;
         self.bits[at / 64] & (1 << (at % 64)) != 0

@@ -17,6 +17,7 @@ pub(crate) struct BrokenSpread {
 
 impl BrokenSpread {
     /// How many more pods a domain may be given before it is too far above the least.
+    #[inline]
     pub(crate) fn room(&self, domain: Option<usize>, itself: i64) -> i64 {
         let Some(here) = domain.and_then(|domain| self.counts.get(domain).copied().flatten()) else { return 0 };
         if itself == 0 {
@@ -51,6 +52,7 @@ pub(crate) struct KeyDomains {
 
 impl KeyDomains {
     /// The value of a place.
+    #[inline]
     pub(crate) fn of(&self, bin_ref: BinRef) -> Option<usize> {
         match bin_ref {
             BinRef::Node(node) => self.of_node[node],

@@ -17,10 +17,12 @@ pub(crate) const ATTACHMENTS: &str = "(attachments)";
 /// Amounts by dimension. Units: milli-cpu, bytes, pieces.
 pub(crate) type Vector = [i64; DIMS];
 
+#[inline]
 pub(crate) fn fits(request: &Vector, free: &Vector) -> bool {
     request.iter().zip(free).all(|(request, free)| *request == 0 || request <= free)
 }
 
+#[inline]
 pub(crate) fn add(to: &mut Vector, request: &Vector, times: i64) {
     for (sum, request) in to.iter_mut().zip(request) {
         *sum += request * times;
@@ -28,6 +30,7 @@ pub(crate) fn add(to: &mut Vector, request: &Vector, times: i64) {
 }
 
 /// How many of a request a bin still takes.
+#[inline]
 pub(crate) fn times(request: &Vector, free: &Vector) -> i64 {
     let mut most = i64::MAX;
     for (request, free) in request.iter().zip(free) {

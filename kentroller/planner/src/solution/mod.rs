@@ -332,6 +332,7 @@ impl<'m> State<'m> {
     }
 
     /// How many pods of a class an open bin may be given.
+    #[inline]
     pub(crate) fn room(&self, bin: BinId, class: ClassId) -> i64 {
         let of = &self.bins[bin];
         if !of.open || !self.model.admits.get(self.model.classes[class].needs, self.model.signature(of.bin_ref)) {
@@ -345,6 +346,7 @@ impl<'m> State<'m> {
     }
 
     /// How many pods of a class fit into free room beside what the terms count.
+    #[inline]
     pub(crate) fn left(&self, class: ClassId, free: &Vector, term_counts: &[TermCount]) -> i64 {
         if self.shares {
             shared_room(self.model, class, free, term_counts)
@@ -354,6 +356,7 @@ impl<'m> State<'m> {
     }
 
     /// How many pods of a class the spreads that it owns let into a bin's domains.
+    #[inline]
     pub(crate) fn spread_room(&self, bin_ref: BinRef, class: ClassId) -> i64 {
         let spreads = self.model.classes[class].spreads.iter();
         spreads
