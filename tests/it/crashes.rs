@@ -146,13 +146,15 @@ fn end(stage: &Stage, scenario: &Scenario) -> End {
     let plan = stage.get("RebalancePlan", scenario.claim).expect("the plan");
     let told = |field: &str| plan["status"][field].as_object().map_or(0, |nodes| nodes.len());
     let plans = stage.list("RebalancePlan").into_iter().filter(|plan| !plan["metadata"]["finalizers"].is_null());
+    let mut node_claims: Vec<String> = stage.names("NodeClaim").iter().map(|name| place_in(&plan, name)).collect();
+    node_claims.sort();
     End {
         claim: stage.state("RebalancePlanClaim", scenario.claim),
         plan: stage.state("RebalancePlan", scenario.claim),
         made: told("nodesCreation"),
         removed: told("nodesDeletion"),
         deeds: deeds(stage, &plan),
-        node_claims: stage.names("NodeClaim").iter().map(|name| place_in(&plan, name)).collect(),
+        node_claims,
         price: stage.operated.world.price_per_hour().hourly(),
         not_running: stage.operated.world.pods_not_running(),
         marks: stage.marks(),
