@@ -42,15 +42,27 @@ impl From<syn::Error> for Mistakes {
 }
 
 impl From<darling::Error> for Mistakes {
-    /// darling speaks of the fields of our argument types; the author knows words.
     fn from(error: darling::Error) -> Self {
         let one = |error: darling::Error| {
             let error = syn::Error::from(error);
-            let message =
-                error.to_string().replace("Unknown field", "Unknown word").replace("Missing field", "Missing word");
-            syn::Error::new(error.span(), message)
+            syn::Error::new(error.span(), of_words(&error.to_string()))
         };
         Self(error.flatten().into_iter().map(one).collect())
+    }
+}
+
+/// darling speaks of the fields of our argument types; the author knows words.
+fn of_words(message: &str) -> String {
+    if let Some(word) = message.strip_prefix("Missing field ") {
+        return format!("{word} is not said; add it");
+    }
+    match message.strip_prefix("Unknown field: ") {
+        Some(rest) => {
+            let told =
+                rest.replace(". Did you mean", "; did you mean").replace(". Available values:", "; the words are");
+            format!("no word {told}")
+        }
+        None => message.to_owned(),
     }
 }
 

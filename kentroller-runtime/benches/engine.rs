@@ -15,10 +15,10 @@ use std::time::Duration;
 use kentroller_runtime::operator::Operator;
 use kentroller_runtime::simulation::apiserver::{ApiServer, Served};
 use kentroller_runtime::{
-    Access, AnyController, Clock, Condition, Controller, Declaration, Failure, HasStatus, Kind, KindEntry, KindInfo,
-    LEAST_INTERVAL, Meta, Outcome, Reads, Reconcile, SummaryOnly, Switches, Verb, Wake, World, reconciler,
+    AnyController, Clock, Condition, Failure, HasStatus, Outcome, Reconcile, Switches, World, controller, reconciler,
+    resource,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -28,58 +28,26 @@ const BAR: usize = 20_000;
 
 static RECONCILED: AtomicUsize = AtomicUsize::new(0);
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Widget {
-    metadata: Meta,
-    #[serde(default)]
-    spec: Spec,
-    #[serde(default)]
-    status: Option<Status>,
+#[resource(group = "bench.example", version = "v1", kind = "Widget", status = WidgetStatus)]
+/// Something with a size and names.
+pub struct WidgetSpec {
+    /// How large it is.
+    pub size: i64,
+    /// What it is called.
+    pub names: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Spec {
-    size: i64,
-    names: Vec<String>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Status {
-    observed_generation: Option<i64>,
-    conditions: Vec<Condition>,
-    seen: i64,
-    names: Vec<String>,
-}
-
-impl Kind for Widget {
-    const INFO: KindInfo = KindInfo {
-        group: "bench.example",
-        version: "v1",
-        kind: "Widget",
-        plural: "widgets",
-        namespaced: false,
-        crd: None,
-    };
-    type Meta = Meta;
-    type View = ();
-
-    fn meta(&self) -> &Meta {
-        &self.metadata
-    }
-
-    fn status_json(&self) -> serde_json::Value {
-        serde_json::to_value(&self.status).unwrap_or_default()
-    }
-}
-
-impl HasStatus for Widget {
-    type Status = Status;
-    type Condition = SummaryOnly;
-
-    fn status(&self) -> Option<&Status> {
-        self.status.as_ref()
-    }
+#[resource(status)]
+/// What was seen of it.
+pub struct WidgetStatus {
+    /// Its size.
+    pub seen: i64,
+    /// Its names.
+    pub names: Vec<String>,
+    /// What it is and is not, for machines.
+    pub conditions: Vec<Condition>,
+    /// The generation that this status judges.
+    pub observed_generation: Option<i64>,
 }
 
 /// Settings of which a change concerns everybody.
@@ -88,28 +56,9 @@ struct Round(usize);
 
 impl Switches for Round {}
 
+/// Writes into the status what the spec says.
+#[controller(of = Widget, settings = Round)]
 struct Widgets;
-
-impl Controller for Widgets {
-    type Of = Widget;
-    type Settings = Round;
-
-    fn declaration() -> Declaration {
-        Declaration {
-            name: "widgets",
-            doc: "",
-            feature: Some("widgets"),
-            of: KindEntry::of::<Widget>(),
-            access: vec![Access::to::<Widget>(&[Verb::Read, Verb::Status])],
-            wakes: vec![Wake::owner::<Widget, Widget>()],
-            events: &[],
-            metrics: &[],
-            ports: &[],
-            least_interval: LEAST_INTERVAL,
-        }
-    }
-}
-impl Reads<Widget> for Widgets {}
 
 impl Reconcile for Widgets {
     fn reconcile(widget: &Widget, world: &World<Self>) -> Result<Outcome<Self>, Failure> {

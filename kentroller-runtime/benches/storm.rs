@@ -24,8 +24,8 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame};
 use kentroller_runtime::operator::{Ended, Health, Operator};
 use kentroller_runtime::{
-    Access, Change, Clock, Controller, Cut, Declaration, Failure, Kind, KindEntry, KindInfo, LEAST_INTERVAL, Meta,
-    ObjectKey, Outcome, Reads, Reconcile, Switches, Verb, Wake, World, reconciler,
+    Change, Clock, Cut, Failure, Kind, Meta, ObjectKey, Outcome, Reconcile, Switches, World, controller, reconciler,
+    resource,
 };
 use kube::client::Body;
 use serde::{Deserialize, Serialize};
@@ -42,40 +42,34 @@ const STORM: Duration = Duration::from_secs(60);
 /// When each object wants to be looked at again.
 const TIMER: Duration = Duration::from_secs(5);
 
-macro_rules! kind {
-    ($name:ident, $kind:literal, $plural:literal) => {
-        #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-        struct $name {
-            metadata: Meta,
-            #[serde(default)]
-            spec: Spec,
-        }
-
-        impl Kind for $name {
-            const INFO: KindInfo =
-                KindInfo { group: "", version: "v1", kind: $kind, plural: $plural, namespaced: false, crd: None };
-            type Meta = Meta;
-            type View = ();
-
-            fn meta(&self) -> &Meta {
-                &self.metadata
-            }
-            fn index_key(&self) -> Option<&str> {
-                self.spec.node_name.as_deref()
-            }
-        }
-    };
+#[resource(foreign, group = "", version = "v1", kind = "Pod", plural = "pods", index = Pod::node)]
+struct Pod {
+    metadata: Meta,
+    #[serde(default)]
+    spec: PodSpec,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Spec {
+struct PodSpec {
     node_name: Option<Arc<str>>,
 }
 
-kind!(Pod, "Pod", "pods");
-kind!(Node, "Node", "nodes");
-kind!(Widget, "Widget", "widgets");
+impl Pod {
+    fn node(&self) -> Option<&str> {
+        self.spec.node_name.as_deref()
+    }
+}
+
+#[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes")]
+struct Node {
+    metadata: Meta,
+}
+
+#[resource(foreign, group = "", version = "v1", kind = "Widget", plural = "widgets")]
+struct Widget {
+    metadata: Meta,
+}
 
 /// What happened when, and what was late.
 #[derive(Debug, Default)]
@@ -102,28 +96,9 @@ impl Serialize for Notes {
 
 impl Switches for Notes {}
 
+/// Looks at each widget every five seconds, and when a pod names it.
+#[controller(of = Widget, settings = Notes, reads(Node), watches(Pod => concerned))]
 struct Widgets;
-
-impl Controller for Widgets {
-    type Of = Widget;
-    type Settings = Notes;
-
-    fn declaration() -> Declaration {
-        Declaration {
-            name: "widgets",
-            doc: "",
-            feature: None,
-            of: KindEntry::of::<Widget>(),
-            access: vec![Access::to::<Widget>(&[Verb::Read]), Access::to::<Node>(&[Verb::Read])],
-            wakes: vec![Wake::by::<Pod>(concerned)],
-            events: &[],
-            metrics: &[],
-            ports: &[],
-            least_interval: LEAST_INTERVAL,
-        }
-    }
-}
-impl Reads<Widget> for Widgets {}
 
 /// Every tenth object has nothing but its timer.
 fn concerned(change: &Change<'_, Pod>, _: &Cut) -> Vec<ObjectKey> {

@@ -28,6 +28,7 @@ impl Clock {
         Self(Kind::Following(Arc::new((start, Instant::now()))))
     }
 
+    /// What time it is.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]

@@ -15,7 +15,7 @@ use crate::outcome::{Decided, Outcome};
 use crate::port::{Kinds as _, Port};
 use crate::store::{AnyKindStore, AnyObject, Cut, KindStore};
 use crate::switches::Switches;
-use crate::words::Edges;
+use crate::words::{Edges, Words};
 use crate::world::World;
 
 /// A controller: what it reconciles and what it declared. Implemented by `#[controller]`.
@@ -284,6 +284,10 @@ pub struct KindEntry {
     pub conditions: Option<crate::condition::ConditionSet>,
     /// As [`Kind::STATES`].
     pub states: Edges,
+    /// As [`Kind::SAMPLE`].
+    pub sample: Option<&'static str>,
+    /// As [`Kind::words`].
+    pub words: fn() -> Vec<Words>,
     /// Tells the type from others of one name.
     pub type_id: fn() -> TypeId,
     /// Makes an empty store.
@@ -301,6 +305,8 @@ impl KindEntry {
             info: K::INFO,
             conditions: K::CONDITIONS,
             states: K::STATES,
+            sample: K::SAMPLE,
+            words: K::words,
             type_id: TypeId::of::<K>,
             empty: || Arc::new(KindStore::<K>::default()),
             restore: |cut, object| Ok(cut.with(serde_json::from_value::<K>(object)?)),

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::store::View;
 use crate::store::share::Pool;
-use crate::words::Edges;
+use crate::words::{Edges, Words};
 
 /// The static facts of a kind: where the API server keeps it, and whether it is one of ours.
 #[derive(Clone, Copy)]
@@ -133,6 +133,8 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
     const CONDITIONS: Option<crate::condition::ConditionSet> = None;
     /// Which `status.state` may follow which; empty for a kind without states.
     const STATES: Edges = &[];
+    /// An example in YAML: the one in the doc comment of the spec of a kind of ours.
+    const SAMPLE: Option<&'static str> = None;
     /// Whether a cluster may do without the kind: where the API server does not serve it, there is none. Where it was
     /// served before, what was read stands.
     const OPTIONAL: bool = false;
@@ -143,6 +145,11 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
 
     /// Its metadata.
     fn meta(&self) -> &Self::Meta;
+
+    /// The words that fields of a kind of ours may hold, each with the field's place.
+    fn words() -> Vec<Words> {
+        Vec::new()
+    }
 
     /// The status in JSON; `Null` of a kind without one.
     fn status_json(&self) -> Value {

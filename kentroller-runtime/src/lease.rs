@@ -44,6 +44,7 @@ impl Fence {
         Self { origin: Instant::now(), until: Arc::new(AtomicI64::new(0)) }
     }
 
+    /// Whether a write may begin: the lease was renewed less than its renew deadline ago.
     pub fn holds(&self) -> bool {
         self.millis(Instant::now()) < self.until.load(Ordering::Acquire)
     }
@@ -65,8 +66,11 @@ impl Fence {
 /// not agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
+    /// Who holds it; empty if nobody does.
     pub holder: String,
+    /// When its holder renewed it, as he wrote it: by his clock.
     pub renewed: String,
+    /// When that changed last, by our clock.
     pub at: Instant,
 }
 
@@ -90,6 +94,7 @@ pub fn evaluate(observed: &Observed, me: &str, now: Instant) -> Decision {
 pub enum Role {
     /// Another one leads, or nobody knows.
     StandsBy,
+    /// It holds the lease: it decides and writes.
     Leads,
     /// It led, and could not renew: it must end.
     Lost,
@@ -98,7 +103,9 @@ pub enum Role {
 /// Which lease, and who wants it.
 #[derive(Clone, Debug)]
 pub struct Seat {
+    /// Where the lease is.
     pub namespace: String,
+    /// Its name.
     pub name: String,
     /// The replica.
     pub me: String,

@@ -6,22 +6,17 @@
 #![warn(missing_docs)]
 
 mod annotations;
-#[allow(missing_docs, reason = "not what an author meets")]
 mod clock;
 pub mod condition;
 pub mod declaration;
-#[allow(missing_docs, reason = "not what an author meets")]
 pub mod engine;
 mod failure;
 pub mod generate;
 mod guard;
 mod kind;
-#[allow(missing_docs, reason = "not what an author meets")]
 pub mod lease;
 mod measure;
-#[allow(missing_docs, reason = "not what an author meets")]
 pub mod metrics;
-#[allow(missing_docs, reason = "not what an author meets")]
 pub mod operator;
 pub mod outcome;
 pub mod port;
@@ -31,7 +26,6 @@ pub mod settings;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 pub mod spec;
-#[allow(missing_docs, reason = "not what an author meets")]
 pub mod store;
 mod switches;
 pub mod telemetry;
@@ -57,7 +51,7 @@ pub use self::outcome::{Decided, Outcome};
 pub use self::port::{Answer, Cancelled, Kinds, Port, Seen};
 pub use self::store::{Cut, Gone, Lookup, View};
 pub use self::switches::{Mode, Switches};
-pub use self::words::Edges;
+pub use self::words::{Edges, Words};
 pub use self::world::{ReadSet, Replies, Reply, World};
 
 /// What the annotations expand to; not for use by hand.

@@ -260,12 +260,21 @@ pub enum Ended {
 /// Why an operator does not run, or no longer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No client can be made of the kubeconfig.
     #[error("the kubeconfig cannot be used: {0}")]
     Client(#[from] kube::Error),
+    /// The address is taken, or not ours.
     #[error("probes cannot be served at {address}: {source}")]
-    Probes { address: SocketAddr, source: std::io::Error },
+    Probes {
+        /// Where probes were to answer.
+        address: SocketAddr,
+        /// Why they cannot.
+        source: std::io::Error,
+    },
+    /// The system gives no thread.
     #[error("no thread for lease and probes: {0}")]
     Thread(std::io::Error),
+    /// It could not renew its lease in time.
     #[error("the lease is lost: another replica may act; this one ends")]
     LeaseLost,
 }

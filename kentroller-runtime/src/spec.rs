@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 pub use self::duration::Duration;
 pub use self::selector::{LabelSelector, Requirement};
-use crate::words::Edges;
+use crate::words::{Edges, Words};
 
 /// What a field of a spec, part or status may be. `#[resource(part)]` and `words!` make a type one.
 #[diagnostic::on_unimplemented(
@@ -22,7 +22,11 @@ use crate::words::Edges;
     note = "a duration: `kentroller_runtime::spec::Duration`, which is written `1h30m`; a time: `jiff::Timestamp`",
     note = "a type with a schema of its own: `#[schemars(schema_with = \"…\")]` on the field says which"
 )]
-pub trait Field {}
+pub trait Field {
+    /// Adds the words that it may hold, or what lies below it, with their place.
+    #[doc(hidden)]
+    fn words(_place: &str, _found: &mut Vec<Words>) {}
+}
 
 /// Holds at compile time that a type may stand in a field of a kind.
 #[doc(hidden)]
@@ -96,8 +100,14 @@ fields!(
     LabelSelector,
     Requirement,
 );
-impl<T: Field> Field for Option<T> {}
-impl<T: Field> Field for Vec<T> {}
-impl<T: Field> Field for Box<T> {}
-impl<T: Field> Field for Arc<T> {}
-impl<T: Field> Field for BTreeMap<String, T> {}
+
+macro_rules! holders {
+    ($($type_:ty),* $(,)?) => {$(
+        impl<T: Field> Field for $type_ {
+            fn words(place: &str, found: &mut Vec<Words>) {
+                T::words(place, found);
+            }
+        }
+    )*};
+}
+holders!(Option<T>, Vec<T>, Box<T>, Arc<T>, BTreeMap<String, T>);

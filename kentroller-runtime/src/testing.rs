@@ -7,7 +7,7 @@ mod played;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[cfg(feature = "simulation")]
 pub use self::played::{Played, play};
@@ -24,13 +24,69 @@ use crate::world::{Replies, Reply, World};
 /// Lines of a decision that a test may be silent about, by their sort.
 const ASIDE: [&[&str]; 2] = [&["mark "], &["count ", "set ", "observe "]];
 
-/// An object from its manifest.
+/// What an object is made of in a test: JSON, or a text in YAML.
+pub trait Manifest {
+    /// In JSON.
+    fn tree(self) -> Value;
+}
+
+impl Manifest for Value {
+    fn tree(self) -> Value {
+        self
+    }
+}
+
+/// # Panics
+/// When it is no YAML.
+impl Manifest for &str {
+    #[allow(clippy::panic, reason = "a test that cannot begin says why")]
+    fn tree(self) -> Value {
+        serde_saphyr::from_str(self).unwrap_or_else(|error| panic!("{self} is no YAML: {error}"))
+    }
+}
+
+/// As a `&str` of it.
+impl Manifest for String {
+    fn tree(self) -> Value {
+        self.as_str().tree()
+    }
+}
+
+/// The example in the doc comment of a kind's spec.
+///
+/// # Panics
+/// When there is none.
+#[allow(clippy::panic, reason = "a test that cannot begin says why")]
+pub fn sample<K: Kind>() -> Value {
+    match K::SAMPLE {
+        Some(sample) => sample.tree(),
+        None => panic!(
+            "the spec of {} has no example in its doc comment: a block of code with the word `yaml`",
+            K::INFO.kind
+        ),
+    }
+}
+
+/// An object from its manifest; `apiVersion` and `kind` may be left out.
+///
+/// ```
+/// use kentroller_runtime::prelude::*;
+/// # #[resource(foreign, group = "", version = "v1", kind = "Pod", plural = "pods", namespaced)]
+/// # pub struct Pod { pub metadata: Meta }
+/// # fn main() {
+/// let pod: Pod = kentroller_runtime::testing::object("metadata: {name: cart-0, namespace: shop, labels: {app: cart}}");
+/// assert_eq!((pod.key().to_string().as_str(), pod.label("app")), ("shop/cart-0", Some("cart")));
+/// # }
+/// ```
 ///
 /// # Panics
 /// When it does not decode; the message names the kind and the reason.
 #[allow(clippy::panic, reason = "a test that cannot begin says why")]
-pub fn object<K: Kind>(manifest: Value) -> K {
-    match serde_json::from_value(manifest) {
+pub fn object<K: Kind>(manifest: impl Manifest) -> K {
+    let mut tree = manifest.tree();
+    tree["apiVersion"] = json!(K::INFO.api_version());
+    tree["kind"] = json!(K::INFO.kind);
+    match serde_json::from_value(tree) {
         Ok(object) => object,
         Err(error) => panic!("{} does not decode: {error}", K::INFO.kind),
     }
@@ -103,6 +159,14 @@ impl<C: Reconcile> Given<C> {
         Self { cut, now: Timestamp::UNIX_EPOCH, settings: Arc::new(settings), replies: Replies::new() }
     }
 
+    /// With other settings: `.set(|settings| settings.reaping = false)`.
+    #[must_use]
+    pub fn set(mut self, change: impl FnOnce(&mut C::Settings)) -> Self {
+        // Nobody else has them yet.
+        Arc::get_mut(&mut self.settings).map(change);
+        self
+    }
+
     /// At this time, such as `2026-11-22T10:00:00Z`.
     ///
     /// # Panics
@@ -132,6 +196,14 @@ impl<C: Reconcile> Given<C> {
     #[must_use]
     pub fn with_all<K: Kind>(self, objects: impl IntoIterator<Item = K>) -> Self {
         objects.into_iter().fold(self, Self::with)
+    }
+
+    /// With an object that the other one owns as its controller.
+    #[must_use]
+    pub fn with_owned<K: Kind>(self, owner: &impl Kind, object: &K) -> Self {
+        let mut tree = serde_json::to_value(object).expect("a kind is made of JSON, and of maps with text for keys");
+        tree["metadata"]["ownerReferences"] = json!([owner.owner_reference()]);
+        self.with(self::object::<K>(tree))
     }
 
     /// After this became of an effect.

@@ -4,6 +4,15 @@
 /// Words, each with those that may follow it.
 pub type Edges = &'static [(&'static str, &'static [&'static str])];
 
+/// What may stand in a field, in so many words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Such as `RebalancePlan status.state`.
+    pub place: String,
+    /// Each word with its meaning: a sentence, and in paragraphs of their own what else is to be said.
+    pub meanings: &'static [(&'static str, &'static str)],
+}
+
 /// Declares an enum of words with an `Unknown` case.
 ///
 /// ```
@@ -27,7 +36,13 @@ pub type Edges = &'static [(&'static str, &'static [&'static str])];
 macro_rules! words {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($body:tt)* }) => {
         $crate::words!(@enum [$(#[$meta])*] $vis $name { $($body)* });
-
+        $crate::words!(@judged $name, true, { "type": "string", "enum": $name::WORDS });
+    };
+    ($(#[$meta:meta])* $vis:vis open enum $name:ident { $($body:tt)* }) => {
+        $crate::words!(@enum [$(#[$meta])*] $vis $name { $($body)* });
+        $crate::words!(@judged $name, false, { "type": "string" });
+    };
+    (@judged $name:ident, $closed:literal, $schema:tt) => {
         impl $crate::__private::schemars::JsonSchema for $name {
             fn inline_schema() -> bool {
                 true
@@ -36,7 +51,7 @@ macro_rules! words {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut $crate::__private::schemars::SchemaGenerator) -> $crate::__private::schemars::Schema {
-                $crate::__private::schemars::json_schema!({ "type": "string", "enum": Self::WORDS })
+                $crate::__private::schemars::json_schema!($schema)
             }
         }
 
@@ -49,37 +64,10 @@ macro_rules! words {
                 parent: &mut dyn FnMut() -> $crate::__private::garde::Path,
                 report: &mut $crate::__private::garde::Report,
             ) {
-                if let Self::Unknown(word) = self {
+                if let (true, Self::Unknown(word)) = ($closed, self) {
                     let known = Self::WORDS.join(", ");
                     report.append(parent(), $crate::__private::garde::Error::new(format!("`{word}` is not one of {known}")));
                 }
-            }
-        }
-    };
-    ($(#[$meta:meta])* $vis:vis open enum $name:ident { $($body:tt)* }) => {
-        $crate::words!(@enum [$(#[$meta])*] $vis $name { $($body)* });
-
-        impl $crate::__private::schemars::JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-            fn schema_name() -> ::std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-            fn json_schema(_: &mut $crate::__private::schemars::SchemaGenerator) -> $crate::__private::schemars::Schema {
-                $crate::__private::schemars::json_schema!({ "type": "string" })
-            }
-        }
-
-        impl $crate::__private::garde::Validate for $name {
-            type Context = ();
-
-            fn validate_into(
-                &self,
-                (): &(),
-                _: &mut dyn FnMut() -> $crate::__private::garde::Path,
-                _: &mut $crate::__private::garde::Report,
-            ) {
             }
         }
     };
@@ -98,9 +86,9 @@ macro_rules! words {
             /// All known words, as they stand in JSON.
             pub const WORDS: &'static [&'static str] = &[$($crate::words!(@word $variant $($word)?)),+];
 
-            /// All known words with their meanings, for the reference pages.
+            /// All known words with their doc comments, for the reference pages.
             pub const MEANINGS: &'static [(&'static str, &'static str)] =
-                &[$(($crate::words!(@word $variant $($word)?), concat!($($doc),*))),+];
+                &[$(($crate::words!(@word $variant $($word)?), concat!($($doc, "\n"),*))),+];
 
             /// Which words may follow each word, for those that are states.
             pub const EDGES: $crate::Edges =
@@ -133,7 +121,11 @@ macro_rules! words {
             }
         }
 
-        impl $crate::spec::Field for $name {}
+        impl $crate::spec::Field for $name {
+            fn words(place: &str, found: &mut ::std::vec::Vec<$crate::Words>) {
+                found.push($crate::Words { place: place.to_owned(), meanings: Self::MEANINGS });
+            }
+        }
 
         impl ::std::convert::From<&str> for $name {
             fn from(word: &str) -> Self {
@@ -212,8 +204,8 @@ mod tests {
 
     #[test]
     fn meanings_are_the_doc_comments() {
-        assert_eq!(Door::MEANINGS, [("Open", " One can go through."), ("shut", " One cannot.")]);
-        assert_eq!(Wall::MEANINGS, [("Red", " A colour.")]);
+        assert_eq!(Door::MEANINGS, [("Open", " One can go through.\n"), ("shut", " One cannot.\n")]);
+        assert_eq!(Wall::MEANINGS, [("Red", " A colour.\n")]);
     }
 
     #[test]

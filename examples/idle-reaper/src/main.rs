@@ -23,6 +23,13 @@ mod api {
         column("After", string, ".spec.after"), column("Idle", integer, ".status.idle"),
     )]
     /// Gives NodeClaims back that stay without pods.
+    ///
+    /// ```yaml
+    /// apiVersion: example.org/v1
+    /// kind: IdleReaper
+    /// metadata: {name: batch}
+    /// spec: {selector: {matchLabels: {karpenter.sh/nodepool: batch}}, after: 30m}
+    /// ```
     pub struct IdleReaperSpec {
         /// Which NodeClaims, by their labels.
         pub selector: LabelSelector,
@@ -266,88 +273,84 @@ async fn run() -> Result<(), Box<dyn Error>> {
 mod tests {
     use std::time::Duration;
 
-    use kentroller_runtime::testing::{Given, given, object, play};
+    use kentroller_runtime::testing::{Given, given, object, play, sample};
     use serde_json::{Value, json};
 
     use super::*;
     use crate::api::IdleReaper;
     use crate::controllers::IdleReapers;
-    use crate::foreign::{ConfigMap, NodeClaim};
+    use crate::foreign::{ConfigMap, NodeClaim, Pod};
 
-    fn reaper(metadata: Value) -> Value {
-        let spec = json!({"selector": {"matchLabels": {"team": "a"}}, "after": "1h"});
-        json!({"apiVersion": "example.org/v1", "kind": "IdleReaper", "metadata": metadata, "spec": spec})
+    const DELETED: &str = "2026-11-22T12:00:00Z";
+
+    /// The reaper of the example, under way.
+    fn reaper(deleted: Value) -> IdleReaper {
+        let mut reaper = sample::<IdleReaper>();
+        reaper["metadata"] =
+            json!({"name": "r", "uid": "u", "finalizers": ["example.org/idle-reaper"], "deletionTimestamp": deleted});
+        object(reaper)
     }
 
-    fn ours(deleted: Value) -> IdleReaper {
-        let finalizers = ["example.org/idle-reaper"];
-        object(reaper(json!({"name": "r", "uid": "u", "finalizers": finalizers, "deletionTimestamp": deleted})))
-    }
-
-    fn claim(name: &str, team: &str) -> Value {
-        json!({"apiVersion": "karpenter.sh/v1", "kind": "NodeClaim", "metadata": {"name": name, "labels": {"team": team}},
-            "status": {"nodeName": name, "lastPodEventTime": "2026-11-22T10:00:00Z"}})
+    fn claim(name: &str, pool: &str) -> String {
+        format!(
+            "{{metadata: {{name: {name}, labels: {{karpenter.sh/nodepool: {pool}}}}}, status: {{nodeName: {name}, lastPodEventTime: 2026-11-22T10:00:00Z}}}}"
+        )
     }
 
     fn seen(claims: &[&str], at: &str) -> Given<IdleReapers> {
-        let owner =
-            json!({"apiVersion": "example.org/v1", "kind": "IdleReaper", "name": "r", "uid": "u", "controller": true});
-        let metadata = json!({"name": "idle-r", "namespace": "ours", "ownerReferences": [owner]});
-        let claims = claims.iter().map(|name| object::<NodeClaim>(claim(name, "a")));
-        given().at(at).with(object::<ConfigMap>(json!({"metadata": metadata}))).with_all(claims)
+        let report: ConfigMap = object("metadata: {name: idle-r, namespace: ours}");
+        let claims = claims.iter().map(|name| object::<NodeClaim>(claim(name, "batch")));
+        given().at(at).with_owned(&reaper(Value::Null), &report).with_all(claims)
     }
 
     #[test]
     fn a_claim_without_pods_goes_when_its_time_is_over() {
-        let report = r#"patch  ConfigMap ours/idle-r {"data":{"a":"2026-11-22T11:00:00Z"}}"#;
-        let (early, due) = (format!("{report}\nlook   2026-11-22T11:00:00Z"), format!("delete NodeClaim a\n{report}"));
-        seen(&["a"], "2026-11-22T10:59:59Z").check(&ours(Value::Null), &early);
-        seen(&["a"], "2026-11-22T11:00:00Z").check(&ours(Value::Null), &due);
+        let report = r#"patch  ConfigMap ours/idle-r {"data":{"a":"2026-11-22T10:30:00Z"}}"#;
+        let (early, due) = (format!("{report}\nlook   2026-11-22T10:30:00Z"), format!("delete NodeClaim a\n{report}"));
+        seen(&["a"], "2026-11-22T10:29:59Z").check(&reaper(Value::Null), &early);
+        seen(&["a"], "2026-11-22T10:30:00Z").check(&reaper(Value::Null), &due);
     }
 
     #[test]
-    fn a_claim_of_another_team_or_with_a_pod_stays() {
-        let pod =
-            object::<foreign::Pod>(json!({"metadata": {"name": "p", "namespace": "x"}, "spec": {"nodeName": "a"}}));
-        let world = seen(&["a"], "2026-11-22T12:00:00Z").with(pod).with(object::<NodeClaim>(claim("b", "b")));
-        world.check(&ours(Value::Null), "");
+    fn a_claim_of_another_pool_or_with_a_pod_stays() {
+        let pod: Pod = object("{metadata: {name: p, namespace: x}, spec: {nodeName: a}}");
+        let world = seen(&["a"], DELETED).with(pod).with(object::<NodeClaim>(claim("b", "other")));
+        world.check(&reaper(Value::Null), "");
     }
 
     #[test]
     fn no_more_than_the_setting_says_go_at_once() {
-        let decided =
-            seen(&["a", "b", "c", "d"], "2026-11-22T12:00:00Z").decide(&ours(Value::Null)).expect("a decision");
+        let decided = seen(&["a", "b", "c", "d"], DELETED).decide(&reaper(Value::Null)).expect("a decision");
         assert_eq!(decided.effects().filter(|effect| effect.act.verb() == "delete").count(), 3);
     }
 
     #[test]
     fn while_the_feature_is_off_nothing_is_done_and_that_is_told() {
-        let off = Given::<IdleReapers>::with_settings(settings::Settings { reaping: false, at_once: 3 });
-        off.check(&ours(Value::Null), "mark   Ready=False FeatureDisabled: Feature reaping is off.");
+        let off = given::<IdleReapers>().set(|settings| settings.reaping = false);
+        off.check(&reaper(Value::Null), "mark   Ready=False FeatureDisabled: Feature reaping is off.");
     }
 
     #[test]
     fn a_deleted_reaper_goes_after_its_report() {
-        let gone = ours(json!("2026-11-22T12:00:00Z"));
-        seen(&[], "2026-11-22T12:00:00Z").check(&gone, "delete ConfigMap ours/idle-r");
-        given::<IdleReapers>().check(&gone, r#"patch  IdleReaper r {"metadata":{"finalizers":[]}}"#);
+        seen(&[], DELETED).check(&reaper(json!(DELETED)), "delete ConfigMap ours/idle-r");
+        given::<IdleReapers>().check(&reaper(json!(DELETED)), r#"patch  IdleReaper r {"metadata":{"finalizers":[]}}"#);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_whole_operator_gives_back_what_is_idle_and_ends_cleanly() {
         let played = play(all());
-        played.create(reaper(json!({"name": "r"})));
-        played.server.seed(claim("a", "a")).expect("Karpenter made it");
-        played.pass(Duration::from_secs(30 * 60)).await;
-        assert_eq!(played.get("ConfigMap", "default", "idle-r")["data"]["a"], "2026-11-22T11:00:00Z");
-        assert_eq!(played.conditions("IdleReaper", "", "r"), ["Ready=True", "Reported=True"]);
-        assert_eq!(played.metrics("idle{"), [r#"idle{reaper="r"} 1.0"#]);
-        played.pass(Duration::from_secs(31 * 60)).await;
-        assert_eq!(played.metrics("reaped"), ["reaped_total 1.0"]);
+        played.create(sample::<IdleReaper>());
+        played.seed::<NodeClaim>(claim("a", "batch"));
+        played.pass(Duration::from_secs(29 * 60)).await;
+        assert_eq!(played.get("ConfigMap", "default", "idle-batch")["data"]["a"], "2026-11-22T10:30:00Z");
+        assert_eq!(played.conditions("IdleReaper", "", "batch"), ["Ready=True", "Reported=True"]);
+        assert_eq!(played.metrics("idle{"), [r#"idle{reaper="batch"} 1.0"#]);
+        played.pass(Duration::from_secs(2 * 60)).await;
         assert_eq!((played.get("NodeClaim", "", "a"), played.events()), (Value::Null, vec!["Reaped".to_owned()]));
-        played.server.delete("IdleReaper", None, "r", &Default::default()).expect("deleted");
+        assert_eq!(played.metrics("reaped"), ["reaped_total 1.0"]);
+        played.delete("IdleReaper", "", "batch");
         played.pass(Duration::from_secs(60)).await;
-        assert_eq!((played.get("IdleReaper", "", "r"), played.events()[1].as_str()), (Value::Null, "Ended"));
+        assert_eq!((played.get("IdleReaper", "", "batch"), played.events()[1].as_str()), (Value::Null, "Ended"));
     }
 
     #[test]

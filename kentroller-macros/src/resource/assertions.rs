@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Data, DeriveInput, Fields, Ident, LitStr, Type};
+use syn::{Data, DeriveInput, Fields, Ident, LitStr};
 
 use super::check::{OwnKind, Status};
 use super::fields;
@@ -20,19 +20,27 @@ pub(super) fn of_fields(runtime: &Runtime, item: &DeriveInput) -> TokenStream {
         _ => return TokenStream::new(),
     };
     let names = named.iter().map(|field| fields::json_name(field).unwrap_or_else(|| "*".to_owned()));
-    let own_schema = |field: &&syn::Field| {
-        ["with", "schema_with", "skip"].iter().any(|word| fields::mentions(field, "schemars", word))
-            || ["with", "flatten"].iter().any(|word| fields::mentions(field, "serde", word))
-    };
-    let types = named.iter().filter(|field| !own_schema(field)).map(|field| &field.ty);
-    let held = types.map(
-        |type_: &Type| quote_spanned!(type_.span()=> const _: () = #runtime::spec::may_stand_in_a_kind::<#type_>();),
-    );
+    let held = judged(item).into_iter().map(|field| {
+        let type_ = &field.ty;
+        quote_spanned!(type_.span()=> const _: () = #runtime::spec::may_stand_in_a_kind::<#type_>();)
+    });
     quote! {
         #(#held)*
         impl #runtime::spec::Fields for #ident {
             const FIELDS: &'static [&'static str] = &[#(#names),*];
         }
+    }
+}
+
+/// The fields whose type says what may stand there: those without a schema or a reading of their own.
+pub(super) fn judged(item: &DeriveInput) -> Vec<&syn::Field> {
+    let own_schema = |field: &&syn::Field| {
+        ["with", "schema_with", "skip"].iter().any(|word| fields::mentions(field, "schemars", word))
+            || ["with", "flatten"].iter().any(|word| fields::mentions(field, "serde", word))
+    };
+    match &item.data {
+        Data::Struct(data) => data.fields.iter().filter(|field| !own_schema(field)).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) enum Role {
 pub(super) struct OwnKind {
     pub(super) names: Names,
     pub(super) doc: String,
+    /// In YAML.
+    pub(super) sample: Option<String>,
     pub(super) shortnames: Vec<String>,
     pub(super) categories: Vec<String>,
     pub(super) columns: Vec<Column>,
@@ -108,6 +110,7 @@ fn own(args: Own, mut item: DeriveInput, mistakes: &mut Mistakes) -> Option<Chec
         rules: rules?,
         role: Role::Own(Box::new(OwnKind {
             doc: docs::text(&item.attrs),
+            sample: docs::sample(&item.attrs),
             names: Names {
                 group: args.group,
                 version: args.version,

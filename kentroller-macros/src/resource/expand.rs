@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
 use super::args::{Column, Scale};
-use super::assertions;
 use super::check::{Checked, ForeignKind, Names, OwnKind, Role, Rule, Status};
+use super::{assertions, fields};
 use crate::paths::Runtime;
 
 pub(super) fn expand(checked: Checked) -> TokenStream {
@@ -16,7 +16,7 @@ pub(super) fn expand(checked: Checked) -> TokenStream {
         Role::Own(kind) => {
             let base = base(&runtime, true);
             let root = kube(&runtime, &kind);
-            let impls = own_impls(&runtime, &kind);
+            let impls = own_impls(&runtime, &kind, &item.ident);
             let held = [as_part(&runtime, &item), assertions::of_kind(&runtime, &kind, &item.ident)];
             quote!(#(#held)* #base #root #rules #item #impls)
         }
@@ -47,7 +47,18 @@ pub(super) fn expand(checked: Checked) -> TokenStream {
 /// What makes a struct one that may stand in a field.
 fn as_part(runtime: &Runtime, item: &syn::DeriveInput) -> TokenStream {
     let (ident, held) = (&item.ident, assertions::of_fields(runtime, item));
-    quote!(impl #runtime::spec::Field for #ident {} #held)
+    let fields: Vec<_> =
+        assertions::judged(item).into_iter().filter_map(|field| Some((fields::json_name(field)?, &field.ty))).collect();
+    let (names, types): (Vec<_>, Vec<_>) =
+        fields.into_iter().map(|(name, type_)| (format!("{{place}}.{name}"), type_)).unzip();
+    quote! {
+        impl #runtime::spec::Field for #ident {
+            fn words(place: &str, found: &mut ::std::vec::Vec<#runtime::Words>) {
+                #(<#types as #runtime::spec::Field>::words(&::std::format!(#names), found);)*
+            }
+        }
+        #held
+    }
 }
 
 /// The derives of a struct of ours, its fields in camelCase.
@@ -69,7 +80,7 @@ fn validations(rules: &[Rule]) -> Option<TokenStream> {
 
 /// kube's own derive makes the whole kind and the raw CRD.
 fn kube(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
-    let OwnKind { names, doc, shortnames, categories, columns, scale, status } = kind;
+    let OwnKind { names, doc, shortnames, categories, columns, scale, status, .. } = kind;
     let Names { group, version, plural, namespaced, kind } = names;
     let kind = kind.to_string();
     let namespaced = namespaced.then(|| quote!(namespaced,));
@@ -102,8 +113,8 @@ fn kube(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
     }
 }
 
-fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
-    let OwnKind { names, status, .. } = kind;
+fn own_impls(runtime: &Runtime, kind: &OwnKind, spec: &syn::Ident) -> TokenStream {
+    let OwnKind { names, status, sample, .. } = kind;
     let ident = &names.kind;
     let [kube, k8s_openapi] = ["kube", "k8s_openapi"].map(|name| runtime.krate(name));
     let facts = facts(
@@ -121,6 +132,17 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
             #states
         }
     });
+    let sample = sample.as_ref().map(|yaml| {
+        quote!(
+            const SAMPLE: ::core::option::Option<&'static str> = ::core::option::Option::Some(#yaml);
+        )
+    });
+    let below = |part: &str| format!("{ident} {part}");
+    let (mut parts, mut places) = (vec![spec.to_token_stream()], vec![below("spec")]);
+    if let Some(Status { type_, .. }) = status {
+        parts.push(type_.to_token_stream());
+        places.push(below("status"));
+    }
     let read = status.as_ref().map(|_| {
         quote! {
             fn status_json(&self) -> #serde_json::Value {
@@ -148,6 +170,7 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
         impl #runtime::Kind for #ident {
             const INFO: #runtime::KindInfo = #runtime::KindInfo { #facts };
             #told
+            #sample
             type Meta = #k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
             type View = ();
 
@@ -155,6 +178,12 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind) -> TokenStream {
                 &self.metadata
             }
             #read
+
+            fn words() -> ::std::vec::Vec<#runtime::Words> {
+                let mut found = ::std::vec::Vec::new();
+                #(<#parts as #runtime::spec::Field>::words(#places, &mut found);)*
+                found
+            }
         }
         #has_status
     }

@@ -16,6 +16,7 @@ use crate::world::{ReadSet, Replies, World};
 
 /// A controller as the engine runs it. Made by [`reconciler`].
 pub trait AnyController<S>: Send + Sync {
+    /// All that it declared.
     fn declaration(&self) -> Declaration;
 
     /// Reconciles one object, and says what it read; `None` if it is not there any more.

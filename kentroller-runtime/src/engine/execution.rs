@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::expect::Expected;
 use super::queue::Item;
 use super::replies::Held;
-use super::writer::{Refused, Writer};
+use super::writer::{Refused, STORE_STALE, Writer};
 use crate::kind::KindInfo;
 use crate::measure::Measured;
 use crate::outcome::{Act, Decided, Effect, Note};
@@ -160,7 +160,7 @@ impl Execution {
                     age.as_secs(),
                     STALE.as_secs()
                 );
-                Err(Refused::own("StoreStale", message))
+                Err(Refused::own(STORE_STALE, message))
             }
         }
     }

@@ -15,13 +15,18 @@ pub const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 /// What a write must become visible as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
+    /// The kind of the object.
     pub kind: KindInfo,
+    /// The object.
     pub object: ObjectKey,
+    /// Its uid.
     pub uid: String,
+    /// What the store must show of it.
     pub what: What,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a store shows of an accepted write.
 pub enum What {
     /// This version or a newer one, or the object's end.
     AtLeast(u64),

@@ -56,10 +56,15 @@ const LOOKS: usize = 100;
 
 /// Everything an engine is made of.
 pub struct Parts<S> {
+    /// What decides.
     pub controllers: Vec<Box<dyn AnyController<S>>>,
+    /// What writes.
     pub writer: Writer,
+    /// What answers questions.
     pub ports: Ports,
+    /// The settings of the process, as they are given from outside.
     pub settings: watch::Receiver<Arc<S>>,
+    /// What is counted.
     pub metrics: Metrics,
     /// The operator's name: before that of the controller it says who reports an event.
     pub name: String,
@@ -73,6 +78,7 @@ pub struct Parts<S> {
     pub records: Option<PathBuf>,
     /// Whether this replica leads. Before, its stores are kept and nothing is decided.
     pub leads: watch::Receiver<Role>,
+    /// What probes are told.
     pub health: Health,
 }
 

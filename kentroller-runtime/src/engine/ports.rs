@@ -34,6 +34,7 @@ impl fmt::Debug for Ports {
 }
 
 impl Ports {
+    /// With this port; of two of one type the later counts.
     pub fn with<P: Port>(mut self, port: P) -> Self {
         self.known.insert(TypeId::of::<P>(), Arc::new(port));
         self.restore.insert(P::NAME, |cut, key, answer| {

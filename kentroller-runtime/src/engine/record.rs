@@ -21,13 +21,18 @@ use crate::world::{ReadSet, Replies, Reply};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
+    /// Whose reconcile it was.
     pub controller: String,
+    /// The reconciled object.
     pub object: ObjectKey,
+    /// The time that it was told.
     pub now: Timestamp,
     /// The namespace of the operator.
     #[serde(default)]
     pub namespace: String,
+    /// The settings that it was told.
     pub settings: Value,
+    /// What had become of its effects, by their keys.
     pub replies: Vec<(String, Reply)>,
     /// All objects of every kind that it read, by kind.
     pub objects: Vec<(String, Vec<Value>)>,
@@ -43,10 +48,18 @@ pub struct Record {
 /// Why a record cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
+    /// The controller was renamed, or the record is of another operator.
     #[error("this version has no controller {0}")]
     NoController(String),
+    /// Another version wrote the record, or somebody changed it.
     #[error("the record's {what} does not decode: {source}")]
-    Undecodable { what: String, source: serde_json::Error },
+    Undecodable {
+        /// Which part of it.
+        what: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// What was decided about is not in it.
     #[error("the record does not hold its own object {0}")]
     NoObject(ObjectKey),
 }

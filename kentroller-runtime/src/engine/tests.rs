@@ -8,7 +8,8 @@ use serde::Serializer;
 
 use super::*;
 use crate::clock::Clock;
-use crate::declaration::{Controller, LEAST_INTERVAL, Reconcile};
+use crate::controller;
+use crate::declaration::Reconcile;
 use crate::failure::Failure;
 use crate::lease::Fence;
 use crate::outcome::Outcome;
@@ -29,27 +30,9 @@ impl Serialize for Taken {
 
 impl Switches for Taken {}
 
+/// Looks again every ten seconds, and notes how much of the news was taken in.
+#[controller(crate = crate, of = Cluster, settings = Taken)]
 struct Ticks;
-
-impl Controller for Ticks {
-    type Of = Cluster;
-    type Settings = Taken;
-
-    fn declaration() -> Declaration {
-        Declaration {
-            name: "ticks",
-            doc: "",
-            feature: None,
-            of: KindEntry::of::<Cluster>(),
-            access: Vec::new(),
-            wakes: Vec::new(),
-            events: &[],
-            metrics: &[],
-            ports: &[],
-            least_interval: LEAST_INTERVAL,
-        }
-    }
-}
 
 impl Reconcile for Ticks {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {

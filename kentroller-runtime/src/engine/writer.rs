@@ -26,21 +26,53 @@ const GUARD_LIMIT: Duration = Duration::from_secs(10);
 pub struct Refused {
     /// HTTP code; 0 when there was no answer, or the engine refused.
     pub code: u16,
+    /// In PascalCase: the API server's, or one of [`REFUSALS`].
     pub reason: String,
+    /// For people.
     pub message: String,
 }
 
+/// Why the engine itself refuses a write.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal {
+    /// In PascalCase.
+    pub reason: &'static str,
+    /// What it means, for the reference page.
+    pub doc: &'static str,
+}
+
+macro_rules! refusals {
+    ($($name:ident = $reason:literal, $doc:literal;)+) => {
+        $(pub(super) const $name: Refusal = Refusal { reason: $reason, doc: $doc };)+
+        /// All of them.
+        pub const REFUSALS: &[Refusal] = &[$($name),+];
+    };
+}
+
+refusals! {
+    MODE_OBSERVE = "ModeObserve", "Mode `observe` touches nothing but our own objects.";
+    LEASE_LOST = "LeaseLost", "The lease is not held any more: another replica may act.";
+    STORE_STALE = "StoreStale", "A watch has proved nothing for more than 60 s: nothing is deleted or evicted on what it said long ago. \
+        `watch_age_seconds` says which kind; it goes on by itself when the watch does.";
+    GUARD_REFUSED = "GuardRefused", "The last look before the write found a reason against it.";
+    GUARD_UNREAD = "GuardUnread", "That look could not be read.";
+    NO_ANSWER = "NoAnswer", "No answer within three seconds; the write may have happened, and is looked for.";
+}
+
 impl Refused {
-    pub(super) fn own(reason: &str, message: impl Into<String>) -> Self {
-        Self { code: 0, reason: reason.to_owned(), message: message.into() }
+    pub(super) fn own(refusal: Refusal, message: impl Into<String>) -> Self {
+        Self { code: 0, reason: refusal.reason.to_owned(), message: message.into() }
     }
 }
 
 /// The writer of one engine.
 #[derive(Clone)]
 pub struct Writer {
+    /// One that repeats nothing by itself.
     pub client: kube::Client,
+    /// The time of the engine.
     pub clock: Clock,
+    /// Open while the lease is held.
     pub fence: Fence,
     /// Writes nothing at all; says what it would write.
     pub shadow: bool,
@@ -57,7 +89,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         if mode == Mode::Observe && !effect.kind.ours() {
-            return Err(Refused::own("ModeObserve", "mode observe touches nothing but our own objects"));
+            return Err(Refused::own(MODE_OBSERVE, "mode observe touches nothing but our own objects"));
         }
         if let Some(guard) = &effect.guard {
             self.look_again(guard).await?;
@@ -65,10 +97,10 @@ impl Writer {
         let request = request(effect);
         // The last step before the write, and no await between.
         if !self.fence.holds() {
-            return Err(Refused::own("LeaseLost", "the lease is not held any more; another replica may act"));
+            return Err(Refused::own(LEASE_LOST, "the lease is not held any more; another replica may act"));
         }
         let answer = tokio::time::timeout(WRITE_LIMIT, self.client.request::<Value>(request)).await;
-        let stored = answer.map_err(|_| Refused::own("NoAnswer", format!("no answer within {WRITE_LIMIT:?}")))?;
+        let stored = answer.map_err(|_| Refused::own(NO_ANSWER, format!("no answer within {WRITE_LIMIT:?}")))?;
         stored.map(|stored| expected(effect, &stored)).map_err(refused)
     }
 
@@ -97,12 +129,12 @@ impl Writer {
         };
         let fresh = tokio::time::timeout(GUARD_LIMIT, reads)
             .await
-            .unwrap_or_else(|_| Err(Refused::own("GuardUnread", format!("no answer within {GUARD_LIMIT:?}"))))?;
-        (guard.check)(&fresh).map_err(|why| Refused::own("GuardRefused", why))
+            .unwrap_or_else(|_| Err(Refused::own(GUARD_UNREAD, format!("no answer within {GUARD_LIMIT:?}"))))?;
+        (guard.check)(&fresh).map_err(|why| Refused::own(GUARD_REFUSED, why))
     }
 
     async fn read(&self, read: &Read) -> Result<(KindInfo, Vec<Value>), Refused> {
-        let unread = |error: kube::Error| Refused { reason: "GuardUnread".to_owned(), ..refused(error) };
+        let unread = |error: kube::Error| Refused { reason: GUARD_UNREAD.reason.to_owned(), ..refused(error) };
         match read {
             Read::Get(kind, key) => {
                 let path = kind.path(&key.namespace, Some(&key.name));
@@ -170,6 +202,6 @@ fn refused(error: kube::Error) -> Refused {
             let reason = if reason.is_empty() { code_name.unwrap_or("Refused").replace(' ', "") } else { reason };
             Refused { code, reason, message }
         }
-        other => Refused::own("NoAnswer", format!("{other}")),
+        other => Refused::own(NO_ANSWER, format!("{other}")),
     }
 }

@@ -77,9 +77,13 @@ fn finish(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// The lines of each paragraph as one.
+/// The lines of each paragraph as one, without blocks of code.
 fn joined(text: &str) -> String {
-    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let prose: String = text.split("```").step_by(2).collect();
+    let paragraphs = prose
+        .split("\n\n")
+        .filter(|paragraph| !paragraph.trim().is_empty())
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
     paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 

@@ -36,6 +36,11 @@ pub fn all(kinds: &[OwnKind], declarations: &[Declaration], settings: &[SettingI
     mistakes.extend(names_taken_twice(&crds));
     mistakes.extend(of_controllers(declarations));
     mistakes.extend(settings.iter().filter_map(of_setting));
+    // A server has no use for a CRD that is wrong.
+    #[cfg(feature = "simulation")]
+    if mistakes.is_empty() {
+        mistakes.extend(kinds.iter().filter_map(super::samples::mistake));
+    }
     mistakes
 }
 

@@ -7,6 +7,8 @@ pub mod mistakes;
 pub mod outline;
 pub mod rbac;
 pub mod reference;
+#[cfg(feature = "simulation")]
+mod samples;
 pub mod scaffold;
 pub mod schema;
 pub mod unused;
@@ -16,7 +18,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 
 use crate::declaration::KindEntry;
 use crate::kind::{Kind, KindInfo};
-use crate::words::Edges;
+use crate::words::{Edges, Words};
 
 /// A kind of this project, as the generated files tell of it.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,10 @@ pub struct OwnKind {
     pub conditions: Option<crate::condition::ConditionSet>,
     /// Which `status.state` may follow which.
     pub states: Edges,
+    /// An example in YAML.
+    pub sample: Option<&'static str>,
+    /// The words that its fields may hold.
+    pub words: fn() -> Vec<Words>,
 }
 
 impl OwnKind {
@@ -38,7 +44,8 @@ impl OwnKind {
 
     /// The kind that a controller reconciles; `None` for one of others.
     pub fn declared(kind: &KindEntry) -> Option<Self> {
-        Some(Self { info: kind.info, crd: kind.info.crd?, conditions: kind.conditions, states: kind.states })
+        let KindEntry { info, conditions, states, sample, words, .. } = *kind;
+        Some(Self { info, crd: info.crd?, conditions, states, sample, words })
     }
 
     /// The CRD, as it is applied.

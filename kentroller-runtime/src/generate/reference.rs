@@ -9,18 +9,10 @@ use super::rbac::Rights;
 use super::widening;
 use crate::condition::SUMMARY;
 use crate::declaration::Declaration;
+use crate::engine::writer::REFUSALS;
 use crate::kind::KindInfo;
 use crate::metrics::{self, MetricInfo, MetricType};
 use crate::settings::SettingInfo;
-
-/// Words that a field may hold, with their meanings.
-#[derive(Clone, Copy, Debug)]
-pub struct Words {
-    /// Where they are found, such as `RebalancePlan status.state`.
-    pub place: &'static str,
-    /// Each word with its meaning.
-    pub meanings: &'static [(&'static str, &'static str)],
-}
 
 /// Every field of every kind.
 pub fn kinds(kinds: &[OwnKind]) -> String {
@@ -35,6 +27,9 @@ pub fn kinds(kinds: &[OwnKind]) -> String {
             if outline.scope == "Cluster" { "cluster-scoped" } else { "namespaced" },
             names.join(", ")
         ));
+        if let Some(sample) = kind.sample {
+            page.push_str(&format!("```yaml\n{sample}```\n\n"));
+        }
         // The elements of a list and the values of a map are told in the line of the list or map.
         let rows = outline.fields.iter().filter(|(path, _)| !path.ends_with("[]") && !path.ends_with("{}"));
         let rows = rows.filter(|(path, _)| path.contains('.')).map(|(path, field)| {
@@ -78,7 +73,7 @@ pub fn conditions(kinds: &[OwnKind]) -> String {
         let all = summary.chain(set.own.iter().map(|info| (info.name, info.reasons)));
         let rows = all.flat_map(|(name, reasons)| {
             let words = reasons.iter().flat_map(|list| *list);
-            words.map(move |(reason, meaning)| [name.to_owned(), format!("`{reason}`"), (*meaning).to_owned()])
+            words.map(move |(reason, doc)| [name.to_owned(), format!("`{reason}`"), in_short(doc).to_owned()])
         });
         let rows: Vec<_> = rows.collect();
         if !rows.is_empty() {
@@ -89,17 +84,57 @@ pub fn conditions(kinds: &[OwnKind]) -> String {
     page
 }
 
-/// The words that fields may hold: states, reasons, choices.
-pub fn words(all: &[Words]) -> String {
+/// The words that fields of these kinds may hold: states, reasons, choices; each list once, with all its places.
+pub fn words(kinds: &[OwnKind]) -> String {
+    let mut lists: Vec<(Vec<String>, Meanings)> = Vec::new();
+    for words in kinds.iter().flat_map(|kind| (kind.words)()) {
+        match lists.iter_mut().find(|(_, meanings)| *meanings == words.meanings) {
+            Some((places, _)) => places.push(words.place),
+            None => lists.push((vec![words.place], words.meanings)),
+        }
+    }
     let mut page = String::from(
         "# Words\n\nWhat states, reasons and choices mean. A word that is not listed here is kept as it was read, and never acted on.\n",
     );
-    for words in all {
-        page.push_str(&format!("\n## {}\n\n", words.place));
-        let rows = words.meanings.iter().map(|(word, meaning)| [format!("`{word}`"), meaning.trim().to_owned()]);
+    for (mut places, meanings) in lists {
+        places.sort_by_key(String::len);
+        page.push_str(&format!("\n## {}\n\n", places[0]));
+        if places.len() > 1 {
+            page.push_str(&format!("Also of {}.\n\n", places[1..].join(", ")));
+        }
+        let rows = meanings.iter().map(|(word, doc)| [format!("`{word}`"), in_short(doc).to_owned()]);
         table(&mut page, ["word", "meaning"], rows);
     }
     page
+}
+
+type Meanings = &'static [(&'static str, &'static str)];
+
+/// The first paragraph of a doc comment.
+pub fn in_short(doc: &str) -> &str {
+    paragraphs(doc).0
+}
+
+/// The first paragraph of a doc comment, and the rest.
+fn paragraphs(doc: &str) -> (&str, &str) {
+    let (first, rest) = doc.split_once("\n\n").unwrap_or((doc, ""));
+    (first.trim(), rest.trim())
+}
+
+/// Why things ended: of each word its meaning, and in the second paragraph of its doc comment what to do next. Each has
+/// an anchor of its name.
+pub fn ends(page: &mut String, words: &[(&str, &str)]) {
+    let rows = words.iter().map(|(word, doc)| {
+        let (meaning, next) = paragraphs(doc);
+        [format!("<a id=\"{word}\"></a>`{word}`"), meaning.to_owned(), next.to_owned()]
+    });
+    table(page, ["reason", "meaning", "what to do"], rows);
+}
+
+/// Why the engine refuses a write, for the note of an event.
+pub fn refused_writes(page: &mut String) {
+    let rows = REFUSALS.iter().map(|refusal| [format!("`{}`", refusal.reason), refusal.doc.to_owned()]);
+    table(page, ["reason", "meaning"], rows);
 }
 
 /// Which state may follow which, as one diagram for each kind.

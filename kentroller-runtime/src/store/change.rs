@@ -11,13 +11,21 @@ use crate::kind::{Kind, KindInfo, Metadata, ObjectKey, Owner};
 
 /// One object without its type.
 pub trait AnyObject: Send + Sync {
+    /// To get the type back.
     fn as_any(&self) -> &dyn Any;
+    /// What names it.
     fn key(&self) -> ObjectKey;
+    /// What tells it from others of its name.
     fn uid(&self) -> &str;
+    /// The version that was read.
     fn resource_version(&self) -> &str;
+    /// Counts the edits of its spec.
     fn generation(&self) -> i64;
+    /// All owners.
     fn owners(&self) -> Vec<Owner>;
+    /// All of it that is kept.
     fn to_json(&self) -> Value;
+    /// As [`Kind::status_json`].
     fn status_json(&self) -> Value;
 }
 
@@ -50,9 +58,13 @@ impl<K: Kind> AnyObject for K {
 
 /// One change that a store went through.
 pub struct Changed {
+    /// The kind of the object.
     pub kind: KindInfo,
+    /// The object.
     pub key: ObjectKey,
+    /// `None` when it was created.
     pub old: Option<Arc<dyn AnyObject>>,
+    /// `None` when it is gone.
     pub new: Option<Arc<dyn AnyObject>>,
 }
 
@@ -72,7 +84,12 @@ impl std::fmt::Debug for Changed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sighting {
     /// It is there, at this version.
-    Present { version: u64, deleting: bool },
+    Present {
+        /// Its resourceVersion as a number; 0 if it is none.
+        version: u64,
+        /// Whether its deletion was asked for.
+        deleting: bool,
+    },
     /// It was there and is gone.
     Gone,
     /// Not there, and never seen.
@@ -85,14 +102,19 @@ pub enum Sighting {
 
 /// A store without its type.
 pub trait AnyKindStore: Send + Sync {
+    /// To get the type back.
     fn as_any(&self) -> &dyn Any;
+    /// The kind of its objects.
     fn kind(&self) -> KindInfo;
     /// How many objects it holds.
     fn count(&self) -> usize;
+    /// Whether it was listed.
     fn synced(&self) -> bool;
     /// The newest resourceVersion that its watch has delivered.
     fn revision(&self) -> u64;
+    /// The same store, to be changed: what both hold is shared.
     fn fork(&self) -> Arc<dyn AnyKindStore>;
+    /// Takes in what its watch read, and says what changed.
     fn apply(&mut self, body: Box<dyn Any + Send>, now: Timestamp) -> Vec<Changed>;
     /// Its watch has proved to be up to date.
     fn prove(&mut self, now: Timestamp);
@@ -100,7 +122,10 @@ pub trait AnyKindStore: Send + Sync {
     fn proven(&self) -> Option<Timestamp>;
     /// What is there in a state that does not decode.
     fn unreadable(&self) -> Vec<&Unreadable>;
+    /// One object, if it is there.
     fn object(&self, key: &ObjectKey) -> Option<Arc<dyn AnyObject>>;
+    /// The keys of all objects, in order.
     fn keys(&self) -> Vec<ObjectKey>;
+    /// What is known of the object of this key and uid.
     fn sighting(&self, key: &ObjectKey, uid: &str) -> Sighting;
 }

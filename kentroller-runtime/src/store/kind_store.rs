@@ -19,13 +19,16 @@ const MEMORY: SignedDuration = SignedDuration::from_hours(1);
 /// The last that was known of an object that is gone.
 #[derive(Clone, Debug)]
 pub struct Gone<K> {
+    /// When its end was seen.
     pub at: Timestamp,
+    /// Its last state.
     pub last: Arc<K>,
 }
 
 /// What a store knows of a key: a missing key alone is never taken for "it is gone".
 #[derive(Debug)]
 pub enum Lookup<'a, K> {
+    /// It is there.
     Present(&'a K),
     /// It was there within the last hour.
     Gone(&'a Gone<K>),
@@ -34,6 +37,7 @@ pub enum Lookup<'a, K> {
 }
 
 impl<'a, K> Lookup<'a, K> {
+    /// The object, if it is there.
     pub fn present(self) -> Option<&'a K> {
         match self {
             Self::Present(object) => Some(object),
@@ -91,14 +95,17 @@ impl<K: Kind> KindStore<K> {
         self.objects.values().map(Arc::as_ref)
     }
 
+    /// How many objects there are.
     pub fn len(&self) -> usize {
         self.objects.len()
     }
 
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
     }
 
+    /// What is known of an object: it is there, it is gone, or it was never seen.
     pub fn lookup(&self, key: &ObjectKey) -> Lookup<'_, K> {
         if let Some(object) = self.objects.get(key) {
             return Lookup::Present(object);
@@ -106,6 +113,7 @@ impl<K: Kind> KindStore<K> {
         self.gone.get(key).map_or(Lookup::NeverSeen, Lookup::Gone)
     }
 
+    /// The object with this uid, if it is there.
     pub fn by_uid(&self, uid: &str) -> Option<&K> {
         self.objects.get(self.uids.get(uid)?).map(Arc::as_ref)
     }

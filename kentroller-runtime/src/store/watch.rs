@@ -47,6 +47,7 @@ const NOT_SERVED: Duration = Duration::from_secs(45);
 pub enum Body<K> {
     /// A whole list, what of it does not decode, and its resourceVersion.
     Listed(Vec<K>, Vec<Unreadable>, String),
+    /// It is new, or changed.
     Applied(K),
     /// It is there, in a state that does not decode.
     Unreadable(Unreadable),
@@ -76,10 +77,13 @@ impl<K: Kind> Body<K> {
 /// An object that does not decode. It is there all the same: what is known of it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
+    /// The object.
     pub key: ObjectKey,
+    /// Its version.
     pub resource_version: String,
     /// The path of the field that is wrong, as `spec.containers[0].name`.
     pub field: String,
+    /// Why, as the decoder says it.
     pub message: String,
 }
 
@@ -98,6 +102,7 @@ impl fmt::Debug for WatchMessage {
 /// What arrives at the engine from a watch.
 #[derive(Debug)]
 pub enum News {
+    /// What a watch read.
     Message(WatchMessage),
     /// The watch cannot read at the moment; what it read before stands.
     Trouble(KindInfo, String),
@@ -106,7 +111,9 @@ pub enum News {
 /// What a watch needs to run.
 #[derive(Clone)]
 pub struct Context {
+    /// Reads the API.
     pub client: kube::Client,
+    /// Takes what is read.
     pub to: mpsc::Sender<News>,
     /// Asks for a fresh list.
     pub relist: Arc<Notify>,

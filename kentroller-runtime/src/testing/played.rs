@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::engine::{AnyController, kinds};
-use crate::kind::KindInfo;
+use crate::kind::{Kind, KindInfo};
 use crate::metrics::Metrics;
 use crate::operator::{Ended, Operator};
 use crate::settings::Settings;
-use crate::simulation::apiserver::{ApiServer, Served};
+use crate::simulation::apiserver::{ApiServer, DeleteOptions, Served};
 use crate::switches::Switches;
+use crate::testing::Manifest;
 
 /// When every play begins.
 const BEGIN: &str = "2026-11-22T10:00:00Z";
@@ -84,8 +85,34 @@ impl Played {
     /// # Panics
     /// When the server refuses it; the message is the server's.
     #[allow(clippy::panic, reason = "a test that cannot go on says why")]
-    pub fn create(&self, manifest: Value) {
-        if let Err(refusal) = self.server.create(manifest) {
+    pub fn create(&self, manifest: impl Manifest) {
+        if let Err(refusal) = self.server.create(manifest.tree()) {
+            panic!("refused: {refusal:?}");
+        }
+    }
+
+    /// Makes an object with its status, as others leave it; `apiVersion` and `kind` may be left out.
+    ///
+    /// # Panics
+    /// When the server refuses it; the message is the server's.
+    #[allow(clippy::panic, reason = "a test that cannot go on says why")]
+    pub fn seed<K: Kind>(&self, manifest: impl Manifest) {
+        let mut tree = manifest.tree();
+        tree["apiVersion"] = json!(K::INFO.api_version());
+        tree["kind"] = json!(K::INFO.kind);
+        if let Err(refusal) = self.server.seed(tree) {
+            panic!("refused: {refusal:?}");
+        }
+    }
+
+    /// Deletes an object, as a user does. The namespace of a cluster-scoped one is empty.
+    ///
+    /// # Panics
+    /// When the server refuses it; the message is the server's.
+    #[allow(clippy::panic, reason = "a test that cannot go on says why")]
+    pub fn delete(&self, kind: &str, namespace: &str, name: &str) {
+        let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
+        if let Err(refusal) = self.server.delete(kind, namespace, name, &DeleteOptions::default()) {
             panic!("refused: {refusal:?}");
         }
     }

@@ -7,31 +7,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_runtime::{
-    Access, Asks, Cancelled, Change, Condition, Controller, Creates, Cut, Declaration, Deletes, Edges, Event,
-    EventInfo, Failure, HasStatus, Kind, KindEntry, KindInfo, LEAST_INTERVAL, Meta, ObjectKey, Outcome, Patches, Port,
-    Reads, Reconcile, Seen, SummaryOnly, Switches, Verb, Wake, World,
+    Cancelled, Change, Condition, Cut, Edges, Event, Failure, HasStatus, Kind, KindInfo, Meta, ObjectKey, Outcome,
+    Port, Reconcile, Seen, SummaryOnly, Switches, World, controller, resource,
 };
 use serde::{Deserialize, Serialize};
 
+#[resource(foreign, group = "", version = "v1", kind = "ConfigMap", plural = "configmaps", namespaced)]
 /// What a test reads of a ConfigMap.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Default)]
 pub struct ConfigMap {
     pub metadata: Meta,
     #[serde(default)]
     pub data: BTreeMap<String, String>,
 }
 
-impl Kind for ConfigMap {
-    const INFO: KindInfo =
-        KindInfo { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true, crd: None };
-    type Meta = Meta;
-    type View = ();
-
-    fn meta(&self) -> &Meta {
-        &self.metadata
-    }
-}
-
+/// A kind without an annotation: with all that `#[resource]` writes of one with a status.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Widget {
     pub metadata: Meta,
@@ -113,39 +103,14 @@ pub fn script(
 }
 
 /// Reconciles widgets; a ConfigMap that changes wakes the widget that its label names.
+#[controller(
+    of = Widget, settings = Script, finalizes, asks(Doubles),
+    watches(ConfigMap => named), writes(ConfigMap: create + patch + delete),
+    events(Changed = "Something changed."),
+)]
 pub struct Widgets;
 
-pub const CHANGED: Event<Widgets> = Event::new(EventInfo { reason: "Changed", warning: false, doc: "" });
-
-impl Controller for Widgets {
-    type Of = Widget;
-    type Settings = Script;
-
-    fn declaration() -> Declaration {
-        Declaration {
-            name: "widgets",
-            doc: "",
-            feature: None,
-            of: KindEntry::of::<Widget>(),
-            access: vec![
-                Access::to::<Widget>(&[Verb::Read, Verb::Patch, Verb::Status]),
-                Access::to::<ConfigMap>(&[Verb::Read, Verb::Create, Verb::Patch, Verb::Delete]),
-            ],
-            wakes: vec![Wake::by::<ConfigMap>(named)],
-            events: &[],
-            metrics: &[],
-            ports: &[],
-            least_interval: LEAST_INTERVAL,
-        }
-    }
-}
-impl Reads<Widget> for Widgets {}
-impl Patches<Widget> for Widgets {}
-impl Reads<ConfigMap> for Widgets {}
-impl Creates<ConfigMap> for Widgets {}
-impl Patches<ConfigMap> for Widgets {}
-impl Deletes<ConfigMap> for Widgets {}
-impl Asks<Doubles> for Widgets {}
+pub const CHANGED: Event<Widgets> = Widgets::Changed;
 
 fn named(change: &Change<'_, ConfigMap>, _: &Cut) -> Vec<ObjectKey> {
     let named = change.new.or(change.old).and_then(|map| map.label("widget"));

@@ -24,6 +24,16 @@ use kentroller_runtime::{Condition, Conditions, resource, words};
     column("Age", date, ".metadata.creationTimestamp")
 )]
 /// Capacity that is paid for whether it is used or not: planning uses it first.
+///
+/// ```yaml
+/// apiVersion: autoscaling.cast.ai/v1alpha
+/// kind: CommitmentBudget
+/// metadata: {name: reserved-m6i}
+/// spec:
+///   budgetID: ri-0a1b2c
+///   type: reserved-instance
+///   ri: {instanceType: m6i.large, availabilityZone: eu-central-1a, count: 4}
+/// ```
 pub struct CommitmentBudgetSpec {
     /// Identifies the commitment at the provider.
     #[serde(rename = "budgetID")]

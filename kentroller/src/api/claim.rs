@@ -22,6 +22,16 @@ use super::{FailureReason, Scope, SkippedReason};
     column("Age", date, ".metadata.creationTimestamp")
 )]
 /// Asks for one rebalancing: a plan is computed for the nodes in scope and, if that is allowed, executed.
+///
+/// ```yaml
+/// apiVersion: autoscaling.cast.ai/v1alpha
+/// kind: RebalancePlanClaim
+/// metadata: {name: now}
+/// spec:
+///   autoExecute: true
+///   minSavingsPercentage: 5
+///   nodeConstraints: {maxNodes: 10}
+/// ```
 #[derive(Default)]
 pub struct RebalancePlanClaimSpec {
     /// Lifts protections that otherwise keep a node or a pod where it is; every one is off by default.

@@ -1,9 +1,12 @@
-//! Why a reconcile of ours could not decide. Each reason has its class: what the engine does next.
+//! Why a reconcile of ours could not decide. Each reason has its class: what the engine does next; and the page of all
+//! failures.
 
 use std::fmt::Display;
 
-use kentroller_runtime::generate::reference::table;
+use kentroller_runtime::generate::reference::{ends, refused_writes, table};
 use kentroller_runtime::{Class, Failure};
+
+use super::FailureReason;
 
 /// A reason, and what the engine does next.
 #[derive(Clone, Copy, Debug)]
@@ -42,15 +45,26 @@ failures! {
     PRICES_INVALID = Waiting "PricesInvalid";
 }
 
-/// What follows the conditions on their reference page.
-pub fn section() -> String {
+/// The reference page.
+pub fn page() -> String {
     let mut page = String::from(
-        "\n## When no decision could be made\n\nThen `Ready` is False with one of these reasons. *transient*: it is tried again with a growing pause. \
+        "# Failures\n\n`status.failureReason` of claims and plans. The message beside it names what was waited for, or both numbers. \
+         What to do is the same for both kinds.\n\n",
+    );
+    ends(&mut page, FailureReason::MEANINGS);
+    page.push_str(
+        "\nThe reasons of skipped claims are under [troubleshooting](../troubleshooting.md).\n\n## When no decision could be made\n\n\
+         Then `Ready` is False with one of these reasons. *transient*: it is tried again with a growing pause. \
          *waiting*: `Stalled` is True, and it is looked at again every 30 s. *terminal*: `Stalled` is True until the object changes. \
          What to do: [troubleshooting](../troubleshooting.md).\n\n",
     );
     let rows =
         ALL.iter().map(|info| [format!("`{}`", info.reason), info.class.as_str().to_owned(), info.doc.to_owned()]);
     table(&mut page, ["reason", "class", "meaning"], rows);
+    page.push_str(
+        "\n## Refused writes\n\nThe note of an event ends with why a write was refused. The words of the API server stand as they are. \
+         The engine's own:\n\n",
+    );
+    refused_writes(&mut page);
     page
 }

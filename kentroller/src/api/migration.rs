@@ -15,6 +15,19 @@ use kentroller_runtime::{Condition, resource, words};
     column("Age", date, ".metadata.creationTimestamp")
 )]
 /// Moves pods alive from a node that goes to others, by one Migration for each pod.
+///
+/// ```yaml
+/// apiVersion: autoscaling.cast.ai/v1alpha
+/// kind: RebalanceMigrationPlan
+/// metadata: {name: off-node-a}
+/// spec:
+///   migrations:
+///     - podNamespace: shop
+///       podName: cart-0
+///       destinationNode: ip-10-0-1-18.ec2.internal
+///       destinationNodeClaim: default-m3c9d
+///       policy: Optional
+/// ```
 #[derive(Default)]
 pub struct RebalanceMigrationPlanSpec {
     /// The pods that are moved.

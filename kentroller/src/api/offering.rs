@@ -18,6 +18,19 @@ use kentroller_runtime::{resource, words};
     column("Age", date, ".metadata.creationTimestamp")
 )]
 /// An instance type in a zone that could not be bought lately; it is not tried again before it expires.
+///
+/// ```yaml
+/// apiVersion: autoscaling.cast.ai/v1alpha
+/// kind: UnavailableOffering
+/// metadata: {name: m6i.large-euc1-az1-spot}
+/// spec:
+///   instanceType: m6i.large
+///   zoneId: euc1-az1
+///   capacityType: spot
+///   reason: InsufficientCapacityError
+///   expiresAt: "2026-11-22T10:15:00Z"
+///   attempts: 2
+/// ```
 pub struct UnavailableOfferingSpec {
     /// How often it could not be bought; each time lengthens the wait.
     pub attempts: Option<i64>,

@@ -24,6 +24,18 @@ use super::{ExecutionPolicy, FailureReason, NodeClaimSpec, NodeRequirement, Plan
     column("Age", date, ".metadata.creationTimestamp")
 )]
 /// Says which nodes come, which go and which pods move; and, once executed, what came of it.
+///
+/// ```yaml
+/// apiVersion: autoscaling.cast.ai/v1alpha
+/// kind: RebalancePlan
+/// metadata: {name: one-node-less}
+/// spec:
+///   execute: true
+///   nodeClaimsToAdd: []
+///   nodeClaimsToDelete: [{nodeClaimName: default-x7k2p}]
+///   podsToMigrate: []
+///   timeouts: {rebalanceExecutionTimeout: 1h}
+/// ```
 #[derive(Default)]
 pub struct RebalancePlanSpec {
     /// What executing the plan needs of the claim's aggressive mode.

@@ -24,6 +24,20 @@ use super::RebalancePlanClaimSpec;
     column("Age", date, ".metadata.creationTimestamp")
 )]
 /// Runs rebalancing on a cron schedule: at each of its times it makes one claim from its template.
+///
+/// ```yaml
+/// apiVersion: autoscaling.cast.ai/v1alpha
+/// kind: RebalancePlanSchedule
+/// metadata: {name: nightly}
+/// spec:
+///   schedule: "0 2 * * *"
+///   timeZone: Europe/Vilnius
+///   startingDeadlineSeconds: 3600
+///   rebalancePlanClaimTemplate:
+///     spec:
+///       autoExecute: true
+///       minSavingsPercentage: 10
+/// ```
 pub struct RebalancePlanScheduleSpec {
     /// How many failed, skipped and cancelled claims are kept; the oldest go first. 0 keeps none.
     #[serde(default = "three")]

@@ -122,7 +122,13 @@ mod tests {
         // What reads another kind's spec whole: a claim's that stands in a schedule, a NodeClaim's that stands in a plan.
         let whole =
             ["spec.rebalancePlanClaimTemplate.spec", "spec.nodeClaimsToAdd.spec", "spec.nodeClaimsToAdd.metadata"];
-        let lines = code_of(&["controllers", "backend", "api"]);
+        // What `backend/options.rs` reads by the planner's list of names.
+        macro_rules! lifted {
+            ($($field:ident = $name:literal,)*) => { [$(concat!("config.", stringify!($field))),*] };
+        }
+        let lifted = kentroller_planner::aggressive_flags!(lifted).map(|line| (String::new(), line.to_owned()));
+        let mut lines = code_of(&["controllers", "backend", "api"]);
+        lines.extend(lifted);
         let mut forgotten = unread::<RebalancePlanSchedule>(&paths(OF_SCHEDULES), &whole, &lines);
         forgotten.extend(unread::<RebalancePlanClaim>(&paths(OF_CLAIMS), &whole, &lines));
         forgotten.extend(unread::<RebalancePlan>(&paths(OF_PLANS), &whole, &lines));

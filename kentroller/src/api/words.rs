@@ -6,22 +6,43 @@ words! {
     /// Why a claim or plan failed: a promise was missed.
     pub open enum FailureReason {
         /// A node could not be created with any of its offerings.
+        ///
+        /// `.status.nodesCreation` has each try; allow the NodePool more types and zones.
         NodeCreateFailed = "FailureReasonNodeCreateFailed",
         /// What the new nodes really cost leaves less saving than was asked for.
+        ///
+        /// Nothing ends so yet.
         InsufficientSavings = "FailureReasonInsufficientSavings",
         /// The plan saves less than minSavingsPercentage.
+        ///
+        /// A lower threshold. The embedded planner ends such a claim as
+        /// [skipped, `NoSaving`](../troubleshooting.md#NoSaving) before.
         BelowMinSavings = "FailureReasonBelowMinSavings",
-        /// A step took longer than its time-out; the message names the step and what it waited for.
+        /// A step took longer than its time-out, `planGenerationTimeout` or `rebalanceExecutionTimeout`; the message names the
+        /// step and what it waited for.
+        ///
+        /// [A plan stays Running](../troubleshooting.md#a-plan-stays-running); allow more time or fewer nodes (`maxNodes`).
         Timeout = "FailureReasonTimeout",
         /// Nodes could not be drained.
+        ///
+        /// Nothing ends so yet: a drain that fails [keeps the node](../troubleshooting.md#a-node-was-kept).
         DrainFailed = "FailureReasonDrainFailed",
         /// The check of the plan found mistakes; nothing of it was done.
+        ///
+        /// The first five mistakes are in the message; the cluster may have changed since it was planned: make a new claim.
         PlanInvalid = "FailureReasonPlanInvalid",
-        /// No plan could be computed.
+        /// No plan could be computed: a field of the claim is no duration, or holds a word that this version does not know.
+        ///
+        /// Correct the field that is named, in a new claim.
         PlanGenerationFailed = "FailureReasonPlanGenerationFailed",
         /// Pods that moved did not become Ready.
+        ///
+        /// Nothing ends so yet.
         PodsNotReady = "FailureReasonPodsNotReady",
-        /// An object that the plan needs vanished or changed under it.
+        /// The template of a NodePool was changed after the plan was made: Karpenter would never see that its new nodes are of
+        /// the old one. Or the plan failed without a reason that this version knows.
+        ///
+        /// Make a new claim; read the message.
         ClusterChanged = "FailureReasonClusterChanged",
     }
 }

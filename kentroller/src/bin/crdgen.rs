@@ -24,7 +24,7 @@ const COMMAND: &str = "cargo run --bin crdgen";
 type Files = BTreeMap<PathBuf, String>;
 
 const HELP: &str = "\
-Writes every file that follows from the declarations: CRDs, rights, reference pages.
+Writes every file that follows from the declarations: CRDs, examples, rights, reference pages.
 
 usage: cargo run --bin crdgen [-- ARGUMENT]
 
@@ -116,11 +116,13 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         }
         let manifest = crd::manifest(&crd).with_context(|| format!("the CRD of {:?}", kind.info))?;
         files.insert(path.into(), in_yaml(&manifest));
+        if let Some(sample) = kind.sample {
+            files.insert(format!("samples/{}.yaml", kind.info.plural).into(), in_yaml(sample));
+        }
         if let Some(contract) = contract {
             contracts.push((Outline::parse(&contract)?, outline));
         }
     }
-    ensure!(files.len() == kinds.len(), "two kinds have one plural");
     let own_namespace = [ConfigMap::INFO];
     let rights = Rights::of(&declarations, &own_namespace).manifests("castai-kentroller", "castai-agent")?;
     let templates = Path::new("charts/castai-kentroller/templates");
@@ -128,8 +130,9 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     files.insert(templates.join("rbac-act.generated.yaml"), in_yaml(&rights.act));
     for (page, text) in [
         ("additions", reference::additions(&contracts)),
-        ("conditions", reference::conditions(&kinds) + &api::failures::section()),
+        ("conditions", reference::conditions(&kinds)),
         ("events", reference::events(&declarations)),
+        ("failures", api::failures::page()),
         ("kinds", reference::kinds(&kinds)),
         ("marks", api::marks::page()),
         ("metrics", reference::metrics(kentroller::controllers::METRICS_PREFIX, &declarations)),
@@ -137,7 +140,7 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         ("settings", reference::settings(Settings::FIELDS)),
         ("states", reference::states(&kinds)),
         ("unread-fields", api::unread::page()),
-        ("words", reference::words(&api::words())),
+        ("words", reference::words(&kinds)),
     ] {
         files.insert(format!("kentroller/docs/reference/{page}.md").into(), in_markdown(&text));
     }

@@ -12,6 +12,13 @@ use kentroller_runtime::prelude::*;
     column("Age", date, ".metadata.creationTimestamp")
 )]
 /// What a Widget wants.
+///
+/// ```yaml
+/// apiVersion: example.org/v1
+/// kind: Widget
+/// metadata: {name: first}
+/// spec: {purpose: to be seen}
+/// ```
 #[derive(Default)]
 pub struct WidgetSpec {
     /// What it is for.
