@@ -37,13 +37,13 @@ fn execute(stage: &Stage) {
 
 /// A pod of the workload on the node.
 fn pod_on(stage: &Stage, node: &str) -> Value {
-    let pods = stage.list("Pod").into_iter();
+    let mut pods = stage.list("Pod").into_iter();
     let movable = |pod: &Value| {
         pod["spec"]["nodeName"] == node
             && pod["metadata"]["deletionTimestamp"].is_null()
             && pod["metadata"]["ownerReferences"][0]["kind"] != "DaemonSet"
     };
-    (*pods.filter(|pod| movable(pod)).next().expect("a pod on the node")).clone()
+    (*pods.find(|pod| movable(pod)).expect("a pod on the node")).clone()
 }
 
 fn change_pod(stage: &Stage, pod: &Value, change: impl FnOnce(&mut Value)) {
