@@ -167,9 +167,11 @@ fn events(seen: Notes, storm: watch::Receiver<bool>) -> Frames {
             let _ = storm.wait_for(|storm| *storm).await;
             ticks.tick().await;
             let many = A_SECOND / 100;
+            // As an API server writes them: the type first.
             let lines: String = (version..version + many)
                 .map(|version| {
-                    json!({"type": "MODIFIED", "object": object("pod", version * 7 % PODS, version)}).to_string() + "\n"
+                    let pod = object("pod", version * 7 % PODS, version);
+                    format!("{{\"type\":\"MODIFIED\",\"object\":{pod}}}\n")
                 })
                 .collect();
             seen.0.lock().expect("not poisoned").events += many;

@@ -453,7 +453,7 @@ async fn one_plan_executes_at_a_time_and_the_others_say_for_whom_they_wait() {
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_takes_too_long_ends_and_names_what_it_waited_for() {
     let stage = Stage::drifted(20, 1);
-    stage.claim("hasty", json!({"timeouts": {"rebalanceExecutionTimeout": "60s"}}));
+    stage.claim("hasty", json!({"timeouts": {"rebalanceExecutionTimeout": "35s"}}));
     assert!(stage.until(LONG, |stage| stage.is_over("hasty")).await);
     let claim = stage.get("RebalancePlanClaim", "hasty").expect("the claim");
     assert_eq!(claim["status"]["failureReason"], "FailureReasonTimeout");

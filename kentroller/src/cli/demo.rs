@@ -131,6 +131,13 @@ fn is_over(operated: &Operated) -> bool {
     !claims.is_empty() && claims.iter().all(|claim| ended(claim)) && clean
 }
 
+/// Whether every claim found nothing to do, or did it.
+fn is_well(operated: &Operated) -> bool {
+    let state = |claim: &Value| claim["status"]["state"].as_str().map(ClaimState::from);
+    let well = |claim: &Value| matches!(state(claim), Some(ClaimState::Completed | ClaimState::Skipped));
+    operated.server.list("RebalancePlanClaim").iter().all(|claim| well(claim))
+}
+
 /// What was told so far.
 struct Story {
     /// Whether the last line says how the cluster stands and is rewritten in place; else that is told when it changes.
@@ -152,7 +159,7 @@ impl Story {
             self.look(operated, out)?;
             let passed = Duration::try_from(operated.clock.now().duration_since(start)).unwrap_or_default();
             if is_over(operated) || passed > LONGEST {
-                return Ok(is_over(operated));
+                return Ok(is_over(operated) && is_well(operated));
             }
         }
     }

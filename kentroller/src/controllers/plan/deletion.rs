@@ -42,7 +42,7 @@ impl<'a> PlanStep<'a> {
             of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name)).collect();
         let mut room = Room::of(self.world, &self.leaving(), self.receiver().as_deref(), self.began());
         let mut counts = self.count_pools();
-        let (mut waits, mut moving) = (Vec::new(), Vec::new());
+        let (mut waits, mut moving, mut ending) = (Vec::new(), Vec::new(), Vec::new());
         for claim in claims {
             let name = claim.status.node_name.clone();
             if self.phase(&name) == Some(DeletionPhase::Kept) {
@@ -55,7 +55,7 @@ impl<'a> PlanStep<'a> {
             let pods: Vec<&'a Pod> =
                 self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
             if claim.deleting().is_some() {
-                waits.push(format!("Karpenter to end node {name}"));
+                ending.push(name);
                 continue;
             }
             let is_cordoned = marking::is_cordoned_by(node, plan.uid());
@@ -86,6 +86,11 @@ impl<'a> PlanStep<'a> {
             waits.extend(self.steer(moving, &mut room));
         }
         self.report_budgets(&counts);
+        // The next wave goes on while Karpenter ends the machines of this one; each holds its slot until it is gone.
+        if wave == self.last_wave() {
+            ending.extend(self.ending_before(wave));
+            waits.extend(ending.iter().map(|name| format!("Karpenter to end node {name}")));
+        }
         if waits.is_empty() {
             return Progress::Done;
         }
@@ -209,6 +214,14 @@ impl<'a> PlanStep<'a> {
         // A status of an older version has the first event only.
         let began = course.cordon_time.or_else(|| course.events.first().map(|first| first.timestamp));
         began.is_some_and(|began| self.world.now() >= after(began, duration(config, DRAIN_TIMEOUT)))
+    }
+
+    /// Nodes of earlier waves whose machine is not gone so far.
+    fn ending_before(&self, wave: u32) -> Vec<String> {
+        let earlier = self.plan.spec.node_claims_to_delete.iter().filter(|one| one.wave < wave);
+        let claims = earlier.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
+        let leaving = claims.filter(|claim| claim.deleting().is_some());
+        leaving.map(|claim| claim.status.node_name.clone()).collect()
     }
 
     /// How many nodes could not be drained and stay.
