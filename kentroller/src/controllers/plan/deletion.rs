@@ -55,19 +55,17 @@ impl<'a> PlanStep<'a> {
             let pods: Vec<&'a Pod> =
                 self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
             if claim.deleting().is_some() {
-                ending.push(name);
+                // Whoever deleted it: while pods leave it, they are on their way.
+                let list = if pods.is_empty() { &mut ending } else { &mut waits };
+                list.push(format!("Karpenter to end node {name}"));
                 continue;
             }
             let is_cordoned = marking::is_cordoned_by(node, plan.uid());
-            if !is_cordoned && self.phase(&name) == Some(DeletionPhase::Draining) {
-                let bears_our_mark = node.annotation(marks::CORDONED_BY) == Some(plan.uid());
-                if bears_our_mark {
-                    self.keep(node, DeletionStatus::NodeUncordoned, "somebody made it schedulable again");
-                    waits.push(format!("node {name} to be left alone"));
-                    continue;
-                }
-            }
-            if let Some(why) = self.what_holds(node, claim, &pods) {
+            let bears_our_mark = node.annotation(marks::CORDONED_BY) == Some(plan.uid());
+            if bears_our_mark && !is_cordoned && self.phase(&name) == Some(DeletionPhase::Draining) {
+                self.keep(node, DeletionStatus::NodeUncordoned, "somebody made it schedulable again");
+                waits.push(format!("node {name} to be left alone"));
+            } else if let Some(why) = self.what_holds(node, claim, &pods) {
                 waits.push(self.block(node, &why));
             } else if is_cordoned {
                 self.unblock(&name);
@@ -88,8 +86,8 @@ impl<'a> PlanStep<'a> {
         self.report_budgets(&counts);
         // The next wave goes on while Karpenter ends the machines of this one; each holds its slot until it is gone.
         if wave == self.last_wave() {
-            ending.extend(self.ending_before(wave));
-            waits.extend(ending.iter().map(|name| format!("Karpenter to end node {name}")));
+            waits.append(&mut ending);
+            waits.extend(self.ending_before(wave).map(|name| format!("Karpenter to end node {name}")));
         }
         if waits.is_empty() {
             return Progress::Done;
@@ -217,11 +215,11 @@ impl<'a> PlanStep<'a> {
     }
 
     /// Nodes of earlier waves whose machine is not gone so far.
-    fn ending_before(&self, wave: u32) -> Vec<String> {
-        let earlier = self.plan.spec.node_claims_to_delete.iter().filter(|one| one.wave < wave);
-        let claims = earlier.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
-        let leaving = claims.filter(|claim| claim.deleting().is_some());
-        leaving.map(|claim| claim.status.node_name.clone()).collect()
+    fn ending_before(&self, wave: u32) -> impl Iterator<Item = &'a str> {
+        let (plan, world) = (self.plan, self.world);
+        let earlier = plan.spec.node_claims_to_delete.iter().filter(move |one| one.wave < wave);
+        let claims = earlier.filter_map(|one| world.named::<NodeClaim>(&one.node_claim_name));
+        claims.filter(|claim| claim.deleting().is_some()).map(|claim| claim.status.node_name.as_str())
     }
 
     /// How many nodes could not be drained and stay.
