@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kentroller_runtime::condition::seconds;
-use kentroller_runtime::{Guard, Kind, ObjectKey, Switches};
+use kentroller_runtime::{Guard, Kind, ObjectKey};
 
 use super::room::Room;
-use super::slots::{self, Count};
+use super::slots::Count;
 use super::steering::MovingPod;
 use super::{PlanStep, Progress, RebalancePlans, marking};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
-use crate::api::{DeletionEvent, DeletionPhase, DeletionStatus, NodeClaimToAdd, NodeDeletion, NodePoolBudget, marks};
-use crate::backend::snapshot;
+use crate::api::{DeletionEvent, DeletionPhase, DeletionStatus, NodeDeletion, marks};
 use crate::controllers::{after, duration};
 
 /// How long a drain may take before its node is kept.
@@ -24,12 +23,16 @@ const MOST_TOLD: usize = 4;
 /// Deletion events that a node keeps.
 const MOST_EVENTS: usize = 10;
 
-/// What is to be done for a cordoned node.
-enum Drain<'a> {
+/// How a node of the wave stands.
+enum Look<'a> {
     /// These pods still have to leave it.
     Leaves(Vec<MovingPod<'a>>),
-    /// It was given back or kept; for this is waited.
+    /// For this is waited.
     Waits(String),
+    /// It is empty, and Karpenter ends this node.
+    Ends(String),
+    /// It was kept: nothing more happens to it.
+    Stays,
 }
 
 impl<'a> PlanStep<'a> {
@@ -44,40 +47,11 @@ impl<'a> PlanStep<'a> {
         let mut counts = self.count_pools();
         let (mut waits, mut moving, mut ending) = (Vec::new(), Vec::new(), Vec::new());
         for claim in claims {
-            let name = claim.status.node_name.clone();
-            if self.phase(&name) == Some(DeletionPhase::Kept) {
-                continue;
-            }
-            let Some(node) = self.world.named::<Node>(&name) else {
-                waits.push(format!("the node of NodeClaim {}", claim.name()));
-                continue;
-            };
-            let pods: Vec<&'a Pod> =
-                self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
-            if claim.deleting().is_some() {
-                // Whoever deleted it: while pods leave it, they are on their way.
-                let list = if pods.is_empty() { &mut ending } else { &mut waits };
-                list.push(format!("Karpenter to end node {name}"));
-                continue;
-            }
-            let is_cordoned = marking::is_cordoned_by(node, plan.uid());
-            let bears_our_mark = node.annotation(marks::CORDONED_BY) == Some(plan.uid());
-            if bears_our_mark && !is_cordoned && self.phase(&name) == Some(DeletionPhase::Draining) {
-                self.keep(node, DeletionStatus::NodeUncordoned, "somebody made it schedulable again");
-                waits.push(format!("node {name} to be left alone"));
-            } else if let Some(why) = self.what_holds(node, claim, &pods) {
-                waits.push(self.block(node, &why));
-            } else if is_cordoned {
-                self.unblock(&name);
-                match self.drain(claim, node, pods) {
-                    Drain::Leaves(pods) => moving.extend(pods),
-                    Drain::Waits(what) => waits.push(what),
-                }
-            } else if self.take_slot(node, &mut counts) {
-                self.cordon(claim, node);
-                waits.push(format!("node {name} to be cordoned"));
-            } else {
-                waits.push(format!("a disruption slot for node {name}"));
+            match self.look_at(claim, &mut counts) {
+                Look::Stays => {}
+                Look::Leaves(pods) => moving.extend(pods),
+                Look::Waits(what) => waits.push(what),
+                Look::Ends(node) => ending.push(format!("Karpenter to end node {node}")),
             }
         }
         if !moving.is_empty() {
@@ -97,6 +71,44 @@ impl<'a> PlanStep<'a> {
         Progress::Waits(waits.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() })
     }
 
+    /// Looks at one node of the wave, and takes its next step.
+    fn look_at(&mut self, claim: &NodeClaim, counts: &mut BTreeMap<String, Count>) -> Look<'a> {
+        let name = claim.status.node_name.clone();
+        if self.phase(&name) == Some(DeletionPhase::Kept) {
+            return Look::Stays;
+        }
+        let Some(node) = self.world.named::<Node>(&name) else {
+            return Look::Waits(format!("the node of NodeClaim {}", claim.name()));
+        };
+        let pods: Vec<&'a Pod> = self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
+        if claim.deleting().is_some() {
+            // Whoever deleted it: while pods leave it, they are on their way.
+            return if pods.is_empty() {
+                Look::Ends(name)
+            } else {
+                Look::Waits(format!("Karpenter to end node {name}"))
+            };
+        }
+        let is_cordoned = marking::is_cordoned_by(node, self.plan.uid());
+        let bears_our_mark = node.annotation(marks::CORDONED_BY) == Some(self.plan.uid());
+        if bears_our_mark && !is_cordoned && self.phase(&name) == Some(DeletionPhase::Draining) {
+            self.keep(node, DeletionStatus::NodeUncordoned, "somebody made it schedulable again");
+            return Look::Waits(format!("node {name} to be left alone"));
+        }
+        if let Some(why) = self.what_holds(node, claim, &pods) {
+            return Look::Waits(self.block(node, &why));
+        }
+        if is_cordoned {
+            self.unblock(&name);
+            return self.drain(claim, node, pods);
+        }
+        if self.take_slot(node, counts) {
+            self.cordon(claim, node);
+            return Look::Waits(format!("node {name} to be cordoned"));
+        }
+        Look::Waits(format!("a disruption slot for node {name}"))
+    }
+
     fn cordon(&mut self, claim: &NodeClaim, node: &Node) {
         let (name, uid) = (node.name(), self.plan.uid());
         self.unblock(name);
@@ -112,15 +124,15 @@ impl<'a> PlanStep<'a> {
     }
 
     /// Looks at a cordoned node: its pods have to leave, or it is empty and is given back, or it took too long and is kept.
-    fn drain(&mut self, claim: &NodeClaim, node: &Node, pods: Vec<&'a Pod>) -> Drain<'a> {
+    fn drain(&mut self, claim: &NodeClaim, node: &Node, pods: Vec<&'a Pod>) -> Look<'a> {
         let name = node.name().to_owned();
         if pods.is_empty() {
             self.give_back(claim, &name);
-            return Drain::Waits(format!("Karpenter to end node {name}"));
+            return Look::Waits(format!("Karpenter to end node {name}"));
         }
         if self.drain_is_over(&name) || self.is_stuck_for_long(&name) {
             self.keep(node, DeletionStatus::Failed, "not drained in time");
-            return Drain::Waits(format!("node {name} to be made schedulable again"));
+            return Look::Waits(format!("node {name} to be made schedulable again"));
         }
         let planned: BTreeMap<(&str, &str), &str> = self
             .plan
@@ -133,7 +145,7 @@ impl<'a> PlanStep<'a> {
             let claim = planned.get(&(pod.metadata.namespace.as_ref(), pod.name()))?;
             Some(self.node_of(claim))
         };
-        Drain::Leaves(pods.into_iter().map(|pod| MovingPod { planned: planned_for(pod), pod }).collect())
+        Look::Leaves(pods.into_iter().map(|pod| MovingPod { planned: planned_for(pod), pod }).collect())
     }
 
     /// Why the node must not go now, if it must not.
@@ -297,77 +309,11 @@ impl<'a> PlanStep<'a> {
         })
     }
 
-    /// Before the wave buys anything: the pool among those of its nodes in which no slot is free now.
-    pub(super) fn waits_for_slots(&self, wave: u32) -> Option<String> {
-        let spec = &self.plan.spec;
-        let mut adds = spec.node_claims_to_add.iter().filter(|add| add.wave == wave).peekable();
-        let has_begun = |add: &NodeClaimToAdd| self.status.nodes_creation.contains_key(&add.metadata.name);
-        if adds.peek().is_none() || adds.any(has_begun) || self.has_touched(wave) {
-            return None;
-        }
-        let counts = self.count_pools();
-        let of_wave = spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
-        let claims = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
-        let mut nodes = claims.filter_map(|claim| self.world.named::<Node>(&claim.status.node_name));
-        let shut = nodes.find(|node| !self.take_slot(node, &mut counts.clone()))?;
-        let pool = shut.label(marks::NODE_POOL).unwrap_or_default();
-        Some(format!("a disruption slot of NodePool {pool} before anything is bought"))
-    }
-
     /// The node of a destination of the plan, which is named by its NodeClaim, of whatever attempt.
     fn node_of(&self, claim: &str) -> String {
         let made = self.status.nodes_creation.get(claim).and_then(|creation| creation.attempts.last());
         let name = made.map_or(claim, |attempt| attempt.node_claim_name.as_str());
         self.world.named::<NodeClaim>(name).map_or_else(|| claim.to_owned(), |claim| claim.status.node_name.clone())
-    }
-
-    fn count_pools(&self) -> BTreeMap<String, Count> {
-        let mut counts: BTreeMap<String, Count> = BTreeMap::new();
-        for node in self.world.all::<Node>() {
-            let Some(pool) = node.label(marks::NODE_POOL) else { continue };
-            if node.label(marks::INITIALIZED) != Some("true") {
-                continue;
-            }
-            let count = counts.entry(pool.to_owned()).or_default();
-            count.total += 1;
-            let is_ours = marking::is_cordoned_by(node, self.plan.uid());
-            count.ours += usize::from(is_ours);
-            count.disrupting += usize::from(is_ours || is_disrupted(node));
-        }
-        counts
-    }
-
-    /// Takes one of the slots of the node's pool, if there is one; it is held until the node is gone.
-    fn take_slot(&self, node: &Node, counts: &mut BTreeMap<String, Count>) -> bool {
-        let pool = node.label(marks::NODE_POOL).unwrap_or_default();
-        let Some(count) = counts.get_mut(pool) else { return false };
-        let free = count.disrupting < self.allowed(pool, count.total) && count.ours < self.world.settings().workers();
-        count.disrupting += usize::from(free);
-        count.ours += usize::from(free);
-        free
-    }
-
-    /// How many nodes of a pool may be disrupted at once; none of a pool that is gone.
-    fn allowed(&self, pool: &str, total: usize) -> usize {
-        let ignore_zero =
-            self.plan.spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_zero_node_pool_disruption_budgets);
-        let Some(pool) = self.world.named::<NodePool>(pool) else { return 0 };
-        slots::allowed(&snapshot::pool(pool), ignore_zero, total, self.world.now())
-    }
-
-    fn report_budgets(&mut self, counts: &BTreeMap<String, Count>) {
-        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let report = |(pool, count): (&String, &Count)| {
-            let allowed = self.allowed(pool, count.total);
-            NodePoolBudget {
-                allowed_disruptions: number(allowed),
-                disrupting_count: number(count.disrupting),
-                node_pool_name: pool.clone(),
-                remaining_disruptions: number(allowed.saturating_sub(count.disrupting)),
-                total_nodes: number(count.total),
-            }
-        };
-        self.status.node_pool_budgets = counts.iter().map(report).collect();
     }
 
     fn phase(&self, name: &str) -> Option<DeletionPhase> {
@@ -390,13 +336,6 @@ impl<'a> PlanStep<'a> {
             events.remove(1);
         }
     }
-}
-
-/// Whether the node counts against the budget of its pool, whoever works on it: Karpenter counts nodes that are not Ready,
-/// that are being deleted, or that it has chosen; another plan of ours may have cordoned it.
-fn is_disrupted(node: &Node) -> bool {
-    let is_chosen = node.spec.taints.iter().any(|taint| taint.key == marks::DISRUPTED);
-    !node.is_ready() || node.deleting().is_some() || is_chosen || node.annotation(marks::CORDONED_BY).is_some()
 }
 
 /// No pod came to the node since its pods were listed.

@@ -1,11 +1,17 @@
 //! How many nodes of a pool may be disrupted at once.
 
-use jiff::Timestamp;
-use kentroller_planner::Moment;
-use kentroller_planner::manifest::NodePool;
-use kentroller_planner::rules::{DisruptionReason, budget};
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use kentroller_planner::rules::{DisruptionReason, budget};
+use kentroller_planner::{Moment, manifest};
+use kentroller_runtime::{Kind, Switches};
+
+use super::{PlanStep, marking};
+use crate::api::foreign::{Node, NodeClaim, NodePool};
 use crate::api::marks::{BUDGET, CONSOLIDATION};
+use crate::api::{NodeClaimToAdd, NodePoolBudget, marks};
+use crate::backend::snapshot;
 
 /// What counts for the slots of one pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +26,7 @@ pub(super) struct Count {
 
 /// How many nodes of a pool of so many may be disrupted now, by the rules of planning. A pool that says nothing, and one
 /// that is handed over to us without a pace, keep Karpenter's default. `ignore_zero`: a budget of none counts as the default.
-pub(super) fn allowed(pool: &NodePool, ignore_zero: bool, total: usize, now: Timestamp) -> usize {
+fn allowed(pool: &manifest::NodePool, ignore_zero: bool, total: usize, now: Timestamp) -> usize {
     let annotation = |key: &str| pool.metadata.annotations.get(key).map(String::as_str);
     let is_ours = annotation(CONSOLIDATION) == Some("include");
     let default = total.div_ceil(10);
@@ -38,6 +44,81 @@ pub(super) fn allowed(pool: &NodePool, ignore_zero: bool, total: usize, now: Tim
     }
 }
 
+impl PlanStep<'_> {
+    /// Before the wave buys anything: the pool among those of its nodes in which no slot is free now.
+    pub(super) fn waits_for_slots(&self, wave: u32) -> Option<String> {
+        let spec = &self.plan.spec;
+        let mut adds = spec.node_claims_to_add.iter().filter(|add| add.wave == wave).peekable();
+        let has_begun = |add: &NodeClaimToAdd| self.status.nodes_creation.contains_key(&add.metadata.name);
+        if adds.peek().is_none() || adds.any(has_begun) || self.has_touched(wave) {
+            return None;
+        }
+        let counts = self.count_pools();
+        let of_wave = spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
+        let claims = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
+        let mut nodes = claims.filter_map(|claim| self.world.named::<Node>(&claim.status.node_name));
+        let shut = nodes.find(|node| !self.take_slot(node, &mut counts.clone()))?;
+        let pool = shut.label(marks::NODE_POOL).unwrap_or_default();
+        Some(format!("a disruption slot of NodePool {pool} before anything is bought"))
+    }
+
+    pub(super) fn count_pools(&self) -> BTreeMap<String, Count> {
+        let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+        for node in self.world.all::<Node>() {
+            let Some(pool) = node.label(marks::NODE_POOL) else { continue };
+            if node.label(marks::INITIALIZED) != Some("true") {
+                continue;
+            }
+            let count = counts.entry(pool.to_owned()).or_default();
+            count.total += 1;
+            let is_ours = marking::is_cordoned_by(node, self.plan.uid());
+            count.ours += usize::from(is_ours);
+            count.disrupting += usize::from(is_ours || is_disrupted(node));
+        }
+        counts
+    }
+
+    /// Takes one of the slots of the node's pool, if there is one; it is held until the node is gone.
+    pub(super) fn take_slot(&self, node: &Node, counts: &mut BTreeMap<String, Count>) -> bool {
+        let pool = node.label(marks::NODE_POOL).unwrap_or_default();
+        let Some(count) = counts.get_mut(pool) else { return false };
+        let free = count.disrupting < self.allowed(pool, count.total) && count.ours < self.world.settings().workers();
+        count.disrupting += usize::from(free);
+        count.ours += usize::from(free);
+        free
+    }
+
+    /// How many nodes of a pool may be disrupted at once; none of a pool that is gone.
+    fn allowed(&self, pool: &str, total: usize) -> usize {
+        let ignore_zero =
+            self.plan.spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_zero_node_pool_disruption_budgets);
+        let Some(pool) = self.world.named::<NodePool>(pool) else { return 0 };
+        allowed(&snapshot::pool(pool), ignore_zero, total, self.world.now())
+    }
+
+    pub(super) fn report_budgets(&mut self, counts: &BTreeMap<String, Count>) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let report = |(pool, count): (&String, &Count)| {
+            let allowed = self.allowed(pool, count.total);
+            NodePoolBudget {
+                allowed_disruptions: number(allowed),
+                disrupting_count: number(count.disrupting),
+                node_pool_name: pool.clone(),
+                remaining_disruptions: number(allowed.saturating_sub(count.disrupting)),
+                total_nodes: number(count.total),
+            }
+        };
+        self.status.node_pool_budgets = counts.iter().map(report).collect();
+    }
+}
+
+/// Whether the node counts against the budget of its pool, whoever works on it: Karpenter counts nodes that are not Ready,
+/// that are being deleted, or that it has chosen; another plan of ours may have cordoned it.
+fn is_disrupted(node: &Node) -> bool {
+    let is_chosen = node.spec.taints.iter().any(|taint| taint.key == marks::DISRUPTED);
+    !node.is_ready() || node.deleting().is_some() || is_chosen || node.annotation(marks::CORDONED_BY).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -45,7 +126,7 @@ mod tests {
     use super::*;
 
     fn check(pool: Value, ignore_zero: bool, total: usize, want: usize) {
-        let read: NodePool = serde_json::from_value(pool.clone()).expect("a pool");
+        let read: manifest::NodePool = serde_json::from_value(pool.clone()).expect("a pool");
         // A Tuesday.
         let now = "2026-11-24T10:00:00Z".parse().expect("a time");
         assert_eq!(allowed(&read, ignore_zero, total, now), want, "{pool} of {total}");
