@@ -452,8 +452,9 @@ async fn one_plan_executes_at_a_time_and_the_others_say_for_whom_they_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_takes_too_long_ends_and_names_what_it_waited_for() {
-    let stage = Stage::drifted(20, 1);
-    stage.claim("hasty", json!({"timeouts": {"rebalanceExecutionTimeout": "35s"}}));
+    let stage = Stage::drifted(12, 1);
+    let timeouts = json!({"rebalanceExecutionTimeout": "25s"});
+    stage.claim("hasty", json!({"nodeConstraints": {"maxNodes": 1}, "timeouts": timeouts}));
     assert!(stage.until(LONG, |stage| stage.is_over("hasty")).await);
     let claim = stage.get("RebalancePlanClaim", "hasty").expect("the claim");
     assert_eq!(claim["status"]["failureReason"], "FailureReasonTimeout");
@@ -461,8 +462,8 @@ async fn a_plan_that_takes_too_long_ends_and_names_what_it_waited_for() {
     let plan = stage.get("RebalancePlan", "hasty").expect("the plan");
     assert_eq!(plan["status"]["failurePhase"], "Deletion", "{}", plan["status"]);
     let waited = said.split_once("waited for: ").expect("what it waited for").1;
-    let nodes = plan["status"]["nodesDeletion"].as_object().cloned().unwrap_or_default();
-    assert!(nodes.keys().any(|node| waited.contains(node.as_str())), "{said}");
+    let moving = plan["spec"]["podsToMigrate"].as_array().cloned().unwrap_or_default();
+    assert!(moving.iter().any(|pod| waited.contains(&text(&pod["name"]))), "{said}");
     stage.pass(300).await;
     assert_eq!(stage.marks(), [""; 0]);
     assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);
