@@ -165,7 +165,8 @@ async fn a_node_is_cordoned_before_its_pods_leave_and_removed_when_the_last_has_
     stage.operated.server.on_commit(move |commit| {
         let write = &commit.write;
         let Some(before) = commit.before.as_ref().filter(|_| *write.user == *USER) else { return };
-        let cordons = commit.after.as_ref().is_some_and(|after| after["spec"]["unschedulable"] == true);
+        let is_cordoned = |node: &Value| node["spec"]["unschedulable"] == true;
+        let cordons = commit.after.as_ref().is_some_and(|after| is_cordoned(after) && !is_cordoned(before));
         let deed = match (&*write.kind, write.verb, write.subresource) {
             ("Node", "patch", "") if cordons => ("cordon", write.name.clone()),
             ("Pod", _, "eviction") => ("evict", text(&before["spec"]["nodeName"])),

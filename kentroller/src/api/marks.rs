@@ -19,9 +19,11 @@ marks! {
     MADE_BY = "rebalancing.cast.ai/made-by", "annotation of NodeClaim, copied to its Node by Karpenter", set by "Kentroller";
     /// The uid of the plan that cordoned the node. Without it the cordon is somebody else's and is left alone.
     CORDONED_BY = "rebalancing.cast.ai/cordoned-by", "annotation of Node", set by "Kentroller";
+    /// The uid of the plan that made the node and keeps it free for the pods that it moves there next.
+    RESERVED_BY = "rebalancing.cast.ai/reserved-by", "annotation of Node", set by "Kentroller";
     /// `drain-failed`: a plan could not drain the node in time and kept it. It stays until somebody takes it away.
     STATUS = "rebalancing.cast.ai/status", "annotation of Node", set by "Kentroller";
-    /// PreferNoSchedule: while a plan moves pods, on every node but the one that is to take them.
+    /// PreferNoSchedule: while a plan moves pods, on the nodes that could take them, but for the one that is to.
     LATER = "rebalancing.cast.ai/later", "taint of Node", set by "Kentroller";
     /// What a pod belongs to: of DNS, Karpenter and this operator one pod moves at a time.
     APP_NAME = "app.kubernetes.io/name", "label of Pod", set by "who installed it";

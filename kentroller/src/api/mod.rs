@@ -42,7 +42,7 @@ pub use self::plan::{
 pub use self::plan_status::{
     AchievedOutcome, AttemptStatus, ConsolidationStability, CreationAttempt, DeletionEvent, DeletionPhase,
     DeletionStatus, FailedAttempt, FailedNode, FailurePhase, NodeCreation, NodeDeletion, NodePoolBudget, NodeStability,
-    OutcomeDiff, PlanState, PlanStatus, PoolStability, Totals,
+    OutcomeDiff, PlanState, PlanStatus, PoolStability, Totals, WavePhase, WaveStatus,
 };
 pub use self::savings::{NodeCost, Savings};
 pub use self::schedule::{

@@ -48,8 +48,43 @@ pub struct PlanStatus {
     pub validated_savings: Option<Savings>,
     /// What is doubtful about the plan, and what was kept.
     pub warnings: Vec<Warning>,
-    /// The wave that is being executed, from 0.
+    /// The wave that is being executed, from 0: the first one whose pods still move.
     pub wave: Option<u32>,
+    /// The waves that have begun, in their order; the last ones may be on their way while an earlier one is drained.
+    pub waves: Vec<WaveStatus>,
+}
+
+#[resource(part)]
+/// How far a wave has come.
+#[derive(Eq)]
+pub struct WaveStatus {
+    /// Its number, from 0.
+    pub index: u32,
+    /// How far it has come.
+    pub phase: WavePhase,
+    /// The node that takes pods now; absent while no pod moves.
+    pub receiver: Option<String>,
+    /// Since when it is in this phase.
+    pub since: Timestamp,
+    /// Whether a node that goes was touched. From then on the new nodes of the wave are kept, whatever happens.
+    #[serde(default)]
+    pub touched: bool,
+}
+
+words! {
+    /// How far a wave has come.
+    pub enum WavePhase {
+        /// Its new nodes are made.
+        Creating,
+        /// Its new nodes are there and take no pods so far; the waves before it come first.
+        Waiting,
+        /// Its nodes are cordoned and its pods move.
+        Draining,
+        /// Nothing moves any more; Karpenter ends its machines.
+        Ending,
+        /// It is over.
+        Done,
+    }
 }
 
 words! {

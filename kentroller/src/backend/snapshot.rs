@@ -53,6 +53,23 @@ pub fn pool(pool: &NodePool) -> manifest::NodePool {
     as_read!(owners, NodePool => NodePool { spec, status })(pool)
 }
 
+/// The volumes of a cluster, and what its nodes attach, as the planner's rules read them; nothing else.
+pub fn storage<'a>(
+    volumes: impl Iterator<Item = &'a PersistentVolume>,
+    claims: impl Iterator<Item = &'a PersistentVolumeClaim>,
+    nodes: impl Iterator<Item = &'a CsiNode>,
+) -> Snapshot {
+    let owners = &mut Owners::default();
+    Snapshot {
+        persistent_volumes: volumes.map(as_read!(owners, PersistentVolume => PersistentVolume { spec })).collect(),
+        persistent_volume_claims: claims
+            .map(as_read!(owners, PersistentVolumeClaim => PersistentVolumeClaim { spec }))
+            .collect(),
+        csi_nodes: nodes.map(as_read!(owners, CsiNode => CsiNode { spec })).collect(),
+        ..Snapshot::default()
+    }
+}
+
 /// Everything that planning reads, as of one cut. Kinds that the cut does not have are left out; where the planner can
 /// tell none from not known, they are not known. Besides, what of it could not be understood.
 pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>) {

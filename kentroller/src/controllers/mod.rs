@@ -2,6 +2,7 @@
 
 mod claim;
 mod configuration;
+mod course;
 mod plan;
 mod schedule;
 mod turn;

@@ -9,6 +9,7 @@ mod protection;
 mod room;
 mod slots;
 mod steering;
+mod waves;
 
 use std::time::Duration;
 
@@ -18,11 +19,10 @@ use kentroller_runtime::condition::{in_status_since, seconds};
 use kentroller_runtime::{
     Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
 };
-use serde_json::json;
 
 use self::protection::Protection;
 use super::{EXECUTION_TIMEOUT, RETRY_AFTER, after, duration, turn};
-use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
+use crate::api::foreign::{CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanReason, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
     SkippedReason, Warning, failures, marks, unread,
@@ -43,7 +43,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
     watches(
         RebalancePlan => waiting_plans, NodeClaim => running_for_claim, Node => running_for_node, Pod => running_for_pod
     ),
-    reads(NodePool, RebalancePlanClaim),
+    reads(CsiNode, NodePool, PersistentVolume, PersistentVolumeClaim, RebalancePlanClaim),
     asks(Checks),
     events(
         PlanChecked = "The plan was checked and found right.",
@@ -69,7 +69,7 @@ pub struct RebalancePlans;
 impl Reconcile for RebalancePlans {
     fn reconcile(plan: &RebalancePlan, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let status = plan.status().cloned().unwrap_or_default();
-        let protection = Protection::of(options_of(plan, world).unwrap_or_default(), world.now());
+        let protection = Protection::of(plan, options_of(plan, world).unwrap_or_default(), world.now());
         let mut step = PlanStep { plan, world, out: world.outcome(plan), status, protection };
         match step.status.state.clone().unwrap_or(PlanState::Pending) {
             state if state.is_final() => {
@@ -238,9 +238,7 @@ impl PlanStep<'_> {
             return;
         }
         if !turn::is_marked(self.plan) {
-            let mut finalizers = self.plan.metadata.finalizers.clone().unwrap_or_default();
-            finalizers.push(marks::PLAN_FINALIZER.to_owned());
-            self.out.merge(self.plan, json!({"metadata": {"finalizers": finalizers}}));
+            self.out.add_finalizer(self.plan, marks::PLAN_FINALIZER);
             self.out.reconciling(PlanReason::Starting, "The plan starts.");
             return;
         }
@@ -260,37 +258,19 @@ impl PlanStep<'_> {
         let end = after(self.began(), limit);
         self.out.look_in(LOOK_EVERY);
         self.out.look_at(end);
+        self.note_gone();
+        let progress = self.advance();
         let wave = self.status.wave.unwrap_or(0);
-        if wave > self.last_wave() {
-            self.finish();
-            return;
-        }
-        let progress = match self.waits_for_slots(wave).map_or_else(|| self.create_nodes(wave), Progress::Waits) {
-            Progress::Done => self.remove_nodes(wave),
-            creating => creating,
-        };
-        let phase = self.failure_phase(wave);
         match progress {
-            Progress::Changed(why) => self.fail(FailureReason::ClusterChanged, Some(phase), &why),
-            Progress::Exhausted(why) => self.fail(FailureReason::NodeCreateFailed, Some(phase), &why),
+            Progress::Done => self.finish(),
+            Progress::Changed(why) => self.fail(FailureReason::ClusterChanged, Some(self.failure_phase()), &why),
+            Progress::Exhausted(why) => self.fail(FailureReason::NodeCreateFailed, Some(self.failure_phase()), &why),
             Progress::Waits(what) if self.world.now() >= end => {
                 let text = format!("not finished within {} s; wave {wave} waited for: {what}", limit.as_secs());
-                self.fail(FailureReason::Timeout, Some(phase), &text);
+                self.fail(FailureReason::Timeout, Some(self.failure_phase()), &text);
             }
             Progress::Waits(what) => self.out.reconciling(PlanReason::Running, format!("Wave {wave}: {what}.")),
-            Progress::Done => {
-                self.out.event(RebalancePlans::WaveDone, format!("wave {wave} is finished"));
-                self.status.wave = Some(wave + 1);
-                self.out.reconciling(PlanReason::Running, format!("Wave {wave} is finished."));
-                self.out.look_in(Duration::from_secs(1));
-            }
         }
-    }
-
-    /// The phase in which the wave stands: until it has touched a node that goes, all of it can be taken back.
-    fn failure_phase(&self, wave: u32) -> FailurePhase {
-        let untouched = self.is_creating(wave) || !self.has_touched(wave);
-        if untouched { FailurePhase::Creation } else { FailurePhase::Deletion }
     }
 
     /// When the execution began.
@@ -298,12 +278,6 @@ impl PlanStep<'_> {
         // A status of an older version has the condition only.
         let before = || in_status_since(&self.status.conditions, PlanCondition::InProgress, true);
         self.status.start_time.or_else(before).unwrap_or(self.world.now())
-    }
-
-    fn last_wave(&self) -> u32 {
-        let spec = &self.plan.spec;
-        let adds = spec.node_claims_to_add.iter().map(|one| one.wave);
-        adds.chain(spec.node_claims_to_delete.iter().map(|one| one.wave)).max().unwrap_or(0)
     }
 
     fn promise(&self) -> String {
@@ -351,10 +325,8 @@ impl PlanStep<'_> {
 
     /// Stops at this safe point; the clean-up treats it as a failure in the phase that was under way.
     fn cancel(&mut self, why: &str) {
-        let wave = self.status.wave.unwrap_or(0);
-        let phase = self.failure_phase(wave);
+        self.status.failure_phase = Some(self.failure_phase());
         self.status.state = Some(PlanState::Canceled);
-        self.status.failure_phase = Some(phase);
         self.status.failure_message = Some(why.to_owned());
         self.out.ready(false, PlanReason::Canceled, why);
         self.out.condition(PlanCondition::InProgress, false, PlanReason::Canceled, why);

@@ -7,11 +7,12 @@ use kentroller_runtime::condition::seconds;
 use kentroller_runtime::{Kind, Lookup, ObjectKey, Reply};
 use serde_json::{Value, json};
 
-use super::{PlanStep, Progress, RebalancePlans};
+use super::waves::told;
+use super::{PlanStep, Progress, RebalancePlans, marking};
 use crate::api::foreign::{Node, NodeClaim, NodePool};
 use crate::api::marks::{
     CAPACITY_TYPE, DO_NOT_DISRUPT, INSTANCE_TYPE, MADE_BY, NODE_POOL, NODE_POOL_HASH, NODE_POOL_HASH_VERSION, PLAN,
-    ZONE,
+    RESERVED_BY, ZONE,
 };
 use crate::api::{Alternative, AttemptStatus, CreationAttempt, NodeClaimToAdd, NodeCreation, NodeRequirement};
 use crate::controllers::after;
@@ -27,26 +28,45 @@ const MOST_ATTEMPTS: usize = 10;
 const NO_CAPACITY: &str = "InsufficientCapacityError";
 
 impl PlanStep<'_> {
-    /// Looks at each new node of the wave, and starts what is to be started.
-    pub(super) fn create_nodes(&mut self, wave: u32) -> Progress {
+    /// Looks at each new node of the wave, and starts what is to be started. `reserved`: the nodes take no pods so far.
+    pub(super) fn create_nodes(&mut self, wave: u32, reserved: bool) -> Progress {
         let wanted: Vec<&NodeClaimToAdd> =
             self.plan.spec.node_claims_to_add.iter().filter(|one| one.wave == wave).collect();
-        let mut launching = wanted.iter().filter(|add| self.is_launching(add)).count();
+        let mut launching = self.plan.spec.node_claims_to_add.iter().filter(|add| self.is_launching(add)).count();
         let mut waits = Vec::new();
         for add in wanted {
+            if reserved {
+                self.reserve(add);
+            }
             match self.create_node(add, &mut launching) {
                 Progress::Done => {}
-                Progress::Waits(what) => waits.push(what),
                 ended @ (Progress::Exhausted(_) | Progress::Changed(_)) => return ended,
+                Progress::Waits(what) => waits.push(what),
             }
         }
-        if waits.is_empty() { Progress::Done } else { Progress::Waits(waits.join(", ")) }
+        if waits.is_empty() { Progress::Done } else { Progress::Waits(told(waits)) }
     }
 
-    /// Whether the wave still makes nodes.
-    pub(super) fn is_creating(&self, wave: u32) -> bool {
-        let mut wanted = self.plan.spec.node_claims_to_add.iter().filter(|one| one.wave == wave);
-        wanted.any(|add| self.last_attempt(add).is_none_or(|last| last.status != AttemptStatus::Success))
+    /// Keeps a new node free from the moment it is there until its wave is drained. A person who opens it meanwhile is right.
+    fn reserve(&mut self, add: &NodeClaimToAdd) {
+        let claim = self.last_attempt(add).and_then(|last| self.world.named::<NodeClaim>(&last.node_claim_name));
+        let ours = claim.filter(|claim| claim.label(PLAN) == Some(self.plan.uid()) && claim.is_registered());
+        let Some(node) = ours.and_then(|claim| self.world.named::<Node>(&claim.status.node_name)) else { return };
+        if node.annotation(RESERVED_BY).is_none() && !node.spec.unschedulable {
+            self.out.merge(node, marking::reserve(self.plan.uid()));
+        }
+    }
+
+    /// Lets the new nodes of the wave take pods.
+    pub(super) fn open(&mut self, wave: u32) {
+        let plan = self.plan;
+        for add in plan.spec.node_claims_to_add.iter().filter(|add| add.wave == wave) {
+            let claim = self.last_attempt(add).and_then(|last| self.world.named::<NodeClaim>(&last.node_claim_name));
+            let node = claim.and_then(|claim| self.world.named::<Node>(&claim.status.node_name));
+            if let Some(node) = node.filter(|node| node.annotation(RESERVED_BY) == Some(plan.uid())) {
+                self.out.merge(node, marking::open());
+            }
+        }
     }
 
     fn last_attempt(&self, add: &NodeClaimToAdd) -> Option<&CreationAttempt> {

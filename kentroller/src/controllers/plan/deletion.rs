@@ -4,187 +4,172 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kentroller_runtime::condition::seconds;
-use kentroller_runtime::{Guard, Kind, ObjectKey};
+use kentroller_runtime::{Guard, Kind, Lookup, ObjectKey};
 
 use super::room::Room;
-use super::slots::Count;
+use super::slots::Slots;
 use super::steering::MovingPod;
+use super::waves::told;
 use super::{PlanStep, Progress, RebalancePlans, marking};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{DeletionEvent, DeletionPhase, DeletionStatus, NodeDeletion, marks};
+use crate::controllers::course::{self, Cordon, Facts, Want};
 use crate::controllers::{after, duration};
 
 /// How long a drain may take before its node is kept.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20 * 60);
-/// How long a node is held whose pods have nowhere to go.
-const STUCK_TIMEOUT: Duration = Duration::from_secs(3 * 60);
-/// How many of the things that are waited for are told.
-const MOST_TOLD: usize = 4;
 /// Deletion events that a node keeps.
 const MOST_EVENTS: usize = 10;
 
 /// How a node of the wave stands.
 enum Look<'a> {
     /// These pods still have to leave it.
-    Leaves(Vec<MovingPod<'a>>),
+    Leaves(Vec<&'a Pod>),
     /// For this is waited.
     Waits(String),
-    /// It is empty, and Karpenter ends this node.
-    Ends(String),
-    /// It was kept: nothing more happens to it.
-    Stays,
+    /// Nothing of it moves any more.
+    Over,
 }
 
 impl<'a> PlanStep<'a> {
     /// Drains the nodes of the wave as far as slots and room allow.
     pub(super) fn remove_nodes(&mut self, wave: u32) -> Progress {
-        self.note_gone();
+        self.open(wave);
         let plan = self.plan;
         let of_wave = plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
         let claims: Vec<&NodeClaim> =
             of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name)).collect();
-        let mut room = Room::of(self.world, &self.leaving(), self.receiver().as_deref(), self.began());
-        let mut counts = self.count_pools();
-        let (mut waits, mut moving, mut ending) = (Vec::new(), Vec::new(), Vec::new());
+        let mut slots = self.slots();
+        let (mut waits, mut moving) = (Vec::new(), Vec::new());
         for claim in claims {
-            match self.look_at(claim, &mut counts) {
-                Look::Stays => {}
+            match self.look_at(claim, wave, &mut slots) {
+                Look::Over => {}
                 Look::Leaves(pods) => moving.extend(pods),
                 Look::Waits(what) => waits.push(what),
-                Look::Ends(node) => ending.push(format!("Karpenter to end node {node}")),
             }
         }
         if !moving.is_empty() {
-            waits.extend(self.steer(moving, &mut room));
+            let receiver = self.wave(wave).and_then(|wave| wave.receiver.clone());
+            let (protection, began) = (self.protection.clone(), self.began());
+            let mut room = Room::of(self.world, protection, self.leaving(), receiver.as_deref(), &self.moved(), began);
+            let moving = self.with_places(moving);
+            waits.extend(self.steer(wave, moving, &mut room));
         }
-        self.report_budgets(&counts);
-        // The next wave goes on while Karpenter ends the machines of this one; each holds its slot until it is gone.
-        if wave == self.last_wave() {
-            waits.append(&mut ending);
-            waits.extend(self.ending_before(wave).map(|name| format!("Karpenter to end node {name}")));
-        }
-        if waits.is_empty() {
-            return Progress::Done;
-        }
-        let more = waits.len().saturating_sub(MOST_TOLD);
-        waits.truncate(MOST_TOLD);
-        Progress::Waits(waits.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() })
+        self.status.node_pool_budgets = slots.report();
+        if waits.is_empty() { Progress::Done } else { Progress::Waits(told(waits)) }
+    }
+
+    /// The pods with the nodes that the plan has for them.
+    fn with_places(&self, pods: Vec<&'a Pod>) -> Vec<MovingPod<'a>> {
+        let planned = self.plan.spec.pods_to_migrate.iter();
+        let planned: BTreeMap<(&str, &str), &str> = planned
+            .map(|pod| ((pod.namespace.as_str(), pod.name.as_str()), pod.dst_node_claim_name.as_str()))
+            .collect();
+        let place = |pod: &Pod| planned.get(&(&*pod.metadata.namespace, pod.name())).map(|claim| self.node_of(claim));
+        pods.into_iter().map(|pod| MovingPod { planned: place(pod), pod }).collect()
     }
 
     /// Looks at one node of the wave, and takes its next step.
-    fn look_at(&mut self, claim: &NodeClaim, counts: &mut BTreeMap<String, Count>) -> Look<'a> {
+    fn look_at(&mut self, claim: &NodeClaim, wave: u32, slots: &mut Slots) -> Look<'a> {
         let name = claim.status.node_name.clone();
-        if self.phase(&name) == Some(DeletionPhase::Kept) {
-            return Look::Stays;
-        }
         let Some(node) = self.world.named::<Node>(&name) else {
-            return Look::Waits(format!("the node of NodeClaim {}", claim.name()));
+            return match self.phase(&name) {
+                Some(DeletionPhase::Kept) => Look::Over,
+                _ => Look::Waits(format!("the node of NodeClaim {}", claim.name())),
+            };
         };
         let pods: Vec<&'a Pod> = self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
-        if claim.deleting().is_some() {
-            // Whoever deleted it: while pods leave it, they are on their way.
-            return if pods.is_empty() {
-                Look::Ends(name)
-            } else {
+        let facts = self.facts(claim, node, &pods, slots);
+        let want = course::next(self.course_of(&name), &facts);
+        if !matches!(want, Want::Block(_) | Want::Keep(..)) {
+            self.course_of(&name).blocked_since = None;
+        }
+        match want {
+            Want::Nothing | Want::End => Look::Over,
+            Want::Leave => Look::Waits(format!("Karpenter to end node {name}")),
+            Want::Block(why) => {
+                self.block(&name, &why);
+                Look::Waits(format!("node {name} ({why})"))
+            }
+            Want::Slot => Look::Waits(format!("a disruption slot for node {name}")),
+            Want::Cordon => {
+                slots.take(node);
+                self.cordon(claim, node, wave);
+                Look::Waits(format!("node {name} to be cordoned"))
+            }
+            Want::Drain => Look::Leaves(pods),
+            Want::Delete => {
+                self.give_back(claim, &name, wave);
                 Look::Waits(format!("Karpenter to end node {name}"))
-            };
+            }
+            Want::Keep(status, why) => {
+                self.keep(node, status, &why);
+                Look::Waits(format!("node {name} to be left alone"))
+            }
         }
-        let is_cordoned = marking::is_cordoned_by(node, self.plan.uid());
-        let bears_our_mark = node.annotation(marks::CORDONED_BY) == Some(self.plan.uid());
-        if bears_our_mark && !is_cordoned && self.phase(&name) == Some(DeletionPhase::Draining) {
-            self.keep(node, DeletionStatus::NodeUncordoned, "somebody made it schedulable again");
-            return Look::Waits(format!("node {name} to be left alone"));
-        }
-        if let Some(why) = self.what_holds(node, claim, &pods) {
-            return Look::Waits(self.block(node, &why));
-        }
-        if is_cordoned {
-            self.unblock(&name);
-            return self.drain(claim, node, pods);
-        }
-        if self.take_slot(node, counts) {
-            self.cordon(claim, node);
-            return Look::Waits(format!("node {name} to be cordoned"));
-        }
-        Look::Waits(format!("a disruption slot for node {name}"))
     }
 
-    fn cordon(&mut self, claim: &NodeClaim, node: &Node) {
+    fn facts(&self, claim: &NodeClaim, node: &Node, pods: &[&Pod], slots: &Slots) -> Facts {
+        let uid = self.plan.uid();
+        let cordon = match node.annotation(marks::CORDONED_BY) == Some(uid) {
+            true if node.spec.unschedulable => Cordon::Ours,
+            true => Cordon::Lifted,
+            false => Cordon::None,
+        };
+        let drain_timeout = self.plan.spec.aggressive_mode.as_ref().and_then(|config| config.drain_timeout.as_deref());
+        Facts {
+            now: self.world.now(),
+            is_ending: claim.deleting().is_some(),
+            cordon,
+            held: self.what_holds(node, claim, pods),
+            has_pods: !pods.is_empty(),
+            has_slot: slots.has_free(node),
+            drain_timeout: duration(drain_timeout, DRAIN_TIMEOUT),
+        }
+    }
+
+    fn cordon(&mut self, claim: &NodeClaim, node: &Node, wave: u32) {
         let (name, uid) = (node.name(), self.plan.uid());
-        self.unblock(name);
         self.event_of(name, DeletionStatus::NodeCordoned, "cordoned");
         let now = seconds(self.world.now());
         let course = self.course_of(name);
         course.cordon_time.get_or_insert(now);
         course.phase = Some(DeletionPhase::Draining);
+        if let Some(wave) = self.wave_mut(wave) {
+            wave.touched = true;
+        }
         // The label on the claim too: its deletion then carries the version that was read with our mark.
         self.out.merge(claim, marking::label(uid));
         let told = format!("node {name} is being drained");
         self.out.merge(node, marking::cordon(uid)).says(RebalancePlans::NodeDraining, told);
     }
 
-    /// Looks at a cordoned node: its pods have to leave, or it is empty and is given back, or it took too long and is kept.
-    fn drain(&mut self, claim: &NodeClaim, node: &Node, pods: Vec<&'a Pod>) -> Look<'a> {
-        let name = node.name().to_owned();
-        if pods.is_empty() {
-            self.give_back(claim, &name);
-            return Look::Waits(format!("Karpenter to end node {name}"));
-        }
-        if self.drain_is_over(&name) || self.is_stuck_for_long(&name) {
-            self.keep(node, DeletionStatus::Failed, "not drained in time");
-            return Look::Waits(format!("node {name} to be made schedulable again"));
-        }
-        let planned: BTreeMap<(&str, &str), &str> = self
-            .plan
-            .spec
-            .pods_to_migrate
-            .iter()
-            .map(|pod| ((pod.namespace.as_str(), pod.name.as_str()), pod.dst_node_claim_name.as_str()))
-            .collect();
-        let planned_for = |pod: &Pod| {
-            let claim = planned.get(&(pod.metadata.namespace.as_ref(), pod.name()))?;
-            Some(self.node_of(claim))
-        };
-        Look::Leaves(pods.into_iter().map(|pod| MovingPod { planned: planned_for(pod), pod }).collect())
-    }
-
     /// Why the node must not go now, if it must not.
     fn what_holds(&self, node: &Node, claim: &NodeClaim, pods: &[&Pod]) -> Option<String> {
         let pool = node.label(marks::NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
         let of_node = self.protection.holds_node(node, claim, pool, self.plan, pods.is_empty());
-        of_node.or_else(|| self.held_pod(pods))
+        of_node.or_else(|| pods.iter().find_map(|pod| self.protection.holds_pod(pod)))
     }
 
-    /// Something forbids that the node goes: it is looked at again for a while, and then kept. Says what is waited for.
-    fn block(&mut self, node: &Node, why: &str) -> String {
-        let (name, now) = (node.name().to_owned(), seconds(self.world.now()));
-        self.event_of(&name, DeletionStatus::Blocked, why);
-        let course = self.course_of(&name);
+    /// Something forbids that the node goes: it is looked at again for a while, and then kept.
+    fn block(&mut self, name: &str, why: &str) {
+        let now = seconds(self.world.now());
+        self.event_of(name, DeletionStatus::Blocked, why);
+        let course = self.course_of(name);
         course.phase.get_or_insert(DeletionPhase::Blocked);
         let since = *course.blocked_since.get_or_insert(now);
-        let end = after(since, STUCK_TIMEOUT);
-        self.out.look_at(end);
-        if self.world.now() >= end {
-            self.keep(node, DeletionStatus::Failed, why);
-        }
-        format!("node {name} ({why})")
-    }
-
-    fn unblock(&mut self, name: &str) {
-        if let Some(course) = self.status.nodes_deletion.get_mut(name) {
-            course.blocked_since = None;
-        }
+        self.out.look_at(after(since, course::PATIENCE));
     }
 
     /// Deletes the NodeClaim of an empty node, if a last look finds that it still is, and that the new nodes are Ready.
-    fn give_back(&mut self, claim: &NodeClaim, name: &str) {
+    fn give_back(&mut self, claim: &NodeClaim, name: &str, wave: u32) {
         let uid = self.plan.uid();
         if claim.label(marks::PLAN) != Some(uid) {
             // Refused when the node was cordoned: the deletion has to carry a version that was read with our mark.
             self.out.merge(claim, marking::label(uid));
             return;
         }
-        let (node_name, new_nodes, plan) = (name.to_owned(), self.new_nodes(), uid.to_owned());
+        let (node_name, new_nodes, plan) = (name.to_owned(), self.new_nodes(wave), uid.to_owned());
         let mut guard = Guard::<RebalancePlans>::that(move |fresh| {
             let nodes = fresh.all::<Node>()?;
             still_empty(&fresh.all::<Pod>()?, &node_name)?;
@@ -192,7 +177,7 @@ impl<'a> PlanStep<'a> {
             ready(&nodes, &new_nodes)
         });
         guard = guard.list::<Pod>(format!("spec.nodeName={name}")).get::<Node>(ObjectKey::cluster(name));
-        for node in self.new_nodes() {
+        for node in self.new_nodes(wave) {
             guard = guard.get::<Node>(ObjectKey::cluster(node));
         }
         let (told, refused) = (format!("node {name} was empty and is given back"), format!("node {name}"));
@@ -218,22 +203,6 @@ impl<'a> PlanStep<'a> {
         self.warn(format!("node {name} is kept: {why}"));
     }
 
-    fn drain_is_over(&self, name: &str) -> bool {
-        let config = self.plan.spec.aggressive_mode.as_ref().and_then(|config| config.drain_timeout.as_deref());
-        let Some(course) = self.status.nodes_deletion.get(name) else { return false };
-        // A status of an older version has the first event only.
-        let began = course.cordon_time.or_else(|| course.events.first().map(|first| first.timestamp));
-        began.is_some_and(|began| self.world.now() >= after(began, duration(config, DRAIN_TIMEOUT)))
-    }
-
-    /// Nodes of earlier waves whose machine is not gone so far.
-    fn ending_before(&self, wave: u32) -> impl Iterator<Item = &'a str> {
-        let (plan, world) = (self.plan, self.world);
-        let earlier = plan.spec.node_claims_to_delete.iter().filter(move |one| one.wave < wave);
-        let claims = earlier.filter_map(|one| world.named::<NodeClaim>(&one.node_claim_name));
-        claims.filter(|claim| claim.deleting().is_some()).map(|claim| claim.status.node_name.as_str())
-    }
-
     /// How many nodes could not be drained and stay.
     pub(super) fn kept(&self) -> usize {
         self.status.nodes_deletion.keys().filter(|name| self.phase(name) == Some(DeletionPhase::Kept)).count()
@@ -256,13 +225,8 @@ impl<'a> PlanStep<'a> {
         }
     }
 
-    fn is_stuck_for_long(&self, name: &str) -> bool {
-        let since = self.status.nodes_deletion.get(name).and_then(|course| course.stuck_since);
-        since.is_some_and(|since| self.world.now() >= after(since, STUCK_TIMEOUT))
-    }
-
     /// Nodes whose course ended with their disappearance.
-    fn note_gone(&mut self) {
+    pub(super) fn note_gone(&mut self) {
         let open: Vec<String> = self.status.nodes_deletion.keys().cloned().collect();
         for name in open {
             let gone = self.world.named::<Node>(&name).is_none();
@@ -282,31 +246,31 @@ impl<'a> PlanStep<'a> {
         nodes.map(|claim| claim.status.node_name.clone()).filter(|name| !name.is_empty() && !kept(name)).collect()
     }
 
-    /// The nodes that this plan made: those of this wave, and of earlier ones what is left. One of this wave that is gone has
-    /// the name of its NodeClaim.
-    fn new_nodes(&self) -> Vec<String> {
-        let wave = self.status.wave.unwrap_or(0);
-        let adds = self.plan.spec.node_claims_to_add.iter().filter(|add| add.wave <= wave);
+    /// The new nodes of the wave; one that is gone has the name of its NodeClaim.
+    fn new_nodes(&self, wave: u32) -> Vec<String> {
+        let adds = self.plan.spec.node_claims_to_add.iter().filter(|add| add.wave == wave);
         let made = adds.filter_map(|add| {
             let last = self.status.nodes_creation.get(&add.metadata.name)?.attempts.last()?;
-            match self.world.named::<NodeClaim>(&last.node_claim_name) {
-                Some(claim) => Some(claim.status.node_name.clone()),
-                None => (add.wave == wave).then(|| last.node_claim_name.clone()),
-            }
+            let claim = self.world.named::<NodeClaim>(&last.node_claim_name);
+            Some(claim.map_or_else(|| last.node_claim_name.clone(), |claim| claim.status.node_name.clone()))
         });
         made.filter(|name| !name.is_empty()).collect()
     }
 
-    /// Whether a node that the wave takes away was cordoned, or has gone.
-    pub(super) fn has_touched(&self, wave: u32) -> bool {
-        let mut of_wave = self.plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
-        of_wave.any(|one| {
-            let claim = self.world.named::<NodeClaim>(&one.node_claim_name);
-            claim.is_none_or(|claim| {
-                let course = self.status.nodes_deletion.get(&claim.status.node_name);
-                course.is_some_and(|course| course.cordon_time.is_some())
-            })
-        })
+    /// Owners of pods that this plan moves now or has moved, by uid. Others that miss pods are none of its business.
+    fn moved(&self) -> BTreeSet<String> {
+        let draining =
+            self.status.nodes_deletion.keys().filter(|name| self.phase(name) == Some(DeletionPhase::Draining));
+        let leaving = draining.flat_map(|name| self.world.indexed::<Pod>(name)).filter_map(Pod::controller);
+        let begun = |wave: u32| self.wave(wave).is_some_and(|wave| wave.touched);
+        let planned = self.plan.spec.pods_to_migrate.iter().filter(|pod| begun(pod.wave));
+        let gone = planned.filter_map(|pod| {
+            match self.world.lookup::<Pod>(&ObjectKey::namespaced(pod.namespace.as_str(), pod.name.as_str())) {
+                Lookup::Gone(gone) => gone.last.controller(),
+                Lookup::Present(_) | Lookup::NeverSeen => None,
+            }
+        });
+        leaving.chain(gone).map(|owner| owner.uid.clone()).collect()
     }
 
     /// The node of a destination of the plan, which is named by its NodeClaim, of whatever attempt.

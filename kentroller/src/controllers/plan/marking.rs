@@ -9,9 +9,9 @@ use kentroller_runtime::Kind;
 use serde_json::{Value, json};
 
 use super::PlanStep;
-use crate::api::FailurePhase;
 use crate::api::foreign::{Node, NodeClaim, Pod};
-use crate::api::marks::{CORDONED_BY, DO_NOT_DISRUPT, LATER, PLAN, PLAN_FINALIZER, STATUS};
+use crate::api::marks::{CORDONED_BY, DO_NOT_DISRUPT, LATER, PLAN, PLAN_FINALIZER, RESERVED_BY, STATUS};
+use crate::api::{PlanState, WavePhase, WaveStatus};
 use crate::controllers::turn;
 
 /// While marks are left, they are looked at again after this long.
@@ -36,6 +36,16 @@ pub(super) fn label(plan: &str) -> Value {
     json!({"metadata": {"labels": {PLAN: plan}}})
 }
 
+/// A new node takes no pods until its wave is drained.
+pub(super) fn reserve(plan: &str) -> Value {
+    json!({"metadata": {"labels": {PLAN: plan}, "annotations": {RESERVED_BY: plan}}, "spec": {"unschedulable": true}})
+}
+
+/// It takes pods from here.
+pub(super) fn open() -> Value {
+    json!({"metadata": {"annotations": {RESERVED_BY: null}}, "spec": {"unschedulable": null}})
+}
+
 /// `taints` is one list without merging: it is written whole, on the version that was read.
 pub(super) fn taint(node: &Node, plan: &str) -> Value {
     let effect = manifest::Effect::PreferNoSchedule;
@@ -53,8 +63,8 @@ pub(super) fn untaint(node: &Node) -> Value {
 /// Takes back what the plan put on the node; `shielded`: its shield too.
 fn release(node: &Node, plan: &str, shielded: bool) -> Value {
     let mut patch = json!({"metadata": {"labels": {PLAN: null}, "annotations": {}}, "spec": {}});
-    if node.annotation(CORDONED_BY) == Some(plan) {
-        patch["metadata"]["annotations"][CORDONED_BY] = Value::Null;
+    for cordon in [CORDONED_BY, RESERVED_BY].into_iter().filter(|cordon| node.annotation(cordon) == Some(plan)) {
+        patch["metadata"]["annotations"][cordon] = Value::Null;
         // A node on its way out takes no pods again.
         if node.deleting().is_none() {
             patch["spec"]["unschedulable"] = Value::Null;
@@ -90,28 +100,29 @@ fn written(taint: &manifest::Taint) -> Value {
 }
 
 impl PlanStep<'_> {
-    /// After the end: takes back every mark, then the finalizer. A plan that failed while it made nodes gives them back,
-    /// unless pods run there.
+    /// After the end: takes back every mark, then the finalizer. A plan that failed or was stopped gives the new nodes of the
+    /// waves back that touched nothing, unless pods run there.
     pub(super) fn clean_up(&mut self) {
         if !turn::is_marked(self.plan) {
             return;
         }
         let uid = self.plan.uid();
         let shields = self.shields();
-        let failed = self.status.failure_phase == Some(FailurePhase::Creation);
+        let claims = || self.world.all::<NodeClaim>();
+        let shielded =
+            claims().filter(|claim| shields.contains(claim.name())).map(|claim| claim.status.node_name.as_str());
+        let shielded: BTreeSet<&str> = shielded.collect();
+        let useless = self.useless();
         let mut clean = true;
         for node in self.world.all::<Node>().filter(|node| node.label(PLAN) == Some(uid)) {
             clean = false;
-            let claims = self.world.all::<NodeClaim>();
-            let mut of_node = claims.filter(|claim| claim.status.node_name == node.name());
-            let shielded = of_node.any(|claim| shields.contains(claim.name()));
-            self.out.merge(node, release(node, uid, shielded));
+            self.out.merge(node, release(node, uid, shielded.contains(node.name())));
         }
-        for claim in self.world.all::<NodeClaim>().filter(|claim| claim.label(PLAN) == Some(uid)) {
+        for claim in claims().filter(|claim| claim.label(PLAN) == Some(uid)) {
             clean = false;
             let pods = self.world.indexed::<Pod>(&claim.status.node_name);
             let used = !claim.status.node_name.is_empty() && pods.iter().any(|pod| pod.is_workload());
-            if failed && self.is_of_failed_wave(claim) && !used && claim.deleting().is_none() {
+            if useless.contains(claim.name()) && !used && claim.deleting().is_none() {
                 self.out.delete(claim);
             } else {
                 let mut patch = json!({"metadata": {"labels": {PLAN: null}}});
@@ -122,9 +133,7 @@ impl PlanStep<'_> {
             }
         }
         if clean {
-            let rest: Vec<&String> =
-                self.plan.metadata.finalizers.iter().flatten().filter(|name| *name != PLAN_FINALIZER).collect();
-            self.out.merge(self.plan, json!({"metadata": {"finalizers": rest}}));
+            self.out.remove_finalizer(self.plan, PLAN_FINALIZER);
         } else {
             self.out.look_in(CLEAN_UP_EVERY);
         }
@@ -139,14 +148,15 @@ impl PlanStep<'_> {
         made.flat_map(|creation| creation.attempts.iter().map(|attempt| attempt.node_claim_name.clone())).collect()
     }
 
-    /// Finished waves stand: only what the failing wave made is given back.
-    fn is_of_failed_wave(&self, claim: &NodeClaim) -> bool {
-        let wave = self.status.wave.unwrap_or(0);
-        let of_wave = self.plan.spec.node_claims_to_add.iter().filter(|add| add.wave == wave);
-        let made: Vec<&str> = of_wave
-            .filter_map(|add| self.status.nodes_creation.get(&add.metadata.name))
-            .flat_map(|creation| creation.attempts.iter().map(|attempt| attempt.node_claim_name.as_str()))
-            .collect();
-        made.contains(&claim.name())
+    /// NodeClaims of waves that came to nothing: the plan failed or was stopped before they touched a node that goes.
+    fn useless(&self) -> BTreeSet<String> {
+        if !matches!(self.status.state, Some(PlanState::Failed | PlanState::Canceled)) {
+            return BTreeSet::new();
+        }
+        let stands = |wave: &WaveStatus| wave.touched || matches!(wave.phase, WavePhase::Ending | WavePhase::Done);
+        let adds = self.plan.spec.node_claims_to_add.iter().filter(|add| !self.wave(add.wave).is_some_and(stands));
+        adds.filter_map(|add| self.status.nodes_creation.get(&add.metadata.name))
+            .flat_map(|creation| creation.attempts.iter().map(|attempt| attempt.node_claim_name.clone()))
+            .collect()
     }
 }

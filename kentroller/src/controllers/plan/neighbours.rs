@@ -168,7 +168,8 @@ fn matches(term: &PodAffinityTerm, pod: &Pod, other: &Pod) -> Option<bool> {
         .filter(|matched| !matched || in_scope || term.namespace_selector.as_ref().is_some_and(|all| all.is_empty()))
 }
 
-fn admits(node: &Node, pod: &Pod) -> bool {
+/// Whether taints and labels of the node let the pod in.
+pub(super) fn admits(node: &Node, pod: &Pod) -> bool {
     let tolerated = |taint: &Taint| {
         taint.effect == Effect::PreferNoSchedule || pod.spec.shape.tolerations.iter().any(|one| one.tolerates(taint))
     };

@@ -3,14 +3,14 @@
 //!
 //! Disruption budgets of pods are left out: the eviction API keeps them, and a pod that it refuses is tried again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kentroller_planner::rules::{ObservedNode, PodRules, Surroundings};
 use kentroller_planner::{KeptReason, Moment, Options};
 use kentroller_runtime::{Guard, Kind};
 
-use super::{PlanStep, RebalancePlans};
+use super::RebalancePlans;
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::marks::CORDONED_BY;
 use crate::api::{MigrationPolicy, RebalancePlan};
@@ -19,17 +19,27 @@ use crate::backend::snapshot;
 /// The rules at one moment, under the options that the plan was made with.
 #[derive(Clone, Debug)]
 pub(super) struct Protection {
-    options: Options,
+    pub(super) options: Options,
     now: Moment,
+    /// Namespace and name of the pods that the plan says are moved alive or not at all.
+    mandatory: BTreeSet<(String, String)>,
 }
 
 impl Protection {
-    pub(super) fn of(options: Options, now: Timestamp) -> Self {
-        Self { options, now: Moment(now.as_second()) }
+    pub(super) fn of(plan: &RebalancePlan, options: Options, now: Timestamp) -> Self {
+        let moves = plan.spec.pods_to_migrate.iter().filter(|pod| pod.policy == MigrationPolicy::Mandatory);
+        let mandatory = moves.map(|pod| (pod.namespace.clone(), pod.name.clone())).collect();
+        Self { options, now: Moment(now.as_second()), mandatory }
     }
 
-    /// The rule that holds the pod where it is, in words for people.
+    /// The rule that holds the pod where it is, in words for people; none of a pod that somebody has ended.
     pub(super) fn holds_pod(&self, pod: &Pod) -> Option<String> {
+        if pod.deleting().is_some() {
+            return None;
+        }
+        if self.mandatory.contains(&(pod.metadata.namespace.to_string(), pod.name().to_owned())) {
+            return Some(format!("pod {}: its policy is Mandatory, and no pod is moved alive so far", pod.key()));
+        }
         let replicas = BTreeMap::new();
         let around = Surroundings { now: self.now, pdbs: &[], nodes: &[], replicas: &replicas };
         let rule = PodRules::of(around, &self.options, []).holds(&snapshot::pod(pod))?;
@@ -57,6 +67,13 @@ impl Protection {
         (!is_ours).then_some(detail)
     }
 
+    /// Whether the node may be given pods as the planner has it, wherever they come from.
+    pub(super) fn receives(&self, node: &Node, claim: Option<&NodeClaim>, pool: Option<&NodePool>) -> bool {
+        let (read, claim, pool) = (snapshot::node(node), claim.map(snapshot::claim), pool.map(snapshot::pool));
+        let observed = ObservedNode { node: &read, claim: claim.as_ref(), pool: pool.as_ref() };
+        observed.receives(self.now, &self.options)
+    }
+
     /// Looks at the pod once more, as it is in the API server when it is to be evicted.
     pub(super) fn guard_of(&self, pod: &Pod) -> Guard<RebalancePlans> {
         let (rules, key) = (self.clone(), pod.key());
@@ -66,20 +83,5 @@ impl Protection {
             None => Ok(()),
         });
         guard.get::<Pod>(key)
-    }
-}
-
-impl PlanStep<'_> {
-    /// The first of these pods that must not be ended, and why.
-    pub(super) fn held_pod(&self, pods: &[&Pod]) -> Option<String> {
-        let ours = pods.iter().filter(|pod| pod.deleting().is_none());
-        ours.clone().find_map(|pod| {
-            let planned = self.plan.spec.pods_to_migrate.iter();
-            let mut planned =
-                planned.filter(|planned| planned.name == pod.name() && *planned.namespace == *pod.metadata.namespace);
-            let mandatory = planned.any(|planned| planned.policy == MigrationPolicy::Mandatory);
-            let alone = || format!("pod {}: its policy is Mandatory, and no pod is moved alive so far", pod.key());
-            mandatory.then(alone).or_else(|| self.protection.holds_pod(pod))
-        })
     }
 }

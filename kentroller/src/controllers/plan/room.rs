@@ -1,17 +1,24 @@
 //! Where an evicted pod's successor can go on the live cluster. kube-scheduler places it, not we: a pod that fits nowhere
 //! is not evicted, and each eviction counts for the next.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kentroller_planner::Quantity;
 use kentroller_planner::manifest::Resources;
+use kentroller_planner::rules::{Volumes, fits};
+use kentroller_planner::{Quantity, Snapshot};
 use kentroller_runtime::{Kind, World};
 
 use super::RebalancePlans;
-use super::neighbours::Neighbours;
-use crate::api::foreign::{Node, Pod, requests_of};
-use crate::api::marks::{APP_NAME, K8S_APP};
+use super::neighbours::{Neighbours, admits};
+use super::protection::Protection;
+use crate::api::foreign::{
+    CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, requests_of,
+};
+use crate::api::marks::{APP_NAME, K8S_APP, NODE_POOL};
+use crate::backend::snapshot;
 
 /// How many pods may be on their way, without a node or not Ready, while more are moved.
 const MOST_MOVING: usize = 20;
@@ -21,9 +28,16 @@ const SETTLE_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 /// What is free where, in one cut; evictions decided in the same look are counted as they are made.
 pub(super) struct Room<'a> {
     world: &'a World<RebalancePlans>,
+    protection: Protection,
+    /// Of all nodes that the scheduler puts pods on.
     free: BTreeMap<&'a str, Resources>,
+    /// Nodes that the plan empties: pods must not go there.
+    leaving: BTreeSet<String>,
+    /// By name of the node: pods that are expected there.
+    expected: BTreeMap<&'a str, Vec<&'a Pod>>,
+    storage: OnceCell<Snapshot>,
     neighbours: Neighbours<'a>,
-    /// Pods that are on their way: they leave a node of the plan, or came since it began and are not Ready so far.
+    /// Pods that are on their way: they leave a node of the plan, or succeed such pods and are not Ready so far.
     moving: usize,
     /// Pods that will have a node soon, and do not have it.
     unsettled: usize,
@@ -34,17 +48,19 @@ pub(super) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    /// Looks at all nodes that may take pods: Ready, schedulable, and not among those that the plan empties. Pods without
-    /// a node, and successors that are still to come, are expected on `receiver`. Pods that came before the plan `began`
-    /// and are not Ready are not counted as moving: that is not our doing.
+    /// Looks at all nodes that may take pods: Ready, schedulable, and not among those that the plan empties (`leaving`).
+    /// Pods without a node, and successors that are still to come, are expected on `receiver`. Only pods of the owners whose
+    /// pods the plan moves (`moved`) are counted as being on their way: what others miss is not our doing.
     pub(super) fn of(
         world: &'a World<RebalancePlans>,
-        leaving: &BTreeSet<String>,
+        protection: Protection,
+        leaving: BTreeSet<String>,
         receiver: Option<&str>,
+        moved: &BTreeSet<String>,
         began: Timestamp,
     ) -> Self {
         let occupancy = world.view::<Pod>();
-        let open = world.all::<Node>().filter(|node| is_open(node) && !leaving.contains(node.name()));
+        let open = world.all::<Node>().filter(|node| is_open(node));
         let free = open.map(|node| {
             let mut free = node.status.allocatable.clone();
             take(&mut free, occupancy.taken(node.name()).into_iter().flatten());
@@ -53,16 +69,24 @@ impl<'a> Room<'a> {
         let unwell: Vec<&Pod> = occupancy.moving().filter_map(|key| world.lookup::<Pod>(key).present()).collect();
         let leaves = |pod: &&Pod| pod.deleting().is_some() && leaving.contains(&*pod.spec.node_name);
         let to_come = to_come(world, unwell.iter().copied().filter(leaves));
-        let moving = unwell.iter().filter(|pod| leaves(pod) || (pod.deleting().is_none() && pod.created() >= began));
+        let is_successor = |pod: &&Pod| {
+            let of_ours = pod.controller().is_some_and(|owner| moved.contains(&owner.uid));
+            of_ours && pod.deleting().is_none() && pod.created() >= began
+        };
+        let moving = unwell.iter().filter(|pod| leaves(pod) || is_successor(pod)).count();
         let mut waiting: Vec<&Pod> = unwell.iter().copied().filter(|pod| pod.spec.node_name.is_empty()).collect();
-        let soon = |pod: &&&Pod| pod.created() >= began && world.now().duration_since(pod.created()) < SETTLE_TIMEOUT;
+        let soon = |pod: &&&Pod| is_successor(pod) && world.now().duration_since(pod.created()) < SETTLE_TIMEOUT;
         let unsettled = waiting.iter().filter(soon).count() + to_come.values().map(Vec::len).sum::<usize>();
         waiting.extend(to_come.values().flatten());
         let mut room = Self {
             world,
+            protection,
             free: free.collect(),
+            leaving,
+            expected: BTreeMap::new(),
+            storage: OnceCell::new(),
             neighbours: Neighbours::of(world, &occupancy),
-            moving: moving.count(),
+            moving,
             unsettled,
             to_come,
             evicted: BTreeMap::new(),
@@ -114,21 +138,45 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Whether the scheduler could put the pod on the node.
+    /// Whether the pod may go to the node, and the scheduler could put it there.
     pub(super) fn takes(&self, pod: &Pod, name: &str) -> bool {
-        let node = self.world.named::<Node>(name);
-        self.has_room(&requests_of(pod), name) && node.is_some_and(|node| self.neighbours.demands(pod).admit(pod, node))
+        let node = self.world.named::<Node>(name).filter(|_| !self.leaving.contains(name));
+        self.has_room(&requests_of(pod), name)
+            && node.is_some_and(|node| self.neighbours.demands(pod).admit(pod, node) && self.has_place(pod, node))
     }
 
-    /// The fullest node that could take the pod.
+    /// The fullest node that the planner, too, would give the pod to.
     pub(super) fn best(&self, pod: &Pod) -> Option<String> {
         let (wanted, demands) = (requests_of(pod), self.neighbours.demands(pod));
-        let cpu = |free: &Resources| free.get("cpu").copied().unwrap_or_default();
-        let fitting = self.free.iter().filter(|(name, _)| {
-            let node = self.world.named::<Node>(name);
-            self.has_room(&wanted, name) && node.is_some_and(|node| demands.admit(pod, node))
+        let cpu = |name: &&Node| self.free.get(name.name()).and_then(|free| free.get("cpu")).copied();
+        let open = self.free.keys().filter(|name| !self.leaving.contains(**name));
+        let fitting =
+            open.filter(|name| self.has_room(&wanted, name)).filter_map(|name| self.world.named::<Node>(name));
+        let mut fitting: Vec<&Node> = fitting.filter(|node| demands.admit(pod, node)).collect();
+        fitting.sort_by_key(cpu);
+        let best = fitting.into_iter().find(|node| self.has_place(pod, node) && self.receives(node));
+        best.map(|node| node.name().to_owned())
+    }
+
+    /// Nodes that the scheduler could choose for one of these pods instead of `receiver`, as far as requests, taints and labels
+    /// say; also those that the plan empties. None where they are so many that the scheduler would not look at all of them.
+    pub(super) fn rivals<'p>(&self, pods: impl Iterator<Item = &'p Pod>, receiver: &str) -> BTreeSet<&'a str> {
+        let mut shapes: Vec<(Resources, &Pod)> = Vec::new();
+        for pod in pods {
+            let is_known = |(_, known): &(Resources, &Pod)| Arc::ptr_eq(&known.spec.shape, &pod.spec.shape);
+            if !shapes.iter().any(is_known) {
+                shapes.push((requests_of(pod), pod));
+            }
+        }
+        let others = self.free.keys().copied().filter(|name| *name != receiver);
+        let rivals = others.filter(|name| {
+            let fits = |(wanted, pod): &(Resources, &Pod)| {
+                self.has_room(wanted, name) && self.world.named::<Node>(name).is_some_and(|node| admits(node, pod))
+            };
+            shapes.iter().any(fits)
         });
-        fitting.min_by_key(|(_, free)| cpu(free)).map(|(name, _)| (*name).to_owned())
+        let rivals: BTreeSet<&str> = rivals.collect();
+        if rivals.len() < scored(self.world.all::<Node>().count()) { rivals } else { BTreeSet::new() }
     }
 
     fn has_room(&self, wanted: &Resources, name: &str) -> bool {
@@ -136,12 +184,47 @@ impl<'a> Room<'a> {
         wanted.iter().all(|(what, much)| free.get(what).is_some_and(|free| free >= much))
     }
 
+    /// Whether the pod's volumes and host ports have a place on the node.
+    fn has_place(&self, pod: &Pod, node: &Node) -> bool {
+        let shape = &pod.spec.shape;
+        let has_ports = shape.containers.iter().any(|one| one.ports.iter().any(|port| port.host_port > 0));
+        if shape.volumes.is_empty() && !has_ports {
+            return true;
+        }
+        let there = self.world.indexed::<Pod>(node.name()).into_iter().filter(|other| other.uid() != pod.uid());
+        let expected = self.expected.get(node.name()).into_iter().flatten().copied();
+        let others: Vec<_> = there.chain(expected).filter(|pod| !pod.has_ended()).map(snapshot::pod).collect();
+        let world = self.world;
+        let (volumes, claims) = (world.all::<PersistentVolume>(), world.all::<PersistentVolumeClaim>());
+        let storage = self.storage.get_or_init(|| snapshot::storage(volumes, claims, world.all::<CsiNode>()));
+        let (volumes, options) = (Volumes::of(storage), &self.protection.options);
+        fits(&snapshot::pod(pod), &snapshot::node(node), &others, &volumes, options).is_ok()
+    }
+
+    fn receives(&self, node: &Node) -> bool {
+        let mut claims = self.world.all::<NodeClaim>();
+        let claim = claims.find(|claim| claim.status.node_name == node.name());
+        let pool = node.label(NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
+        self.protection.receives(node, claim, pool)
+    }
+
     fn put(&mut self, pod: &'a Pod, name: &str) {
         if let Some(free) = self.free.get_mut(name) {
             take(free, &requests_of(pod));
         }
+        if let Some(node) = self.world.named::<Node>(name) {
+            self.expected.entry(node.name()).or_default().push(pod);
+        }
         self.neighbours.put(pod, name);
     }
+}
+
+/// How many of the nodes that can take a pod kube-scheduler looks at, in a cluster of so many nodes: all up to a hundred, then
+/// half of the nodes less a percent for each 125, at least a twentieth. Source: `numFeasibleNodesToFind` of kube-scheduler with
+/// its default `percentageOfNodesToScore`.
+fn scored(nodes: usize) -> usize {
+    let percent = 50_usize.saturating_sub(nodes / 125).max(5);
+    (nodes * percent / 100).max(100)
 }
 
 /// How many pods of an owner of so many may be on their way at once: a quarter, and at least one. One of a StatefulSet, whose

@@ -10,18 +10,65 @@ use kentroller_runtime::{Kind, Switches};
 use super::{PlanStep, marking};
 use crate::api::foreign::{Node, NodeClaim, NodePool};
 use crate::api::marks::{BUDGET, CONSOLIDATION};
-use crate::api::{NodeClaimToAdd, NodePoolBudget, marks};
+use crate::api::{NodePoolBudget, marks};
 use crate::backend::snapshot;
 
 /// What counts for the slots of one pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Count {
+struct Count {
     /// Initialized nodes whose machine is not ending.
-    pub(super) total: usize,
+    total: usize,
+    /// So many nodes may be disrupted at once.
+    allowed: usize,
     /// Nodes that count against the pool's budgets, whoever disrupts them.
-    pub(super) disrupting: usize,
+    disrupting: usize,
     /// Those among them that this plan has cordoned.
-    pub(super) ours: usize,
+    ours: usize,
+    /// Those of ours whose machines are not ending so far.
+    draining: usize,
+}
+
+/// The slots of all pools in one look; those that are taken in it are counted.
+pub(super) struct Slots {
+    pools: BTreeMap<String, Count>,
+    /// So many nodes of a pool may be drained at once.
+    workers: usize,
+}
+
+impl Slots {
+    pub(super) fn has_free(&self, node: &Node) -> bool {
+        self.of(node).is_some_and(|count| count.disrupting < count.allowed && count.draining < self.workers)
+    }
+
+    /// Takes one of the slots of the node's pool; it is held until the node is gone.
+    pub(super) fn take(&mut self, node: &Node) {
+        if let Some(count) = node.label(marks::NODE_POOL).and_then(|pool| self.pools.get_mut(pool)) {
+            count.disrupting += 1;
+            count.ours += 1;
+            count.draining += 1;
+        }
+    }
+
+    /// Whether a slot of the node's pool is free, or will be when nodes of ours are gone.
+    fn has_ours(&self, node: &Node) -> bool {
+        self.of(node).is_some_and(|count| count.disrupting - count.ours < count.allowed)
+    }
+
+    fn of(&self, node: &Node) -> Option<&Count> {
+        self.pools.get(node.label(marks::NODE_POOL)?)
+    }
+
+    pub(super) fn report(&self) -> Vec<NodePoolBudget> {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let report = |(pool, count): (&String, &Count)| NodePoolBudget {
+            allowed_disruptions: number(count.allowed),
+            disrupting_count: number(count.disrupting),
+            node_pool_name: pool.clone(),
+            remaining_disruptions: number(count.allowed.saturating_sub(count.disrupting)),
+            total_nodes: number(count.total),
+        };
+        self.pools.iter().map(report).collect()
+    }
 }
 
 /// How many nodes of a pool of so many may be disrupted now, by the rules of planning. A pool that says nothing, and one
@@ -45,47 +92,40 @@ fn allowed(pool: &manifest::NodePool, ignore_zero: bool, total: usize, now: Time
 }
 
 impl PlanStep<'_> {
-    /// Before the wave buys anything: the pool among those of its nodes in which no slot is free now.
+    /// Before the wave buys anything: the pool of a node that goes in which no slot is free, nor will be when nodes of ours
+    /// are gone.
     pub(super) fn waits_for_slots(&self, wave: u32) -> Option<String> {
         let spec = &self.plan.spec;
-        let mut adds = spec.node_claims_to_add.iter().filter(|add| add.wave == wave).peekable();
-        let has_begun = |add: &NodeClaimToAdd| self.status.nodes_creation.contains_key(&add.metadata.name);
-        if adds.peek().is_none() || adds.any(has_begun) || self.has_touched(wave) {
+        if !spec.node_claims_to_add.iter().any(|add| add.wave == wave) {
             return None;
         }
-        let counts = self.count_pools();
+        let slots = self.slots();
         let of_wave = spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
         let claims = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
         let mut nodes = claims.filter_map(|claim| self.world.named::<Node>(&claim.status.node_name));
-        let shut = nodes.find(|node| !self.take_slot(node, &mut counts.clone()))?;
+        let shut = nodes.find(|node| !slots.has_ours(node))?;
         let pool = shut.label(marks::NODE_POOL).unwrap_or_default();
         Some(format!("a disruption slot of NodePool {pool} before anything is bought"))
     }
 
-    pub(super) fn count_pools(&self) -> BTreeMap<String, Count> {
-        let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+    pub(super) fn slots(&self) -> Slots {
+        let mut pools: BTreeMap<String, Count> = BTreeMap::new();
         for node in self.world.all::<Node>() {
             let Some(pool) = node.label(marks::NODE_POOL) else { continue };
             if node.label(marks::INITIALIZED) != Some("true") {
                 continue;
             }
-            let count = counts.entry(pool.to_owned()).or_default();
+            let count = pools.entry(pool.to_owned()).or_default();
             count.total += 1;
             let is_ours = marking::is_cordoned_by(node, self.plan.uid());
             count.ours += usize::from(is_ours);
+            count.draining += usize::from(is_ours && node.deleting().is_none());
             count.disrupting += usize::from(is_ours || is_disrupted(node));
         }
-        counts
-    }
-
-    /// Takes one of the slots of the node's pool, if there is one; it is held until the node is gone.
-    pub(super) fn take_slot(&self, node: &Node, counts: &mut BTreeMap<String, Count>) -> bool {
-        let pool = node.label(marks::NODE_POOL).unwrap_or_default();
-        let Some(count) = counts.get_mut(pool) else { return false };
-        let free = count.disrupting < self.allowed(pool, count.total) && count.ours < self.world.settings().workers();
-        count.disrupting += usize::from(free);
-        count.ours += usize::from(free);
-        free
+        for (pool, count) in &mut pools {
+            count.allowed = self.allowed(pool, count.total);
+        }
+        Slots { pools, workers: self.world.settings().workers() }
     }
 
     /// How many nodes of a pool may be disrupted at once; none of a pool that is gone.
@@ -94,21 +134,6 @@ impl PlanStep<'_> {
             self.plan.spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_zero_node_pool_disruption_budgets);
         let Some(pool) = self.world.named::<NodePool>(pool) else { return 0 };
         allowed(&snapshot::pool(pool), ignore_zero, total, self.world.now())
-    }
-
-    pub(super) fn report_budgets(&mut self, counts: &BTreeMap<String, Count>) {
-        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let report = |(pool, count): (&String, &Count)| {
-            let allowed = self.allowed(pool, count.total);
-            NodePoolBudget {
-                allowed_disruptions: number(allowed),
-                disrupting_count: number(count.disrupting),
-                node_pool_name: pool.clone(),
-                remaining_disruptions: number(allowed.saturating_sub(count.disrupting)),
-                total_nodes: number(count.total),
-            }
-        };
-        self.status.node_pool_budgets = counts.iter().map(report).collect();
     }
 }
 

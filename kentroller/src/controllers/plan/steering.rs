@@ -1,14 +1,16 @@
-//! One receiver at a time: every other node that takes pods carries a soft taint, so that what is evicted lands where the
-//! plan wants it. Measured on a real control plane, this and the check of room before each eviction make a plan come
-//! true; either alone does not.
+//! One receiver at a time: the other nodes that could take what is evicted carry a soft taint meanwhile, so that it lands where
+//! the plan wants it. Measured on a real control plane, this and the check of room before each eviction make a plan come true;
+//! either alone does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use kentroller_runtime::Kind;
 
 use super::room::{Room, is_open};
 use super::{PlanStep, marking};
 use crate::api::foreign::{Node, Pod};
+use crate::api::marks::PLAN;
 
 /// A pod that has to leave, and the node that the plan has for it.
 pub(super) struct MovingPod<'a> {
@@ -17,30 +19,27 @@ pub(super) struct MovingPod<'a> {
 }
 
 impl<'a> PlanStep<'a> {
-    /// The node that takes pods now: the only open one without our taint.
-    pub(super) fn receiver(&self) -> Option<String> {
-        let mut open = self.world.all::<Node>().filter(|node| is_open(node) && !marking::is_tainted(node));
-        let first = open.next().map(|node| node.name().to_owned());
-        first.filter(|_| open.next().is_none())
-    }
-
     /// Moves what can be moved to one receiver; says what is waited for.
     ///
     /// Pods go where the plan has them. A pod whose place is still taken is put off while others move: that may free it.
-    /// Only when nothing else moves does it go elsewhere.
-    pub(super) fn steer(&mut self, pods: Vec<MovingPod<'a>>, room: &mut Room<'a>) -> Vec<String> {
-        let mut waits = Vec::new();
+    /// Only when nothing else moves does it go elsewhere. A pod that the API server refuses to evict holds up no other.
+    pub(super) fn steer(&mut self, wave: u32, pods: Vec<MovingPod<'a>>, room: &mut Room<'a>) -> Vec<String> {
+        let all: Vec<&'a Pod> = pods.iter().map(|moving| moving.pod).collect();
+        let (mut waits, mut refused) = (Vec::new(), Vec::new());
         let mut by_receiver: BTreeMap<String, Vec<&'a Pod>> = BTreeMap::new();
         let mut put_off = Vec::new();
         for MovingPod { pod, planned } in by_size(pods) {
             if pod.deleting().is_some() {
                 waits.push(format!("{} to end", pod.key()));
-                continue;
-            }
-            match (room.may_end(pod), planned.filter(|planned| room.takes(pod, planned))) {
-                (Err(what), _) => waits.push(what),
-                (Ok(()), Some(planned)) => by_receiver.entry(planned).or_default().push(pod),
-                (Ok(()), None) => put_off.push(pod),
+            } else if let Some(until) = self.refused_until(pod) {
+                refused.push(format!("{}, whose eviction is refused", pod.key()));
+                self.out.look_at(until);
+            } else {
+                match (room.may_end(pod), planned.filter(|planned| room.takes(pod, planned))) {
+                    (Err(what), _) => waits.push(what),
+                    (Ok(()), Some(planned)) => by_receiver.entry(planned).or_default().push(pod),
+                    (Ok(()), None) => put_off.push(pod),
+                }
             }
         }
         let at_rest = waits.is_empty() && by_receiver.is_empty() && room.is_settled();
@@ -51,12 +50,17 @@ impl<'a> PlanStep<'a> {
             }
         }
         if at_rest {
-            self.note_stuck(by_receiver.is_empty());
+            self.note_stuck(by_receiver.is_empty() && refused.is_empty());
         }
-        let stays = self.receiver().filter(|now| by_receiver.contains_key(now) || !room.is_settled());
+        waits.append(&mut refused);
+        let now = self.wave(wave).and_then(|wave| wave.receiver.clone());
+        let stays = now.filter(|now| by_receiver.contains_key(now) || !room.is_settled());
         let fullest = || by_receiver.iter().max_by_key(|(_, pods)| pods.len()).map(|(name, _)| name.clone());
         let Some(receiver) = stays.or_else(fullest) else { return waits };
-        if !self.turn_to(&receiver) {
+        if let Some(wave) = self.wave_mut(wave) {
+            wave.receiver = Some(receiver.clone());
+        }
+        if !self.turn_to(&receiver, &room.rivals(all.into_iter(), &receiver)) {
             waits.insert(0, format!("nodes to prefer {receiver}"));
             return waits;
         }
@@ -65,7 +69,7 @@ impl<'a> PlanStep<'a> {
             match room.may_end(pod) {
                 Ok(()) if room.takes(pod, &receiver) => {
                     room.move_out(pod, &receiver);
-                    self.out.evict(pod).only_if(self.protection.guard_of(pod));
+                    self.out.evict(pod).keyed(eviction(pod)).only_if(self.protection.guard_of(pod));
                     waits.push(format!("{} to move to {receiver}", pod.key()));
                 }
                 Ok(()) => waits.push(format!("room for {}", pod.key())),
@@ -79,19 +83,43 @@ impl<'a> PlanStep<'a> {
         waits
     }
 
-    /// Makes the receiver the only open node without our soft taint; says whether it is.
-    fn turn_to(&mut self, receiver: &str) -> bool {
+    /// Until when the eviction of a pod is not tried again, because it was refused.
+    fn refused_until(&self, pod: &Pod) -> Option<Timestamp> {
+        let until = self.world.reply(&eviction(pod))?.retry_at()?;
+        (until > self.world.now()).then_some(until)
+    }
+
+    /// Gives every rival of the receiver our soft taint, and takes it off the receiver; says whether all of it is so.
+    fn turn_to(&mut self, receiver: &str, rivals: &BTreeSet<&str>) -> bool {
         let uid = self.plan.uid();
         let mut turned = true;
         for node in self.world.all::<Node>().filter(|node| is_open(node)) {
-            let wanted = node.name() != receiver;
-            if wanted != marking::is_tainted(node) {
+            let is_tainted = marking::is_tainted(node);
+            if node.name() == receiver && is_tainted {
                 turned = false;
-                self.out.merge(node, if wanted { marking::taint(node, uid) } else { marking::untaint(node) });
+                self.out.merge(node, marking::untaint(node));
+            } else if rivals.contains(node.name()) && !is_tainted {
+                turned = false;
+                self.out.merge(node, marking::taint(node, uid));
             }
         }
         turned
     }
+
+    /// While no pods move, any node is as good as another.
+    pub(super) fn open_all(&mut self) {
+        let uid = self.plan.uid();
+        let ours =
+            |node: &&Node| marking::is_tainted(node) && node.label(PLAN) == Some(uid) && node.deleting().is_none();
+        for node in self.world.all::<Node>().filter(ours) {
+            self.out.merge(node, marking::untaint(node));
+        }
+    }
+}
+
+/// The key of the effect that evicts a pod.
+fn eviction(pod: &Pod) -> String {
+    format!("evict {}", pod.uid())
 }
 
 /// The largest first: they find it hardest to get a place.

@@ -13,6 +13,7 @@ use crate::readings::shares;
 use crate::seen::{Known, is_leaving, key_of};
 
 const CORDONED_BY: &str = "rebalancing.cast.ai/cordoned-by";
+const RESERVED_BY: &str = "rebalancing.cast.ai/reserved-by";
 const STATUS: &str = "rebalancing.cast.ai/status";
 const LATER: &str = "rebalancing.cast.ai/later";
 const INCLUDE: &str = "kentroller.cast.ai/consolidation";
@@ -31,10 +32,17 @@ impl State {
         if was && !owned(before) && owned(after) {
             found.push(("S10", format!("node {name} was taken over, which somebody else had cordoned")));
         }
-        if was && !is && !before["metadata"]["annotations"][CORDONED_BY].is_string() {
+        let ours = |mark: &str| before["metadata"]["annotations"][mark].is_string();
+        if was && !is && !ours(CORDONED_BY) && !ours(RESERVED_BY) {
             found.push(("S10", format!("node {name} was uncordoned, which somebody else had cordoned")));
         }
-        if !was && is {
+        if !was && is && after["metadata"]["annotations"][RESERVED_BY].is_string() {
+            if !self.is_made_by_its_plan(after, &name) {
+                found.push(("S10", format!("node {name} was reserved, which its plan has not made")));
+            }
+        } else if !was && is {
+            let of_node = self.seen.claims.iter().filter(|(_, claim)| claim.object.status.node_name == *name);
+            self.touched.extend(of_node.map(|(claim, _)| claim.to_string()));
             let plan = after["metadata"]["annotations"][CORDONED_BY].as_str().unwrap_or_default();
             self.cordons.insert(name.clone(), plan.to_owned());
             found.extend(self.judge_budget(&name));
@@ -112,7 +120,9 @@ impl State {
 pub(super) fn foreign_changes(kind: &str, before: &Value, after: &Value, made: bool) -> Found {
     let name = key_of(before).name;
     let mut found = Found::new();
-    for (field, own) in [("labels", &[PLAN][..]), ("annotations", &[CORDONED_BY, STATUS, DO_NOT_DISRUPT][..])] {
+    for (field, own) in
+        [("labels", &[PLAN][..]), ("annotations", &[CORDONED_BY, RESERVED_BY, STATUS, DO_NOT_DISRUPT][..])]
+    {
         let (was, is) = (&before["metadata"][field], &after["metadata"][field]);
         let keys: BTreeSet<&String> =
             [was, is].into_iter().filter_map(Value::as_object).flat_map(|all| all.keys()).collect();
@@ -148,6 +158,7 @@ pub(super) fn marks(object: &Value, plan: &str) -> Vec<&'static str> {
     let marks = [
         (PLAN, metadata["labels"][PLAN] == plan),
         (CORDONED_BY, metadata["annotations"][CORDONED_BY] == plan),
+        (RESERVED_BY, metadata["annotations"][RESERVED_BY] == plan),
         // While a plan runs, the taint stands with its label.
         (LATER, shunned && !metadata["labels"][PLAN].is_string()),
     ];

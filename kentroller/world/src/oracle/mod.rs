@@ -104,6 +104,8 @@ struct State {
     shielded_by_others: BTreeSet<Arc<str>>,
     /// Nodes that the operator has cordoned, with the uid of the plan; until they are uncordoned or gone.
     cordons: BTreeMap<Arc<str>, String>,
+    /// Names of the NodeClaims whose nodes the operator has cordoned at any time, to remove them.
+    touched: BTreeSet<String>,
     /// Names of the NodeClaims that the operator made.
     created: BTreeSet<Arc<str>>,
     /// By uid of a plan.
@@ -129,6 +131,7 @@ impl State {
             shielded: BTreeSet::new(),
             shielded_by_others: BTreeSet::new(),
             cordons: BTreeMap::new(),
+            touched: BTreeSet::new(),
             created: BTreeSet::new(),
             courses: BTreeMap::new(),
             moved: BTreeSet::new(),

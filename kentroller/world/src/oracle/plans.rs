@@ -1,6 +1,6 @@
 //! The plans and claims of the operator, as their objects tell, and how long it led.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -101,15 +101,6 @@ impl<'a> Plan<'a> {
         self.0["metadata"]["finalizers"].as_array().is_some_and(|all| all.iter().any(|one| one == PLAN))
     }
 
-    /// The wave that is under way, or in which it ended.
-    fn wave(self) -> u64 {
-        self.0["status"]["wave"].as_u64().unwrap_or_default()
-    }
-
-    pub(super) fn failed_in_creation(self) -> bool {
-        self.0["status"]["failurePhase"] == "Creation"
-    }
-
     /// How long it may take, as its spec says.
     pub(super) fn limit(self) -> Option<&'a str> {
         self.0["spec"]["timeouts"]["rebalanceExecutionTimeout"].as_str()
@@ -152,11 +143,12 @@ impl<'a> Plan<'a> {
         self.list("nodeClaimsToDelete").filter_map(|entry| entry["nodeClaimName"].as_str())
     }
 
-    /// Whether it ended while it made the node of this NodeClaim, so that the node has to be given back.
-    pub(super) fn gives_back(self, claim: &str) -> bool {
-        self.has_ended()
-            && self.failed_in_creation()
-            && self.green(claim).is_some_and(|green| wave_of(green.add) == self.wave())
+    /// Whether it failed or was stopped before it touched a node that the wave of this new node removes; `touched` has the
+    /// NodeClaims of all nodes that were. The new node has to be given back then.
+    pub(super) fn gives_back(self, claim: &str, touched: &BTreeSet<String>) -> bool {
+        let Some(green) = self.green(claim) else { return false };
+        let wave = wave_of(green.add);
+        matches!(self.state(), "Failed" | "Canceled") && !touched.iter().any(|blue| self.removes(blue) == Some(wave))
     }
 }
 

@@ -68,7 +68,7 @@ impl State {
             let came = claim.object.status.is("Initialized");
             return if came { broken("which is running and has it initialized") } else { Found::new() };
         }
-        if !plan.gives_back(&name) {
+        if !plan.gives_back(&name, &self.touched) {
             return broken("which did not fail to make it");
         }
         match self.others(claim).next() {

@@ -1,0 +1,163 @@
+//! The course of a node that goes, whoever takes it away: cordoned, emptied, given back; or kept.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::after;
+use crate::api::{DeletionPhase, DeletionStatus, NodeDeletion};
+
+/// How long something may forbid that a node goes, or its pods may find no room, before it is kept.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3 * 60);
+
+/// What is known of the node in one look.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) now: Timestamp,
+    /// Its NodeClaim is being deleted, by whomever.
+    pub(super) is_ending: bool,
+    pub(super) cordon: Cordon,
+    /// What forbids that it goes.
+    pub(super) held: Option<String>,
+    pub(super) has_pods: bool,
+    /// Whether its pool's budget leaves a slot for it.
+    pub(super) has_slot: bool,
+    /// How long its drain may take.
+    pub(super) drain_timeout: Duration,
+}
+
+/// Who cordoned the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cordon {
+    /// Nobody of us.
+    None,
+    /// It was for us.
+    Ours,
+    /// We did, and somebody made it schedulable again.
+    Lifted,
+}
+
+/// What is to be done with the node next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// Nothing: it is kept.
+    Nothing,
+    /// Nothing: Karpenter ends it.
+    End,
+    /// Nothing, while its pods leave that somebody else has ended.
+    Leave,
+    /// Wait, and say that this forbids it.
+    Block(String),
+    /// Wait for a slot of its pool.
+    Slot,
+    Cordon,
+    /// Move its pods away.
+    Drain,
+    /// Delete its NodeClaim: it is empty.
+    Delete,
+    /// Give it up, for this reason.
+    Keep(DeletionStatus, String),
+}
+
+/// The next step of a node, from how far it has come and what is known of it.
+pub(super) fn next(course: &NodeDeletion, facts: &Facts) -> Want {
+    let is_over = |since: Option<Timestamp>, limit| since.is_some_and(|since| facts.now >= after(since, limit));
+    if course.phase() == Some(DeletionPhase::Kept) {
+        return Want::Nothing;
+    }
+    if facts.is_ending {
+        return if facts.has_pods { Want::Leave } else { Want::End };
+    }
+    if facts.cordon == Cordon::Lifted && course.phase() == Some(DeletionPhase::Draining) {
+        return Want::Keep(DeletionStatus::NodeUncordoned, "somebody made it schedulable again".to_owned());
+    }
+    if let Some(why) = &facts.held {
+        return match is_over(course.blocked_since, PATIENCE) {
+            true => Want::Keep(DeletionStatus::Failed, why.clone()),
+            false => Want::Block(why.clone()),
+        };
+    }
+    match facts.cordon {
+        Cordon::Ours if !facts.has_pods => Want::Delete,
+        Cordon::Ours if is_over(course.cordon_time, facts.drain_timeout) || is_over(course.stuck_since, PATIENCE) => {
+            Want::Keep(DeletionStatus::Failed, "not drained in time".to_owned())
+        }
+        Cordon::Ours => Want::Drain,
+        _ if facts.has_slot => Want::Cordon,
+        _ => Want::Slot,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    /// At second 10,000, with a drain of at most 20 minutes.
+    fn facts() -> Facts {
+        Facts {
+            now: at(10_000),
+            is_ending: false,
+            cordon: Cordon::None,
+            held: None,
+            has_pods: true,
+            has_slot: true,
+            drain_timeout: Duration::from_secs(1_200),
+        }
+    }
+
+    fn course(phase: Option<DeletionPhase>) -> NodeDeletion {
+        NodeDeletion { phase, ..NodeDeletion::default() }
+    }
+
+    #[test]
+    fn a_node_is_cordoned_drained_deleted_and_ended() {
+        let draining = || course(Some(DeletionPhase::Draining));
+        let ours = || Facts { cordon: Cordon::Ours, ..facts() };
+        assert_eq!(next(&course(None), &facts()), Want::Cordon);
+        assert_eq!(next(&course(None), &Facts { has_slot: false, ..facts() }), Want::Slot);
+        assert_eq!(next(&draining(), &ours()), Want::Drain);
+        assert_eq!(next(&draining(), &Facts { has_slot: false, ..ours() }), Want::Drain, "it holds its slot");
+        assert_eq!(next(&draining(), &Facts { has_pods: false, ..ours() }), Want::Delete);
+        assert_eq!(next(&draining(), &Facts { is_ending: true, has_pods: false, ..ours() }), Want::End);
+        assert_eq!(next(&draining(), &Facts { is_ending: true, ..ours() }), Want::Leave);
+        assert_eq!(next(&course(Some(DeletionPhase::Kept)), &Facts { has_pods: false, ..ours() }), Want::Nothing);
+    }
+
+    #[test]
+    fn it_is_kept_when_somebody_forbids_it_uncordons_it_or_its_time_is_over() {
+        let draining = |change: fn(&mut NodeDeletion)| {
+            let mut course = course(Some(DeletionPhase::Draining));
+            change(&mut course);
+            course
+        };
+        let ours = || Facts { cordon: Cordon::Ours, ..facts() };
+        let kept = |why: &str| Want::Keep(DeletionStatus::Failed, why.to_owned());
+        let late = kept("not drained in time");
+        let cases = [
+            (draining(|one| one.cordon_time = Some(at(8_801))), ours(), Want::Drain),
+            (draining(|one| one.cordon_time = Some(at(8_800))), ours(), late.clone()),
+            (draining(|one| one.stuck_since = Some(at(9_821))), ours(), Want::Drain),
+            (draining(|one| one.stuck_since = Some(at(9_820))), ours(), late),
+            (draining(|_| ()), Facts { held: Some("x".to_owned()), ..ours() }, Want::Block("x".to_owned())),
+            (
+                draining(|one| one.blocked_since = Some(at(9_820))),
+                Facts { held: Some("x".to_owned()), ..ours() },
+                kept("x"),
+            ),
+            (draining(|one| one.blocked_since = Some(at(9_820))), ours(), Want::Drain),
+            (
+                draining(|_| ()),
+                Facts { cordon: Cordon::Lifted, held: Some("x".to_owned()), ..facts() },
+                Want::Keep(DeletionStatus::NodeUncordoned, "somebody made it schedulable again".to_owned()),
+            ),
+            (course(None), Facts { cordon: Cordon::Lifted, ..facts() }, Want::Cordon),
+        ];
+        for (course, facts, wanted) in cases {
+            assert_eq!(next(&course, &facts), wanted, "{course:?} {facts:?}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The waves of a plan follow each other and overlap: while one is drained, the nodes of the next ones come, and Karpenter
+//! ends the machines of the last ones.
+
+use std::time::Duration;
+
+use kentroller_planner::manifest::Resources;
+use kentroller_runtime::Kind;
+use kentroller_runtime::condition::seconds;
+
+use super::{PlanStep, Progress, RebalancePlans};
+use crate::api::foreign::{Node, NodeClaim, NodePool};
+use crate::api::{FailurePhase, WavePhase, WaveStatus, marks};
+
+/// So many waves may have their nodes made before it is their turn to be drained.
+const MOST_AHEAD: usize = 3;
+/// With the nodes that are made ahead, a tenth more than there were, and never fewer than five more.
+const SURGE_SHARE: usize = 10;
+const LEAST_SURGE: usize = 5;
+/// Of the waits that are told, so many; the others are counted.
+pub(super) const MOST_TOLD: usize = 4;
+
+/// How one wave stands after a look.
+enum Stand {
+    Done,
+    /// Nothing of it moves any more; Karpenter ends these nodes.
+    Ends(Vec<String>),
+    /// It is not through so far.
+    Open(Progress),
+}
+
+impl PlanStep<'_> {
+    /// One look at every wave that is under way; how the first one stands whose pods still move. It alone can fail the plan:
+    /// what goes wrong with those behind it has time until it is their turn.
+    pub(super) fn advance(&mut self) -> Progress {
+        let (mut first, mut before, mut ending) = (None, 0, Vec::new());
+        for index in 0..=self.last_wave() {
+            match self.advance_wave(index, before) {
+                Stand::Done => {}
+                Stand::Ends(nodes) => ending.extend(nodes),
+                Stand::Open(progress) => {
+                    before += 1;
+                    first.get_or_insert((index, progress));
+                }
+            }
+            if before > MOST_AHEAD {
+                break;
+            }
+        }
+        let head = first.as_ref().map_or(self.last_wave(), |(index, _)| *index);
+        self.status.wave = Some(head);
+        if !self.status.waves.iter().any(|wave| wave.phase == WavePhase::Draining) {
+            self.open_all();
+        }
+        match first {
+            Some((_, progress)) => progress,
+            None if ending.is_empty() => Progress::Done,
+            None => Progress::Waits(told(ending.into_iter().map(|node| format!("Karpenter to end node {node}")))),
+        }
+    }
+
+    /// Brings one wave as far as it goes now; so many waves before it still move pods.
+    fn advance_wave(&mut self, index: u32, before: usize) -> Stand {
+        let waits = |what: String| Stand::Open(Progress::Waits(what));
+        loop {
+            let next = match self.wave(index).map(|wave| wave.phase.clone()) {
+                None => match self.waits_to_begin(index, before) {
+                    Some(what) => return waits(what),
+                    None => WavePhase::Creating,
+                },
+                Some(WavePhase::Creating) => match self.create_nodes(index, before > 0) {
+                    Progress::Done => WavePhase::Waiting,
+                    progress => return Stand::Open(progress),
+                },
+                Some(WavePhase::Waiting) if before > 0 => return waits("the waves before it".to_owned()),
+                Some(WavePhase::Waiting) => WavePhase::Draining,
+                Some(WavePhase::Draining) => match self.remove_nodes(index) {
+                    Progress::Done => WavePhase::Ending,
+                    progress => return Stand::Open(progress),
+                },
+                Some(WavePhase::Ending) => match self.ending(index) {
+                    nodes if nodes.is_empty() => WavePhase::Done,
+                    nodes => return Stand::Ends(nodes),
+                },
+                Some(WavePhase::Done) => return Stand::Done,
+                // A word of another version: left alone.
+                Some(WavePhase::Unknown(word)) => return waits(format!("phase {word}, which is not known")),
+            };
+            self.enter(index, next);
+        }
+    }
+
+    fn enter(&mut self, index: u32, phase: WavePhase) {
+        if phase == WavePhase::Ending {
+            self.out.event(RebalancePlans::WaveDone, format!("wave {index} is finished"));
+        }
+        let (since, receiver) = (seconds(self.world.now()), None);
+        match self.wave_mut(index) {
+            Some(wave) => (wave.phase, wave.since, wave.receiver) = (phase, since, receiver),
+            None => self.status.waves.push(WaveStatus { index, phase, receiver, since, touched: false }),
+        }
+        self.out.look_in(Duration::from_secs(1));
+    }
+
+    pub(super) fn wave(&self, index: u32) -> Option<&WaveStatus> {
+        self.status.waves.iter().find(|wave| wave.index == index)
+    }
+
+    pub(super) fn wave_mut(&mut self, index: u32) -> Option<&mut WaveStatus> {
+        self.status.waves.iter_mut().find(|wave| wave.index == index)
+    }
+
+    /// What has to be before anything is bought for the wave.
+    fn waits_to_begin(&self, index: u32, before: usize) -> Option<String> {
+        let adds = self.plan.spec.node_claims_to_add.iter().filter(|add| add.wave == index);
+        let pools = adds.filter_map(|add| add.metadata.labels.get(marks::NODE_POOL));
+        let mut pools = pools.filter_map(|name| self.world.named::<NodePool>(name));
+        // How much of a limit the waves before it will give back is known when they are done.
+        let is_limited = |pool: &&NodePool| before > 0 && pool.spec.limits != Resources::default();
+        if let Some(pool) = pools.find(is_limited) {
+            return Some(format!("the waves before it: NodePool {} has limits", pool.name()));
+        }
+        if before > 0 && self.surge_with(index) > self.most_surge() {
+            return Some("nodes to go before more come".to_owned());
+        }
+        self.waits_for_slots(index)
+    }
+
+    /// How many more nodes there would be than the plan has removed, if the wave made its own.
+    fn surge_with(&self, index: u32) -> usize {
+        let spec = &self.plan.spec;
+        let has_begun = |wave: u32| wave == index || self.wave(wave).is_some();
+        let came = spec.node_claims_to_add.iter().filter(|add| has_begun(add.wave)).count();
+        let is_there = |name: &str| self.world.named::<NodeClaim>(name).is_some_and(|claim| claim.deleting().is_none());
+        let went = spec.node_claims_to_delete.iter().filter(|one| !is_there(&one.node_claim_name)).count();
+        came.saturating_sub(went)
+    }
+
+    fn most_surge(&self) -> usize {
+        self.world.all::<Node>().count().div_ceil(SURGE_SHARE).max(LEAST_SURGE)
+    }
+
+    /// Nodes of the wave whose machines are not gone so far.
+    fn ending(&self, index: u32) -> Vec<String> {
+        let of_wave = self.plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == index);
+        let claims = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
+        claims.filter(|claim| claim.deleting().is_some()).map(|claim| claim.status.node_name.clone()).collect()
+    }
+
+    /// The phase in which the wave stands: until it has touched a node that goes, all of it can be taken back.
+    pub(super) fn failure_phase(&self) -> FailurePhase {
+        let head = self.status.wave.and_then(|index| self.wave(index));
+        if head.is_some_and(|wave| wave.touched) { FailurePhase::Deletion } else { FailurePhase::Creation }
+    }
+
+    pub(super) fn last_wave(&self) -> u32 {
+        let spec = &self.plan.spec;
+        let adds = spec.node_claims_to_add.iter().map(|one| one.wave);
+        let moves = spec.pods_to_migrate.iter().map(|one| one.wave);
+        adds.chain(spec.node_claims_to_delete.iter().map(|one| one.wave)).chain(moves).max().unwrap_or(0)
+    }
+}
+
+/// The first few of what is waited for, and how many more there are.
+pub(super) fn told(waits: impl IntoIterator<Item = String>) -> String {
+    let mut waits: Vec<String> = waits.into_iter().collect();
+    let more = waits.len().saturating_sub(MOST_TOLD);
+    waits.truncate(MOST_TOLD);
+    waits.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+}
