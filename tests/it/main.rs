@@ -9,6 +9,7 @@ mod features;
 mod idle;
 mod layers;
 mod outlines;
+mod pace;
 mod pages;
 mod protection;
 mod rebalancing;

@@ -1,5 +1,6 @@
 //! Plans: checked, then executed wave by wave. Each step is a state in the object, so that a restart at any write goes on.
 
+mod ahead;
 mod creation;
 mod deletion;
 mod marking;

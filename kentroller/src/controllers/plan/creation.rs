@@ -73,7 +73,8 @@ impl PlanStep<'_> {
         self.status.nodes_creation.get(&add.metadata.name)?.attempts.last()
     }
 
-    fn is_launching(&self, add: &NodeClaimToAdd) -> bool {
+    /// Whether a machine was asked for, and is not there so far.
+    pub(super) fn is_launching(&self, add: &NodeClaimToAdd) -> bool {
         let last = self.last_attempt(add).filter(|last| last.status == AttemptStatus::InProgress);
         last.is_some_and(|last| {
             self.world.named::<NodeClaim>(&last.node_claim_name).is_none_or(|claim| !claim.is_launched())

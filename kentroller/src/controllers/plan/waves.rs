@@ -3,19 +3,15 @@
 
 use std::time::Duration;
 
-use kentroller_planner::manifest::Resources;
 use kentroller_runtime::Kind;
 use kentroller_runtime::condition::seconds;
 
 use super::{PlanStep, Progress, RebalancePlans};
-use crate::api::foreign::{Node, NodeClaim, NodePool};
-use crate::api::{FailurePhase, WavePhase, WaveStatus, marks};
+use crate::api::foreign::NodeClaim;
+use crate::api::{FailurePhase, WavePhase, WaveStatus};
 
 /// So many waves may have their nodes made before it is their turn to be drained.
 const MOST_AHEAD: usize = 3;
-/// With the nodes that are made ahead, a tenth more than there were, and never fewer than five more.
-const SURGE_SHARE: usize = 10;
-const LEAST_SURGE: usize = 5;
 /// Of the waits that are told, so many; the others are counted.
 pub(super) const MOST_TOLD: usize = 4;
 
@@ -107,36 +103,6 @@ impl PlanStep<'_> {
 
     pub(super) fn wave_mut(&mut self, index: u32) -> Option<&mut WaveStatus> {
         self.status.waves.iter_mut().find(|wave| wave.index == index)
-    }
-
-    /// What has to be before anything is bought for the wave.
-    fn waits_to_begin(&self, index: u32, before: usize) -> Option<String> {
-        let adds = self.plan.spec.node_claims_to_add.iter().filter(|add| add.wave == index);
-        let pools = adds.filter_map(|add| add.metadata.labels.get(marks::NODE_POOL));
-        let mut pools = pools.filter_map(|name| self.world.named::<NodePool>(name));
-        // How much of a limit the waves before it will give back is known when they are done.
-        let is_limited = |pool: &&NodePool| before > 0 && pool.spec.limits != Resources::default();
-        if let Some(pool) = pools.find(is_limited) {
-            return Some(format!("the waves before it: NodePool {} has limits", pool.name()));
-        }
-        if before > 0 && self.surge_with(index) > self.most_surge() {
-            return Some("nodes to go before more come".to_owned());
-        }
-        self.waits_for_slots(index)
-    }
-
-    /// How many more nodes there would be than the plan has removed, if the wave made its own.
-    fn surge_with(&self, index: u32) -> usize {
-        let spec = &self.plan.spec;
-        let has_begun = |wave: u32| wave == index || self.wave(wave).is_some();
-        let came = spec.node_claims_to_add.iter().filter(|add| has_begun(add.wave)).count();
-        let is_there = |name: &str| self.world.named::<NodeClaim>(name).is_some_and(|claim| claim.deleting().is_none());
-        let went = spec.node_claims_to_delete.iter().filter(|one| !is_there(&one.node_claim_name)).count();
-        came.saturating_sub(went)
-    }
-
-    fn most_surge(&self) -> usize {
-        self.world.all::<Node>().count().div_ceil(SURGE_SHARE).max(LEAST_SURGE)
     }
 
     /// Nodes of the wave whose machines are not gone so far.

@@ -1,0 +1,105 @@
+//! What must hold before the nodes of a wave are made. Those of a wave whose turn has not come are a surge that nobody needs:
+//! it stays small, and within the limits of their pools.
+
+use kentroller_planner::manifest::{Quantity, Resources};
+use kentroller_runtime::Kind;
+
+use super::PlanStep;
+use crate::api::foreign::{Node, NodeClaim, NodePool};
+use crate::api::{NodeClaimToAdd, NodeCost, marks};
+
+/// With the nodes that are made ahead, a tenth more than there were, and never fewer than five more.
+const SURGE_SHARE: usize = 10;
+const LEAST_SURGE: usize = 5;
+/// Of a pool's limit, in percent: a node may be larger than the plan has it.
+const USABLE: i64 = 95;
+const MEBI: i64 = 1024 * 1024;
+
+impl PlanStep<'_> {
+    /// What has to be before anything is bought for the wave; so many waves before it still move pods.
+    pub(super) fn waits_to_begin(&self, index: u32, before: usize) -> Option<String> {
+        let ahead = (before > 0).then(|| self.waits_ahead(index)).flatten();
+        ahead.or_else(|| self.waits_for_slots(index))
+    }
+
+    fn waits_ahead(&self, index: u32) -> Option<String> {
+        let adds: Vec<&NodeClaimToAdd> =
+            self.plan.spec.node_claims_to_add.iter().filter(|add| add.wave == index).collect();
+        if !adds.is_empty() && self.surge_with(index) > self.most_surge() {
+            return Some("nodes to go before more come".to_owned());
+        }
+        let pools = adds.iter().filter_map(|add| add.metadata.labels.get(marks::NODE_POOL));
+        let mut pools = pools.filter_map(|name| self.world.named::<NodePool>(name));
+        let full = pools.find(|pool| !self.has_within_limits(pool, index))?;
+        Some(format!("nodes of NodePool {} to go: its limits leave no room for more", full.name()))
+    }
+
+    /// How many more nodes there would be than the plan has removed, if the wave made its own.
+    fn surge_with(&self, index: u32) -> usize {
+        let spec = &self.plan.spec;
+        let has_begun = |wave: u32| wave == index || self.wave(wave).is_some();
+        let came = spec.node_claims_to_add.iter().filter(|add| has_begun(add.wave)).count();
+        let is_there = |name: &str| self.world.named::<NodeClaim>(name).is_some_and(|claim| claim.deleting().is_none());
+        let went = spec.node_claims_to_delete.iter().filter(|one| !is_there(&one.node_claim_name)).count();
+        came.saturating_sub(went)
+    }
+
+    fn most_surge(&self) -> usize {
+        self.world.all::<Node>().count().div_ceil(SURGE_SHARE).max(LEAST_SURGE)
+    }
+
+    /// Whether the pool may hold what it says that it holds, what is on its way, and the nodes of the wave.
+    fn has_within_limits(&self, pool: &NodePool, index: u32) -> bool {
+        let comes = |add: &&NodeClaimToAdd| {
+            let waits = add.wave == index || (self.wave(add.wave).is_some() && self.is_launching(add));
+            waits && add.metadata.labels.get(marks::NODE_POOL).map(String::as_str) == Some(pool.name())
+        };
+        let coming: Vec<&NodeClaimToAdd> = self.plan.spec.node_claims_to_add.iter().filter(comes).collect();
+        let sizes = self.status.savings.as_ref().map(|savings| savings.green_nodes.as_slice()).unwrap_or_default();
+        let sizes: Option<Vec<&NodeCost>> =
+            coming.iter().map(|add| sizes.iter().find(|node| node.name == add.metadata.name)).collect();
+        sizes.is_some_and(|sizes| is_within(&pool.spec.limits, &pool.status.resources, &sizes))
+    }
+}
+
+/// Whether so much more keeps the limits; not, where one of them cannot be judged.
+fn is_within(limits: &Resources, used: &Resources, coming: &[&NodeCost]) -> bool {
+    limits.iter().all(|(resource, limit)| {
+        let more: Option<i64> = match resource.as_str() {
+            "cpu" => coming.iter().map(|node| node.milli_cpu).sum(),
+            "memory" => coming.iter().map(|node| Some(node.memory_mib? * MEBI * 1000)).sum(),
+            "nodes" => Some(i64::try_from(coming.len()).unwrap_or(i64::MAX) * 1000),
+            _ => None,
+        };
+        let held = used.get(resource).copied().map(Quantity::milli);
+        let all = held.zip(more).map(|(held, more)| i128::from(held) + i128::from(more));
+        all.is_some_and(|all| all * 100 <= i128::from(limit.milli()) * i128::from(USABLE))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn limits_are_kept_with_a_reserve_and_what_cannot_be_judged_is_not_kept() {
+        let node = NodeCost { milli_cpu: Some(4_000), memory_mib: Some(16 * 1024), ..NodeCost::default() };
+        let resources = |value: Value| -> Resources { serde_json::from_value(value).expect("quantities") };
+        let check = |limits: Value, used: Value, nodes: usize, want: bool| {
+            let coming = vec![&node; nodes];
+            let told = format!("{limits} {used} {nodes}");
+            assert_eq!(is_within(&resources(limits), &resources(used), &coming), want, "{told}");
+        };
+        check(json!({}), json!({}), 9, true);
+        check(json!({"cpu": "100"}), json!({"cpu": "87"}), 2, true);
+        check(json!({"cpu": "100"}), json!({"cpu": "88"}), 2, false);
+        check(json!({"memory": "100Gi"}), json!({"memory": "63Gi"}), 2, true);
+        check(json!({"memory": "100Gi"}), json!({"memory": "64Gi"}), 2, false);
+        check(json!({"nodes": "20"}), json!({"nodes": "18"}), 1, true);
+        check(json!({"nodes": "20"}), json!({"nodes": "18"}), 2, false);
+        check(json!({"cpu": "100"}), json!({}), 1, false);
+        check(json!({"nvidia.com/gpu": "8"}), json!({"nvidia.com/gpu": "0"}), 1, false);
+    }
+}
