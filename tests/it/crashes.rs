@@ -148,12 +148,23 @@ fn end(stage: &Stage, scenario: &Scenario) -> End {
     let plans = stage.list("RebalancePlan").into_iter().filter(|plan| !plan["metadata"]["finalizers"].is_null());
     let mut node_claims: Vec<String> = stage.names("NodeClaim").iter().map(|name| place_in(&plan, name)).collect();
     node_claims.sort();
+    let mut deeds = deeds(stage, &plan);
+    if scenario.is_stopped {
+        let given_back: Vec<String> = deeds
+            .iter()
+            .filter_map(|(deed, count)| {
+                let claim = deed.strip_prefix("delete ")?;
+                (deeds.get(&format!("create {claim}")) == Some(count)).then(|| claim.to_owned())
+            })
+            .collect();
+        deeds.retain(|deed, _| !given_back.iter().any(|claim| deed.ends_with(claim)));
+    }
     End {
         claim: stage.state("RebalancePlanClaim", scenario.claim),
         plan: stage.state("RebalancePlan", scenario.claim),
         made: told("nodesCreation"),
         removed: told("nodesDeletion"),
-        deeds: deeds(stage, &plan),
+        deeds,
         node_claims,
         price: stage.operated.world.price_per_hour().hourly(),
         not_running: stage.operated.world.pods_not_running(),

@@ -6,6 +6,7 @@ mod conformance;
 mod crashes;
 mod determinism;
 mod features;
+mod gate;
 mod idle;
 mod layers;
 mod outlines;

@@ -247,9 +247,12 @@ async fn no_node_goes_while_one_that_came_for_it_is_not_ready() {
     let evicts = |stage: &Stage| stage.operated.server.writes(0).iter().any(|write| write.subresource == "eviction");
     assert!(stage.until(LONG, evicts).await);
     assert_eq!(removals(&stage), 0);
-    let made = |claim: &&Arc<Value>| claim["metadata"]["annotations"]["rebalancing.cast.ai/made-by"].is_string();
-    let green = stage.list("NodeClaim").iter().find(made).map(|claim| text(&claim["status"]["nodeName"]));
-    let green = green.expect("a new node");
+    let plan = stage.get("RebalancePlan", "now").expect("the plan");
+    let adds = plan["spec"]["nodeClaimsToAdd"].as_array().expect("new nodes");
+    let mut of_wave =
+        adds.iter().filter(|add| add["wave"].as_u64() == plan["status"]["wave"].as_u64().filter(|wave| *wave > 0));
+    let green = text(&of_wave.next().expect("a new node of the wave that is drained")["metadata"]["name"]);
+    let green = text(&stage.get("NodeClaim", &green).expect("it has come")["status"]["nodeName"]);
     set_ready(&stage, &green, "False");
     stage.pass(100).await;
     assert_eq!(removals(&stage), 0);

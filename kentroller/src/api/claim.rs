@@ -42,7 +42,7 @@ pub struct RebalancePlanClaimSpec {
     /// Whether a node whose drain does not end in time is kept and made schedulable again after uncordonAfter, instead of
     /// being forced. Without aggressive eviction every drain is graceful. Accepted; nothing acts on it so far.
     pub evict_gracefully: Option<bool>,
-    /// What must be true of the new nodes before the old ones are drained. Accepted; nothing acts on it so far.
+    /// What must be true of the new nodes of each wave before anything is evicted for it.
     pub execution_policy: Option<ExecutionPolicy>,
     /// The least saving, in percent of what the replaced nodes cost, for which the plan is executed. Absent: any saving
     /// that outweighs the move. 0: every selected node is replaced, whatever it costs.
@@ -92,11 +92,13 @@ pub struct AggressiveModeConfig {
 /// What must be true of the new nodes before the old ones are drained.
 #[derive(Default, Eq)]
 pub struct ExecutionPolicy {
-    /// The share of the predicted saving, in percent, that the real new nodes must still bring. Absent or 0: not checked.
+    /// The share of the saving that a wave promised, in percent, that its real new nodes must still bring; below it the plan
+    /// fails, and the new nodes of the wave are given back. A node that came in a later offering counts at least what the
+    /// first one costs; one of unknown price fails. Absent or 0: not checked.
     #[garde(range(min = 0, max = 100))]
     pub achieved_savings_percentage_threshold: Option<i32>,
-    /// The least saving that the real new nodes must bring, in percent of what the old nodes cost. Absent or 0: not
-    /// checked.
+    /// The least saving that the whole plan must still bring, in percent of what its old nodes cost, with the real new nodes
+    /// for those that have come. Absent or 0: not checked.
     #[garde(range(min = 0, max = 100))]
     pub min_achieved_savings_percentage: Option<i32>,
 }

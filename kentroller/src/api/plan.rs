@@ -44,7 +44,7 @@ pub struct RebalancePlanSpec {
     /// point.
     #[serde(default = "super::no")]
     pub execute: bool,
-    /// What must be true of the new nodes before the old ones are drained. Accepted; nothing acts on it so far.
+    /// What must be true of the new nodes of each wave before anything is evicted for it.
     pub execution_policy: Option<ExecutionPolicy>,
     /// The nodes that come.
     pub node_claims_to_add: Vec<NodeClaimToAdd>,
@@ -132,8 +132,8 @@ pub struct PodToMigrate {
     pub name: String,
     /// The namespace of the pod.
     pub namespace: String,
-    /// What happens when the pod cannot be moved alive: Optional evicts it, Mandatory leaves it and keeps its node.
-    /// Accepted; no pod is moved alive so far, and every pod is evicted.
+    /// What happens when the pod cannot be moved alive: Optional evicts it, Mandatory leaves it and keeps its node. No pod is
+    /// moved alive so far.
     #[serde(default = "optional")]
     pub policy: MigrationPolicy,
     /// The name of the node that it leaves.

@@ -40,6 +40,8 @@ pub struct PlanStatus {
     pub skipped_message: Option<String>,
     /// Why the plan was skipped, for machines.
     pub skipped_reason: Option<SkippedReason>,
+    /// Tells the spec, but for execute, that was checked: a plan that is edited is checked anew, and fails if it runs.
+    pub spec_digest: Option<String>,
     /// When the execution began; absent before. rebalanceExecutionTimeout counts from here.
     pub start_time: Option<Timestamp>,
     /// Where the plan is.
@@ -64,6 +66,9 @@ pub struct WaveStatus {
     pub phase: WavePhase,
     /// The node that takes pods now; absent while no pod moves.
     pub receiver: Option<String>,
+    /// Of the saving that the wave promised, the percentage that its real new nodes bring; absent where nobody asked for it
+    /// by an executionPolicy.
+    pub achieved_savings_percent: Option<String>,
     /// Since when it is in this phase.
     pub since: Timestamp,
     /// Whether a node that goes was touched. From then on the new nodes of the wave are kept, whatever happens.
@@ -76,6 +81,8 @@ words! {
     pub enum WavePhase {
         /// Its new nodes are made.
         Creating,
+        /// Its new nodes are there, and their real prices are held against the executionPolicy.
+        Gating,
         /// Its new nodes are there and take no pods so far; the waves before it come first.
         Waiting,
         /// Its nodes are cordoned and its pods move.
@@ -101,7 +108,7 @@ words! {
         /// A promise was missed.
         Failed,
         /// It was checked, and waits for its turn or for somebody to execute it.
-        Created => [Running, Expired],
+        Created => [Running, Failed, Expired],
         /// There was nothing to do.
         Skipped,
         /// Somebody stopped it.

@@ -3,9 +3,7 @@
 
 use kentroller_runtime::generate::reference::table;
 
-use super::{
-    MigrationPolicy, RebalancePlanClaimSpec, RebalancePlanScheduleSpec, RebalancePlanSpec, without_controller,
-};
+use super::{RebalancePlanClaimSpec, RebalancePlanScheduleSpec, without_controller};
 
 /// A field that nothing acts on.
 #[derive(Debug)]
@@ -54,27 +52,9 @@ pub const OF_CLAIMS: &[Unread<RebalancePlanClaimSpec>] = &[
         is_set: |spec| spec.evict_gracefully.is_some(),
     },
     Unread {
-        path: "spec.executionPolicy",
-        instead: "the saving is not checked again once the new nodes are there",
-        is_set: |spec| spec.execution_policy.is_some(),
-    },
-    Unread {
         path: "spec.uncordonAfter",
         instead: "a node that is kept is made schedulable at once",
         is_set: |spec| spec.uncordon_after.is_some(),
-    },
-];
-
-pub const OF_PLANS: &[Unread<RebalancePlanSpec>] = &[
-    Unread {
-        path: "spec.executionPolicy",
-        instead: "the saving is not checked again once the new nodes are there",
-        is_set: |spec| spec.execution_policy.is_some(),
-    },
-    Unread {
-        path: "spec.podsToMigrate.policy",
-        instead: "no pod is moved alive; every pod is evicted",
-        is_set: |spec| spec.pods_to_migrate.iter().any(|pod| pod.policy != MigrationPolicy::Optional),
     },
 ];
 
@@ -88,11 +68,10 @@ pub fn warnings<S>(fields: &[Unread<S>], spec: &S) -> Vec<String> {
 pub fn page() -> String {
     let mut page = String::from(
         "# Unread fields\n\nEvery object that was written for the public CRDs is accepted. On these fields nothing acts so far; whoever sets one is told so on \
-         the object: in `status.warnings` of claims and plans, in the message of the condition `Ready` of schedules.\n",
+         the object: in `status.warnings` of claims, in the message of the condition `Ready` of schedules.\n",
     );
     section(&mut page, "RebalancePlanSchedule", OF_SCHEDULES);
     section(&mut page, "RebalancePlanClaim", OF_CLAIMS);
-    section(&mut page, "RebalancePlan", OF_PLANS);
     let kinds: Vec<&str> = without_controller().map(|kind| kind.info.kind).collect();
     page.push_str(&format!(
         "\n## Whole kinds\n\nNothing reads {} so far; their objects are accepted and kept.\n",
@@ -131,7 +110,7 @@ mod tests {
         lines.extend(lifted);
         let mut forgotten = unread::<RebalancePlanSchedule>(&paths(OF_SCHEDULES), &whole, &lines);
         forgotten.extend(unread::<RebalancePlanClaim>(&paths(OF_CLAIMS), &whole, &lines));
-        forgotten.extend(unread::<RebalancePlan>(&paths(OF_PLANS), &whole, &lines));
+        forgotten.extend(unread::<RebalancePlan>(&[], &whole, &lines));
         assert!(forgotten.is_empty(), "act on these fields, or list them in api/unread.rs: {forgotten:?}");
     }
 

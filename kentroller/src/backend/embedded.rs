@@ -98,8 +98,10 @@ pub struct CheckAsk {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Checked {
     pub savings: Savings,
-    /// Why the plan must not be executed; empty if it may.
+    /// Why the plan must not be executed.
     pub violations: Vec<String>,
+    /// Which pods and nodes of the plan have to stay where they are now.
+    pub held: Vec<String>,
 }
 
 impl Port for Plans {
@@ -183,12 +185,17 @@ impl Port for Checks {
         let read = translate::from_spec(&ask.spec, &snapshot, &catalog);
         let (plan, mut violations) = match read {
             Ok(plan) => (plan, Vec::new()),
-            Err(mistakes) => return Ok(Checked { savings: Savings::default(), violations: mistakes }),
+            Err(mistakes) => {
+                return Ok(Checked { savings: Savings::default(), violations: mistakes, held: Vec::new() });
+            }
         };
+        let mut held = Vec::new();
         if let Err(found) = kentroller_planner::check::check(&snapshot, &catalog, &ask.options, &plan) {
-            violations.extend(found.iter().map(ToString::to_string));
+            let (holding, wrong): (Vec<_>, Vec<_>) = found.iter().partition(|one| one.fault.holds());
+            violations.extend(wrong.into_iter().map(ToString::to_string));
+            held.extend(holding.into_iter().map(ToString::to_string));
         }
-        Ok(Checked { savings: savings(&plan, &snapshot, &catalog).savings, violations })
+        Ok(Checked { savings: savings(&plan, &snapshot, &catalog).savings, violations, held })
     }
 }
 

@@ -10,7 +10,7 @@ use kentroller_runtime::{
     controller,
 };
 
-use super::{EXECUTION_TIMEOUT, RETRY_AFTER, after, duration, turn};
+use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
 use crate::api::{
     AggressiveMode, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts,
     RebalancePlan, RebalancePlanClaim, SkippedReason, Warning, failures, unread,
@@ -18,8 +18,6 @@ use crate::api::{
 use crate::backend::{PlanAsk, Planned, Plans};
 
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// An older plan is not executed: the cluster has moved on.
-const PLAN_MAX_AGE: Duration = Duration::from_secs(5 * 60);
 /// Nodes and warnings that a status lists: an object stays far below the size that the API server takes.
 const MOST_LISTED: usize = 200;
 

@@ -21,6 +21,8 @@ use crate::settings::Settings;
 
 /// A question that failed is asked again after this long.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// An older plan is not executed: the cluster has moved on.
+const PLAN_MAX_AGE: Duration = Duration::from_secs(5 * 60);
 /// How long a plan may be executed when nothing is said about it.
 const EXECUTION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 

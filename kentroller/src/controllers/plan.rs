@@ -3,6 +3,7 @@
 mod ahead;
 mod creation;
 mod deletion;
+mod gate;
 mod marking;
 mod neighbours;
 mod outcome;
@@ -12,6 +13,7 @@ mod slots;
 mod steering;
 mod waves;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,15 +22,16 @@ use kentroller_runtime::condition::{in_status_since, seconds};
 use kentroller_runtime::{
     Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
 };
+use sha2::{Digest, Sha256};
 
 use self::protection::Protection;
-use super::{EXECUTION_TIMEOUT, RETRY_AFTER, after, duration, turn};
+use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
 use crate::api::foreign::{CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanReason, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
-    SkippedReason, Warning, failures, marks, unread,
+    RebalancePlanSpec, SkippedReason, Warning, failures, marks,
 };
-use crate::backend::{CheckAsk, Checks, options};
+use crate::backend::{CheckAsk, Checked, Checks, options};
 
 /// A plan that nobody executes expires after this long.
 const APPROVAL_TIMEOUT: Duration = Duration::from_secs(60 * 60);
@@ -84,7 +87,7 @@ impl Reconcile for RebalancePlans {
                 return Ok(step.out);
             }
             PlanState::Pending => step.check()?,
-            PlanState::Created => step.wait(),
+            PlanState::Created => step.wait()?,
             PlanState::Running if !plan.spec.execute => step.cancel("spec.execute was set to false"),
             PlanState::Running => step.run(),
             other => {
@@ -147,6 +150,19 @@ fn options_of(plan: &RebalancePlan, world: &World<RebalancePlans>) -> Result<Opt
     claim.map_or_else(|| Ok(Options::default()), |claim| options(&claim.spec))
 }
 
+/// What the check found wrong, in one line; `None` if it found nothing.
+fn mistakes(found: &[String]) -> Option<String> {
+    let some: Vec<&str> = found.iter().take(5).map(String::as_str).collect();
+    (!some.is_empty()).then(|| format!("{} mistakes: {}", found.len(), some.join("; ")))
+}
+
+/// Tells one spec from another, whether it is executed or not.
+fn digest(spec: &RebalancePlanSpec) -> String {
+    let text = serde_json::to_string(&RebalancePlanSpec { execute: false, ..spec.clone() }).unwrap_or_default();
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// How a phase of a wave stands.
 enum Progress {
     Done,
@@ -156,53 +172,58 @@ enum Progress {
     Exhausted(String),
     /// What the plan was made for is not so any more.
     Changed(String),
+    /// The real new nodes save less than they must.
+    Dear(String),
 }
 
 impl PlanStep<'_> {
     /// Has the plan checked, whoever made it.
     fn check(&mut self) -> Result<(), Failure> {
+        let Some(answer) = self.checked()? else { return Ok(()) };
+        self.status.savings = Some(answer.savings.clone());
+        if let Some(text) = mistakes(&[&answer.violations[..], &answer.held[..]].concat()) {
+            self.out.event(RebalancePlans::PlanRejected, text.clone());
+            self.fail(FailureReason::PlanInvalid, None, &text);
+            return Ok(());
+        }
+        self.status.state = Some(PlanState::Created);
+        self.status.check_time = Some(seconds(self.world.now()));
+        self.status.spec_digest = Some(digest(&self.plan.spec));
+        let message = "The plan was checked and found right.";
+        self.out.condition(PlanCondition::Created, true, PlanReason::Checked, message);
+        self.out.event(RebalancePlans::PlanChecked, self.promise());
+        self.out.reconciling(PlanReason::Created, "The plan waits for its turn.");
+        Ok(())
+    }
+
+    /// What the check found of the spec as it is now, not long ago; `None` while it is asked, or cannot be.
+    fn checked(&mut self) -> Result<Option<Arc<Checked>>, Failure> {
         match self.world.answer::<Checks>(self.plan).cloned() {
-            Some(Answer::Given { answer, .. }) => {
-                self.status.savings = Some(answer.savings.clone());
-                if answer.violations.is_empty() {
-                    self.status.state = Some(PlanState::Created);
-                    self.status.check_time = Some(seconds(self.world.now()));
-                    for text in unread::warnings(unread::OF_PLANS, &self.plan.spec) {
-                        self.warn(text);
-                    }
-                    let message = "The plan was checked and found right.";
-                    self.out.condition(PlanCondition::Created, true, PlanReason::Checked, message);
-                    self.out.event(RebalancePlans::PlanChecked, self.promise());
-                    self.out.reconciling(PlanReason::Created, "The plan waits for its turn.");
-                } else {
-                    let some: Vec<&str> = answer.violations.iter().take(5).map(String::as_str).collect();
-                    let text = format!("{} mistakes: {}", answer.violations.len(), some.join("; "));
-                    self.out.event(RebalancePlans::PlanRejected, text.clone());
-                    self.fail(FailureReason::PlanInvalid, None, &text);
-                }
+            Some(Answer::Given { at, answer }) if self.world.now() < after(at, PLAN_MAX_AGE) => {
+                return Ok(Some(answer));
             }
             Some(Answer::Failed { at, failure }) if self.world.now() < after(at, RETRY_AFTER) => {
                 return Err(failure);
             }
-            Some(Answer::Asked { .. }) => self.out.reconciling(PlanReason::Checking, "The plan is being checked."),
-            Some(Answer::Failed { .. }) | None => {
+            Some(Answer::Asked { .. }) => {}
+            Some(Answer::Given { .. } | Answer::Failed { .. }) | None => {
                 let options = match options_of(self.plan, self.world) {
                     Ok(options) => options,
                     Err(wrong) => {
                         self.fail(FailureReason::PlanInvalid, None, &wrong);
-                        return Ok(());
+                        return Ok(None);
                     }
                 };
-                self.status.state = Some(PlanState::Pending);
-                self.out.reconciling(PlanReason::Checking, "The plan is being checked.");
+                self.status.state.get_or_insert(PlanState::Pending);
                 self.out.ask::<Checks>(CheckAsk { spec: self.plan.spec.clone(), options });
             }
         }
-        Ok(())
+        self.out.reconciling(PlanReason::Checking, "The plan is being checked.");
+        Ok(None)
     }
 
     /// Waits for `spec.execute` and for its turn.
-    fn wait(&mut self) {
+    fn wait(&mut self) -> Result<(), Failure> {
         let may_start = self.plan.spec.execute && self.world.enabled() && self.world.settings().mode() != Mode::Observe;
         if !may_start {
             // Changed between the finalizer and the start: the turn goes to the next one.
@@ -218,38 +239,53 @@ impl PlanStep<'_> {
                 self.status.skipped_reason = Some(SkippedReason::PlanExpired);
                 self.out.ready(false, PlanReason::Expired, "Nobody set spec.execute within an hour.");
                 self.out.event(RebalancePlans::PlanExpired, "nobody set spec.execute within an hour");
-                return;
+                return Ok(());
             }
             self.out.reconciling(PlanReason::WaitsForApproval, "Set spec.execute to true to execute the plan.");
             self.out.look_at(end);
-            return;
+            return Ok(());
         }
         if !self.world.enabled() {
             self.out.reconciling(PlanReason::FeatureDisabled, "Feature rebalancer is off.");
-            return;
+            return Ok(());
         }
         if self.world.settings().mode() == Mode::Observe {
             let message = "Mode observe executes no plan; modes approve and act do.";
             self.out.reconciling(PlanReason::ModeObserve, message);
-            return;
+            return Ok(());
         }
         if let Some(other) = turn::before_plan(self.plan, self.world.all::<RebalancePlan>()) {
             let message = format!("Waits for plan {}; one plan is executed at a time.", other.name());
             self.out.reconciling(PlanReason::WaitsForTurn, message);
-            return;
+            return Ok(());
+        }
+        // The cluster may have moved on, or somebody has edited the plan, since it was found right.
+        let Some(answer) = self.checked()? else { return Ok(()) };
+        let mut wrong = answer.violations.clone();
+        if self.status.spec_digest != Some(digest(&self.plan.spec)) {
+            // What came to be held since the check is looked at node by node; somebody's edit is right or wrong as a whole.
+            wrong.extend(answer.held.iter().cloned());
+        }
+        if let Some(text) = mistakes(&wrong) {
+            self.clean_up();
+            self.fail(FailureReason::ClusterChanged, None, &format!("checked again before its start: {text}"));
+            return Ok(());
         }
         if !turn::is_marked(self.plan) {
             self.out.add_finalizer(self.plan, marks::PLAN_FINALIZER);
             self.out.reconciling(PlanReason::Starting, "The plan starts.");
-            return;
+            return Ok(());
         }
         self.status.state = Some(PlanState::Running);
         self.status.wave = Some(0);
         self.status.start_time = Some(seconds(self.world.now()));
+        self.status.savings = Some(answer.savings.clone());
+        self.status.spec_digest = Some(digest(&self.plan.spec));
         self.out.condition(PlanCondition::InProgress, true, PlanReason::Running, self.promise());
         self.out.event(RebalancePlans::PlanStarted, self.promise());
         self.out.reconciling(PlanReason::Running, "The plan is being executed.");
         self.out.look_in(Duration::from_secs(1));
+        Ok(())
     }
 
     /// One look at the running wave.
@@ -260,11 +296,17 @@ impl PlanStep<'_> {
         self.out.look_in(LOOK_EVERY);
         self.out.look_at(end);
         self.note_gone();
+        if self.status.spec_digest.as_ref().is_some_and(|checked| *checked != digest(&self.plan.spec)) {
+            let text = "spec was changed while the plan ran; only spec.execute may be";
+            self.fail(FailureReason::PlanInvalid, Some(self.failure_phase()), text);
+            return;
+        }
         let progress = self.advance();
         let wave = self.status.wave.unwrap_or(0);
         match progress {
             Progress::Done => self.finish(),
             Progress::Changed(why) => self.fail(FailureReason::ClusterChanged, Some(self.failure_phase()), &why),
+            Progress::Dear(why) => self.fail(FailureReason::InsufficientSavings, Some(self.failure_phase()), &why),
             Progress::Exhausted(why) => self.fail(FailureReason::NodeCreateFailed, Some(self.failure_phase()), &why),
             Progress::Waits(what) if self.world.now() >= end => {
                 let text = format!("not finished within {} s; wave {wave} waited for: {what}", limit.as_secs());

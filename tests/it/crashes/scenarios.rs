@@ -13,6 +13,8 @@ pub(super) struct Scenario {
     pub(super) end: (&'static str, &'static str),
     /// Whether nodes come and go in the end.
     pub(super) changes: bool,
+    /// Whether it is stopped: how many nodes have come by then, which it gives back, is a matter of the moment.
+    pub(super) is_stopped: bool,
     pub(super) ask: fn(&Stage),
     /// Called every two seconds until it says that it is done.
     pub(super) meddle: fn(&Stage) -> bool,
@@ -25,6 +27,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Completed", "Done"),
         changes: true,
+        is_stopped: false,
         ask: |stage| stage.claim("now", json!({"nodeConstraints": {"maxNodes": 1}})),
         meddle: |_| true,
     },
@@ -33,6 +36,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "nightly-1795312800",
         end: ("Completed", "Done"),
         changes: true,
+        is_stopped: false,
         ask: |stage| {
             let spec = json!({"autoExecute": true, "nodeConstraints": {"maxNodes": 1}});
             let template = json!({"metadata": {}, "spec": spec});
@@ -45,6 +49,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Completed", "Done"),
         changes: true,
+        is_stopped: false,
         ask: roll,
         meddle: |stage| {
             let Some(plan) = approvable(stage) else { return false };
@@ -61,6 +66,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Canceled", "Canceled"),
         changes: false,
+        is_stopped: true,
         ask: roll,
         meddle: |stage| {
             if approvable(stage).is_some() {
@@ -78,6 +84,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Failed", "Failed"),
         changes: false,
+        is_stopped: false,
         ask: roll,
         meddle: |stage| {
             if approvable(stage).is_none() {
@@ -93,6 +100,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Failed", "Failed"),
         changes: true,
+        is_stopped: false,
         ask: roll,
         meddle: |stage| {
             if approvable(stage).is_none() {
@@ -108,6 +116,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Completed", "DoneWithWarnings"),
         changes: false,
+        is_stopped: false,
         ask: |stage| {
             stage.claim("now", json!({"autoExecute": false, "nodeConstraints": {"maxNodes": 1}}));
         },

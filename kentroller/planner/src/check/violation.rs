@@ -31,6 +31,30 @@ impl fmt::Display for Violation {
     }
 }
 
+impl Fault {
+    /// Whether it only says that a pod or a node has to stay where it is, for now or for good. Who carries a plan out asks this
+    /// again at each step, and keeps what has to stay.
+    pub fn holds(self) -> bool {
+        matches!(
+            self,
+            Self::BarePod
+                | Self::JobPod
+                | Self::RemovalDisabled
+                | Self::DoNotDisrupt
+                | Self::NotSafeToEvict
+                | Self::LocalVolume
+                | Self::PdbAllowsNone
+                | Self::SeveralPdbs
+                | Self::SingleReplica
+                | Self::Terminating
+                | Self::Deleting
+                | Self::ConsolidationOff
+                | Self::NotConsolidatable
+                | Self::BudgetZero
+        )
+    }
+}
+
 /// Faults of one object, with the field and value that are wrong.
 pub(super) type Faults = Vec<(Fault, String)>;
 

@@ -6,10 +6,10 @@ use kentroller_planner::{Money, Options};
 use kentroller_runtime::condition::in_status_since;
 use kentroller_runtime::{Answer, Failure, HasStatus, Kind};
 
-use super::{ClaimStep, GENERATION_TIMEOUT, PLAN_MAX_AGE};
+use super::{ClaimStep, GENERATION_TIMEOUT};
 use crate::api::{ClaimReason, PlanCondition, RebalancePlan, RebalancePlanClaim, RebalancePlanSpec, Warning};
 use crate::backend::{MOST_NODES, PlanAsk, Plans, options, size};
-use crate::controllers::{after, turn};
+use crate::controllers::{PLAN_MAX_AGE, after, turn};
 
 /// The plans of a claim in their order.
 pub(super) fn in_order<'a>(claim: &RebalancePlanClaim, mut plans: Vec<&'a RebalancePlan>) -> Vec<&'a RebalancePlan> {

@@ -40,8 +40,8 @@ impl PlanStep<'_> {
             }
             match self.create_node(add, &mut launching) {
                 Progress::Done => {}
-                ended @ (Progress::Exhausted(_) | Progress::Changed(_)) => return ended,
                 Progress::Waits(what) => waits.push(what),
+                ended => return ended,
             }
         }
         if waits.is_empty() { Progress::Done } else { Progress::Waits(told(waits)) }

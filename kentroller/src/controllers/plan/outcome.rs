@@ -2,10 +2,10 @@
 
 use kentroller_planner::Money;
 
-use crate::api::marks::INSTANCE_TYPE;
+use crate::api::marks::{CAPACITY_TYPE, INSTANCE_TYPE, ZONE};
 use crate::api::{
-    AchievedOutcome, AttemptStatus, DeletionPhase, FailedAttempt, FailedNode, NodeCost, NodeDeletion, OutcomeDiff,
-    PlanStatus, RebalancePlan, Totals,
+    AchievedOutcome, Alternative, AttemptStatus, CreationAttempt, DeletionPhase, FailedAttempt, FailedNode, NodeCost,
+    NodeDeletion, OutcomeDiff, PlanStatus, RebalancePlan, Totals,
 };
 
 /// The outcome of an ended plan; `None` for a plan that only deletes.
@@ -26,7 +26,7 @@ pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<Achi
             outcome.failed_nodes.push(FailedNode { attempts: tried.collect(), name: name.clone() });
             continue;
         }
-        let price = price(plan, name, creation.attempts.len() - 1, &last.instance_type);
+        let price = price(plan, name, creation.attempts.len() - 1, last);
         green += price.unwrap_or(Money::ZERO);
         let planned =
             savings.green_nodes.iter().find(|node| node.instance_type.as_deref() == Some(last.instance_type.as_str()));
@@ -60,10 +60,14 @@ pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<Achi
     Some(outcome)
 }
 
-/// The price of the offering that a node came from: of what an attempt asked for, the type that came.
-fn price(plan: &RebalancePlan, name: &str, attempt: usize, instance_type: &str) -> Option<Money> {
+/// The price of the offering that a node came from, among those that its last attempt asked for; `None` if it is none of them.
+pub(super) fn price(plan: &RebalancePlan, name: &str, attempt: usize, came: &CreationAttempt) -> Option<Money> {
     let add = plan.spec.node_claims_to_add.iter().find(|add| add.metadata.name == name)?;
-    let asked = add.alternatives.get(attempt..)?;
-    let came = asked.iter().find(|one| one.value(INSTANCE_TYPE) == Some(instance_type)).or(asked.first())?;
-    Money::parse(came.price_hourly.as_deref()?)
+    let is_it = |offering: &&Alternative| {
+        let is = |key: &str, value: Option<&str>| offering.value(key).is_none_or(|asked| Some(asked) == value);
+        is(INSTANCE_TYPE, Some(&came.instance_type))
+            && is(CAPACITY_TYPE, came.capacity_type.as_deref())
+            && is(ZONE, came.zone.as_deref())
+    };
+    Money::parse(add.alternatives.get(attempt..)?.iter().find(is_it)?.price_hourly.as_deref()?)
 }

@@ -64,6 +64,10 @@ impl PlanStep<'_> {
                     None => WavePhase::Creating,
                 },
                 Some(WavePhase::Creating) => match self.create_nodes(index, before > 0) {
+                    Progress::Done => WavePhase::Gating,
+                    progress => return Stand::Open(progress),
+                },
+                Some(WavePhase::Gating) => match self.pass_gate(index) {
                     Progress::Done => WavePhase::Waiting,
                     progress => return Stand::Open(progress),
                 },
@@ -92,7 +96,14 @@ impl PlanStep<'_> {
         let (since, receiver) = (seconds(self.world.now()), None);
         match self.wave_mut(index) {
             Some(wave) => (wave.phase, wave.since, wave.receiver) = (phase, since, receiver),
-            None => self.status.waves.push(WaveStatus { index, phase, receiver, since, touched: false }),
+            None => self.status.waves.push(WaveStatus {
+                index,
+                phase,
+                achieved_savings_percent: None,
+                receiver,
+                since,
+                touched: false,
+            }),
         }
         self.out.look_in(Duration::from_secs(1));
     }
