@@ -1,6 +1,7 @@
 //! One binary for all integration tests.
 
 mod architecture;
+mod beside;
 mod configuration;
 mod conformance;
 mod crashes;

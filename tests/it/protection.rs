@@ -35,19 +35,6 @@ fn execute(stage: &Stage) {
     stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
 }
 
-/// As [`execute`], and waits until it runs: from then on nothing is checked as a whole any more.
-async fn begin(stage: &Stage) {
-    execute(stage);
-    let runs = |stage: &Stage| stage.state("RebalancePlan", "now") == "Running";
-    for _ in 0..100_000 {
-        if runs(stage) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{}", stage.condition("RebalancePlan", "now", "Ready"));
-}
-
 /// A pod of the workload on the node.
 fn pod_on(stage: &Stage, node: &str) -> Value {
     let mut pods = stage.list("Pod").into_iter();
@@ -139,8 +126,8 @@ async fn what_is_protected_after_planning_stays_and_its_node_with_it() {
     for (why, meddle) in cases {
         let stage = planned(json!({})).await;
         let node = leaving(&stage).pop().expect("a node");
-        begin(&stage).await;
         let pod = meddle(&stage, &node);
+        execute(&stage);
         kept(&stage, &node, pod.as_ref(), why).await;
         let there = stage.get("Node", &node).expect("it");
         assert_eq!(there["spec"]["unschedulable"] == true, why.contains("cordoned"), "{why}: {there}");
@@ -167,8 +154,8 @@ async fn what_is_protected_during_a_drain_stays_and_its_node_takes_pods_again() 
             }) as Meddle,
         ),
         ("bare", |stage, node| Some(bare(stage, node))),
-        ("annotation karpenter.sh/do-not-disrupt", |stage, node| {
-            stage.edit("Node", node, |node| annotate(node, DO_NOT_DISRUPT, "true"));
+        ("marked autoscaling.cast.ai/removal-disabled", |stage, node| {
+            stage.edit("Node", node, |node| annotate(node, "autoscaling.cast.ai/removal-disabled", "true"));
             None
         }),
     ] {
@@ -201,8 +188,8 @@ async fn a_protection_that_ends_soon_costs_nothing() {
     let stage = planned(json!({})).await;
     let node = leaving(&stage).pop().expect("a node");
     let pod = pod_on(&stage, &node);
-    begin(&stage).await;
     change_pod(&stage, &pod, |pod| annotate(pod, DO_NOT_DISRUPT, "true"));
+    execute(&stage);
     let blocked = |stage: &Stage| {
         let plan = stage.get("RebalancePlan", "now").expect("the plan");
         plan["status"]["nodesDeletion"][&node]["phase"] == "Blocked"
@@ -219,8 +206,8 @@ async fn a_protection_that_ends_soon_costs_nothing() {
 async fn a_flag_of_the_claim_lifts_its_rule_at_the_eviction_too() {
     let stage = planned(json!({"aggressiveModeConfig": {"ignoreProblemPodsWithoutController": true}})).await;
     let node = leaving(&stage).pop().expect("a node");
-    begin(&stage).await;
     bare(&stage, &node);
+    execute(&stage);
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
     assert!(stage.get("Node", &node).is_none(), "{}", stage.condition("RebalancePlan", "now", "Ready"));
 }

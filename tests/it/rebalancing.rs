@@ -401,6 +401,12 @@ async fn a_saving_below_the_minimum_fails_with_both_numbers() {
     let said = text(&claim["status"]["errorMessage"]);
     assert!(said.starts_with("the best plan saves ") && said.ends_with("minSavingsPercentage is 100"), "{said}");
     assert_eq!(stage.names("Node"), before, "nothing was touched");
+    let (status, proposed) = (&claim["status"], &claim["status"]["proposedSavings"]);
+    let blue: Vec<&Value> = proposed["blueNodes"].as_array().into_iter().flatten().map(|node| &node["name"]).collect();
+    let selected: Vec<&Value> = status["selectedNodes"].as_array().into_iter().flatten().collect();
+    assert!(!blue.is_empty() && blue.len() == selected.len(), "{status}");
+    assert!(blue.iter().all(|node| selected.contains(node)), "{status}");
+    assert_eq!(status["projectedSavingsPercent"], proposed["projectedSavingsPercent"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -117,6 +117,10 @@ impl Stage {
         self.operated.server.update(kind, None, name, change).expect("the edit is accepted");
     }
 
+    pub fn edit_in(&self, kind: &str, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) {
+        self.operated.server.update(kind, Some(namespace), name, change).expect("the edit is accepted");
+    }
+
     pub fn delete(&self, kind: &str, name: &str) {
         self.operated.server.delete(kind, None, name, &Default::default()).expect("the deletion is accepted");
     }

@@ -1,9 +1,10 @@
 //! A claim: the wish for one rebalancing, by hand or by a schedule.
 
 use jiff::Timestamp;
+use kentroller_planner::Quantity;
 use kentroller_runtime::{Condition, Conditions, resource, words};
 
-use super::{FailureReason, Scope, SkippedReason};
+use super::{FailureReason, Savings, Scope, SkippedReason};
 
 #[resource(
     group = "autoscaling.cast.ai",
@@ -48,6 +49,8 @@ pub struct RebalancePlanClaimSpec {
     /// that outweighs the move. 0: every selected node is replaced, whatever it costs.
     #[garde(range(min = 0, max = 100))]
     pub min_savings_percentage: Option<i32>,
+    /// How the nodes that go are chosen. AgeSort: the oldest first, as sortBy Age. CRB, and absent: what saves most. sortBy wins.
+    pub mode: Option<ClaimMode>,
     /// Narrows the scope; it never widens it and never overrides a disruption budget.
     pub node_constraints: Option<NodeConstraints>,
     /// Which nodes may be replaced; absent: every node of the cluster.
@@ -70,6 +73,10 @@ pub struct AggressiveModeConfig {
     /// Whether pods whose disruption budget allows no eviction count as movable. Accepted; nothing acts on it so far.
     #[serde(rename = "ignoreBlockingPDB", default, skip_serializing_if = "std::ops::Not::not")]
     pub ignore_blocking_pdb: bool,
+    /// How long such a pod is evicted in the usual way before it is deleted by force, such as 10m. Absent: 10m. Accepted; nothing
+    /// acts on it so far.
+    #[serde(rename = "ignoreBlockingPDBTimeout")]
+    pub ignore_blocking_pdb_timeout: Option<String>,
     /// Whether nodes may be chosen that Karpenter does not report as consolidatable.
     pub ignore_consolidatable: bool,
     /// Whether the node pools' requirements on instance types are left out of the search, where a pool allows it.
@@ -84,6 +91,9 @@ pub struct AggressiveModeConfig {
     pub ignore_problem_removal_disabled_nodes: bool,
     /// Whether pods may move that are marked removal-disabled.
     pub ignore_problem_removal_disabled_pods: bool,
+    /// How long such a pod is evicted in the usual way before it is deleted by force, such as 10m. Absent: 10m. Accepted; nothing
+    /// acts on it so far.
+    pub ignore_problem_removal_disabled_pods_timeout: Option<String>,
     /// Whether a node pool's budget of zero counts as a tenth of its nodes, at least one; other budgets stand.
     pub ignore_zero_node_pool_disruption_budgets: bool,
 }
@@ -109,6 +119,11 @@ pub struct ExecutionPolicy {
 pub struct NodeConstraints {
     /// The capacity type of the nodes that go. Absent: Any.
     pub capacity_type: Option<CapacityChoice>,
+    /// The most cpu that the replaced nodes have together, such as 64: nodes are taken in the order of sortBy, or the smallest first,
+    /// as long as they keep it; the first one in any case. Absent: no limit.
+    #[serde(rename = "maxCPU", default)]
+    #[schemars(schema_with = "super::quantity")]
+    pub max_cpu: Option<Quantity>,
     /// The most nodes that one plan replaces; with sortBy, the first ones. Absent: all.
     #[garde(range(min = 1))]
     pub max_nodes: Option<i32>,
@@ -120,6 +135,16 @@ pub struct NodeConstraints {
     pub min_cluster_size: Option<i32>,
     /// The order in which nodes are taken when maxNodes allows fewer than there are. Absent: what saves most.
     pub sort_by: Option<SortBy>,
+}
+
+words! {
+    /// How the nodes that go are chosen.
+    pub enum ClaimMode {
+        /// By what saves most.
+        CostBased = "CRB",
+        /// The oldest first.
+        AgeSort,
+    }
 }
 
 words! {
@@ -179,6 +204,8 @@ pub struct ClaimStatus {
     pub plan_id: Option<String>,
     /// The saving that the plan promises, in percent of what the replaced nodes cost.
     pub projected_savings_percent: Option<String>,
+    /// What the best plan would have saved that was found and refused: of a claim that was skipped or has failed for that reason.
+    pub proposed_savings: Option<Savings>,
     /// The name of the RebalancePlan.
     pub rebalance_name: Option<String>,
     /// The nodes that the plan replaces.

@@ -21,6 +21,9 @@ marks! {
     CORDONED_BY = "rebalancing.cast.ai/cordoned-by", "annotation of Node", set by "Kentroller";
     /// The uid of the plan that made the node and keeps it free for the pods that it moves there next.
     RESERVED_BY = "rebalancing.cast.ai/reserved-by", "annotation of Node", set by "Kentroller";
+    /// What `karpenter.sh/do-not-disrupt` was before a plan shielded the object from Karpenter: its value, or `absent`. Given back
+    /// when the plan has ended.
+    FORMER_SHIELD = "rebalancing.cast.ai/former-do-not-disrupt", "annotation of Node and NodeClaim", set by "Kentroller";
     /// `drain-failed`: a plan could not drain the node in time and kept it. It stays until somebody takes it away.
     STATUS = "rebalancing.cast.ai/status", "annotation of Node", set by "Kentroller";
     /// PreferNoSchedule: while a plan moves pods, on the nodes that could take them, but for the one that is to.

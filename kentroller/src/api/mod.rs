@@ -26,8 +26,9 @@ pub use self::budget::{
     FamilyPrice, InstanceSavingsPlan, ReservedInstance,
 };
 pub use self::claim::{
-    AggressiveModeConfig, CapacityChoice, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, ExecutionPolicy,
-    NodeConstraints, RebalancePlanClaim, RebalancePlanClaimSpec, SkippedNode, SortBy, Timeouts, Warning,
+    AggressiveModeConfig, CapacityChoice, ClaimCondition, ClaimMode, ClaimReason, ClaimState, ClaimStatus,
+    ExecutionPolicy, NodeConstraints, RebalancePlanClaim, RebalancePlanClaimSpec, SkippedNode, SortBy, Timeouts,
+    Warning,
 };
 pub use self::migration::{
     DumpGoal, MigrationEntry, MigrationOptions, MigrationPhase, MigrationProgress, MigrationState, MigrationStatus,
@@ -36,8 +37,9 @@ pub use self::migration::{
 pub use self::node_claim::{NodeClaimResources, NodeClaimSpec, NodeClassRef, NodeRequirement, NodeTaint};
 pub use self::offering::{OfferingCapacity, OfferingReason, UnavailableOffering, UnavailableOfferingSpec};
 pub use self::plan::{
-    AggressiveMode, Alternative, MigrationPolicy, NodeClaimMetadata, NodeClaimToAdd, NodeClaimToDelete, PlanCondition,
-    PlanReason, PlanTimeouts, PodToMigrate, RebalancePlan, RebalancePlanSpec,
+    AggressiveMode, Alternative, CompressedData, CompressionAlgorithm, MigrationPolicy, NodeClaimMetadata,
+    NodeClaimToAdd, NodeClaimToDelete, PlanCondition, PlanReason, PlanTimeouts, PodToMigrate, RebalancePlan,
+    RebalancePlanSpec,
 };
 pub use self::plan_status::{
     AchievedOutcome, AttemptStatus, ConsolidationStability, CreationAttempt, DeletionEvent, DeletionPhase,
@@ -47,7 +49,7 @@ pub use self::plan_status::{
 pub use self::savings::{NodeCost, Savings};
 pub use self::schedule::{
     ActiveClaim, ClaimTemplate, LastExecution, RebalancePlanSchedule, RebalancePlanScheduleSpec, ScheduleCondition,
-    ScheduleMode, ScheduleReason, ScheduleStatus, TemplateMetadata,
+    ScheduleReason, ScheduleStatus, TemplateMetadata,
 };
 pub use self::scope::{NodeSelector, NodeSelectorTerm, Scope, SelectorRequirement};
 pub use self::words::{FailureReason, SkippedReason};

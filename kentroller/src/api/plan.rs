@@ -40,6 +40,8 @@ use super::{ExecutionPolicy, FailureReason, NodeClaimSpec, NodeRequirement, Plan
 pub struct RebalancePlanSpec {
     /// What executing the plan needs of the claim's aggressive mode.
     pub aggressive_mode: Option<AggressiveMode>,
+    /// The three lists, compressed, in place of lists that are too long for one object. Accepted; a plan that has it is refused.
+    pub compressed_data: Option<CompressedData>,
     /// Whether the plan is executed. Set it to true to execute the plan, and back to false to cancel it at its next safe
     /// point.
     #[serde(default = "super::no")]
@@ -62,8 +64,37 @@ pub struct RebalancePlanSpec {
 pub struct AggressiveMode {
     /// How long a node may take to drain, such as 20m. Absent: 20m.
     pub drain_timeout: Option<String>,
+    /// Whether pods whose disruption budget allows no eviction are deleted by force in the end. Accepted; nothing acts on it so far.
+    #[serde(rename = "ignoreBlockingPDB", default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_blocking_pdb: bool,
+    /// How long such a pod is evicted in the usual way first, such as 10m. Absent: 10m. Accepted; nothing acts on it so far.
+    #[serde(rename = "ignoreBlockingPDBTimeout")]
+    pub ignore_blocking_pdb_timeout: Option<String>,
+    /// Whether pods marked do-not-disrupt are deleted by force in the end. Accepted; nothing acts on it so far.
+    pub ignore_problem_removal_disabled_pods: bool,
+    /// How long such a pod is left alone first, such as 10m. Absent: 10m. Accepted; nothing acts on it so far.
+    pub ignore_problem_removal_disabled_pods_timeout: Option<String>,
     /// Whether a node pool's budget of zero counts as a tenth of its nodes, at least one.
     pub ignore_zero_node_pool_disruption_budgets: bool,
+}
+
+#[resource(part)]
+/// Fields of an object in compressed form.
+#[derive(Eq)]
+pub struct CompressedData {
+    /// How it was compressed.
+    pub algorithm: Option<CompressionAlgorithm>,
+    /// The fields as JSON, compressed, in base64.
+    #[schemars(extend("format" = "byte"))]
+    pub data: Option<String>,
+}
+
+words! {
+    /// How something was compressed.
+    pub enum CompressionAlgorithm {
+        /// Zstandard.
+        Zstd = "zstd",
+    }
 }
 
 #[resource(part)]

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kentroller_runtime::{Condition, resource, words};
 
-use super::{FailureReason, NodeCost, Savings, SkippedReason, Warning};
+use super::{CompressedData, FailureReason, NodeCost, Savings, SkippedReason, Warning};
 
 #[resource(status)]
 /// What became of a plan.
 pub struct PlanStatus {
-    /// What came of the plan, on the nodes that really came; absent while it runs and for plans that only delete.
+    /// What came of the plan, on the nodes that really came and went, also where it failed or was stopped; absent while it runs
+    /// and for plans that only delete.
     pub achieved_outcome: Option<AchievedOutcome>,
     /// When the plan was checked and found right; absent before.
     pub check_time: Option<Timestamp>,
+    /// Fields in compressed form, as other versions may write them. Never written by this one.
+    pub compressed_data: Option<CompressedData>,
     /// What the plan is and is not, for machines.
     pub conditions: Vec<Condition>,
     /// Whether Karpenter's own consolidation would leave the new nodes alone.
@@ -320,6 +323,8 @@ pub struct NodeDeletion {
     pub phase: Option<DeletionPhase>,
     /// Since when none of its pods can move, for want of room elsewhere; absent while they move.
     pub stuck_since: Option<Timestamp>,
+    /// The wave in which it goes.
+    pub wave: Option<u32>,
 }
 
 impl NodeDeletion {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kentroller_runtime::{Condition, Conditions, resource, words};
+use kentroller_runtime::{Condition, Conditions, resource};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -43,9 +43,6 @@ pub struct RebalancePlanScheduleSpec {
     #[serde(default = "three")]
     #[garde(range(min = 0))]
     pub failed_jobs_history_limit: i32,
-    /// How claims choose nodes when the template does not say. AgeSort takes the oldest nodes first. Accepted;
-    /// nothing acts on it so far.
-    pub mode: Option<ScheduleMode>,
     /// Whether claims outlive their schedule.
     #[serde(default = "super::no")]
     pub preserve_history: bool,
@@ -75,16 +72,6 @@ pub struct RebalancePlanScheduleSpec {
 
 fn three() -> i32 {
     3
-}
-
-words! {
-    /// How claims choose nodes.
-    pub enum ScheduleMode {
-        /// By what saves most.
-        CostBased = "CRB",
-        /// The oldest first.
-        AgeSort,
-    }
 }
 
 #[resource(part)]

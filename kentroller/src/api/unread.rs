@@ -3,7 +3,7 @@
 
 use kentroller_runtime::generate::reference::table;
 
-use super::{RebalancePlanClaimSpec, RebalancePlanScheduleSpec, without_controller};
+use super::{RebalancePlanClaimSpec, RebalancePlanScheduleSpec, RebalancePlanSpec, without_controller};
 
 /// A field that nothing acts on.
 #[derive(Debug)]
@@ -14,18 +14,11 @@ pub struct Unread<S> {
     is_set: fn(&S) -> bool,
 }
 
-pub const OF_SCHEDULES: &[Unread<RebalancePlanScheduleSpec>] = &[
-    Unread {
-        path: "spec.mode",
-        instead: "every claim searches for what saves most",
-        is_set: |spec| spec.mode.is_some(),
-    },
-    Unread {
-        path: "spec.window",
-        instead: "a run goes on until it has ended, or its rebalanceExecutionTimeout is over",
-        is_set: |spec| spec.window.is_some(),
-    },
-];
+pub const OF_SCHEDULES: &[Unread<RebalancePlanScheduleSpec>] = &[Unread {
+    path: "spec.window",
+    instead: "a run goes on until it has ended, or its rebalanceExecutionTimeout is over",
+    is_set: |spec| spec.window.is_some(),
+}];
 
 pub const OF_CLAIMS: &[Unread<RebalancePlanClaimSpec>] = &[
     Unread {
@@ -47,6 +40,21 @@ pub const OF_CLAIMS: &[Unread<RebalancePlanClaimSpec>] = &[
         is_set: |spec| spec.aggressive_mode_config.as_ref().is_some_and(|config| config.ignore_blocking_pdb),
     },
     Unread {
+        path: "spec.aggressiveModeConfig.ignoreBlockingPDBTimeout",
+        instead: "no pod is deleted by force",
+        is_set: |spec| {
+            spec.aggressive_mode_config.as_ref().is_some_and(|one| one.ignore_blocking_pdb_timeout.is_some())
+        },
+    },
+    Unread {
+        path: "spec.aggressiveModeConfig.ignoreProblemRemovalDisabledPodsTimeout",
+        instead: "no pod is deleted by force",
+        is_set: |spec| {
+            let config = spec.aggressive_mode_config.as_ref();
+            config.is_some_and(|one| one.ignore_problem_removal_disabled_pods_timeout.is_some())
+        },
+    },
+    Unread {
         path: "spec.evictGracefully",
         instead: "every drain is graceful, and a node that is not drained in time is kept",
         is_set: |spec| spec.evict_gracefully.is_some(),
@@ -55,6 +63,32 @@ pub const OF_CLAIMS: &[Unread<RebalancePlanClaimSpec>] = &[
         path: "spec.uncordonAfter",
         instead: "a node that is kept is made schedulable at once",
         is_set: |spec| spec.uncordon_after.is_some(),
+    },
+];
+
+pub const OF_PLANS: &[Unread<RebalancePlanSpec>] = &[
+    Unread {
+        path: "spec.aggressiveMode.ignoreBlockingPDB",
+        instead: "pods whose disruption budget allows no eviction stay, and so do their nodes",
+        is_set: |spec| spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_blocking_pdb),
+    },
+    Unread {
+        path: "spec.aggressiveMode.ignoreBlockingPDBTimeout",
+        instead: "no pod is deleted by force",
+        is_set: |spec| spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_blocking_pdb_timeout.is_some()),
+    },
+    Unread {
+        path: "spec.aggressiveMode.ignoreProblemRemovalDisabledPods",
+        instead: "such pods stay, and so do their nodes, unless the claim of the plan has the flag",
+        is_set: |spec| spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_problem_removal_disabled_pods),
+    },
+    Unread {
+        path: "spec.aggressiveMode.ignoreProblemRemovalDisabledPodsTimeout",
+        instead: "no pod is deleted by force",
+        is_set: |spec| {
+            let mode = spec.aggressive_mode.as_ref();
+            mode.is_some_and(|mode| mode.ignore_problem_removal_disabled_pods_timeout.is_some())
+        },
     },
 ];
 
@@ -68,10 +102,11 @@ pub fn warnings<S>(fields: &[Unread<S>], spec: &S) -> Vec<String> {
 pub fn page() -> String {
     let mut page = String::from(
         "# Unread fields\n\nEvery object that was written for the public CRDs is accepted. On these fields nothing acts so far; whoever sets one is told so on \
-         the object: in `status.warnings` of claims, in the message of the condition `Ready` of schedules.\n",
+         the object: in `status.warnings` of claims and plans, in the message of the condition `Ready` of schedules.\n",
     );
     section(&mut page, "RebalancePlanSchedule", OF_SCHEDULES);
     section(&mut page, "RebalancePlanClaim", OF_CLAIMS);
+    section(&mut page, "RebalancePlan", OF_PLANS);
     let kinds: Vec<&str> = without_controller().map(|kind| kind.info.kind).collect();
     page.push_str(&format!(
         "\n## Whole kinds\n\nNothing reads {} so far; their objects are accepted and kept.\n",
@@ -110,7 +145,7 @@ mod tests {
         lines.extend(lifted);
         let mut forgotten = unread::<RebalancePlanSchedule>(&paths(OF_SCHEDULES), &whole, &lines);
         forgotten.extend(unread::<RebalancePlanClaim>(&paths(OF_CLAIMS), &whole, &lines));
-        forgotten.extend(unread::<RebalancePlan>(&[], &whole, &lines));
+        forgotten.extend(unread::<RebalancePlan>(&paths(OF_PLANS), &whole, &lines));
         assert!(forgotten.is_empty(), "act on these fields, or list them in api/unread.rs: {forgotten:?}");
     }
 

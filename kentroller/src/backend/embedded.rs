@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kentroller_planner::{Catalog, Nothing, Options, Percent, PreviousPlan, Steps, plan_again};
+use kentroller_planner::{Catalog, Nothing, Options, Percent, Plan, PreviousPlan, Steps, plan_again};
 use kentroller_runtime::{Cancelled, Failure, ObjectKey, Port, Seen};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -78,6 +78,8 @@ pub struct Planned {
     /// The net saving of the best plan relative to the nodes that would go, if it is less than what was asked for; the
     /// plan is empty then.
     pub held_back: Option<Percent>,
+    /// The best plan that was found and refused, as savings and nodes that would have gone.
+    pub proposed: Option<(Savings, Vec<String>)>,
     /// Nodes that go, by name.
     pub removed: Vec<String>,
     /// Nodes that stay, each with its reason.
@@ -154,6 +156,11 @@ impl Port for Plans {
             savings_percent: costs.saved.percent_of(costs.blue),
             savings: costs.savings,
             held_back: made.held_back,
+            proposed: (!made.refused.is_empty()).then(|| {
+                let refused = Plan { waves: made.refused.clone(), ..made.clone() };
+                let removed = refused.removed().map(str::to_owned).collect();
+                (savings(&refused, &snapshot, &catalog).savings, removed)
+            }),
             removed: made.removed().map(str::to_owned).collect(),
             warnings: made
                 .warnings

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kentroller_planner::{Aggressive, CapacityType, Options, Percent, Scope, SortBy, aggressive_flags};
 use kentroller_runtime::settings::parse_duration;
 
-use crate::api::{CapacityChoice, RebalancePlanClaimSpec, SortBy as Order};
+use crate::api::{CapacityChoice, ClaimMode, RebalancePlanClaimSpec, SortBy as Order};
 
 /// The planner's options that a claim asks for.
 ///
@@ -18,7 +18,13 @@ pub(crate) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, String> 
         options.roll = least == 0;
         options.min_savings = (least > 0).then(|| Percent::whole(i64::from(least)));
     }
+    options.sort_by = match &spec.mode {
+        None | Some(ClaimMode::CostBased) => None,
+        Some(ClaimMode::AgeSort) => Some(SortBy::Age),
+        Some(ClaimMode::Unknown(word)) => return Err(invalid("spec.mode", word, "CRB or AgeSort")),
+    };
     if let Some(limits) = &spec.node_constraints {
+        options.max_cpu = limits.max_cpu;
         options.max_nodes = limits.max_nodes.map(|most| usize::try_from(most).unwrap_or(0));
         options.min_age =
             Duration::from_secs(limits.min_age_seconds.and_then(|age| u64::try_from(age).ok()).unwrap_or(0));
@@ -32,7 +38,7 @@ pub(crate) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, String> 
             }
         };
         options.sort_by = match &limits.sort_by {
-            None => None,
+            None => options.sort_by,
             Some(Order::NormalizedCpuPrice) => Some(SortBy::NormalizedCpuPrice),
             Some(Order::RequestedCpuPrice) => Some(SortBy::RequestedCpuPrice),
             Some(Order::LeastUtilized) => Some(SortBy::LeastUtilized),
@@ -62,6 +68,14 @@ fn check_durations(spec: &RebalancePlanClaimSpec) -> Result<(), String> {
         ("spec.timeouts.planGenerationTimeout", timeouts.and_then(|all| all.plan_generation_timeout.as_ref())),
         ("spec.timeouts.rebalanceExecutionTimeout", timeouts.and_then(|all| all.rebalance_execution_timeout.as_ref())),
         ("spec.aggressiveModeConfig.drainTimeout", aggressive.and_then(|config| config.drain_timeout.as_ref())),
+        (
+            "spec.aggressiveModeConfig.ignoreBlockingPDBTimeout",
+            aggressive.and_then(|config| config.ignore_blocking_pdb_timeout.as_ref()),
+        ),
+        (
+            "spec.aggressiveModeConfig.ignoreProblemRemovalDisabledPodsTimeout",
+            aggressive.and_then(|config| config.ignore_problem_removal_disabled_pods_timeout.as_ref()),
+        ),
         ("spec.uncordonAfter", spec.uncordon_after.as_ref()),
     ];
     for (field, text) in durations {
@@ -115,6 +129,17 @@ mod tests {
         assert_eq!(savings(json!({})), (false, None));
         assert_eq!(savings(json!({"minSavingsPercentage": 0})), (true, None));
         assert_eq!(savings(json!({"minSavingsPercentage": 15})), (false, Some(Percent::whole(15))));
+    }
+
+    #[test]
+    fn the_oldest_go_first_in_mode_age_sort_unless_an_order_is_asked_for() {
+        let sort = |spec| read(spec).expect("options").sort_by;
+        assert_eq!(sort(json!({})), None);
+        assert_eq!(sort(json!({"mode": "CRB"})), None);
+        assert_eq!(sort(json!({"mode": "AgeSort"})), Some(SortBy::Age));
+        assert_eq!(sort(json!({"mode": "AgeSort", "nodeConstraints": {"maxNodes": 3}})), Some(SortBy::Age));
+        let both = json!({"mode": "AgeSort", "nodeConstraints": {"sortBy": "LeastUtilized"}});
+        assert_eq!(sort(both), Some(SortBy::LeastUtilized));
     }
 
     #[test]

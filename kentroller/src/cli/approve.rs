@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
-use kentroller_runtime::{Kind, wire};
-use serde_json::{Value, json};
+use kentroller_runtime::Kind;
+use serde_json::json;
 
-use super::run::client;
+use super::remote::Remote;
 use crate::api::{PlanState, RebalancePlan};
 
 /// Arguments of `kentroller approve`.
@@ -25,27 +25,15 @@ impl Approve {
     }
 
     async fn approve(self) -> anyhow::Result<ExitCode> {
-        let config = kube::Config::infer().await.context("no cluster: set KUBECONFIG")?;
-        let client = client(config).context("the kubeconfig cannot be used")?;
-        let path = RebalancePlan::INFO.path("", Some(&self.plan));
-        let plan: RebalancePlan = match client.request(wire::get(&path, &[])).await {
-            Ok(plan) => plan,
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                bail!("there is no plan {}; `kubectl get rp` lists them", self.plan)
-            }
-            Err(error) => return Err(error).with_context(|| format!("plan {} cannot be read", self.plan)),
+        let remote = Remote::connect().await?;
+        let Some(plan) = remote.read::<RebalancePlan>(&self.plan).await? else {
+            bail!("there is no plan {}; `kubectl get rp` lists them", self.plan)
         };
-        let Some(patch) = approval(&plan)? else {
+        if !needs_approval(&plan)? {
             writeln!(std::io::stdout(), "Plan {} is approved already.", self.plan)?;
             return Ok(ExitCode::SUCCESS);
-        };
-        match client.request::<Value>(wire::merge(&path, &patch)).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                bail!("plan {} changed while it was approved; look at it again", self.plan)
-            }
-            Err(error) => return Err(error).with_context(|| format!("plan {} cannot be patched", self.plan)),
         }
+        remote.merge(&plan, json!({"spec": {"execute": true}})).await?;
         let (adds, removes) = (plan.spec.node_claims_to_add.len(), plan.spec.node_claims_to_delete.len());
         writeln!(
             std::io::stdout(),
@@ -64,18 +52,15 @@ fn saved(plan: &RebalancePlan) -> String {
     hourly.map_or(String::new(), |hourly| format!(", {hourly} USD an hour less"))
 }
 
-/// The patch that approves a plan as it is; none when it is approved.
-fn approval(plan: &RebalancePlan) -> anyhow::Result<Option<Value>> {
+/// Whether the plan is still to be approved.
+fn needs_approval(plan: &RebalancePlan) -> anyhow::Result<bool> {
     let state = plan.status.as_ref().and_then(|status| status.state.clone()).unwrap_or(PlanState::Pending);
     let name = plan.name();
     match state {
         _ if plan.metadata.deletion_timestamp.is_some() => bail!("plan {name} is being deleted"),
         PlanState::Pending => bail!("plan {name} is being checked; approve it when its state is Created"),
-        PlanState::Created if !plan.spec.execute => {
-            let version = &plan.metadata.resource_version;
-            Ok(Some(json!({"metadata": {"resourceVersion": version}, "spec": {"execute": true}})))
-        }
-        PlanState::Created | PlanState::Running if plan.spec.execute => Ok(None),
+        PlanState::Created if !plan.spec.execute => Ok(true),
+        PlanState::Created | PlanState::Running if plan.spec.execute => Ok(false),
         PlanState::Running => bail!("plan {name} is being canceled"),
         over => {
             bail!("plan {name} is over ({}): make a new claim, whose plan fits the cluster as it is now", over.as_str())
@@ -92,16 +77,15 @@ mod tests {
         let said = |state: &str, execute: bool| {
             let plan = json!({
                 "apiVersion": "autoscaling.cast.ai/v1alpha", "kind": "RebalancePlan",
-                "metadata": {"name": "now", "resourceVersion": "7"},
+                "metadata": {"name": "now"},
                 "spec": {"execute": execute, "nodeClaimsToAdd": [], "nodeClaimsToDelete": [], "podsToMigrate": []},
                 "status": {"state": state},
             });
-            approval(&serde_json::from_value(plan).expect("a plan")).map_err(|error| error.to_string())
+            needs_approval(&serde_json::from_value(plan).expect("a plan")).map_err(|error| error.to_string())
         };
-        let patch = json!({"metadata": {"resourceVersion": "7"}, "spec": {"execute": true}});
-        assert_eq!(said("Created", false), Ok(Some(patch)));
-        assert_eq!(said("Created", true), Ok(None));
-        assert_eq!(said("Running", true), Ok(None));
+        assert_eq!(said("Created", false), Ok(true));
+        assert_eq!(said("Created", true), Ok(false));
+        assert_eq!(said("Running", true), Ok(false));
         for (state, says) in [
             ("Pending", "is being checked"),
             ("Running", "is being canceled"),

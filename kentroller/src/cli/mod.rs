@@ -1,9 +1,12 @@
 //! The command line: what a person starts.
 
 mod approve;
+mod cancel;
 #[cfg(feature = "simulation")]
 mod demo;
 mod plan;
+mod release;
+mod remote;
 mod replay;
 mod run;
 
@@ -27,6 +30,10 @@ enum Command {
     Run(run::Run),
     /// Has a plan executed that waits for somebody to say so.
     Approve(approve::Approve),
+    /// Stops a claim or its plan at the next safe point.
+    Cancel(cancel::Cancel),
+    /// Takes back every cordon, taint, shield and label that plans have put on the cluster. Works without the operator.
+    Release(release::Release),
     /// Repeats a recorded reconcile, and says whether it decides the same.
     Replay(replay::Replay),
     /// Shows a whole rebalancing on a simulated cluster, in virtual time.
@@ -40,6 +47,8 @@ pub fn run() -> ExitCode {
         Command::Plan(plan) => plan.execute(),
         Command::Run(run) => run.execute(),
         Command::Approve(approve) => approve.execute(),
+        Command::Cancel(cancel) => cancel.execute(),
+        Command::Release(release) => release.execute(),
         Command::Replay(replay) => replay.execute(),
         #[cfg(feature = "simulation")]
         Command::Demo(demo) => demo.execute(),

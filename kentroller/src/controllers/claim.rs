@@ -227,10 +227,13 @@ impl ClaimStep<'_> {
     }
 
     fn describe(&mut self, planned: &Planned) {
-        let names = planned.removed.clone();
+        let proposed = planned.proposed.as_ref();
+        let names = proposed.map_or_else(|| planned.removed.clone(), |(_, names)| names.clone());
+        let percent = proposed.and_then(|(savings, _)| savings.projected_savings_percent.clone());
         self.status.selected_nodes_count = i64::try_from(names.len()).ok();
         self.status.selected_nodes = names;
-        self.status.projected_savings_percent = Some(planned.savings_percent.to_string());
+        self.status.projected_savings_percent = percent.or_else(|| Some(planned.savings_percent.to_string()));
+        self.status.proposed_savings = proposed.map(|(savings, _)| savings.clone());
         self.status.plan_id = Some(planned.id.clone());
         self.status.skipped_nodes = planned.kept.iter().take(MOST_LISTED).cloned().collect();
         let warnings = planned.warnings.iter().map(|text| Warning { description: text.clone() });
@@ -247,6 +250,7 @@ impl ClaimStep<'_> {
         plan.spec.aggressive_mode = aggressive.map(|config| AggressiveMode {
             drain_timeout: forced.and_then(|config| config.drain_timeout.clone()),
             ignore_zero_node_pool_disruption_budgets: config.ignore_zero_node_pool_disruption_budgets,
+            ..AggressiveMode::default()
         });
         let limit = duration(
             spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref()),

@@ -3,8 +3,10 @@
 mod claim;
 mod configuration;
 mod course;
+pub(crate) mod marking;
 mod plan;
 mod schedule;
+mod sweep;
 mod turn;
 
 use std::time::Duration;
@@ -59,6 +61,7 @@ pub fn all() -> Vec<Box<dyn AnyController<Settings>>> {
         reconciler::<schedule::Schedules>(),
         reconciler::<claim::Claims>(),
         reconciler::<plan::RebalancePlans>(),
+        reconciler::<sweep::Sweep>(),
         reconciler::<configuration::Configuration>(),
     ]
 }

@@ -1,10 +1,10 @@
 //! Plans: checked, then executed wave by wave. Each step is a state in the object, so that a restart at any write goes on.
 
 mod ahead;
+mod cleaning;
 mod creation;
 mod deletion;
 mod gate;
-mod marking;
 mod neighbours;
 mod outcome;
 mod protection;
@@ -29,7 +29,7 @@ use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn}
 use crate::api::foreign::{CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanReason, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
-    RebalancePlanSpec, SkippedReason, Warning, failures, marks,
+    RebalancePlanSpec, SkippedReason, Warning, failures, marks, unread,
 };
 use crate::backend::{CheckAsk, Checked, Checks, options};
 
@@ -179,6 +179,11 @@ enum Progress {
 impl PlanStep<'_> {
     /// Has the plan checked, whoever made it.
     fn check(&mut self) -> Result<(), Failure> {
+        if self.plan.spec.compressed_data.is_some() {
+            let text = "spec.compressedData is not read by this version: write the lists themselves, in several plans if they are long";
+            self.fail(FailureReason::PlanInvalid, None, text);
+            return Ok(());
+        }
         let Some(answer) = self.checked()? else { return Ok(()) };
         self.status.savings = Some(answer.savings.clone());
         if let Some(text) = mistakes(&[&answer.violations[..], &answer.held[..]].concat()) {
@@ -189,6 +194,9 @@ impl PlanStep<'_> {
         self.status.state = Some(PlanState::Created);
         self.status.check_time = Some(seconds(self.world.now()));
         self.status.spec_digest = Some(digest(&self.plan.spec));
+        for text in unread::warnings(unread::OF_PLANS, &self.plan.spec) {
+            self.warn(text);
+        }
         let message = "The plan was checked and found right.";
         self.out.condition(PlanCondition::Created, true, PlanReason::Checked, message);
         self.out.event(RebalancePlans::PlanChecked, self.promise());
@@ -301,7 +309,10 @@ impl PlanStep<'_> {
             self.fail(FailureReason::PlanInvalid, Some(self.failure_phase()), text);
             return;
         }
-        let progress = self.advance();
+        let progress = match self.shield_nodes() {
+            0 => self.advance(),
+            open => Progress::Waits(format!("{open} nodes to be shielded from Karpenter")),
+        };
         let wave = self.status.wave.unwrap_or(0);
         match progress {
             Progress::Done => self.finish(),
@@ -332,6 +343,11 @@ impl PlanStep<'_> {
 
     fn finish(&mut self) {
         let kept = self.kept();
+        if kept > 0 && kept == self.plan.spec.node_claims_to_delete.len() {
+            let text = format!("none of the {kept} nodes that should have gone could be drained");
+            self.fail(FailureReason::DrainFailed, Some(FailurePhase::Deletion), &text);
+            return;
+        }
         let unplanned = self.unplanned_claims();
         if !unplanned.is_empty() {
             self.warn(format!(
@@ -363,6 +379,7 @@ impl PlanStep<'_> {
         self.out.event(RebalancePlans::PlanFailed, message);
         self.status.failure_reason = Some(reason);
         self.status.failure_phase = phase;
+        self.status.achieved_outcome = outcome::achieved(self.plan, &self.status);
         self.status.failure_message = Some(message.to_owned());
     }
 
@@ -371,6 +388,7 @@ impl PlanStep<'_> {
         self.status.failure_phase = Some(self.failure_phase());
         self.status.state = Some(PlanState::Canceled);
         self.status.failure_message = Some(why.to_owned());
+        self.status.achieved_outcome = outcome::achieved(self.plan, &self.status);
         self.out.ready(false, PlanReason::Canceled, why);
         self.out.condition(PlanCondition::InProgress, false, PlanReason::Canceled, why);
         self.out.event(RebalancePlans::PlanCanceled, why);

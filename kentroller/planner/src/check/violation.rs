@@ -157,6 +157,8 @@ words! {
         MinClusterSize = "min-cluster-size",
         /// More nodes go than were asked for.
         MaxNodes = "max-nodes",
+        /// The nodes that go have more cpu than was asked for.
+        MaxCpu = "max-cpu",
         /// More pods move than were asked for.
         MaxMoves = "max-moves",
         /// The plan does what its mode forbids.

@@ -72,7 +72,7 @@ fn is_consolidated(state: &State<'_>, bin: BinId) -> bool {
 }
 
 const fn is_scope(reason: KeptReason) -> bool {
-    matches!(reason, KeptReason::OutOfScope | KeptReason::MaxNodes)
+    matches!(reason, KeptReason::OutOfScope | KeptReason::MaxNodes | KeptReason::MaxCpu)
 }
 
 /// The cluster after some waves, without a reserve; and the names of its bins.

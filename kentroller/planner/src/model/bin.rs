@@ -37,6 +37,8 @@ pub(crate) struct NodeBin {
     pub term_counts: Vec<TermCount>,
     /// Of cpu or memory, whichever is used more. Unit: thousandths.
     pub utilization: i64,
+    /// The cpu of the machine, what the system keeps included. Unit: thousandths.
+    pub milli_cpu: i64,
     pub created: Moment,
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
         kept: kept(model, &outcome.waves, outcome.cut, limit, outcome.held_back),
         nothing: outcome.nothing(model),
         held_back: outcome.too_small,
+        refused: outcome.refused,
         waves: outcome.waves,
         curve,
         advice: Vec::new(),
@@ -118,6 +119,8 @@ struct Outcome {
     held_back: Option<Money>,
     /// The same, as a share of what the removed nodes cost, if that is less than was asked for.
     too_small: Option<Percent>,
+    /// The waves that are not made.
+    refused: Vec<Wave>,
 }
 
 impl Outcome {
@@ -134,16 +137,16 @@ impl Outcome {
         let saved = before - hourly - transition / (30 * 24);
         let roll = options.roll || options.min_savings == Some(Percent::whole(0));
         let too_small = options.min_savings.is_some_and(|least| saved.percent_of(removed) < least);
-        let mut held_back = None;
+        let (mut held_back, mut refused) = (None, Vec::new());
         if !roll && (too_small || saved <= Money::ZERO) && !waves.is_empty() {
-            waves.clear();
+            refused = std::mem::take(&mut waves);
             held_back = Some(saved);
         }
         if waves.is_empty() {
             (hourly, transition) = (before, Money::ZERO);
         }
         let too_small = held_back.filter(|_| too_small).map(|saved| saved.percent_of(removed));
-        Self { waves, cut, hourly, transition, held_back, too_small }
+        Self { waves, cut, hourly, transition, held_back, too_small, refused }
     }
 
     /// Why there is nothing to do, if there is not.

@@ -1,19 +1,24 @@
 //! Which nodes may go when only some of them are asked for.
 
-use crate::bound::bound;
 use typed_index_collections::TiVec;
 
+use crate::bound::bound;
+use crate::manifest::Quantity;
 use crate::model::{CPU, Model, NodeBin, NodeId};
 use crate::solution::State;
 use crate::value::{KeptReason, Options, Pace, SortBy};
 
-/// Only the first `max_nodes` nodes of an order may go. The others stay.
+/// Only the first nodes of an order may go: as many as `max_nodes` says, and no more than `max_cpu` allows. The others stay.
 ///
-/// Where no order was asked for, the nodes that cost most beyond what their pods are worth come first.
+/// Where no order was asked for, the smallest nodes come first if `max_cpu` is set, else those that cost most beyond what their
+/// pods are worth.
 pub(super) fn narrow(model: &mut Model, options: &Options, pace: &mut Pace<'_>) {
-    let Some(most) = options.max_nodes else { return };
+    if options.max_nodes.is_none() && options.max_cpu.is_none() {
+        return;
+    }
     let mut order: Vec<NodeId> = model.nodes.keys().filter(|node| model.nodes[*node].held.is_none()).collect();
-    if order.len() <= most {
+    let most = options.max_nodes.unwrap_or(usize::MAX);
+    if order.len() <= most && options.max_cpu.is_none() {
         return;
     }
     let price = |node: &NodeBin| node.price.unwrap_or_default().as_micros();
@@ -25,6 +30,7 @@ pub(super) fn narrow(model: &mut Model, options: &Options, pace: &mut Pace<'_>) 
         Some(SortBy::RequestedCpuPrice) => nodes.map(|node| -(price(node) * 1000 / node.used[CPU].max(1))).collect(),
         Some(SortBy::LeastUtilized) => nodes.map(|node| node.utilization).collect(),
         Some(SortBy::Age) => nodes.map(|node| node.created.0).collect(),
+        None if options.max_cpu.is_some() => nodes.map(|node| node.milli_cpu).collect(),
         None => {
             let start = State::of(model, options.reserve);
             let worth = bound(&start, pace).worth;
@@ -38,7 +44,24 @@ pub(super) fn narrow(model: &mut Model, options: &Options, pace: &mut Pace<'_>) 
         }
     };
     order.sort_by_key(|node| (key[*node], *node));
-    for node in order.split_off(most) {
-        model.nodes[node].held = Some((KeptReason::MaxNodes, format!("only {most} nodes were asked for")));
+    let within = within(&order, model, options.max_cpu);
+    for (place, node) in order.into_iter().enumerate() {
+        if place >= most {
+            model.nodes[node].held = Some((KeptReason::MaxNodes, format!("only {most} nodes were asked for")));
+        } else if place >= within {
+            let detail = "the nodes before it have as much cpu as was asked for";
+            model.nodes[node].held = Some((KeptReason::MaxCpu, detail.to_owned()));
+        }
     }
+}
+
+/// How many nodes of the order have no more cpu together than this; the first one in any case.
+fn within(order: &[NodeId], model: &Model, most: Option<Quantity>) -> usize {
+    let Some(most) = most else { return order.len() };
+    let mut sum = 0;
+    let fits = |node: &&NodeId| {
+        sum += model.nodes[**node].milli_cpu;
+        sum <= most.milli()
+    };
+    order.iter().take_while(fits).count().max(1)
 }

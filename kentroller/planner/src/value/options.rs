@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{CapacityType, Money, Percent};
-use crate::manifest::NodeSelectorTerm;
+use crate::manifest::{NodeSelectorTerm, Quantity};
 
 /// What a plan may do and must achieve. The default is that of a claim without options.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +17,9 @@ pub struct Options {
     pub roll: bool,
     /// At most this many nodes are removed.
     pub max_nodes: Option<usize>,
-    /// Which nodes count as the first when `max_nodes` is set.
+    /// Nodes are removed as long as their cpu comes to no more than this; the first in any case.
+    pub max_cpu: Option<Quantity>,
+    /// Which nodes count as the first when `max_nodes` or `max_cpu` is set.
     pub sort_by: Option<SortBy>,
     /// Only nodes of this capacity type may be removed.
     pub capacity_type: Option<CapacityType>,
@@ -58,6 +60,7 @@ impl Default for Options {
             mode: Mode::Full,
             roll: false,
             max_nodes: None,
+            max_cpu: None,
             sort_by: None,
             capacity_type: None,
             min_age: Duration::ZERO,

@@ -39,6 +39,8 @@ pub struct Plan {
     /// The net saving of the best plan found relative to the nodes that it removes, if that is less than
     /// [`Options::min_savings`](crate::value::Options::min_savings); this plan is empty then.
     pub held_back: Option<Percent>,
+    /// The waves of the best plan found, if it saves too little to be made; this plan is empty then.
+    pub refused: Vec<Wave>,
     /// Steps of the search.
     pub steps: u64,
 }
@@ -181,6 +183,8 @@ words! {
         MinClusterSize = "min-cluster-size",
         /// As many others go as were asked for.
         MaxNodes = "max-nodes",
+        /// The cpu of others that go comes to what was asked for.
+        MaxCpu = "max-cpu",
         /// Moving its pods pays less than the moves that were made.
         MaxMoves = "max-moves",
         /// The saving found is below what was asked for.

@@ -2,7 +2,7 @@
 //! anew on what the one before has left.
 
 use jiff::Timestamp;
-use kentroller_planner::{Money, Options};
+use kentroller_planner::{Money, Options, Quantity};
 use kentroller_runtime::condition::in_status_since;
 use kentroller_runtime::{Answer, Failure, HasStatus, Kind};
 
@@ -50,6 +50,10 @@ impl ClaimStep<'_> {
         let gone: usize = plans.iter().map(|plan| plan.spec.node_claims_to_delete.len()).sum();
         let left = options.max_nodes.map_or(MOST_NODES, |most| most.saturating_sub(gone));
         options.max_nodes = Some(left.min(MOST_NODES));
+        let blue =
+            plans.iter().filter_map(|plan| plan.status()?.savings.as_ref()).flat_map(|savings| &savings.blue_nodes);
+        let spent: i64 = blue.filter_map(|node| node.milli_cpu).sum();
+        options.max_cpu = options.max_cpu.map(|most| Quantity::thousandths(most.milli().saturating_sub(spent)));
         let began = plans.first().and_then(|plan| plan.status()?.start_time);
         if let Some(age) = began.and_then(|began| self.world.now().duration_since(began).try_into().ok()) {
             options.min_age = options.min_age.max(age);
@@ -60,7 +64,10 @@ impl ClaimStep<'_> {
     /// Whether the claim goes on after this plan, which was executed.
     pub(super) fn goes_on_after(&self, plans: &[&RebalancePlan]) -> bool {
         let is_full = plans.last().is_some_and(|plan| is_full(&plan.spec));
-        let has_more = self.options(plans).is_ok_and(|options| options.max_nodes != Some(0));
+        let is_left = |cpu: Quantity| cpu > Quantity::default();
+        let has_more = self
+            .options(plans)
+            .is_ok_and(|options| options.max_nodes != Some(0) && options.max_cpu.is_none_or(is_left));
         is_full && has_more && self.claim.spec.auto_execute && self.world.enabled()
     }
 
@@ -138,7 +145,7 @@ mod tests {
     fn planned(nothing: bool) -> Planned {
         serde_json::from_value(json!({
             "spec": {"nodeClaimsToAdd": [], "nodeClaimsToDelete": [{"nodeClaimName": "x"}], "podsToMigrate": []},
-            "id": "1", "savings": {}, "savings_percent": 10_000, "held_back": null, "removed": ["n"], "kept": [],
+            "id": "1", "savings": {}, "savings_percent": 10_000, "held_back": null, "proposed": null, "removed": ["n"], "kept": [],
             "warnings": [], "nothing": nothing.then(|| json!(["NoSaving", "nothing is cheaper"])),
         }))
         .expect("a computed plan")

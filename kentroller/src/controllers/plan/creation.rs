@@ -8,20 +8,24 @@ use kentroller_runtime::{Kind, Lookup, ObjectKey, Reply};
 use serde_json::{Value, json};
 
 use super::waves::told;
-use super::{PlanStep, Progress, RebalancePlans, marking};
+use super::{PlanStep, Progress, RebalancePlans};
 use crate::api::foreign::{Node, NodeClaim, NodePool};
 use crate::api::marks::{
     CAPACITY_TYPE, DO_NOT_DISRUPT, INSTANCE_TYPE, MADE_BY, NODE_POOL, NODE_POOL_HASH, NODE_POOL_HASH_VERSION, PLAN,
     RESERVED_BY, ZONE,
 };
 use crate::api::{Alternative, AttemptStatus, CreationAttempt, NodeClaimToAdd, NodeCreation, NodeRequirement};
-use crate::controllers::after;
+use crate::controllers::{after, marking};
 
 /// Claims without a machine at once: while there is one, Karpenter launches nothing for anybody else.
 const MOST_UNLAUNCHED: usize = 5;
-/// How long a node may take from its NodeClaim to initialized. Karpenter itself gives up a node that does not register
-/// within 15 minutes, and never one that does not initialize.
-const CREATION_TIMEOUT: Duration = Duration::from_secs(16 * 60);
+/// How long a new node may take from its NodeClaim to a machine. While one waits for its machine, Karpenter launches nothing for
+/// anybody else.
+const LAUNCH_TIMEOUT: Duration = Duration::from_secs(90);
+/// From its NodeClaim to registered. Karpenter itself waits for 15 minutes.
+const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// From its NodeClaim to initialized, which Karpenter waits for without an end.
+const INITIALIZATION_TIMEOUT: Duration = Duration::from_secs(16 * 60);
 /// At most so many attempts for one node: what cannot be had ten times over is not to be had for now.
 const MOST_ATTEMPTS: usize = 10;
 /// Karpenter's word for a machine that the provider does not have.
@@ -96,7 +100,7 @@ impl PlanStep<'_> {
             Lookup::Present(claim) if claim.label(PLAN) != Some(self.plan.uid()) => {
                 self.note(name, AttemptStatus::Failed, "a NodeClaim of this name is there that the plan did not make");
             }
-            Lookup::Present(claim) => return self.follow(name, claim, after(last.timestamp, CREATION_TIMEOUT)),
+            Lookup::Present(claim) => return self.follow(name, claim, last.timestamp),
             Lookup::Gone(gone) => {
                 let why =
                     if gone.last.is_launched() { "it disappeared before it was initialized" } else { NO_CAPACITY };
@@ -112,7 +116,7 @@ impl PlanStep<'_> {
     }
 
     /// Looks at a NodeClaim that was made.
-    fn follow(&mut self, name: &str, claim: &NodeClaim, end: Timestamp) -> Progress {
+    fn follow(&mut self, name: &str, claim: &NodeClaim, since: Timestamp) -> Progress {
         let node = self.world.named::<Node>(&claim.status.node_name);
         if claim.deleting().is_some() {
             // Karpenter gives a claim up that nothing can be launched for.
@@ -124,13 +128,27 @@ impl PlanStep<'_> {
             self.note(name, AttemptStatus::Success, "initialized");
             self.describe(name, &instance_type, zone, label(node, CAPACITY_TYPE));
             return Progress::Done;
-        } else if self.world.now() > end {
+        } else if let Some(step) = self.is_late(claim, since) {
             self.out.delete(claim);
-            self.note(name, AttemptStatus::Failed, "not initialized within 16 minutes");
+            self.note(name, AttemptStatus::Failed, step);
         } else {
             return Progress::Waits(format!("node {name} to be initialized"));
         }
         Progress::Waits(format!("node {name}"))
+    }
+
+    /// The step for which a new node takes too long, if it does.
+    fn is_late(&mut self, claim: &NodeClaim, since: Timestamp) -> Option<&'static str> {
+        let (limit, step) = if !claim.is_launched() {
+            (LAUNCH_TIMEOUT, "no machine within 90 seconds")
+        } else if !claim.is_registered() {
+            (REGISTRATION_TIMEOUT, "not registered within 10 minutes")
+        } else {
+            (INITIALIZATION_TIMEOUT, "not initialized within 16 minutes")
+        };
+        let end = after(since, limit);
+        self.out.look_at(end);
+        (self.world.now() >= end).then_some(step)
     }
 
     /// Tries the offering with this place in the list, if there is one.
@@ -261,7 +279,10 @@ fn manifest(
     let mut labels = add.metadata.labels.clone();
     labels.insert(PLAN.to_owned(), plan.uid().to_owned());
     let mut annotations = add.metadata.annotations.clone();
-    annotations.insert(DO_NOT_DISRUPT.to_owned(), "true".to_owned());
+    let former = annotations.get(DO_NOT_DISRUPT).cloned();
+    for (key, value) in marking::shield_after(former.as_deref()).as_object().into_iter().flatten() {
+        annotations.insert(key.clone(), value.as_str().unwrap_or_default().to_owned());
+    }
     annotations.insert(MADE_BY.to_owned(), plan.name().to_owned());
     for hash in [NODE_POOL_HASH, NODE_POOL_HASH_VERSION] {
         // A plan by hand may not say what its pool was like.

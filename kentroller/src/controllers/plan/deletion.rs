@@ -10,11 +10,11 @@ use super::room::Room;
 use super::slots::Slots;
 use super::steering::MovingPod;
 use super::waves::told;
-use super::{PlanStep, Progress, RebalancePlans, marking};
+use super::{PlanStep, Progress, RebalancePlans};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{DeletionEvent, DeletionPhase, DeletionStatus, NodeDeletion, marks};
 use crate::controllers::course::{self, Cordon, Facts, Want};
-use crate::controllers::{after, duration};
+use crate::controllers::{after, duration, marking};
 
 /// How long a drain may take before its node is kept.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20 * 60);
@@ -59,6 +59,25 @@ impl<'a> PlanStep<'a> {
         if waits.is_empty() { Progress::Done } else { Progress::Waits(told(waits)) }
     }
 
+    /// Before the first wave: shields the nodes that go, and those that are to take pods, from Karpenter. Says how many are not
+    /// shielded so far; a shield that somebody takes away later stays away.
+    pub(super) fn shield_nodes(&mut self) -> usize {
+        if !self.status.waves.is_empty() {
+            return 0;
+        }
+        let spec = &self.plan.spec;
+        let blues = spec.node_claims_to_delete.iter().map(|one| one.node_claim_name.as_str());
+        let receivers = spec.pods_to_migrate.iter().map(|pod| pod.dst_node_claim_name.as_str());
+        let names: BTreeSet<String> = blues.chain(receivers).map(|claim| self.node_of(claim)).collect();
+        let nodes = names.iter().filter_map(|name| self.world.named::<Node>(name));
+        let open = nodes.filter(|node| node.annotation(marks::FORMER_SHIELD).is_none() && node.deleting().is_none());
+        let open: Vec<&Node> = open.collect();
+        for node in &open {
+            self.out.merge(*node, marking::shield(node, self.plan.uid()));
+        }
+        open.len()
+    }
+
     /// The pods with the nodes that the plan has for them.
     fn with_places(&self, pods: Vec<&'a Pod>) -> Vec<MovingPod<'a>> {
         let planned = self.plan.spec.pods_to_migrate.iter();
@@ -80,7 +99,9 @@ impl<'a> PlanStep<'a> {
         };
         let pods: Vec<&'a Pod> = self.world.indexed::<Pod>(&name).into_iter().filter(|pod| pod.is_workload()).collect();
         let facts = self.facts(claim, node, &pods, slots);
-        let want = course::next(self.course_of(&name), &facts);
+        let course = self.course_of(&name);
+        course.wave = Some(wave);
+        let want = course::next(course, &facts);
         if !matches!(want, Want::Block(_) | Want::Keep(..)) {
             self.course_of(&name).blocked_since = None;
         }
@@ -303,7 +324,7 @@ impl<'a> PlanStep<'a> {
 }
 
 /// No pod came to the node since its pods were listed.
-fn still_empty(pods: &[Pod], node: &str) -> Result<(), String> {
+pub(super) fn still_empty(pods: &[Pod], node: &str) -> Result<(), String> {
     match pods.iter().find(|pod| *pod.spec.node_name == *node && pod.is_workload()) {
         Some(pod) => Err(format!("pod {} is on the node", pod.key())),
         None => Ok(()),
@@ -316,7 +337,7 @@ fn still_ours(nodes: &[Node], name: &str, plan: &str) -> Result<(), String> {
     if !marking::is_cordoned_by(node, plan) {
         return Err(format!("node {name} is not cordoned any more"));
     }
-    match node.annotation(marks::DO_NOT_DISRUPT) {
+    match node.annotation(marks::DO_NOT_DISRUPT).filter(|_| !marking::is_shielded_by_us(node)) {
         Some("true") => Err(format!("node {name} has annotation {}", marks::DO_NOT_DISRUPT)),
         _ => Ok(()),
     }

@@ -5,15 +5,30 @@ use kentroller_planner::Money;
 use crate::api::marks::{CAPACITY_TYPE, INSTANCE_TYPE, ZONE};
 use crate::api::{
     AchievedOutcome, Alternative, AttemptStatus, CreationAttempt, DeletionPhase, FailedAttempt, FailedNode, NodeCost,
-    NodeDeletion, OutcomeDiff, PlanStatus, RebalancePlan, Totals,
+    NodeDeletion, OutcomeDiff, PlanState, PlanStatus, RebalancePlan, Totals, WavePhase,
 };
 
-/// The outcome of an ended plan; `None` for a plan that only deletes.
+/// Whether a wave of an ended plan came to nothing, so that its new nodes are of no use: the plan failed or was stopped before
+/// it touched a node that goes, or every one of them was kept.
+pub(super) fn is_in_vain(plan: &RebalancePlan, status: &PlanStatus, wave: u32) -> bool {
+    let known = status.waves.iter().find(|known| known.index == wave);
+    let touched = known.is_some_and(|wave| wave.touched);
+    let is_over = known.is_some_and(|wave| matches!(wave.phase, WavePhase::Ending | WavePhase::Done));
+    let stopped = matches!(status.state, Some(PlanState::Failed | PlanState::Canceled));
+    let kept = status.nodes_deletion.values().filter(|course| course.wave == Some(wave));
+    let kept = kept.filter(|course| course.phase() == Some(DeletionPhase::Kept)).count();
+    let going = plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave).count();
+    (stopped && !touched && !is_over) || (is_over && going > 0 && kept == going)
+}
+
+/// The outcome of an ended plan; `None` for a plan that only deletes, and for one that never began.
 pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<AchievedOutcome> {
     let savings = status.savings.as_ref()?;
-    if plan.spec.node_claims_to_add.is_empty() {
+    if plan.spec.node_claims_to_add.is_empty() || status.start_time.is_none() {
         return None;
     }
+    let wave_of =
+        |name: &str| plan.spec.node_claims_to_add.iter().find(|add| add.metadata.name == name).map(|add| add.wave);
     let mut outcome = AchievedOutcome::default();
     let mut green = Money::ZERO;
     for (name, creation) in &status.nodes_creation {
@@ -24,6 +39,10 @@ pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<Achi
                 instance_type: attempt.instance_type.clone(),
             });
             outcome.failed_nodes.push(FailedNode { attempts: tried.collect(), name: name.clone() });
+            continue;
+        }
+        if wave_of(name).is_some_and(|wave| is_in_vain(plan, status, wave)) {
+            // It is given back.
             continue;
         }
         let price = price(plan, name, creation.attempts.len() - 1, last);
@@ -39,7 +58,8 @@ pub(super) fn achieved(plan: &RebalancePlan, status: &PlanStatus) -> Option<Achi
             price_hourly: price.map(Money::hourly),
         });
     }
-    let gone = |name: &str| status.nodes_deletion.get(name).and_then(NodeDeletion::phase) == Some(DeletionPhase::Gone);
+    let went = |course: &NodeDeletion| matches!(course.phase(), Some(DeletionPhase::Gone | DeletionPhase::Ending));
+    let gone = |name: &str| status.nodes_deletion.get(name).is_some_and(went);
     let amount = |text: &Option<String>| text.as_deref().and_then(Money::parse).unwrap_or(Money::ZERO);
     let went: Vec<&NodeCost> = savings.blue_nodes.iter().filter(|node| gone(&node.name)).collect();
     let blue: Money = went.iter().map(|node| amount(&node.price_hourly)).sum();

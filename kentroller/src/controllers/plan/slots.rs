@@ -7,11 +7,12 @@ use kentroller_planner::rules::{DisruptionReason, budget};
 use kentroller_planner::{Moment, manifest};
 use kentroller_runtime::{Kind, Switches};
 
-use super::{PlanStep, marking};
+use super::PlanStep;
 use crate::api::foreign::{Node, NodeClaim, NodePool};
 use crate::api::marks::{BUDGET, CONSOLIDATION};
 use crate::api::{NodePoolBudget, marks};
 use crate::backend::snapshot;
+use crate::controllers::marking;
 
 /// What counts for the slots of one pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

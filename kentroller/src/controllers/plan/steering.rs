@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use kentroller_runtime::Kind;
 
+use super::PlanStep;
 use super::room::{Room, is_open};
-use super::{PlanStep, marking};
 use crate::api::foreign::{Node, Pod};
 use crate::api::marks::PLAN;
+use crate::controllers::marking;
 
 /// A pod that has to leave, and the node that the plan has for it.
 pub(super) struct MovingPod<'a> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kentroller_planner::manifest::{NodeClaim, NodePool};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::plans::{PLAN, Plan};
 use super::{Found, State};
@@ -13,6 +13,7 @@ use crate::readings::shares;
 use crate::seen::{Known, is_leaving, key_of};
 
 const CORDONED_BY: &str = "rebalancing.cast.ai/cordoned-by";
+const FORMER: &str = "rebalancing.cast.ai/former-do-not-disrupt";
 const RESERVED_BY: &str = "rebalancing.cast.ai/reserved-by";
 const STATUS: &str = "rebalancing.cast.ai/status";
 const LATER: &str = "rebalancing.cast.ai/later";
@@ -27,7 +28,7 @@ impl State {
         if !touched(before) && before["metadata"]["annotations"][DO_NOT_DISRUPT] == "true" {
             self.shielded.insert(name.clone());
         }
-        let mut found = foreign_changes("node", before, after, self.is_made_by_its_plan(before, &name));
+        let mut found = foreign_changes("node", before, after);
         let owned = |node: &Value| node["metadata"]["annotations"][CORDONED_BY].is_string();
         if was && !owned(before) && owned(after) {
             found.push(("S10", format!("node {name} was taken over, which somebody else had cordoned")));
@@ -115,19 +116,19 @@ impl State {
     }
 }
 
-/// What changed that is not the operator's: labels, annotations, taints, the rest of the spec. A shield may only go from
-/// what a plan made.
-pub(super) fn foreign_changes(kind: &str, before: &Value, after: &Value, made: bool) -> Found {
+/// What changed that is not the operator's: labels, annotations, taints, the rest of the spec. A shield comes with a note of
+/// what was there before, and goes as the note says.
+pub(super) fn foreign_changes(kind: &str, before: &Value, after: &Value) -> Found {
     let name = key_of(before).name;
     let mut found = Found::new();
     for (field, own) in
-        [("labels", &[PLAN][..]), ("annotations", &[CORDONED_BY, RESERVED_BY, STATUS, DO_NOT_DISRUPT][..])]
+        [("labels", &[PLAN][..]), ("annotations", &[CORDONED_BY, RESERVED_BY, STATUS, DO_NOT_DISRUPT, FORMER][..])]
     {
         let (was, is) = (&before["metadata"][field], &after["metadata"][field]);
         let keys: BTreeSet<&String> =
             [was, is].into_iter().filter_map(Value::as_object).flat_map(|all| all.keys()).collect();
         for key in keys.into_iter().filter(|key| was[key.as_str()] != is[key.as_str()]) {
-            if !own.contains(&key.as_str()) || (key == DO_NOT_DISRUPT && !made) {
+            if !own.contains(&key.as_str()) || (key == DO_NOT_DISRUPT && !keeps_shield(was, is)) {
                 found.push(("S10", format!("{kind} {name}: the operator changed {field}[{key}]")));
             }
         }
@@ -151,6 +152,15 @@ pub(super) fn foreign_changes(kind: &str, before: &Value, after: &Value, made: b
     found
 }
 
+/// Whether a shield came or went with the former value kept.
+fn keeps_shield(was: &Value, is: &Value) -> bool {
+    let noted = |annotations: &Value| if annotations.is_null() { json!("absent") } else { annotations.clone() };
+    match (&was[FORMER], &is[FORMER]) {
+        (Value::Null, former) => is[DO_NOT_DISRUPT] == "true" && *former == noted(&was[DO_NOT_DISRUPT]),
+        (former, _) => *former == noted(&is[DO_NOT_DISRUPT]),
+    }
+}
+
 /// What is left on a node or NodeClaim of the marks of a plan.
 pub(super) fn marks(object: &Value, plan: &str) -> Vec<&'static str> {
     let metadata = &object["metadata"];
@@ -159,7 +169,8 @@ pub(super) fn marks(object: &Value, plan: &str) -> Vec<&'static str> {
         (PLAN, metadata["labels"][PLAN] == plan),
         (CORDONED_BY, metadata["annotations"][CORDONED_BY] == plan),
         (RESERVED_BY, metadata["annotations"][RESERVED_BY] == plan),
-        // While a plan runs, the taint stands with its label.
+        // While a plan runs, these stand with its label.
+        (FORMER, metadata["annotations"][FORMER].is_string() && !metadata["labels"][PLAN].is_string()),
         (LATER, shunned && !metadata["labels"][PLAN].is_string()),
     ];
     marks.into_iter().filter(|(_, is_there)| *is_there).map(|(mark, _)| mark).collect()

@@ -105,7 +105,8 @@ impl State {
             left.push(format!("ended plan {name} still has its finalizer"));
         }
         for (claim, known) in self.seen.claims.iter().filter(|(_, known)| !is_leaving(&known.raw)) {
-            if plan.made(&known.raw) && plan.gives_back(claim, &self.touched) && self.others(known).next().is_none() {
+            if plan.made(&known.raw) && plan.must_give_back(claim, &self.touched) && self.others(known).next().is_none()
+            {
                 left.push(format!("claim {claim}, which plan {name} failed to make, was not given back"));
             }
             if plan.state() == "Done" && plan.removes(claim).is_some() {

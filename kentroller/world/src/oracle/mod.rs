@@ -177,10 +177,7 @@ impl State {
             }
             ("NodeClaim", "create", _, _, Some(claim)) => self.judge_creation(claim),
             ("NodeClaim", "delete", _, Some(claim), _) => self.judge_removal(claim, now),
-            ("NodeClaim", _, "", Some(before), Some(after)) => {
-                let plan = before["metadata"]["labels"][plans::PLAN].as_str().and_then(|uid| self.plans.get(uid));
-                cordons::foreign_changes("claim", before, after, plan.is_some_and(|plan| plan.made(before)))
-            }
+            ("NodeClaim", _, "", Some(before), Some(after)) => cordons::foreign_changes("claim", before, after),
             ("Node", _, "", Some(before), Some(after)) => self.judge_node(before, after),
             ("RebalancePlan", _, _, before, Some(after)) => self.judge_plan(before.as_deref(), after),
             ("RebalancePlanClaim", "create", _, _, Some(claim)) => self.judge_claim(claim),

@@ -145,10 +145,18 @@ impl<'a> Plan<'a> {
 
     /// Whether it failed or was stopped before it touched a node that the wave of this new node removes; `touched` has the
     /// NodeClaims of all nodes that were. The new node has to be given back then.
-    pub(super) fn gives_back(self, claim: &str, touched: &BTreeSet<String>) -> bool {
+    pub(super) fn must_give_back(self, claim: &str, touched: &BTreeSet<String>) -> bool {
         let Some(green) = self.green(claim) else { return false };
         let wave = wave_of(green.add);
         matches!(self.state(), "Failed" | "Canceled") && !touched.iter().any(|blue| self.removes(blue) == Some(wave))
+    }
+
+    /// Whether it has ended and removed none of the nodes for which this new one came: `is_there` tells of a NodeClaim whether
+    /// it is there. The new node is of no use then.
+    pub(super) fn may_give_back(self, claim: &str, is_there: impl Fn(&str) -> bool) -> bool {
+        let Some(green) = self.green(claim) else { return false };
+        let wave = wave_of(green.add);
+        self.has_ended() && self.blues().filter(|blue| self.removes(blue) == Some(wave)).all(is_there)
     }
 }
 

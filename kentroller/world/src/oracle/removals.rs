@@ -68,8 +68,9 @@ impl State {
             let came = claim.object.status.is("Initialized");
             return if came { broken("which is running and has it initialized") } else { Found::new() };
         }
-        if !plan.gives_back(&name, &self.touched) {
-            return broken("which did not fail to make it");
+        let is_there = |blue: &str| self.seen.claims.get(blue).is_some_and(|claim| !is_leaving(&claim.raw));
+        if !plan.may_give_back(&name, is_there) {
+            return broken("which has removed a node for it");
         }
         match self.others(claim).next() {
             Some(pod) => broken(&format!("though pod {} runs there", pod.object.metadata.key())),

@@ -48,6 +48,8 @@ pub(super) struct Judge<'a> {
     /// Hosts without workload pods when the plan was made.
     empty: BTreeSet<usize>,
     removed: usize,
+    /// The cpu of the nodes that go, in thousandths.
+    removed_cpu: i64,
     moved: usize,
     /// Pods whose eviction was judged.
     judged: BTreeSet<usize>,
@@ -103,6 +105,7 @@ impl<'a> Judge<'a> {
             wave: None,
             empty,
             removed: 0,
+            removed_cpu: 0,
             moved: 0,
             judged: BTreeSet::new(),
             unbuilt: BTreeSet::new(),
@@ -252,6 +255,10 @@ impl<'a> Judge<'a> {
             leaving.push(at);
             self.removed += 1;
             let host = &self.board.hosts[at];
+            if let Origin::Live { node, .. } = &host.origin {
+                let cpu = node.status.capacity.get("cpu").or_else(|| node.status.allocatable.get("cpu"));
+                self.removed_cpu += cpu.map_or(0, |cpu| cpu.milli());
+            }
             let was_empty = self.empty.contains(&at);
             let mut faults = disruption::removal_faults(
                 &self.board,
@@ -371,6 +378,17 @@ impl<'a> Judge<'a> {
             && self.removed > most
         {
             self.say(Fault::MaxNodes, "", format!("{} nodes go, maxNodes is {most}", self.removed));
+        }
+        if let Some(most) = self.options.max_cpu
+            && self.removed > 1
+            && self.removed_cpu > most.milli()
+        {
+            let text = format!(
+                "the nodes that go have {} thousandths of a core, maxCPU is {}",
+                self.removed_cpu,
+                most.milli()
+            );
+            self.say(Fault::MaxCpu, "", text);
         }
         let workload = self.board.bodies.iter().filter(|body| body.role == Role::Workload).count();
         let most = match self.options.max_moves {

@@ -43,6 +43,7 @@ impl<'a> KnownNode<'a> {
             instance_type: self.observed.label(marks::INSTANCE_TYPE).unwrap_or_default().to_owned(),
             allocatable,
             price,
+            milli_cpu: milli_cpu(self.observed.node),
             created: self.observed.node.metadata.creation_timestamp.unwrap_or_default(),
             ..NodeBin::default()
         }
@@ -65,6 +66,12 @@ impl<'a> KnownNode<'a> {
             }
         }
     }
+}
+
+/// The cpu of the machine; of one that does not tell it, what pods may have.
+fn milli_cpu(node: &Node) -> i64 {
+    let capacity = node.status.capacity.get("cpu").or(node.status.allocatable.get("cpu"));
+    capacity.map_or(0, |cpu| cpu.milli())
 }
 
 /// Nodes as selectors see them.

@@ -1,0 +1,79 @@
+//! Objects of the current cluster, read and changed with the rights of who calls.
+
+use anyhow::{Context, bail};
+use kentroller_runtime::store::AnyObject as _;
+use kentroller_runtime::{Kind, wire};
+use kube::Client;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::run::client;
+
+/// The cluster of the current kubeconfig.
+pub(super) struct Remote(Client);
+
+/// One page of a list.
+#[derive(Deserialize)]
+#[serde(bound = "K: Kind")]
+struct Page<K> {
+    metadata: PageMetadata,
+    items: Vec<K>,
+}
+
+#[derive(Deserialize)]
+struct PageMetadata {
+    #[serde(default, rename = "continue")]
+    next: String,
+}
+
+impl Remote {
+    pub(super) async fn connect() -> anyhow::Result<Self> {
+        let config = kube::Config::infer().await.context("no cluster: set KUBECONFIG")?;
+        Ok(Self(client(config).context("the kubeconfig cannot be used")?))
+    }
+
+    /// The cluster-scoped object of this name; `None` if there is none.
+    pub(super) async fn read<K: Kind>(&self, name: &str) -> anyhow::Result<Option<K>> {
+        match self.0.request(wire::get(&K::INFO.path("", Some(name)), &[])).await {
+            Ok(object) => Ok(Some(object)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("{} {name} cannot be read", K::INFO.kind)),
+        }
+    }
+
+    pub(super) async fn list<K: Kind>(&self) -> anyhow::Result<Vec<K>> {
+        let (path, mut all, mut next) = (K::INFO.path("", None), Vec::new(), String::new());
+        loop {
+            let query: &[(&str, &str)] = &[("limit", "500"), ("continue", &next)];
+            let request = wire::get(&path, if next.is_empty() { &query[..1] } else { query });
+            let page: Page<K> =
+                self.0.request(request).await.with_context(|| format!("{} cannot be listed", K::INFO.plural))?;
+            all.extend(page.items);
+            next = page.metadata.next;
+            if next.is_empty() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Patches the object as it was read: what somebody has changed since stays as it is, and that is an error.
+    pub(super) async fn merge<K: Kind>(&self, object: &K, mut patch: Value) -> anyhow::Result<()> {
+        let (kind, name) = (K::INFO.kind, object.name());
+        patch["metadata"]["resourceVersion"] = object.resource_version().into();
+        match self.0.request::<Value>(wire::merge(&K::INFO.path("", Some(name)), &patch)).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                bail!("{kind} {name} was changed by somebody else at this moment; try again")
+            }
+            Err(error) => Err(error).with_context(|| format!("{kind} {name} cannot be patched")),
+        }
+    }
+
+    pub(super) async fn delete<K: Kind>(&self, object: &K) -> anyhow::Result<()> {
+        let (kind, name) = (K::INFO.kind, object.name());
+        let options = serde_json::json!({"preconditions": {"uid": object.uid()}});
+        let request = wire::delete(&K::INFO.path("", Some(name)), &options);
+        self.0.request::<Value>(request).await.with_context(|| format!("{kind} {name} cannot be deleted"))?;
+        Ok(())
+    }
+}

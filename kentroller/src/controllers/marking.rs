@@ -1,0 +1,124 @@
+//! What is written on nodes and NodeClaims while their nodes come and go, and how it is taken back. Only marks that bear the
+//! uid of their owner are taken back; what somebody else put there stays.
+
+use kentroller_planner::manifest;
+use kentroller_runtime::Kind;
+use serde_json::{Value, json};
+
+use crate::api::foreign::Node;
+use crate::api::marks::{CORDONED_BY, DO_NOT_DISRUPT, FORMER_SHIELD, LATER, PLAN, RESERVED_BY, STATUS};
+
+/// In place of a former value: there was none.
+const ABSENT: &str = "absent";
+
+pub(super) fn is_cordoned_by(node: &Node, plan: &str) -> bool {
+    node.spec.unschedulable && node.annotation(CORDONED_BY) == Some(plan)
+}
+
+pub(super) fn is_tainted(node: &Node) -> bool {
+    node.spec.taints.iter().any(|taint| taint.key == LATER)
+}
+
+pub(super) fn cordon(plan: &str) -> Value {
+    json!({
+        "metadata": {"labels": {PLAN: plan}, "annotations": {CORDONED_BY: plan}},
+        "spec": {"unschedulable": true},
+    })
+}
+
+pub(super) fn label(plan: &str) -> Value {
+    json!({"metadata": {"labels": {PLAN: plan}}})
+}
+
+/// A new node takes no pods until its wave is drained.
+pub(super) fn reserve(plan: &str) -> Value {
+    json!({"metadata": {"labels": {PLAN: plan}, "annotations": {RESERVED_BY: plan}}, "spec": {"unschedulable": true}})
+}
+
+/// It takes pods from here.
+pub(super) fn open() -> Value {
+    json!({"metadata": {"annotations": {RESERVED_BY: null}}, "spec": {"unschedulable": null}})
+}
+
+/// `taints` is one list without merging: it is written whole, on the version that was read.
+pub(super) fn taint(node: &Node, plan: &str) -> Value {
+    let effect = manifest::Effect::PreferNoSchedule;
+    let later = manifest::Taint { key: LATER.to_owned(), effect, ..manifest::Taint::default() };
+    let taints: Vec<Value> = node.spec.taints.iter().chain([&later]).map(written).collect();
+    json!({"metadata": {"labels": {PLAN: plan}}, "spec": {"taints": taints}})
+}
+
+/// Takes the soft taint off a node that is to take pods.
+pub(super) fn untaint(node: &Node) -> Value {
+    let taints: Vec<Value> = node.spec.taints.iter().filter(|taint| taint.key != LATER).map(written).collect();
+    json!({"spec": {"taints": taints}})
+}
+
+/// Whether the node bears our shield, and nobody shielded it before.
+pub(crate) fn is_shielded_by_us(node: &Node) -> bool {
+    node.annotation(FORMER_SHIELD) == Some(ABSENT)
+}
+
+/// Shields the node from Karpenter; what it had before is noted beside it.
+pub(super) fn shield(node: &Node, plan: &str) -> Value {
+    json!({"metadata": {"labels": {PLAN: plan}, "annotations": shield_after(node.annotation(DO_NOT_DISRUPT))}})
+}
+
+/// The shield with the note of what was there before.
+pub(super) fn shield_after(former: Option<&str>) -> Value {
+    json!({DO_NOT_DISRUPT: "true", FORMER_SHIELD: former.unwrap_or(ABSENT)})
+}
+
+/// Takes back what bears the plan's uid on a node, and its shield.
+pub(crate) fn release(node: &Node, plan: &str) -> Value {
+    let mut patch = release_claim(node);
+    for cordon in [CORDONED_BY, RESERVED_BY].into_iter().filter(|cordon| node.annotation(cordon) == Some(plan)) {
+        patch["metadata"]["annotations"][cordon] = Value::Null;
+        // A node on its way out takes no pods again.
+        if node.deleting().is_none() {
+            patch["spec"]["unschedulable"] = Value::Null;
+        }
+    }
+    if is_tainted(node) {
+        patch["spec"]["taints"] = untaint(node)["spec"]["taints"].take();
+    }
+    patch
+}
+
+/// Takes the label and the shield back. A shield that somebody changed meanwhile is theirs.
+pub(crate) fn release_claim<K: Kind>(object: &K) -> Value {
+    let mut patch = json!({"metadata": {"labels": {PLAN: null}, "annotations": {}}});
+    let Some(former) = object.annotation(FORMER_SHIELD) else { return patch };
+    patch["metadata"]["annotations"][FORMER_SHIELD] = Value::Null;
+    if object.annotation(DO_NOT_DISRUPT) == Some("true") && former != "true" {
+        let given_back = if former == ABSENT { Value::Null } else { json!(former) };
+        patch["metadata"]["annotations"][DO_NOT_DISRUPT] = given_back;
+    }
+    patch
+}
+
+/// The uid of the plan whose marks the object bears.
+pub(crate) fn owner<K: Kind>(object: &K) -> Option<&str> {
+    let cordon = || [CORDONED_BY, RESERVED_BY].into_iter().find_map(|cordon| object.annotation(cordon));
+    object.label(PLAN).or_else(cordon)
+}
+
+/// Takes back what the plan put on the node, and says if it was being drained.
+pub(super) fn keep(node: &Node, plan: &str, was_drained: bool) -> Value {
+    let mut patch = release(node, plan);
+    if was_drained {
+        patch["metadata"]["annotations"][STATUS] = json!("drain-failed");
+    }
+    patch
+}
+
+fn written(taint: &manifest::Taint) -> Value {
+    let mut written = json!({"key": taint.key, "effect": taint.effect});
+    if !taint.value.is_empty() {
+        written["value"] = json!(taint.value);
+    }
+    if let Some(time) = taint.time_added.text() {
+        written["timeAdded"] = json!(time);
+    }
+    written
+}

@@ -1,0 +1,64 @@
+//! Marks on nodes and NodeClaims whose plan does not live any more are taken back, whoever left them there: a plan that lost its
+//! finalizer, or an operator that was taken away in the middle.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kentroller_runtime::{Cluster, Failure, Guard, Kind, Outcome, Reconcile, World, controller};
+
+use super::marking;
+use crate::api::RebalancePlan;
+use crate::api::foreign::{Node, NodeClaim};
+
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Objects of one look: each asks for all plans once more.
+const MOST_AT_ONCE: usize = 20;
+
+/// Takes back the marks of plans that are gone.
+#[controller(
+    of = Cluster,
+    feature = "rebalancer",
+    reads(Node, NodeClaim, RebalancePlan),
+    writes(Node: patch, NodeClaim: patch),
+)]
+pub struct Sweep;
+
+impl Reconcile for Sweep {
+    fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        let mut out = world.outcome(cluster);
+        let living: BTreeSet<&str> = world.all::<RebalancePlan>().map(Kind::uid).collect();
+        let nodes = world.all::<Node>().filter_map(|node| Some((node, orphan(node, &living)?)));
+        for (node, plan) in nodes.take(MOST_AT_ONCE) {
+            out.merge(node, marking::release(node, plan)).only_if(is_gone(plan));
+        }
+        let claims = world.all::<NodeClaim>().filter_map(|claim| Some((claim, orphan(claim, &living)?)));
+        for (claim, plan) in claims.take(MOST_AT_ONCE) {
+            out.merge(claim, marking::release_claim(claim)).only_if(is_gone(plan));
+        }
+        out.look_in(LOOK_EVERY);
+        Ok(out)
+    }
+
+    /// What is left behind is taken back in any case.
+    fn disabled(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
+        Self::reconcile(cluster, world)
+    }
+}
+
+/// The uid of the plan whose marks the object bears, if none of the living has it.
+fn orphan<'a, K: Kind>(object: &'a K, living: &BTreeSet<&str>) -> Option<&'a str> {
+    marking::owner(object).filter(|plan| !living.contains(plan))
+}
+
+/// The API server does not have the plan either.
+fn is_gone(plan: &str) -> Guard<Sweep> {
+    let uid = plan.to_owned();
+    let guard = Guard::<Sweep>::that(move |fresh| {
+        let plans = fresh.all::<RebalancePlan>()?;
+        match plans.iter().find(|plan| plan.uid() == uid) {
+            Some(plan) => Err(format!("plan {} is there", plan.name())),
+            None => Ok(()),
+        }
+    });
+    guard.list::<RebalancePlan>("")
+}

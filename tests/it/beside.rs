@@ -1,0 +1,227 @@
+//! A plan beside everybody else: what it writes on nodes and takes back, and pods that are none of its business.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kentroller::simulation::USER;
+use kentroller_tests::{Stage, text};
+use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_secs(3 * 3600);
+const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
+const RESERVED_BY: &str = "rebalancing.cast.ai/reserved-by";
+
+async fn planned() -> Stage {
+    let stage = Stage::drifted(12, 1);
+    stage.claim("now", json!({"autoExecute": false}));
+    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Created").await);
+    stage
+}
+
+fn plan(stage: &Stage) -> Value {
+    (*stage.get("RebalancePlan", "now").expect("the plan")).clone()
+}
+
+fn execute(stage: &Stage) {
+    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
+}
+
+async fn over(stage: &Stage) {
+    assert!(
+        stage.until(LONG, |stage| stage.is_over("now")).await,
+        "{}",
+        stage.condition("RebalancePlan", "now", "Ready")
+    );
+}
+
+/// Nodes that are there already and that the plan needs: those that go, and those that take pods.
+fn needed(stage: &Stage) -> Vec<String> {
+    let spec = plan(stage)["spec"].clone();
+    let names = |list: &str, field: &str| -> Vec<String> {
+        spec[list].as_array().into_iter().flatten().map(|one| text(&one[field])).collect()
+    };
+    let claims = [names("nodeClaimsToDelete", "nodeClaimName"), names("podsToMigrate", "dstNodeClaimName")].concat();
+    let node = |claim: &String| stage.get("NodeClaim", claim).map(|claim| text(&claim["status"]["nodeName"]));
+    let mut nodes: Vec<String> = claims.iter().filter_map(node).filter(|node| !node.is_empty()).collect();
+    nodes.sort();
+    nodes.dedup();
+    nodes
+}
+
+/// Whether the plan takes the node away.
+fn leaves(stage: &Stage, node: &str) -> bool {
+    let going = plan(stage)["spec"]["nodeClaimsToDelete"].clone();
+    let claims =
+        going.as_array().into_iter().flatten().filter_map(|one| stage.get("NodeClaim", &text(&one["nodeClaimName"])));
+    claims.into_iter().any(|claim| claim["status"]["nodeName"] == node)
+}
+
+fn shield(stage: &Stage, node: &str) -> Value {
+    stage.get("Node", node).map_or(Value::Null, |node| node["metadata"]["annotations"][DO_NOT_DISRUPT].clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_node_that_a_plan_needs_is_shielded_while_it_runs_and_as_it_was_afterwards() {
+    let stage = planned().await;
+    let nodes = needed(&stage);
+    let (said, silent) = (&nodes[0], &nodes[1]);
+    stage.edit("Node", said, |node| node["metadata"]["annotations"][DO_NOT_DISRUPT] = json!("false"));
+    execute(&stage);
+    assert!(stage.until(LONG, |stage| !plan(stage)["status"]["waves"].is_null()).await);
+    for node in &nodes {
+        assert_eq!(shield(&stage, node), "true", "{node}");
+    }
+    over(&stage).await;
+    stage.pass(60).await;
+    assert!(stage.is_done("now"));
+    for (node, former) in [(said, json!("false")), (silent, Value::Null)] {
+        if stage.get("Node", node).is_some() {
+            assert_eq!(shield(&stage, node), former, "{node}");
+        }
+    }
+    let stay: Vec<&String> = nodes.iter().filter(|node| stage.get("Node", node).is_some()).collect();
+    assert!(!stay.is_empty());
+    assert!(stay.iter().all(|node| *node == said || shield(&stage, node).is_null()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_marks_of_a_plan_that_is_gone_are_swept_and_those_of_a_person_stay() {
+    let stage = planned().await;
+    execute(&stage);
+    let drains = |stage: &Stage| plan(stage)["status"]["nodesDeletion"].to_string().contains("Draining");
+    assert!(stage.until(LONG, drains).await);
+    let going = plan(&stage)["status"]["nodesDeletion"].clone();
+    let of_person = needed(&stage).into_iter().find(|node| going[node.as_str()].is_null() && !leaves(&stage, node));
+    let of_person = of_person.expect("a node that takes pods");
+    stage.edit("Node", &of_person, |node| node["spec"]["unschedulable"] = json!(true));
+    assert!(stage.marks().len() > 1, "{:?}", stage.marks());
+    // Somebody is in a hurry.
+    stage.edit("RebalancePlan", "now", |plan| plan["metadata"]["finalizers"] = json!([]));
+    stage.delete("RebalancePlan", "now");
+    stage.pass(110).await;
+    assert_eq!(stage.marks(), [of_person.as_str()], "only the person's cordon is left");
+    assert!(shield(&stage, &of_person).is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_made_ahead_takes_no_pods_until_its_wave_is_drained() {
+    let stage = Stage::drifted(12, 1);
+    let seen: Arc<Mutex<(usize, Vec<String>)>> = Arc::default();
+    let pen = Arc::clone(&seen);
+    let reserved: Arc<Mutex<Vec<String>>> = Arc::default();
+    let list = Arc::clone(&reserved);
+    stage.operated.server.on_commit(move |commit| {
+        let Some(after) = &commit.after else { return };
+        let mut list = list.lock().expect("one thread");
+        match &*commit.write.kind {
+            "Node" => {
+                let name = text(&after["metadata"]["name"]);
+                list.retain(|node| *node != name);
+                if after["metadata"]["annotations"][RESERVED_BY].is_string() {
+                    pen.lock().expect("one thread").0 += 1;
+                    list.push(name);
+                }
+            }
+            "Pod" => {
+                let was_placed = commit.before.as_ref().is_some_and(|before| before["spec"]["nodeName"].is_string());
+                let node = text(&after["spec"]["nodeName"]);
+                let is_daemon = after["metadata"]["ownerReferences"][0]["kind"] == "DaemonSet";
+                if !was_placed && !is_daemon && list.contains(&node) {
+                    pen.lock().expect("one thread").1.push(format!("{} on {node}", after["metadata"]["name"]));
+                }
+            }
+            _ => {}
+        }
+    });
+    stage.claim("now", json!({"minSavingsPercentage": 0}));
+    over(&stage).await;
+    let (marked, placed) = seen.lock().expect("one thread").clone();
+    assert!(marked > 0, "some node was made ahead");
+    assert_eq!(placed, [""; 0]);
+    assert_eq!(stage.marks(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_are_tainted_only_while_pods_move() {
+    let stage = Stage::drifted(12, 1);
+    let seen: Arc<Mutex<(usize, usize)>> = Arc::default();
+    let pen = Arc::clone(&seen);
+    let drains: Arc<Mutex<bool>> = Arc::default();
+    stage.operated.server.on_commit(move |commit| {
+        let Some(after) = commit.after.as_ref().filter(|_| *commit.write.user == *USER) else { return };
+        let mut drains = drains.lock().expect("one thread");
+        let is_tainted = |node: &Value| node["spec"]["taints"].to_string().contains("rebalancing.cast.ai/later");
+        match &*commit.write.kind {
+            "RebalancePlan" => *drains = after["status"]["waves"].to_string().contains("Draining"),
+            "Node" if is_tainted(after) && !commit.before.as_ref().is_some_and(|before| is_tainted(before)) => {
+                let mut seen = seen_of(&pen);
+                seen.0 += 1;
+                seen.1 += usize::from(!*drains);
+            }
+            _ => {}
+        }
+    });
+    stage.claim("now", json!({}));
+    over(&stage).await;
+    let (tainted, idle) = *seen_of(&seen);
+    assert!(tainted > 0, "pods were steered");
+    assert_eq!(idle, 0, "of {tainted} taints");
+}
+
+fn seen_of(seen: &Arc<Mutex<(usize, usize)>>) -> std::sync::MutexGuard<'_, (usize, usize)> {
+    seen.lock().expect("one thread")
+}
+
+/// Pods that nobody can place, of somebody else.
+fn strangers(stage: &Stage, count: usize) {
+    for number in 0..count {
+        let requests = json!({"cpu": "4000", "memory": "1Ti"});
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("stranger-{number}"), "namespace": "default"},
+            "spec": {"containers": [{"name": "a", "image": "a:1", "resources": {"requests": requests}}]},
+            "status": {"phase": "Pending"},
+        });
+        stage.operated.server.create(pod).expect("it is accepted");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_of_others_that_wait_stop_no_plan() {
+    let undisturbed = {
+        let stage = planned().await;
+        execute(&stage);
+        over(&stage).await;
+        plan(&stage)["status"].clone()
+    };
+    let stage = planned().await;
+    execute(&stage);
+    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Running").await);
+    strangers(&stage, 30);
+    over(&stage).await;
+    let status = plan(&stage)["status"].clone();
+    assert_eq!(status["state"], undisturbed["state"], "{}", status["warnings"]);
+    assert_eq!(status["achievedOutcome"]["diff"], undisturbed["achievedOutcome"]["diff"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_whose_budget_forbids_it_holds_its_own_node_and_nothing_else() {
+    let stage = planned().await;
+    let first = text(&plan(&stage)["spec"]["podsToMigrate"][0]["name"]);
+    let pod = stage.list("Pod").into_iter().find(|pod| pod["metadata"]["name"] == first.as_str()).expect("the pod");
+    let (namespace, node) = (text(&pod["metadata"]["namespace"]), text(&pod["spec"]["nodeName"]));
+    stage.edit_in("Pod", &namespace, &first, |pod| pod["metadata"]["labels"]["only"] = json!("this"));
+    execute(&stage);
+    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Running").await);
+    let spec = json!({"selector": {"matchLabels": {"only": "this"}}, "maxUnavailable": 0});
+    let metadata = json!({"name": "only-this", "namespace": namespace});
+    let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec});
+    stage.operated.server.create(budget).expect("it is accepted");
+    over(&stage).await;
+    let status = plan(&stage)["status"].clone();
+    let deletions = status["nodesDeletion"].as_object().expect("nodes that go");
+    let kept: Vec<&String> = deletions.iter().filter(|(_, one)| one["phase"] == "Kept").map(|(name, _)| name).collect();
+    assert_eq!(kept, [&node], "{status}");
+    let alone = deletions.values().filter(|one| one["phase"] == "Gone").count();
+    assert_eq!(alone, deletions.len() - 1, "{status}");
+    assert!(stage.list("Pod").iter().any(|other| other["metadata"]["uid"] == pod["metadata"]["uid"]), "it stays");
+}
