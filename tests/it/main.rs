@@ -18,4 +18,5 @@ mod rebalancing;
 mod records;
 mod rights;
 mod schedules;
+mod turns;
 mod wrong_input;

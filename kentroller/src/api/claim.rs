@@ -220,6 +220,8 @@ pub struct ClaimStatus {
     pub skipped_reason: Option<SkippedReason>,
     /// Where the claim is.
     pub state: Option<ClaimState>,
+    /// The plan or claim that goes first; absent while nothing does. When its turn comes, the claim is planned again.
+    pub waits_for: Option<String>,
     /// What is doubtful about the plan, and which pods found no place.
     pub warnings: Vec<Warning>,
 }

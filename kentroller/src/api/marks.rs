@@ -32,8 +32,9 @@ marks! {
     APP_NAME = "app.kubernetes.io/name", "label of Pod", set by "who installed it";
     /// The older label of the same meaning, which DNS has.
     K8S_APP = "k8s-app", "label of Pod", set by "who installed it";
-    /// The uid of the schedule that made the claim. Owner references come and go with `preserveHistory`, this stays.
-    SCHEDULE = "rebalancing.cast.ai/schedule", "label of RebalancePlanClaim", set by "Kentroller";
+    /// The uid of the schedule that made the claim, also on the claim's plans. Owner references come and go with `preserveHistory`, this
+    /// stays.
+    SCHEDULE = "rebalancing.cast.ai/schedule", "label of RebalancePlanClaim and RebalancePlan", set by "Kentroller";
     /// The time that the claim was made for, in seconds since 1970.
     SCHEDULED_FOR = "rebalancing.cast.ai/scheduled-for", "label of RebalancePlanClaim", set by "Kentroller";
     /// What Karpenter tells drift of a node from its NodePool by; copied from the pool, as Karpenter does.
@@ -41,6 +42,9 @@ marks! {
     /// The version of the rule that the hash was made by.
     NODE_POOL_HASH_VERSION = "karpenter.sh/nodepool-hash-version", "annotation of NodePool and NodeClaim", set by "Karpenter; Kentroller on the NodeClaims that it makes";
 }
+
+/// In place of a former value: there was none.
+pub const ABSENT: &str = "absent";
 
 /// Every key that the operator sets or reads.
 pub fn all() -> impl Iterator<Item = &'static Mark> {

@@ -10,6 +10,9 @@ use super::{CompressedData, FailureReason, NodeCost, Savings, SkippedReason, War
 #[resource(status)]
 /// What became of a plan.
 pub struct PlanStatus {
+    /// For how long the plan was worked on until lookTime, in seconds. rebalanceExecutionTimeout counts this: time in which no operator
+    /// led is left out.
+    pub active_seconds: Option<i64>,
     /// What came of the plan, on the nodes that really came and went, also where it failed or was stopped; absent while it runs
     /// and for plans that only delete.
     pub achieved_outcome: Option<AchievedOutcome>,
@@ -27,6 +30,8 @@ pub struct PlanStatus {
     pub failure_phase: Option<FailurePhase>,
     /// Why the plan failed, for machines.
     pub failure_reason: Option<FailureReason>,
+    /// Until when activeSeconds counts.
+    pub look_time: Option<Timestamp>,
     /// How often making the migration plan was tried again; back to 0 when it succeeds.
     pub migration_plan_retries: Option<i64>,
     /// What the budgets of the node pools leave, by node pool.
@@ -45,7 +50,7 @@ pub struct PlanStatus {
     pub skipped_reason: Option<SkippedReason>,
     /// Tells the spec, but for execute, that was checked: a plan that is edited is checked anew, and fails if it runs.
     pub spec_digest: Option<String>,
-    /// When the execution began; absent before. rebalanceExecutionTimeout counts from here.
+    /// When the execution began; absent before.
     pub start_time: Option<Timestamp>,
     /// Where the plan is.
     pub state: Option<PlanState>,

@@ -12,6 +12,8 @@ use crate::api::foreign::{
     PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 
+use crate::api::marks::{ABSENT, DO_NOT_DISRUPT, FORMER_SHIELD};
+
 kentroller_runtime::reads! {
     /// Everything that planning reads; prices come from a ConfigMap.
     pub struct Observed:
@@ -38,7 +40,20 @@ pub fn pod(pod: &Pod) -> manifest::Pod {
 /// One stored node as the planner's rules read it.
 pub fn node(node: &Node) -> manifest::Node {
     let owners = &mut Owners::default();
-    as_read!(owners, Node => Node { spec, status })(node)
+    unshielded(as_read!(owners, Node => Node { spec, status })(node))
+}
+
+/// The node as it was before a plan of ours shielded it: our shield is to stop Karpenter, not us.
+fn unshielded(mut node: manifest::Node) -> manifest::Node {
+    let former = node.metadata.annotations.get(FORMER_SHIELD).cloned();
+    match former.as_deref() {
+        None => {}
+        Some(ABSENT) => drop(Arc::make_mut(&mut node.metadata.annotations).remove(DO_NOT_DISRUPT)),
+        Some(former) => {
+            Arc::make_mut(&mut node.metadata.annotations).insert(DO_NOT_DISRUPT.to_owned(), former.to_owned());
+        }
+    }
+    node
 }
 
 /// One stored NodeClaim as the planner's rules read it.
@@ -76,7 +91,7 @@ pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>)
     let owners = &mut Owners::default();
     let mut snapshot = Snapshot {
         now: moment(now),
-        nodes: all(cut, as_read!(owners, Node => Node { spec, status })),
+        nodes: all(cut, |node: &Node| unshielded(as_read!(owners, Node => Node { spec, status })(node))),
         pods: all(cut, as_read!(owners, Pod => Pod { spec, status })),
         node_pools: all(cut, as_read!(owners, NodePool => NodePool { spec, status })),
         node_claims: all(cut, as_read!(owners, NodeClaim => NodeClaim { spec, status })),

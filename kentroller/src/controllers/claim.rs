@@ -13,7 +13,7 @@ use kentroller_runtime::{
 use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
 use crate::api::{
     AggressiveMode, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts,
-    RebalancePlan, RebalancePlanClaim, SkippedReason, Warning, failures, unread,
+    RebalancePlan, RebalancePlanClaim, SkippedReason, Warning, failures, marks, unread,
 };
 use crate::backend::{PlanAsk, Planned, Plans};
 
@@ -113,9 +113,12 @@ impl ClaimStep<'_> {
             Some(Answer::Given { at, answer }) => {
                 let plans = self.world.all::<RebalancePlan>();
                 let waits_for = turn::before_claim(self.claim, plans, self.world.all::<RebalancePlanClaim>());
-                let stale = now >= after(at, PLAN_MAX_AGE);
-                self.take(&answer, waits_for.as_deref(), stale)?;
-                if waits_for.is_none() && stale && self.status.state == Some(ClaimState::Ready) {
+                // What was planned beside another plan is not what that one leaves.
+                let its_turn_came = waits_for.is_none() && self.status.waits_for.is_some();
+                let stale = its_turn_came || now >= after(at, PLAN_MAX_AGE);
+                self.status.waits_for.clone_from(&waits_for);
+                self.take(&answer, waits_for.as_deref(), stale);
+                if waits_for.is_none() && stale {
                     self.ask(PlanAsk { seed, options });
                 }
             }
@@ -170,24 +173,27 @@ impl ClaimStep<'_> {
     }
 
     /// What a computed plan comes to.
-    fn take(&mut self, planned: &Planned, waits_for: Option<&str>, stale: bool) -> Result<(), Failure> {
+    fn take(&mut self, planned: &Planned, waits_for: Option<&str>, stale: bool) {
         self.describe(planned);
-        if let Some(saved) = planned.held_back {
-            let wanted = self.claim.spec.min_savings_percentage.unwrap_or(0);
-            let text = format!("the best plan saves {saved} % net and minSavingsPercentage is {wanted}");
-            self.fail(FailureReason::BelowMinSavings, &text);
-            return Ok(());
-        }
-        if let Some((reason, message)) = &planned.nothing {
-            self.skip(reason.clone(), message);
-            return Ok(());
+        let executes = self.claim.spec.auto_execute && self.world.settings().mode() == Mode::Act;
+        let is_last_word = !stale && (waits_for.is_none() || !executes);
+        match (planned.held_back, &planned.nothing) {
+            (Some(saved), _) if is_last_word => {
+                let wanted = self.claim.spec.min_savings_percentage.unwrap_or(0);
+                let text = format!("the best plan saves {saved} % net and minSavingsPercentage is {wanted}");
+                return self.fail(FailureReason::BelowMinSavings, &text);
+            }
+            (None, Some((reason, message))) if is_last_word => return self.skip(reason.clone(), message),
+            (None, None) => {
+                let promise = format!("A plan that saves {} %.", planned.savings_percent);
+                self.out.event(Claims::PlanReady, promise.clone());
+                self.out.condition(ClaimCondition::PlanReady, true, ClaimReason::PlanReady, promise);
+            }
+            // Nothing is worth while beside the plan that runs; what it leaves may be.
+            (Some(_), _) | (None, Some(_)) => {}
         }
         self.status.state = Some(ClaimState::Ready);
         self.status.generation_start_time = None;
-        let promise = format!("A plan that saves {} %.", planned.savings_percent);
-        self.out.event(Claims::PlanReady, promise.clone());
-        self.out.condition(ClaimCondition::PlanReady, true, ClaimReason::PlanReady, promise);
-        let executes = self.claim.spec.auto_execute && self.world.settings().mode() == Mode::Act;
         match waits_for {
             Some(other) if executes => {
                 let message = format!("Waits for {other}; one plan is executed at a time.");
@@ -195,7 +201,8 @@ impl ClaimStep<'_> {
                 self.out.reconciling(ClaimReason::WaitsForTurn, message);
             }
             _ if stale => {
-                let message = "The plan is older than five minutes; it is computed anew.";
+                let message =
+                    "The plan is older than five minutes, or than the end of the one before; it is computed anew.";
                 self.out.reconciling(ClaimReason::PlannedAgain, message);
             }
             _ => {
@@ -203,7 +210,6 @@ impl ClaimStep<'_> {
                 self.write(planned, 1, executes);
             }
         }
-        Ok(())
     }
 
     /// Writes the plan with this number; ends the claim if the API server will not have it.
@@ -245,6 +251,8 @@ impl ClaimStep<'_> {
         let aggressive = spec.aggressive_mode_config.as_ref();
         let forced = aggressive.filter(|config| config.aggressive_eviction);
         let mut plan = RebalancePlan::new(name, planned.spec.clone());
+        let schedule = self.claim.label(marks::SCHEDULE).map(str::to_owned);
+        plan.metadata.labels = schedule.map(|uid| [(marks::SCHEDULE.to_owned(), uid)].into());
         plan.spec.execute = execute;
         plan.spec.execution_policy = spec.execution_policy.clone();
         plan.spec.aggressive_mode = aggressive.map(|config| AggressiveMode {
@@ -300,7 +308,7 @@ impl ClaimStep<'_> {
             PlanState::Failed => self.fail(status.failure_reason.unwrap_or(FailureReason::ClusterChanged), &message),
             PlanState::Skipped => self.skip(status.skipped_reason.unwrap_or(SkippedReason::NoSaving), &message),
             PlanState::Expired => self.skip(SkippedReason::PlanExpired, "nobody executed the plan in time"),
-            PlanState::Canceled => self.cancel("the plan was canceled"),
+            PlanState::Canceled => self.cancel(&format!("the plan was canceled: {message}")),
             PlanState::Unknown(word) => {
                 let text = format!("Plan {} is in state {word:?}, which this version does not know.", plan.name());
                 self.out.stalled(ClaimReason::PlanStateUnknown, text);

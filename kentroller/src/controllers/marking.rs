@@ -6,10 +6,7 @@ use kentroller_runtime::Kind;
 use serde_json::{Value, json};
 
 use crate::api::foreign::Node;
-use crate::api::marks::{CORDONED_BY, DO_NOT_DISRUPT, FORMER_SHIELD, LATER, PLAN, RESERVED_BY, STATUS};
-
-/// In place of a former value: there was none.
-const ABSENT: &str = "absent";
+use crate::api::marks::{ABSENT, CORDONED_BY, DO_NOT_DISRUPT, FORMER_SHIELD, LATER, PLAN, RESERVED_BY, STATUS};
 
 pub(super) fn is_cordoned_by(node: &Node, plan: &str) -> bool {
     node.spec.unschedulable && node.annotation(CORDONED_BY) == Some(plan)

@@ -29,7 +29,7 @@ use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn}
 use crate::api::foreign::{CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanReason, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
-    RebalancePlanSpec, SkippedReason, Warning, failures, marks, unread,
+    RebalancePlanSpec, SkippedReason, Warning, WavePhase, failures, marks, unread,
 };
 use crate::backend::{CheckAsk, Checked, Checks, options};
 
@@ -74,7 +74,8 @@ impl Reconcile for RebalancePlans {
     fn reconcile(plan: &RebalancePlan, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let status = plan.status().cloned().unwrap_or_default();
         let protection = Protection::of(plan, options_of(plan, world).unwrap_or_default(), world.now());
-        let mut step = PlanStep { plan, world, out: world.outcome(plan), status, protection };
+        let yields_to = turn::yields_to(plan, world.all::<RebalancePlanClaim>()).map(|claim| claim.name().to_owned());
+        let mut step = PlanStep { plan, world, out: world.outcome(plan), status, protection, yields_to };
         match step.status.state.clone().unwrap_or(PlanState::Pending) {
             state if state.is_final() => {
                 step.clean_up();
@@ -137,6 +138,8 @@ struct PlanStep<'a> {
     out: Outcome<RebalancePlans>,
     status: PlanStatus,
     protection: Protection,
+    /// The claim for which no further wave is begun.
+    yields_to: Option<String>,
 }
 
 /// The planner's options of the claim that the plan belongs to; those of no claim without one.
@@ -300,13 +303,18 @@ impl PlanStep<'_> {
     fn run(&mut self) {
         let limit = self.plan.spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref());
         let limit = duration(limit, EXECUTION_TIMEOUT);
-        let end = after(self.began(), limit);
-        self.out.look_in(LOOK_EVERY);
-        self.out.look_at(end);
+        let left = limit.saturating_sub(self.count_active());
+        self.out.look_in(LOOK_EVERY.min(left));
         self.note_gone();
         if self.status.spec_digest.as_ref().is_some_and(|checked| *checked != digest(&self.plan.spec)) {
             let text = "spec was changed while the plan ran; only spec.execute may be";
             self.fail(FailureReason::PlanInvalid, Some(self.failure_phase()), text);
+            return;
+        }
+        if let Some(claim) = &self.yields_to
+            && !self.status.waves.iter().any(|wave| wave.phase == WavePhase::Draining)
+        {
+            self.cancel(&format!("it yields to claim {claim}, which goes before"));
             return;
         }
         let progress = match self.shield_nodes() {
@@ -319,12 +327,28 @@ impl PlanStep<'_> {
             Progress::Changed(why) => self.fail(FailureReason::ClusterChanged, Some(self.failure_phase()), &why),
             Progress::Dear(why) => self.fail(FailureReason::InsufficientSavings, Some(self.failure_phase()), &why),
             Progress::Exhausted(why) => self.fail(FailureReason::NodeCreateFailed, Some(self.failure_phase()), &why),
-            Progress::Waits(what) if self.world.now() >= end => {
+            Progress::Waits(what) if left.is_zero() => {
                 let text = format!("not finished within {} s; wave {wave} waited for: {what}", limit.as_secs());
                 self.fail(FailureReason::Timeout, Some(self.failure_phase()), &text);
             }
             Progress::Waits(what) => self.out.reconciling(PlanReason::Running, format!("Wave {wave}: {what}.")),
         }
+    }
+
+    /// For how long the plan was worked on. A longer time without a look is one in which nobody led.
+    fn count_active(&mut self) -> Duration {
+        let now = seconds(self.world.now());
+        let since = self.status.look_time.unwrap_or_else(|| self.began());
+        let gap = Duration::try_from(now.duration_since(since)).unwrap_or_default().min(2 * LOOK_EVERY);
+        let before =
+            Duration::from_secs(self.status.active_seconds.and_then(|told| u64::try_from(told).ok()).unwrap_or(0));
+        let active = before + gap;
+        // Seldom enough not to be a write of its own at every event.
+        if gap >= LOOK_EVERY {
+            self.status.active_seconds = i64::try_from(active.as_secs()).ok();
+            self.status.look_time = Some(now);
+        }
+        active
     }
 
     /// When the execution began.

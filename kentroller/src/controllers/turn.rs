@@ -1,4 +1,5 @@
-//! Whose turn it is: one plan is executed at a time, the oldest first.
+//! Whose turn it is: one plan is executed at a time. What a person asks for goes before what a schedule asks for, then the older
+//! one.
 
 use jiff::Timestamp;
 use kentroller_runtime::{HasStatus, Kind};
@@ -20,7 +21,35 @@ fn holds_the_turn(plan: &RebalancePlan) -> bool {
     is_marked(plan) || (plan.spec.execute && !has_ended(plan))
 }
 
-/// What a claim waits for, if it is not its turn: any plan that holds it, or an older claim that waits too.
+/// Who asks for something: what a person wants now goes before what happens every night.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    ByHand,
+    BySchedule,
+}
+
+impl Rank {
+    /// Of a claim or of its plan.
+    fn of<K: Kind>(object: &K) -> Self {
+        if object.label(marks::SCHEDULE).is_some() { Self::BySchedule } else { Self::ByHand }
+    }
+}
+
+/// Whether a claim waits for nothing but its turn.
+fn waits(claim: &RebalancePlanClaim) -> bool {
+    let is_ready = claim.status().is_some_and(|status| status.state == Some(ClaimState::Ready));
+    is_ready && claim.spec.auto_execute && claim.deleting().is_none()
+}
+
+/// The claim for which a plan that runs has to end at the border of its wave: it waits, and goes before.
+pub(super) fn yields_to<'a>(
+    plan: &RebalancePlan,
+    claims: impl Iterator<Item = &'a RebalancePlanClaim>,
+) -> Option<&'a RebalancePlanClaim> {
+    claims.filter(|claim| waits(claim)).find(|claim| Rank::of(*claim) < Rank::of(plan))
+}
+
+/// What a claim waits for, if it is not its turn: any plan that holds it, or a claim that waits too and goes before.
 pub(super) fn before_claim<'a>(
     claim: &RebalancePlanClaim,
     mut plans: impl Iterator<Item = &'a RebalancePlan>,
@@ -29,15 +58,12 @@ pub(super) fn before_claim<'a>(
     if let Some(plan) = plans.find(|plan| holds_the_turn(plan)) {
         return Some(format!("plan {}", plan.name()));
     }
-    let waits = |other: &&RebalancePlanClaim| {
-        let is_ready = other.status().is_some_and(|status| status.state == Some(ClaimState::Ready));
-        is_ready && other.spec.auto_execute && other.uid() != claim.uid() && other.deleting().is_none()
-    };
-    let mut older = claims.filter(waits).filter(|other| place(*other) < place(claim));
-    older.next().map(|other| format!("claim {}", other.name()))
+    let others = claims.filter(|other| waits(other) && other.uid() != claim.uid());
+    let mut before = others.filter(|other| place(*other) < place(claim));
+    before.next().map(|other| format!("claim {}", other.name()))
 }
 
-/// The plan that goes before this one: one that may have its marks on the cluster, or an older one that waits too.
+/// The plan that goes before this one: one that may have its marks on the cluster, or one that waits too and goes before.
 pub(super) fn before_plan<'a>(
     plan: &RebalancePlan,
     plans: impl Iterator<Item = &'a RebalancePlan>,
@@ -48,9 +74,9 @@ pub(super) fn before_plan<'a>(
     others.find(|other| (is_marked(other) || waits(other)) && place(other) < place(plan))
 }
 
-/// The older one goes first.
-fn place<K: Kind>(object: &K) -> (Timestamp, String) {
-    (object.created(), object.name().to_owned())
+/// What goes first: by rank, then by age.
+fn place<K: Kind>(object: &K) -> (Rank, Timestamp, String) {
+    (Rank::of(object), object.created(), object.name().to_owned())
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub(super) struct Scenario {
     pub(super) end: (&'static str, &'static str),
     /// Whether nodes come and go in the end.
     pub(super) changes: bool,
+    /// Whether a node is kept, and says so.
+    pub(super) keeps: bool,
     /// Whether it is stopped: how many nodes have come by then, which it gives back, is a matter of the moment.
     pub(super) is_stopped: bool,
     pub(super) ask: fn(&Stage),
@@ -27,6 +29,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Completed", "Done"),
         changes: true,
+        keeps: false,
         is_stopped: false,
         ask: |stage| stage.claim("now", json!({"nodeConstraints": {"maxNodes": 1}})),
         meddle: |_| true,
@@ -36,6 +39,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "nightly-1795312800",
         end: ("Completed", "Done"),
         changes: true,
+        keeps: false,
         is_stopped: false,
         ask: |stage| {
             let spec = json!({"autoExecute": true, "nodeConstraints": {"maxNodes": 1}});
@@ -49,6 +53,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Completed", "Done"),
         changes: true,
+        keeps: false,
         is_stopped: false,
         ask: roll,
         meddle: |stage| {
@@ -66,6 +71,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Canceled", "Canceled"),
         changes: false,
+        keeps: false,
         is_stopped: true,
         ask: roll,
         meddle: |stage| {
@@ -84,6 +90,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Failed", "Failed"),
         changes: false,
+        keeps: false,
         is_stopped: false,
         ask: roll,
         meddle: |stage| {
@@ -100,6 +107,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         claim: "now",
         end: ("Failed", "Failed"),
         changes: true,
+        keeps: false,
         is_stopped: false,
         ask: roll,
         meddle: |stage| {
@@ -114,8 +122,9 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "a node that is kept",
         claim: "now",
-        end: ("Completed", "DoneWithWarnings"),
+        end: ("Failed", "Failed"),
         changes: false,
+        keeps: true,
         is_stopped: false,
         ask: |stage| {
             stage.claim("now", json!({"autoExecute": false, "nodeConstraints": {"maxNodes": 1}}));

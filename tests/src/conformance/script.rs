@@ -112,7 +112,7 @@ fn writes() -> Vec<Step> {
         }),
         step("create with a wrong word", "POST", SCHEDULES, {
             let mut spec = daily();
-            spec["mode"] = json!("Random");
+            spec["rebalancePlanClaimTemplate"]["spec"]["mode"] = json!("Random");
             schedule("conformance-c", spec)
         }),
         step("create with a wrong type", "POST", SCHEDULES, {

@@ -4,7 +4,6 @@
 //! Disruption budgets of pods are left out: the eviction API keeps them, and a pod that it refuses is tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use kentroller_planner::rules::{ObservedNode, PodRules, Surroundings};
@@ -13,10 +12,9 @@ use kentroller_runtime::{Guard, Kind};
 
 use super::RebalancePlans;
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
-use crate::api::marks::{CORDONED_BY, DO_NOT_DISRUPT};
+use crate::api::marks::CORDONED_BY;
 use crate::api::{MigrationPolicy, RebalancePlan};
 use crate::backend::snapshot;
-use crate::controllers::marking;
 
 /// The rules at one moment, under the options that the plan was made with.
 #[derive(Clone, Debug)]
@@ -62,10 +60,7 @@ impl Protection {
         if node.spec.unschedulable && node.annotation(CORDONED_BY) != Some(plan.uid()) {
             return Some("somebody else cordoned it".to_owned());
         }
-        let (mut read, claim, pool) = (snapshot::node(node), snapshot::claim(claim), pool.map(snapshot::pool));
-        if marking::is_shielded_by_us(node) {
-            Arc::make_mut(&mut read.metadata.annotations).remove(DO_NOT_DISRUPT);
-        }
+        let (read, claim, pool) = (snapshot::node(node), snapshot::claim(claim), pool.map(snapshot::pool));
         let observed = ObservedNode { node: &read, claim: Some(&claim), pool: pool.as_ref() };
         let (reason, detail) = observed.holds(self.now, &self.options, is_empty, false)?;
         let is_ours = matches!(reason, KeptReason::NotConsolidatable | KeptReason::BudgetZero);

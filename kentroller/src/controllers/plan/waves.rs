@@ -57,6 +57,9 @@ impl PlanStep<'_> {
     /// Brings one wave as far as it goes now; so many waves before it still move pods.
     fn advance_wave(&mut self, index: u32, before: usize) -> Stand {
         let waits = |what: String| Stand::Open(Progress::Waits(what));
+        if self.yields_to.is_some() && self.wave(index).is_none() {
+            return waits("its end".to_owned());
+        }
         loop {
             let next = match self.wave(index).map(|wave| wave.phase.clone()) {
                 None => match self.waits_to_begin(index, before) {
@@ -71,6 +74,7 @@ impl PlanStep<'_> {
                     Progress::Done => WavePhase::Waiting,
                     progress => return Stand::Open(progress),
                 },
+                Some(WavePhase::Waiting) if self.yields_to.is_some() => return waits("its end".to_owned()),
                 Some(WavePhase::Waiting) if before > 0 => return waits("the waves before it".to_owned()),
                 Some(WavePhase::Waiting) => WavePhase::Draining,
                 Some(WavePhase::Draining) => match self.remove_nodes(index) {
