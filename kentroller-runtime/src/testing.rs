@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 #[cfg(feature = "simulation")]
 pub use self::played::{Played, play};
-use crate::declaration::{Asks, Controller, Reconcile, decide};
+use crate::capability::Asks;
+use crate::declaration::{Controller, Reconcile, decide};
 use crate::engine;
 use crate::failure::Failure;
 use crate::kind::{Kind, Metadata as _};

@@ -1,6 +1,7 @@
 //! One binary for all integration tests.
 
 mod architecture;
+mod builds;
 mod configuration;
 mod conformance;
 mod crashes;
