@@ -27,7 +27,8 @@ fn built(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     let mut built = BTreeMap::<_, BTreeSet<_>>::new();
     for line in String::from_utf8_lossy(&tree.stdout).lines() {
         let Some((package, features)) = line.split_once('|') else { continue };
-        built.entry(package.to_owned()).or_default().insert(features.to_owned());
+        // A crate whose tests depend on itself comes twice, the second time marked so.
+        built.entry(package.to_owned()).or_default().insert(features.trim_end_matches(" (*)").to_owned());
     }
     built
 }
