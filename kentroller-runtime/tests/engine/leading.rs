@@ -111,7 +111,8 @@ async fn controllers_that_would_undo_each_other_do_not_start() {
     let operator =
         Operator::of(vec![reconciler::<Widgets>(), reconciler::<Widgets>()]).settings(script(|_, _, _| Ok(())));
     let running = tokio::spawn(operator.run_until(stage.server.client("one"), stage.clock.clone(), stopped));
-    let why = running.await.expect_err("it does not start").into_panic();
+    let ended = tokio::time::timeout(Duration::from_secs(60), running).await.expect("it ends at once");
+    let why = ended.expect_err("it does not start").into_panic();
     let why = why.downcast_ref::<String>().expect("a text");
     assert!(why.starts_with("these controllers cannot run together: two controllers are named widgets"), "{why}");
 }
