@@ -56,6 +56,11 @@ fn of_words(message: &str) -> String {
     if let Some(word) = message.strip_prefix("Missing field ") {
         return format!("{word} is not said; add it");
     }
+    if let Some(found) = message.strip_prefix("Unexpected type ") {
+        return format!(
+            "no word takes {found} here: write a text in quotes (`word = \"…\"`), a type (`word = Type`), or the word alone"
+        );
+    }
     match message.strip_prefix("Unknown field: ") {
         Some(rest) => {
             let told =

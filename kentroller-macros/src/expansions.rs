@@ -1,5 +1,5 @@
 //! What right input expands to: every `tests/expand/<theme>/<name>.rs` has its expansion beside it in `<name>.snap`.
-//! `INSTA_UPDATE=always cargo test -p kentroller-macros` writes them anew.
+//! `UPDATE_EXPECT=1 cargo test -p kentroller-macros` writes them anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,12 +58,7 @@ fn inputs() -> Vec<PathBuf> {
 fn right_input_expands_as_recorded() {
     for input in inputs() {
         let expansion = expand(&fs::read_to_string(&input).expect("it can be read"));
-        let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path(input.parent().expect("it lies in a folder"));
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
-        let name = input.file_stem().expect("it has a name").to_string_lossy().into_owned();
-        settings.bind(|| insta::assert_snapshot!(name, expansion));
+        expect_test::expect_file![input.with_extension("snap")].assert_eq(&expansion);
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::declaration::{Controller, Reads};
+use crate::capability::Reads;
+use crate::declaration::Controller;
 use crate::kind::{Kind, KindInfo, ObjectKey};
 
 /// One read that the engine does right before the write.

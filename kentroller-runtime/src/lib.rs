@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod annotations;
+mod capability;
 mod clock;
 pub mod condition;
 pub mod declaration;
@@ -35,11 +36,11 @@ mod words;
 mod world;
 
 pub use self::annotations::{Conditions, Settings, controller, resource};
+pub use self::capability::{Asks, ConditionOf, Creates, Deletes, Evicts, Patches, Reads};
 pub use self::clock::Clock;
 pub use self::condition::{Condition, ConditionInfo, ConditionSet, ConditionType, Reason, SummaryOnly};
 pub use self::declaration::{
-    Access, Asks, Change, ConditionOf, Controller, Creates, Declaration, Deletes, Event, EventInfo, Evicts, KindEntry,
-    LEAST_INTERVAL, Patches, Reads, Reconcile, Verb, Wake,
+    Access, Change, Controller, Declaration, Event, EventInfo, KindEntry, LEAST_INTERVAL, Reconcile, Verb, Wake,
 };
 pub use self::engine::{AnyController, reconciler};
 pub use self::failure::{Class, Failure};

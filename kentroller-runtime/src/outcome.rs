@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 pub use self::decided::{Decided, Note, Question};
 pub use self::effect::{Act, Effect};
+use crate::capability::{Asks, ConditionOf, Creates, Deletes, Evicts, Patches};
 use crate::condition::{ConditionType, Mark, Reason as _};
-use crate::declaration::{Asks, ConditionOf, Controller, Creates, Deletes, Event, Evicts, Patches, Reconcile};
+use crate::declaration::{Controller, Event, Reconcile};
 use crate::failure::{self, Failure};
 use crate::guard::Guard;
 use crate::kind::{HasStatus, Kind, Metadata, ObjectKey, Owner};

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::declaration::{KindEntry, Reads};
+use crate::capability::Reads;
+use crate::declaration::KindEntry;
 use crate::failure::Failure;
 use crate::kind::{Kind, KindInfo};
 use crate::store::{Cut, KindStore};

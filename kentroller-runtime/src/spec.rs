@@ -28,10 +28,6 @@ pub trait Field {
     fn words(_place: &str, _found: &mut Vec<Words>) {}
 }
 
-/// Holds at compile time that a type may stand in a field of a kind.
-#[doc(hidden)]
-pub const fn may_stand_in_a_kind<T: Field + ?Sized>() {}
-
 /// The fields of a spec, part or status as they are named in JSON; `*` for fields that stand beside the others. Implemented
 /// by `#[resource]`.
 pub trait Fields {

@@ -1,17 +1,20 @@
 //! What the author of a controller tests with: one decision as a pure function ([`given`], [`check`](Given::check)), and,
 //! with feature `simulation`, a whole operator against an API server in the process ([`play()`]).
 
+mod objects;
 #[cfg(feature = "simulation")]
 mod played;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
+pub use self::objects::{Manifest, deleting, held, object, sample, stored};
 #[cfg(feature = "simulation")]
 pub use self::played::{Played, play};
-use crate::declaration::{Asks, Controller, Reconcile, decide};
+use crate::capability::Asks;
+use crate::declaration::{Controller, Reconcile, decide};
 use crate::engine;
 use crate::failure::Failure;
 use crate::kind::{Kind, Metadata as _};
@@ -23,74 +26,6 @@ use crate::world::{Replies, Reply, World};
 
 /// Lines of a decision that a test may be silent about, by their sort.
 const ASIDE: [&[&str]; 2] = [&["mark "], &["count ", "set ", "observe "]];
-
-/// What an object is made of in a test: JSON, or a text in YAML.
-pub trait Manifest {
-    /// In JSON.
-    fn tree(self) -> Value;
-}
-
-impl Manifest for Value {
-    fn tree(self) -> Value {
-        self
-    }
-}
-
-/// # Panics
-/// When it is no YAML.
-impl Manifest for &str {
-    #[allow(clippy::panic, reason = "a test that cannot begin says why")]
-    fn tree(self) -> Value {
-        serde_saphyr::from_str(self).unwrap_or_else(|error| panic!("{self} is no YAML: {error}"))
-    }
-}
-
-/// As a `&str` of it.
-impl Manifest for String {
-    fn tree(self) -> Value {
-        self.as_str().tree()
-    }
-}
-
-/// The example in the doc comment of a kind's spec.
-///
-/// # Panics
-/// When there is none.
-#[allow(clippy::panic, reason = "a test that cannot begin says why")]
-pub fn sample<K: Kind>() -> Value {
-    match K::SAMPLE {
-        Some(sample) => sample.tree(),
-        None => panic!(
-            "the spec of {} has no example in its doc comment: a block of code with the word `yaml`",
-            K::INFO.kind
-        ),
-    }
-}
-
-/// An object from its manifest; `apiVersion` and `kind` may be left out.
-///
-/// ```
-/// use kentroller_runtime::prelude::*;
-/// # #[resource(foreign, group = "", version = "v1", kind = "Pod", plural = "pods", namespaced)]
-/// # pub struct Pod { pub metadata: Meta }
-/// # fn main() {
-/// let pod: Pod = kentroller_runtime::testing::object("metadata: {name: cart-0, namespace: shop, labels: {app: cart}}");
-/// assert_eq!((pod.key().to_string().as_str(), pod.label("app")), ("shop/cart-0", Some("cart")));
-/// # }
-/// ```
-///
-/// # Panics
-/// When it does not decode; the message names the kind and the reason.
-#[allow(clippy::panic, reason = "a test that cannot begin says why")]
-pub fn object<K: Kind>(manifest: impl Manifest) -> K {
-    let mut tree = manifest.tree();
-    tree["apiVersion"] = json!(K::INFO.api_version());
-    tree["kind"] = json!(K::INFO.kind);
-    match serde_json::from_value(tree) {
-        Ok(object) => object,
-        Err(error) => panic!("{} does not decode: {error}", K::INFO.kind),
-    }
-}
 
 /// An empty World of controller `C` with the defaults of its settings, at the beginning of 1970.
 ///

@@ -11,11 +11,12 @@ use imbl::OrdMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::declaration::{Asks, Controller, Reads, Reconcile};
+use crate::capability::{Asks, Reads};
+use crate::declaration::{Controller, Reconcile};
 use crate::kind::{Kind, KindInfo, Metadata as _, ObjectKey};
 use crate::outcome::Outcome;
 use crate::port::{Answer, Port};
-use crate::store::{Cut, KindStore, Lookup};
+use crate::store::{Cut, KindStore, Lookup, Objects};
 
 /// What became of an effect the last time it was tried. Kept in memory: after a restart there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,11 +110,11 @@ impl<C: Controller> World<C> {
     }
 
     /// All objects of a kind, ordered by namespace and name.
-    pub fn all<K: Kind>(&self) -> impl DoubleEndedIterator<Item = &K>
+    pub fn all<K: Kind>(&self) -> Objects<'_, K>
     where
         C: Reads<K>,
     {
-        self.store::<K>().into_iter().flat_map(KindStore::all)
+        self.store::<K>().map(KindStore::all).unwrap_or_default()
     }
 
     /// What is known of one object; tells "gone" from "never seen".

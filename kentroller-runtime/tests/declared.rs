@@ -1,9 +1,10 @@
 //! What comes out of the annotations, as the runtime reads it.
 
 use garde::Validate;
+use kentroller_runtime::generate::{mistakes, unused};
 use kentroller_runtime::{
-    Change, Condition, ConditionType as _, Conditions, Controller, Cut, Failure, Kind, Meta, ObjectKey, Outcome,
-    Reason as _, Reconcile, Verb, World, controller, resource, words,
+    Change, Condition, ConditionType as _, Conditions, Controller, Cut, Declaration, Failure, Kind, Meta, ObjectKey,
+    Outcome, Reason as _, Reconcile, Verb, World, controller, resource, words,
 };
 
 /// What switches these controllers.
@@ -293,4 +294,29 @@ fn absent_fields_stay_absent_and_a_required_list_does_not() {
 fn a_projection_is_found_under_its_index() {
     let pod = Pod { metadata: Meta::default(), node_name: Some("a".to_owned()) };
     assert_eq!((pod.index_key(), Pod::INFO.ours()), (Some("a"), false));
+}
+
+#[test]
+fn two_controllers_that_write_one_status_are_told() {
+    let other = Declaration { name: "others", ..StreetLamps::declaration() };
+    assert_eq!(
+        mistakes::of_controllers(&[StreetLamps::declaration(), other]),
+        [
+            "controllers street-lamps and others both write the status of Lamp, and would undo each other's without end; let \
+          one of them decide, or reconcile another kind and `watches(Lamp)`"
+        ]
+    );
+    let twice = mistakes::of_controllers(&[StreetLamps::declaration(), StreetLamps::declaration()]);
+    assert_eq!(twice, ["two controllers are named street-lamps: events and rights could not tell them apart"]);
+}
+
+#[test]
+fn a_condition_that_no_controller_sets_is_told() {
+    let check = |sources: &str, want: &[&str]| {
+        assert_eq!(unused::conditions(&[StreetLamps::declaration()], sources), want);
+    };
+    check("fn look() {\n    out.condition(LampCondition::Lit, true, LampReason::Switched, \"\");\n}", &[]);
+    let never =
+        "Lamp declares condition Lit and no controller ever sets it; say it with `out.condition(…)`, or leave it out";
+    check("use crate::api::LampCondition::Lit;\n// Not Lit yet.\nfn look() {}", &[never]);
 }

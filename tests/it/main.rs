@@ -2,6 +2,7 @@
 
 mod architecture;
 mod beside;
+mod builds;
 mod configuration;
 mod conformance;
 mod crashes;

@@ -63,7 +63,7 @@ mod controllers {
     use crate::api::{IdleReaper, IdleReaperCondition, IdleReaperStatus};
     use crate::foreign::{ConfigMap, NodeClaim, Pod};
 
-    const FINALIZER: &str = "example.org/idle-reaper";
+    pub const FINALIZER: &str = "example.org/idle-reaper";
 
     /// Gives NodeClaims back that stay without pods, and keeps a report.
     #[controller(
@@ -273,22 +273,19 @@ async fn run() -> Result<(), Box<dyn Error>> {
 mod tests {
     use std::time::Duration;
 
-    use kentroller_runtime::testing::{Given, given, object, play, sample};
-    use serde_json::{Value, json};
+    use kentroller_runtime::testing::{Given, deleting, given, held, object, play, sample, stored};
+    use serde_json::Value;
 
     use super::*;
     use crate::api::IdleReaper;
-    use crate::controllers::IdleReapers;
+    use crate::controllers::{FINALIZER, IdleReapers};
     use crate::foreign::{ConfigMap, NodeClaim, Pod};
 
-    const DELETED: &str = "2026-11-22T12:00:00Z";
+    const LATE: &str = "2026-11-22T12:00:00Z";
 
     /// The reaper of the example, under way.
-    fn reaper(deleted: Value) -> IdleReaper {
-        let mut reaper = sample::<IdleReaper>();
-        reaper["metadata"] =
-            json!({"name": "r", "uid": "u", "finalizers": ["example.org/idle-reaper"], "deletionTimestamp": deleted});
-        object(reaper)
+    fn reaper() -> IdleReaper {
+        held(stored(), FINALIZER)
     }
 
     fn claim(name: &str, pool: &str) -> String {
@@ -298,42 +295,42 @@ mod tests {
     }
 
     fn seen(claims: &[&str], at: &str) -> Given<IdleReapers> {
-        let report: ConfigMap = object("metadata: {name: idle-r, namespace: ours}");
+        let report: ConfigMap = object("metadata: {name: idle-batch, namespace: ours}");
         let claims = claims.iter().map(|name| object::<NodeClaim>(claim(name, "batch")));
-        given().at(at).with_owned(&reaper(Value::Null), &report).with_all(claims)
+        given().at(at).with_owned(&reaper(), &report).with_all(claims)
     }
 
     #[test]
     fn a_claim_without_pods_goes_when_its_time_is_over() {
-        let report = r#"patch  ConfigMap ours/idle-r {"data":{"a":"2026-11-22T10:30:00Z"}}"#;
+        let report = r#"patch  ConfigMap ours/idle-batch {"data":{"a":"2026-11-22T10:30:00Z"}}"#;
         let (early, due) = (format!("{report}\nlook   2026-11-22T10:30:00Z"), format!("delete NodeClaim a\n{report}"));
-        seen(&["a"], "2026-11-22T10:29:59Z").check(&reaper(Value::Null), &early);
-        seen(&["a"], "2026-11-22T10:30:00Z").check(&reaper(Value::Null), &due);
+        seen(&["a"], "2026-11-22T10:29:59Z").check(&reaper(), &early);
+        seen(&["a"], "2026-11-22T10:30:00Z").check(&reaper(), &due);
     }
 
     #[test]
     fn a_claim_of_another_pool_or_with_a_pod_stays() {
         let pod: Pod = object("{metadata: {name: p, namespace: x}, spec: {nodeName: a}}");
-        let world = seen(&["a"], DELETED).with(pod).with(object::<NodeClaim>(claim("b", "other")));
-        world.check(&reaper(Value::Null), "");
+        let world = seen(&["a"], LATE).with(pod).with(object::<NodeClaim>(claim("b", "other")));
+        world.check(&reaper(), "");
     }
 
     #[test]
     fn no_more_than_the_setting_says_go_at_once() {
-        let decided = seen(&["a", "b", "c", "d"], DELETED).decide(&reaper(Value::Null)).expect("a decision");
+        let decided = seen(&["a", "b", "c", "d"], LATE).decide(&reaper()).expect("a decision");
         assert_eq!(decided.effects().filter(|effect| effect.act.verb() == "delete").count(), 3);
     }
 
     #[test]
     fn while_the_feature_is_off_nothing_is_done_and_that_is_told() {
         let off = given::<IdleReapers>().set(|settings| settings.reaping = false);
-        off.check(&reaper(Value::Null), "mark   Ready=False FeatureDisabled: Feature reaping is off.");
+        off.check(&reaper(), "mark   Ready=False FeatureDisabled: Feature reaping is off.");
     }
 
     #[test]
     fn a_deleted_reaper_goes_after_its_report() {
-        seen(&[], DELETED).check(&reaper(json!(DELETED)), "delete ConfigMap ours/idle-r");
-        given::<IdleReapers>().check(&reaper(json!(DELETED)), r#"patch  IdleReaper r {"metadata":{"finalizers":[]}}"#);
+        seen(&[], LATE).check(&deleting(reaper()), "delete ConfigMap ours/idle-batch");
+        given::<IdleReapers>().check(&deleting(reaper()), r#"patch  IdleReaper batch {"metadata":{"finalizers":[]}}"#);
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,22 +8,23 @@ use syn::{Lit, LitStr, Path, Token, Type};
 
 use crate::diagnostics::{Mistakes, did_you_mean};
 
-const WORDS: [&str; 15] = [
-    "asks",
-    "counters",
-    "crate",
-    "events",
-    "feature",
-    "finalizes",
-    "gauges",
-    "histograms",
-    "least_interval",
-    "of",
-    "owns",
-    "reads",
-    "settings",
-    "watches",
-    "writes",
+/// Each word, and how it is written.
+const WORDS: [(&str, &str); 15] = [
+    ("asks", "asks(Port)"),
+    ("counters", "counters(sent = \"What is counted.\")"),
+    ("crate", "crate = path::of::the::runtime"),
+    ("events", "events(Seen = \"What it means.\", warning(Lost = \"What it means.\"))"),
+    ("feature", "feature = \"a_bool_of_the_settings\""),
+    ("finalizes", "finalizes"),
+    ("gauges", "gauges(waiting = \"What is measured.\")"),
+    ("histograms", "histograms(took in [1, 10, 60] = \"What is measured, in seconds.\")"),
+    ("least_interval", "least_interval = \"5s\""),
+    ("of", "of = Kind"),
+    ("owns", "owns(Kind: create + delete)"),
+    ("reads", "reads(Kind)"),
+    ("settings", "settings = path::of::Settings"),
+    ("watches", "watches(Kind => map)"),
+    ("writes", "writes(Kind: patch)"),
 ];
 
 #[derive(Default)]
@@ -81,11 +82,21 @@ pub(super) struct MetricWord {
 /// Reads word by word: a mistake in one word leaves the others readable.
 pub(super) fn parse(tokens: TokenStream, mistakes: &mut Mistakes) -> Args {
     let mut args = Args::default();
-    for word in split(tokens) {
-        let result = (|input: ParseStream<'_>| parse_word(&mut args, input)).parse2(word);
-        mistakes.take(result);
+    for written in split(tokens) {
+        let word = written.clone().into_iter().next().map(|word| word.to_string()).unwrap_or_default();
+        let result = (|input: ParseStream<'_>| parse_word(&mut args, input)).parse2(written);
+        mistakes.take(result.map_err(|error| shown(&word, error)));
     }
     args
+}
+
+/// syn tells which token it expected; the author is shown how the word is written.
+fn shown(word: &str, error: syn::Error) -> syn::Error {
+    let of_tokens = ["expected ", "unexpected "].iter().any(|begin| error.to_string().starts_with(begin));
+    match WORDS.iter().find(|(known, _)| *known == word) {
+        Some((_, written)) if of_tokens => syn::Error::new(error.span(), format!("write `{written}`")),
+        _ => error,
+    }
 }
 
 /// The words, without the commas between them.
@@ -127,7 +138,7 @@ fn parse_word(args: &mut Args, input: ParseStream<'_>) -> syn::Result<()> {
             input.parse::<TokenStream>()?;
             return Err(syn::Error::new(
                 word.span(),
-                format!("no word `{unknown}`; {}", did_you_mean(unknown, &WORDS)),
+                format!("no word `{unknown}`; {}", did_you_mean(unknown, &WORDS.map(|(word, _)| word))),
             ));
         }
     }

@@ -4,7 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
 use super::args::{Column, Scale};
-use super::check::{Checked, ForeignKind, Names, OwnKind, Role, Rule, Status};
+use super::check::{Checked, ForeignKind, Names, OwnKind, Role, Status};
+use super::described::Rule;
 use super::{assertions, fields};
 use crate::paths::Runtime;
 

@@ -3,6 +3,7 @@
 mod args;
 mod assertions;
 mod check;
+mod described;
 mod expand;
 mod fields;
 mod garde;

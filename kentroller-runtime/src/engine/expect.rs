@@ -22,12 +22,12 @@ pub struct Expected {
     /// Its uid.
     pub uid: String,
     /// What the store must show of it.
-    pub what: What,
+    pub sight: Sight,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 /// What a store shows of an accepted write.
-pub enum What {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
     /// This version or a newer one, or the object's end.
     AtLeast(u64),
     /// On its way out, or gone.
@@ -88,15 +88,15 @@ impl Expectations {
 }
 
 fn seen(expected: &Expected, cut: &Cut) -> bool {
-    match (cut.sighting(expected.kind, &expected.object, &expected.uid), expected.what) {
+    match (cut.sighting(expected.kind, &expected.object, &expected.uid), expected.sight) {
         // Nothing will ever be seen of what cannot be read.
         (Sighting::Unwatched | Sighting::Unreadable | Sighting::Gone, _) => true,
-        (Sighting::Present { version, .. }, What::AtLeast(wanted)) => version >= wanted,
-        (Sighting::Present { deleting, .. }, What::Leaving) => deleting,
+        (Sighting::Present { version, .. }, Sight::AtLeast(wanted)) => version >= wanted,
+        (Sighting::Present { deleting, .. }, Sight::Leaving) => deleting,
         // Made and gone between two looks: its store is past the write, so waiting longer shows nothing.
-        (Sighting::NeverSeen, What::AtLeast(wanted)) => {
+        (Sighting::NeverSeen, Sight::AtLeast(wanted)) => {
             cut.any_store(expected.kind).is_none_or(|store| store.revision() >= wanted)
         }
-        (Sighting::NeverSeen, What::Leaving) => true,
+        (Sighting::NeverSeen, Sight::Leaving) => true,
     }
 }

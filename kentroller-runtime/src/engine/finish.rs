@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::events;
 use super::execution::Executed;
-use super::expect::{Expected, What};
+use super::expect::{Expected, Sight};
 use super::queue::{Cause, Item};
 use super::{Engine, replies};
 use crate::kind::ObjectKey;
@@ -75,9 +75,9 @@ impl<S: Switches + Serialize> Engine<S> {
 
     fn note_own_versions(&mut self, item: &Item, decided: &Decided, expected: &[Expected]) {
         let of_own = |one: &&Expected| one.kind == decided.kind && one.object == decided.object;
-        let written = expected.iter().filter(of_own).filter_map(|one| match one.what {
-            What::AtLeast(version) => Some(version),
-            What::Leaving => None,
+        let written = expected.iter().filter(of_own).filter_map(|one| match one.sight {
+            Sight::AtLeast(version) => Some(version),
+            Sight::Leaving => None,
         });
         let written = written.max();
         if written.is_some() || self.own_versions.contains_key(item) {

@@ -9,7 +9,7 @@ use http::StatusCode;
 use kube::core::Status;
 use serde_json::{Value, json};
 
-use super::expect::{Expected, What};
+use super::expect::{Expected, Sight};
 use crate::clock::Clock;
 use crate::guard::{Fresh, PlainGuard, Read};
 use crate::kind::KindInfo;
@@ -185,13 +185,13 @@ fn request(effect: &Effect) -> wire::Request {
 fn expected(effect: &Effect, stored: &Value) -> Vec<Expected> {
     let metadata = &stored["metadata"];
     let version = metadata["resourceVersion"].as_str().and_then(|text| text.parse().ok());
-    let (uid, what) = match effect.act {
+    let (uid, sight) = match effect.act {
         Act::Create(_) | Act::Patch(_) | Act::Status(_) => {
-            (metadata["uid"].as_str().unwrap_or(&effect.uid), What::AtLeast(version.unwrap_or(0)))
+            (metadata["uid"].as_str().unwrap_or(&effect.uid), Sight::AtLeast(version.unwrap_or(0)))
         }
-        Act::Delete | Act::Evict => (effect.uid.as_str(), What::Leaving),
+        Act::Delete | Act::Evict => (effect.uid.as_str(), Sight::Leaving),
     };
-    vec![Expected { kind: effect.kind, object: effect.object.clone(), uid: uid.to_owned(), what }]
+    vec![Expected { kind: effect.kind, object: effect.object.clone(), uid: uid.to_owned(), sight }]
 }
 
 fn refused(error: kube::Error) -> Refused {

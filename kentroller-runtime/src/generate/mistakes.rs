@@ -1,13 +1,13 @@
 //! What is wrong with the declarations of an operator as a whole: what an API server would refuse, what contradicts itself,
 //! what two controllers would fight about. Each mistake names its place and what to write.
 
+mod column;
+
 use std::collections::BTreeMap;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceColumnDefinition, CustomResourceDefinition,
-};
-use serde_json::Value;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
+use self::column::of_column;
 use super::OwnKind;
 use crate::declaration::{Declaration, Verb};
 use crate::metrics;
@@ -114,60 +114,6 @@ fn of_crd(crd: &CustomResourceDefinition) -> Vec<String> {
     mistakes
 }
 
-/// A column that shows nothing, or shows what is there as something else.
-fn of_column(column: &CustomResourceColumnDefinition, schema: &Value) -> Option<String> {
-    let (name, path) = (&column.name, &column.json_path);
-    if path.starts_with(".metadata") {
-        return None;
-    }
-    let mut at = schema;
-    for step in steps(path) {
-        at = match step {
-            Step::Element => &at["items"],
-            Step::Field(name) => {
-                at["properties"].get(name).or_else(|| at.get("additionalProperties")).unwrap_or(&Value::Null)
-            }
-        };
-    }
-    let found = match (at["type"].as_str(), at["format"].as_str()) {
-        _ if at.is_null() => return Some(format!("column `{name}` shows `{path}`, and there is no such field")),
-        (Some("string"), Some("date-time")) => "date",
-        (Some(type_), _) => type_,
-        (None, _) => return None,
-    };
-    // kubectl prints a text of anything plain; of the others each prints its own type alone.
-    let fits = match column.type_.as_str() {
-        "string" => !matches!(found, "object"),
-        "number" => matches!(found, "number" | "integer"),
-        wanted => wanted == found,
-    };
-    (!fits).then(|| format!("column `{name}` is of type {}, and `{path}` is of type {found}", column.type_))
-}
-
-/// One step of a path: `.name` or `['name']`; `[0]` or `[?(…)]`.
-enum Step<'a> {
-    Field(&'a str),
-    Element,
-}
-
-fn steps(path: &str) -> Vec<Step<'_>> {
-    let (mut steps, mut rest) = (Vec::new(), path);
-    while !rest.is_empty() {
-        if let Some(inside) = rest.strip_prefix('[') {
-            let end = inside.find(']').unwrap_or(inside.len());
-            let name = inside[..end].strip_prefix(['\'', '"']).and_then(|name| name.strip_suffix(['\'', '"']));
-            steps.push(name.map_or(Step::Element, Step::Field));
-            rest = inside.get(end + 1..).unwrap_or_default();
-        } else {
-            let name = rest.trim_start_matches('.');
-            let end = name.find(['.', '[']).unwrap_or(name.len());
-            steps.push(Step::Field(&name[..end]));
-            rest = &name[end..];
-        }
-    }
-    steps
-}
-
 /// Names that kubectl could not tell apart.
 fn names_taken_twice(crds: &[CustomResourceDefinition]) -> Vec<String> {
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
@@ -226,7 +172,7 @@ fn is_subdomain(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::settings::SettingType;

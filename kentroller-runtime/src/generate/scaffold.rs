@@ -52,13 +52,22 @@ pub fn of_kind(kind: &str, api: &str, controllers: &str) -> Result<BTreeMap<Stri
     ]))
 }
 
-/// The text with a statement put among those that begin alike, in their order.
+/// The text with a statement put among those that begin alike, in the order in which rustfmt keeps them: a `pub` before one
+/// does not count.
 fn in_order(text: &str, beginning: &str, statement: &str) -> Result<String, String> {
-    let starts = |at: &usize| *at == 0 || text[..*at].ends_with('\n');
-    let alike: Vec<usize> = text.match_indices(beginning).map(|(at, _)| at).filter(starts).collect();
-    let before = alike.iter().copied().find(|at| &text[*at..] > statement);
+    let mut at = 0;
+    let alike: Vec<(usize, &str)> = text
+        .split_inclusive('\n')
+        .filter_map(|line| {
+            let place = at;
+            at += line.len();
+            let bare = if beginning.starts_with("pub ") { line } else { line.strip_prefix("pub ").unwrap_or(line) };
+            bare.starts_with(beginning).then_some((place, bare))
+        })
+        .collect();
+    let before = alike.iter().find(|(_, line)| *line > statement).map(|(place, _)| *place);
     let after = || {
-        let last = *alike.last()?;
+        let (last, _) = *alike.last()?;
         Some(last + text[last..].find(";\n")? + 2)
     };
     let place = before.or_else(after).ok_or_else(|| format!("there is no line that begins with `{beginning}`"))?;
@@ -91,7 +100,7 @@ fn plural(lower: &str) -> String {
 mod tests {
     use super::*;
 
-    const API: &str = "//! Kinds.\n\nmod claim;\nmod plan;\n\npub use self::claim::{\n    Claim, ClaimSpec,\n};\npub use self::plan::Plan;\n";
+    const API: &str = "//! Kinds.\n\nmod claim;\npub mod notes;\nmod plan;\n\npub use self::claim::{\n    Claim, ClaimSpec,\n};\npub use self::plan::Plan;\n";
     const LIST: &str = "mod claim;\n\npub fn all() {\n    vec![\n        reconciler::<claim::Claims>(),\n    ]\n}\n";
 
     #[test]
@@ -99,7 +108,7 @@ mod tests {
         let files = of_kind("NodeParty", API, LIST).expect("it is new");
         assert_eq!(
             files["api/mod.rs"],
-            "//! Kinds.\n\nmod claim;\nmod node_party;\nmod plan;\n\npub use self::claim::{\n    Claim, ClaimSpec,\n};\n\
+            "//! Kinds.\n\nmod claim;\nmod node_party;\npub mod notes;\nmod plan;\n\npub use self::claim::{\n    Claim, ClaimSpec,\n};\n\
              pub use self::node_party::{NodeParty, NodePartyCondition, NodePartySpec, NodePartyStatus};\npub use self::plan::Plan;\n"
         );
         assert!(files["controllers/mod.rs"].contains(

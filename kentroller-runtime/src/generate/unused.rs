@@ -1,4 +1,7 @@
-//! What a controller declares to read and never looks at: a watch, memory and rights for nothing. Only its source can tell.
+//! What is declared and never used: kinds that a controller never looks at, a watch, memory and rights for nothing; conditions
+//! that nobody sets. Only their sources can tell.
+
+use crate::declaration::Declaration;
 
 /// The kinds in `reads(…)`, `watches(…)` and `owns(…)` of each `#[controller]` in these sources that nothing else in them
 /// names, one line each. The sources of a controller are its file and all below its folder.
@@ -33,6 +36,23 @@ pub fn reads(sources: &str) -> Vec<String> {
             mistakes.push(format!(
                 "{controller} declares that it reads {kind} and never does; leave it out of its #[controller(…)]"
             ));
+        }
+    }
+    mistakes
+}
+
+/// The conditions of the reconciled kinds that nothing in the sources of all controllers names, one line each.
+pub fn conditions(declarations: &[Declaration], sources: &str) -> Vec<String> {
+    let code = statements(sources);
+    let mut mistakes = Vec::new();
+    for of in declarations.iter().map(|declaration| &declaration.of) {
+        for condition in of.conditions.iter().flat_map(|set| set.own) {
+            if !code.iter().any(|line| names(line, condition.name)) {
+                mistakes.push(format!(
+                    "{} declares condition {} and no controller ever sets it; say it with `out.condition(…)`, or leave it out",
+                    of.info.kind, condition.name
+                ));
+            }
         }
     }
     mistakes

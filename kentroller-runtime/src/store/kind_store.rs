@@ -4,6 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use imbl::ordmap::Values;
+use imbl::shared_ptr::DefaultSharedPtr;
 use imbl::{OrdMap, OrdSet, Vector};
 use jiff::{SignedDuration, Timestamp};
 
@@ -43,6 +45,41 @@ impl<'a, K> Lookup<'a, K> {
             Self::Present(object) => Some(object),
             Self::Gone(_) | Self::NeverSeen => None,
         }
+    }
+}
+
+/// All objects of a kind, ordered by namespace and name. A type with a name, as an `impl Iterator` repeats the bounds of the
+/// method that returns it: an undeclared [`World::all`](crate::World::all) would be told twice.
+pub struct Objects<'a, K>(Option<Values<'a, ObjectKey, Arc<K>, DefaultSharedPtr>>);
+
+impl<K> fmt::Debug for Objects<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Objects")
+    }
+}
+
+/// None.
+impl<K> Default for Objects<'_, K> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'a, K> Iterator for Objects<'a, K> {
+    type Item = &'a K;
+
+    fn next(&mut self) -> Option<&'a K> {
+        self.0.as_mut()?.next().map(Arc::as_ref)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.as_ref().map_or((0, Some(0)), Iterator::size_hint)
+    }
+}
+
+impl<'a, K> DoubleEndedIterator for Objects<'a, K> {
+    fn next_back(&mut self) -> Option<&'a K> {
+        self.0.as_mut()?.next_back().map(Arc::as_ref)
     }
 }
 
@@ -91,8 +128,8 @@ impl<K: Kind> fmt::Debug for KindStore<K> {
 
 impl<K: Kind> KindStore<K> {
     /// All objects, ordered by namespace and name.
-    pub fn all(&self) -> impl DoubleEndedIterator<Item = &K> {
-        self.objects.values().map(Arc::as_ref)
+    pub fn all(&self) -> Objects<'_, K> {
+        Objects(Some(self.objects.values()))
     }
 
     /// How many objects there are.

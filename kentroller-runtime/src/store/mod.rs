@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 pub use self::change::{AnyKindStore, AnyObject, Changed, Sighting};
-pub use self::kind_store::{Gone, KindStore, Lookup};
+pub use self::kind_store::{Gone, KindStore, Lookup, Objects};
 pub use self::view::View;
 use crate::declaration::KindEntry;
 use crate::kind::{Kind, KindInfo, ObjectKey};

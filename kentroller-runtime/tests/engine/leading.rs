@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use kentroller_runtime::operator::Ended;
+use kentroller_runtime::operator::{Ended, Operator};
+use kentroller_runtime::reconciler;
 use kentroller_runtime::simulation::apiserver::Trouble;
 use serde_json::json;
 
-use crate::kinds::{ConfigMap, Script, config_map, map, script};
+use crate::kinds::{ConfigMap, Script, Widgets, config_map, map, script};
 use crate::stage::{Stage, pass, pass_millis};
 
 /// Makes a ConfigMap that is named for the size of the widget.
@@ -101,4 +102,17 @@ async fn a_leader_that_cannot_renew_ends_and_writes_nothing_past_its_deadline() 
     pass(30).await;
     assert_eq!(replica.ended.await.expect("no panic"), Ended::LeaseLost);
     assert_eq!(stage.maps(), ["made-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn controllers_that_would_undo_each_other_do_not_start() {
+    let stage = Stage::new();
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let operator =
+        Operator::of(vec![reconciler::<Widgets>(), reconciler::<Widgets>()]).settings(script(|_, _, _| Ok(())));
+    let running = tokio::spawn(operator.run_until(stage.server.client("one"), stage.clock.clone(), stopped));
+    let ended = tokio::time::timeout(Duration::from_secs(60), running).await.expect("it ends at once");
+    let why = ended.expect_err("it does not start").into_panic();
+    let why = why.downcast_ref::<String>().expect("a text");
+    assert!(why.starts_with("these controllers cannot run together: two controllers are named widgets"), "{why}");
 }

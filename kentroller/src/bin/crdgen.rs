@@ -89,9 +89,9 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     let kinds = controllers::kinds();
     let declarations: Vec<Declaration> = controllers::all().iter().map(|controller| controller.declaration()).collect();
     let mut wrong = mistakes::all(&kinds, &declarations, Settings::FIELDS);
-    for source in sources(&root.join("kentroller/src/controllers"))? {
-        wrong.extend(unused::reads(&source));
-    }
+    let sources = sources(&root.join("kentroller/src/controllers"))?;
+    wrong.extend(sources.iter().flat_map(|source| unused::reads(source)));
+    wrong.extend(unused::conditions(&declarations, &sources.concat()));
     ensure!(wrong.is_empty(), "the declarations are wrong:\n  {}", wrong.join("\n  "));
     let mut files = Files::new();
     let mut contracts = Vec::new();

@@ -23,16 +23,13 @@ impl Reconcile for Widgets {
 #[cfg(test)]
 mod tests {
     use kentroller_runtime::generate::rbac::Rights;
-    use kentroller_runtime::testing::{given, object};
-    use serde_json::json;
+    use kentroller_runtime::testing::{given, stored};
 
     use super::*;
 
     #[test]
     fn a_new_one_is_told_once() {
-        let mut one: Widget = object(json!({
-            "apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "a", "uid": "u"}, "spec": {"purpose": "to be seen"},
-        }));
+        let mut one = stored::<Widget>();
         given::<Widgets>().check(&one, "event  Normal WidgetSeen: to be seen");
         one.status = Some(Default::default());
         given::<Widgets>().check(&one, "");

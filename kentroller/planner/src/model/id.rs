@@ -1,12 +1,22 @@
 //! Numbers of things: a type for each list, so that a number of one list is never looked up in another.
 
-use derive_more::{From, Into};
-
 macro_rules! ids {
     ($($(#[$doc:meta])+ $name:ident,)+) => {$(
         $(#[$doc])+
-        #[derive(Clone, Copy, Debug, From, Into, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub(crate) struct $name(usize);
+
+        impl From<usize> for $name {
+            fn from(number: usize) -> Self {
+                Self(number)
+            }
+        }
+
+        impl From<$name> for usize {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
     )+};
 }
 

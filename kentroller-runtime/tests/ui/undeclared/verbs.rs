@@ -1,4 +1,4 @@
-use kentroller_runtime::{Cluster, Failure, Meta, Outcome, Reconcile, World, controller, resource};
+use kentroller_runtime::prelude::*;
 
 #[path = "../settings.rs"]
 mod settings;
@@ -13,22 +13,22 @@ pub struct Pod {
     pub metadata: Meta,
 }
 
-/// May delete another kind.
+/// May delete another kind, and nothing else.
 #[controller(of = Cluster, writes(Pod: delete))]
 pub struct Nodes;
 
 impl Reconcile for Nodes {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
-        Ok(decide(cluster, world, None))
+        let mut out = world.outcome(cluster);
+        for node in world.all::<Node>() {
+            out.create(node);
+            out.merge(node, Default::default());
+            out.delete(node);
+            out.evict(node);
+            out.add_finalizer(node, "example.com/nodes");
+        }
+        Ok(out)
     }
-}
-
-fn decide(cluster: &Cluster, world: &World<Nodes>, node: Option<&Node>) -> Outcome<Nodes> {
-    let mut out = world.outcome(cluster);
-    if let Some(node) = node {
-        out.delete(node);
-    }
-    out
 }
 
 fn main() {}
