@@ -62,3 +62,60 @@ fn is_gone(plan: &str) -> Guard<Sweep> {
     });
     guard.list::<RebalancePlan>("")
 }
+
+#[cfg(test)]
+mod tests {
+    use kentroller_runtime::Controller as _;
+    use kentroller_runtime::generate::rbac::Rights;
+    use kentroller_runtime::testing::{given, object};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_bears_the_uid_of_no_plan_is_given_back_and_everything_else_stays() {
+        let node = |name: &str, metadata: Value| -> Node {
+            let mut node =
+                json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"unschedulable": true}});
+            node["metadata"]["name"] = json!(name);
+            object(node)
+        };
+        let cordoned = |uid: &str| {
+            json!({"labels": {"rebalancing.cast.ai/plan": uid}, "annotations": {"rebalancing.cast.ai/cordoned-by": uid,
+                "karpenter.sh/do-not-disrupt": "true", "rebalancing.cast.ai/former-do-not-disrupt": "absent"}})
+        };
+        let plan: RebalancePlan =
+            object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "now", "uid": "alive"},
+            "spec": {"nodeClaimsToAdd": [], "nodeClaimsToDelete": [], "podsToMigrate": []}}));
+        let claim: NodeClaim = object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "c",
+            "labels": {"rebalancing.cast.ai/plan": "dead"}}}));
+        let given = given::<Sweep>()
+            .with(plan)
+            .with(node("of-alive", cordoned("alive")))
+            .with(node("of-dead", cordoned("dead")))
+            .with(node("of-a-person", json!({})))
+            .with(claim);
+        let decided = given.decide(&Cluster::default()).expect("a decision");
+        let effects: Vec<String> = decided.effects().map(ToString::to_string).collect();
+        assert_eq!(effects.len(), 2, "{effects:?}");
+        assert!(effects[0].contains("Node of-dead") && effects[1].contains("NodeClaim c"), "{effects:?}");
+        assert!(
+            decided.effects().all(|effect| effect.guard.is_some()),
+            "the API server is asked for the plan once more"
+        );
+    }
+
+    #[test]
+    fn its_rights_are_to_read_plans_and_to_patch_nodes() {
+        assert_eq!(
+            Rights::of_one(&Sweep::declaration(), &[]).lines(),
+            [
+                "everywhere: get, list, watch nodes",
+                "everywhere: get, list, watch rebalanceplans",
+                "everywhere: get, list, watch nodeclaims",
+                "everywhere, not in mode observe: patch nodes",
+                "everywhere, not in mode observe: patch nodeclaims",
+            ]
+        );
+    }
+}

@@ -65,3 +65,21 @@ fn within(order: &[NodeId], model: &Model, most: Option<Quantity>) -> usize {
     };
     order.iter().take_while(fits).count().max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use typed_index_collections::ti_vec;
+
+    use super::*;
+
+    #[test]
+    fn nodes_are_taken_while_their_cpu_keeps_the_limit_and_the_first_one_in_any_case() {
+        let bin = |milli_cpu| NodeBin { milli_cpu, ..NodeBin::default() };
+        let model = Model { nodes: ti_vec![bin(2_000), bin(4_000), bin(8_000)], ..Model::default() };
+        let order: Vec<NodeId> = model.nodes.keys().collect();
+        let taken = |most: i64| within(&order, &model, Some(Quantity::thousandths(most)));
+        assert_eq!([5_999, 6_000, 13_999, 14_000].map(taken), [1, 2, 2, 3]);
+        assert_eq!(taken(1), 1);
+        assert_eq!(within(&order, &model, None), 3);
+    }
+}

@@ -209,6 +209,8 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
         ),
         ("as many nodes as asked for", |s| s.options.max_nodes = Some(2), &[]),
         ("a node too many", |s| s.options.max_nodes = Some(1), &["max-nodes"]),
+        ("as much cpu as asked for", |s| s.options.max_cpu = Some(read(json!("8"))), &[]),
+        ("too much cpu", |s| s.options.max_cpu = Some(read(json!("1m"))), &["max-cpu"]),
         ("as large a cluster as asked for", |s| s.options.min_cluster_size = 3, &[]),
         ("a cluster too small", |s| s.options.min_cluster_size = 4, &["min-cluster-size"]),
         ("as many moves as asked for", |s| s.options.max_moves = Some(MoveLimit::Pods(2)), &[]),
