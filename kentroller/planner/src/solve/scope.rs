@@ -58,9 +58,9 @@ pub(super) fn narrow(model: &mut Model, options: &Options, pace: &mut Pace<'_>) 
 /// How many nodes of the order have no more cpu together than this; the first one in any case.
 fn within(order: &[NodeId], model: &Model, most: Option<Quantity>) -> usize {
     let Some(most) = most else { return order.len() };
-    let mut sum = 0;
+    let mut sum: i64 = 0;
     let fits = |node: &&NodeId| {
-        sum += model.nodes[**node].milli_cpu;
+        sum = sum.saturating_add(model.nodes[**node].milli_cpu);
         sum <= most.milli()
     };
     order.iter().take_while(fits).count().max(1)

@@ -52,7 +52,7 @@ impl ClaimStep<'_> {
         options.max_nodes = Some(left.min(MOST_NODES));
         let blue =
             plans.iter().filter_map(|plan| plan.status()?.savings.as_ref()).flat_map(|savings| &savings.blue_nodes);
-        let spent: i64 = blue.filter_map(|node| node.milli_cpu).sum();
+        let spent = blue.filter_map(|node| node.milli_cpu).fold(0_i64, i64::saturating_add);
         options.max_cpu = options.max_cpu.map(|most| Quantity::thousandths(most.milli().saturating_sub(spent)));
         let began = plans.first().and_then(|plan| plan.status()?.start_time);
         if let Some(age) = began.and_then(|began| self.world.now().duration_since(began).try_into().ok()) {

@@ -13,7 +13,7 @@ const SURGE_SHARE: usize = 10;
 const LEAST_SURGE: usize = 5;
 /// Of a pool's limit, in percent: a node may be larger than the plan has it.
 const USABLE: i64 = 95;
-const MEBI: i64 = 1024 * 1024;
+const MEBI: i128 = 1024 * 1024;
 
 impl PlanStep<'_> {
     /// What has to be before anything is bought for the wave; so many waves before it still move pods.
@@ -65,15 +65,17 @@ impl PlanStep<'_> {
 /// Whether so much more keeps the limits; not, where one of them cannot be judged.
 fn is_within(limits: &Resources, used: &Resources, coming: &[&NodeCost]) -> bool {
     limits.iter().all(|(resource, limit)| {
-        let more: Option<i64> = match resource.as_str() {
-            "cpu" => coming.iter().map(|node| node.milli_cpu).sum(),
-            "memory" => coming.iter().map(|node| Some(node.memory_mib? * MEBI * 1000)).sum(),
-            "nodes" => Some(i64::try_from(coming.len()).unwrap_or(i64::MAX) * 1000),
+        // In thousandths for cpu and nodes, in bytes for memory.
+        let whole: fn(Quantity) -> i64 = if resource == "memory" { Quantity::units } else { Quantity::milli };
+        let more: Option<i128> = match resource.as_str() {
+            "cpu" => coming.iter().map(|node| node.milli_cpu.map(i128::from)).sum(),
+            "memory" => coming.iter().map(|node| Some(i128::from(node.memory_mib?) * MEBI)).sum(),
+            "nodes" => Some(coming.len() as i128 * 1000),
             _ => None,
         };
-        let held = used.get(resource).copied().map(Quantity::milli);
-        let all = held.zip(more).map(|(held, more)| i128::from(held) + i128::from(more));
-        all.is_some_and(|all| all * 100 <= i128::from(limit.milli()) * i128::from(USABLE))
+        let held = used.get(resource).copied().map(whole);
+        let all = held.zip(more).map(|(held, more)| i128::from(held) + more);
+        all.is_some_and(|all| all * 100 <= i128::from(whole(*limit)) * i128::from(USABLE))
     })
 }
 
@@ -101,5 +103,7 @@ mod tests {
         check(json!({"nodes": "20"}), json!({"nodes": "18"}), 2, false);
         check(json!({"cpu": "100"}), json!({}), 1, false);
         check(json!({"nvidia.com/gpu": "8"}), json!({"nvidia.com/gpu": "0"}), 1, false);
+        // As many large nodes as no sum in thousandths of a byte holds.
+        check(json!({"memory": "40Ti"}), json!({"memory": "1Ti"}), 2_000, true);
     }
 }

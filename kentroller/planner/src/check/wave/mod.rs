@@ -257,7 +257,7 @@ impl<'a> Judge<'a> {
             let host = &self.board.hosts[at];
             if let Origin::Live { node, .. } = &host.origin {
                 let cpu = node.status.capacity.get("cpu").or_else(|| node.status.allocatable.get("cpu"));
-                self.removed_cpu += cpu.map_or(0, |cpu| cpu.milli());
+                self.removed_cpu = self.removed_cpu.saturating_add(cpu.map_or(0, |cpu| cpu.milli()));
             }
             let was_empty = self.empty.contains(&at);
             let mut faults = disruption::removal_faults(
