@@ -288,23 +288,28 @@ async fn more_new_nodes_than_planned_are_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_node_is_taken_back_only_where_its_plan_failed_to_make_it() {
-    for (state, phase, wait, expected) in [
-        ("Failed", "Creation", 1, vec![]),
-        ("Canceled", "Creation", 1, vec![]),
-        ("Failed", "Deletion", 1, vec!["S12"]),
-        ("Done", "", 1, vec!["S12"]),
-        ("Running", "", 1, vec![]),
-        ("Running", "", 120, vec!["S12"]),
+async fn a_new_node_is_taken_back_only_where_its_plan_has_removed_nothing_for_it() {
+    for (state, has_removed, wait, expected) in [
+        ("Failed", false, 1, vec![]),
+        ("Canceled", false, 1, vec![]),
+        ("DoneWithWarnings", false, 1, vec![]),
+        ("Failed", true, 1, vec!["S12"]),
+        ("Done", true, 1, vec!["S12"]),
+        ("Running", false, 1, vec![]),
+        ("Running", false, 120, vec!["S12"]),
     ] {
         let broken = check(0, async |server, _, _| {
+            let blue = claim(server);
             let uid = plan(server, "p", of_greens(server, 1), "Running", json!({}));
             make(server, "n0", "p", &uid);
             pass(wait).await;
-            set(server, "p", state, json!({"failurePhase": phase, "wave": 0}));
+            if has_removed {
+                server.delete("NodeClaim", None, &blue, &DeleteOptions::default()).unwrap();
+            }
+            set(server, "p", state, json!({"wave": 0}));
             remove(server, "n0");
         });
-        assert_eq!(broken.await, expected, "{state} {phase} after {wait} s");
+        assert_eq!(broken.await, expected, "{state} after {wait} s, removed: {has_removed}");
     }
 }
 
