@@ -76,8 +76,10 @@ fn the_api_server_refuses_what_the_crds_rule_out() {
         check("both selectors", CLAIMS, both, "nodeNames and nodeSelector are mutually exclusive").await;
         let negative = claim(json!({"minSavingsPercentage": -1}));
         check("a negative percentage", CLAIMS, negative, "spec.minSavingsPercentage").await;
-        let mode = json!({"schedule": "@daily", "mode": "Random", "rebalancePlanClaimTemplate": {"spec": {}}});
-        check("an unknown mode", SCHEDULES, object("RebalancePlanSchedule", "refused", mode), "spec.mode").await;
+        let mode = json!({"schedule": "@daily", "rebalancePlanClaimTemplate": {"spec": {"mode": "Random"}}});
+        let mode = object("RebalancePlanSchedule", "refused", mode);
+        check("an unknown mode", SCHEDULES, mode, "spec.rebalancePlanClaimTemplate.spec.mode").await;
+        check("an unknown mode", CLAIMS, claim(json!({"mode": "Random"})), "spec.mode").await;
         let bare = object("RebalancePlanSchedule", "refused", json!({"schedule": "@daily"}));
         check("no template", SCHEDULES, bare, "spec.rebalancePlanClaimTemplate: Required value").await;
     });
