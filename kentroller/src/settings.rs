@@ -3,14 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kentroller_runtime::settings::{SettingMistake, Settings as _};
+use jiff::Timestamp;
+use kentroller_runtime::settings::{SettingMistake, SettingType, SettingValue, Settings as _};
 use kentroller_runtime::{Cut, Kind, KindInfo, Mode, Switches};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::api::foreign::ConfigMap;
 
 /// The key of the dynamic ConfigMap that holds settings.
 pub const DOCUMENT: &str = "config.yaml";
+/// The key of the dynamic ConfigMap beside them that has everything rest, for who writes ConfigMaps and for
+/// `kentroller pause`. It goes before what the text says.
+pub const PAUSED: &str = "paused";
 
 /// Everything that can be set. The reference page and the JSON schema are made from here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, kentroller_runtime::Settings)]
@@ -19,6 +24,10 @@ pub struct Settings {
     /// our own objects is touched).
     #[setting(env = "MODE", config = "mode", helm = "castai.mode", default = "act")]
     pub mode: OperatorMode,
+    /// Whether everything rests: no claim is made, no plan begins, and a plan that runs is held where it is. `true`, `false`, or
+    /// the time until which it rests. The key `paused` of the dynamic ConfigMap says the same and goes before.
+    #[setting(env = "PAUSED", config = "paused", default = "false")]
+    pub paused: Pause,
     /// Whether schedules and claims rebalance.
     #[setting(
         env = "REBALANCER_ENABLED",
@@ -55,26 +64,77 @@ pub enum OperatorMode {
     Observe,
 }
 
-impl Settings {
-    /// The text of settings in this ConfigMap, if it is the one that holds them.
-    pub fn document<'a>(&self, map: &'a ConfigMap) -> Option<&'a str> {
-        let named = self.dynamic_config_map_name.as_deref() == Some(map.name());
-        named.then(|| map.data.get(DOCUMENT).map(String::as_str)).flatten()
+/// Whether everything rests, and until when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pause {
+    #[default]
+    No,
+    Yes,
+    Until(Timestamp),
+}
+
+impl Pause {
+    /// Whether it rests at this time.
+    pub fn is_on(self, now: Timestamp) -> bool {
+        match self {
+            Self::No => false,
+            Self::Yes => true,
+            Self::Until(end) => now < end,
+        }
     }
 
-    /// These settings overlaid by a text.
+    /// When it ends by itself, if it does.
+    pub fn end(self) -> Option<Timestamp> {
+        if let Self::Until(end) = self { Some(end) } else { None }
+    }
+}
+
+impl SettingValue for Pause {
+    const TYPE: SettingType =
+        SettingType::Structure("true, false, or the time until which it rests, such as 2026-11-22T10:00:00Z");
+
+    fn parse(text: &str) -> Option<Self> {
+        match bool::parse(text) {
+            Some(true) => Some(Self::Yes),
+            Some(false) => Some(Self::No),
+            None => text.parse().ok().map(Self::Until),
+        }
+    }
+    fn from_config(value: &Value) -> Option<Self> {
+        match value {
+            Value::Bool(true) => Some(Self::Yes),
+            Value::Bool(false) => Some(Self::No),
+            _ => Self::parse(value.as_str()?),
+        }
+    }
+}
+
+impl Settings {
+    /// These settings overlaid by what the ConfigMap says; `None` if it is not the one that holds settings, or holds none.
     ///
     /// # Errors
-    /// Every mistake of the text; then nothing of it counts.
-    pub fn overlaid(&self, text: &str) -> Result<Self, Vec<SettingMistake>> {
-        let config = serde_saphyr::from_str(text).map_err(|error| {
-            let expected = format!("it must be YAML: {error}");
-            vec![SettingMistake { name: DOCUMENT.to_owned(), value: "unreadable".to_owned(), expected }]
-        })?;
-        let mut settings = self.clone();
-        settings.apply_config(&config)?;
-        Ok(settings)
+    /// Every mistake in it; then nothing of it counts.
+    pub fn overlaid_by(&self, map: &ConfigMap) -> Option<Result<Self, Vec<SettingMistake>>> {
+        let is_it = self.dynamic_config_map_name.as_deref() == Some(map.name());
+        let (text, paused) = (map.data.get(DOCUMENT), map.data.get(PAUSED));
+        (is_it && (text.is_some() || paused.is_some())).then(|| {
+            let mut settings = self.clone();
+            if let Some(text) = text {
+                let config = serde_saphyr::from_str(text)
+                    .map_err(|error| vec![mistake(DOCUMENT, "unreadable", format!("it must be YAML: {error}"))])?;
+                settings.apply_config(&config)?;
+            }
+            if let Some(text) = paused {
+                let read = Pause::parse(text.trim());
+                settings.paused = read.ok_or_else(|| vec![mistake(PAUSED, text, Pause::TYPE.to_string())])?;
+            }
+            Ok(settings)
+        })
     }
+}
+
+fn mistake(name: &str, value: &str, expected: String) -> SettingMistake {
+    SettingMistake { name: name.to_owned(), value: value.to_owned(), expected }
 }
 
 impl Switches for Settings {
@@ -86,8 +146,8 @@ impl Switches for Settings {
     /// nothing was, nobody knows how far the operator may go: then it observes.
     fn in_force(given: &Arc<Self>, last: Option<&Arc<Self>>, cut: &Cut) -> Arc<Self> {
         let maps = cut.store::<ConfigMap>();
-        let text = maps.into_iter().flat_map(|store| store.all()).find_map(|map| given.document(map));
-        let settings = match (text.map(|text| given.overlaid(text)), last) {
+        let overlaid = maps.into_iter().flat_map(|store| store.all()).find_map(|map| given.overlaid_by(map));
+        let settings = match (overlaid, last) {
             (None, _) => Arc::clone(given),
             (Some(Ok(settings)), _) => Arc::new(settings),
             (Some(Err(_)), Some(last)) => Arc::clone(last),

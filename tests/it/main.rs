@@ -14,6 +14,7 @@ mod layers;
 mod outlines;
 mod pace;
 mod pages;
+mod pause;
 mod protection;
 mod rebalancing;
 mod records;

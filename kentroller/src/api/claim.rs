@@ -272,6 +272,7 @@ pub struct Warning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Conditions)]
 #[conditions(summary(
     FeatureDisabled = "The feature rebalancer is off.",
+    Paused = "Everything is paused.",
     Generating = "The plan is being computed, or what it needs is waited for.",
     WaitsForTurn = "One plan is executed at a time, and another has the turn.",
     PlannedAgain = "The plan is older than five minutes; it is computed anew.",

@@ -44,7 +44,17 @@ marks! {
 }
 
 /// In place of a former value: there was none.
-pub const ABSENT: &str = "absent";
+const ABSENT: &str = "absent";
+
+/// How a former value is noted.
+pub fn former_note(value: Option<&str>) -> &str {
+    value.unwrap_or(ABSENT)
+}
+
+/// The former value that a note tells; `None` where there was none.
+pub fn former_value(note: &str) -> Option<&str> {
+    (note != ABSENT).then_some(note)
+}
 
 /// Every key that the operator sets or reads.
 pub fn all() -> impl Iterator<Item = &'static Mark> {

@@ -11,7 +11,7 @@ use super::{CompressedData, FailureReason, NodeCost, Savings, SkippedReason, War
 /// What became of a plan.
 pub struct PlanStatus {
     /// For how long the plan was worked on until lookTime, in seconds. rebalanceExecutionTimeout counts this: time in which no operator
-    /// led is left out.
+    /// led, everything was paused or the feature was off is left out.
     pub active_seconds: Option<i64>,
     /// What came of the plan, on the nodes that really came and went, also where it failed or was stopped; absent while it runs
     /// and for plans that only delete.
@@ -318,7 +318,7 @@ words! {
 pub struct NodeDeletion {
     /// Since when something forbids that it goes, such as a pod with do-not-disrupt; absent while nothing does.
     pub blocked_since: Option<Timestamp>,
-    /// When it was cordoned. drainTimeout counts from here.
+    /// When it was cordoned, moved on by the time in which nobody worked on the plan. drainTimeout counts from here.
     pub cordon_time: Option<Timestamp>,
     /// What happened to it; the last ten.
     pub events: Vec<DeletionEvent>,

@@ -177,6 +177,7 @@ pub struct LastExecution {
     Scheduled = "It waits for its next time.",
     Suspended = "It is suspended by `spec.suspend`.",
     FeatureDisabled = "The feature rebalancer is off: no claims are made.",
+    Paused = "Everything is paused: no claims are made.",
     ScheduleInvalid = "The expression or the time zone cannot be read; the message names the position.",
 ))]
 pub enum ScheduleCondition {
@@ -185,6 +186,7 @@ pub enum ScheduleCondition {
         Scheduled = "The message has the time.",
         Suspended = "It is suspended by `spec.suspend`.",
         FeatureDisabled = "The feature rebalancer is off.",
+        Paused = "Everything is paused.",
         ScheduleInvalid = "The expression or the time zone cannot be read; the message names the position."
     )]
     Scheduled,

@@ -12,7 +12,7 @@ use crate::api::foreign::{
     PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 
-use crate::api::marks::{ABSENT, DO_NOT_DISRUPT, FORMER_SHIELD};
+use crate::api::marks::{DO_NOT_DISRUPT, FORMER_SHIELD, former_value};
 
 kentroller_runtime::reads! {
     /// Everything that planning reads; prices come from a ConfigMap.
@@ -45,13 +45,11 @@ pub fn node(node: &Node) -> manifest::Node {
 
 /// The node as it was before a plan of ours shielded it: our shield is to stop Karpenter, not us.
 fn unshielded(mut node: manifest::Node) -> manifest::Node {
-    let former = node.metadata.annotations.get(FORMER_SHIELD).cloned();
-    match former.as_deref() {
-        None => {}
-        Some(ABSENT) => drop(Arc::make_mut(&mut node.metadata.annotations).remove(DO_NOT_DISRUPT)),
-        Some(former) => {
-            Arc::make_mut(&mut node.metadata.annotations).insert(DO_NOT_DISRUPT.to_owned(), former.to_owned());
-        }
+    let Some(note) = node.metadata.annotations.get(FORMER_SHIELD).cloned() else { return node };
+    let annotations = Arc::make_mut(&mut node.metadata.annotations);
+    match former_value(&note) {
+        Some(former) => drop(annotations.insert(DO_NOT_DISRUPT.to_owned(), former.to_owned())),
+        None => drop(annotations.remove(DO_NOT_DISRUPT)),
     }
     node
 }

@@ -10,6 +10,7 @@ use kentroller_runtime::{
     controller,
 };
 
+use super::rest::Rest;
 use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
 use crate::api::{
     AggressiveMode, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts,
@@ -55,10 +56,10 @@ impl Reconcile for Claims {
         match plans.last() {
             Some(plan) => step.follow(plan, &plans)?,
             None if state == ClaimState::Executing => step.plan_vanished(),
-            None if !world.enabled() => {
-                step.out.reconciling(ClaimReason::FeatureDisabled, "Feature rebalancer is off.")
-            }
-            None => step.generate()?,
+            None => match Rest::of(world) {
+                Some(rest) => step.rest(rest),
+                None => step.generate()?,
+            },
         }
         step.out.status(&step.status);
         Ok(step.out)
@@ -90,6 +91,21 @@ struct ClaimStep<'a> {
 }
 
 impl ClaimStep<'_> {
+    /// Nothing is begun for the claim.
+    fn rest(&mut self, rest: Rest) {
+        let settings = self.world.settings();
+        let reason = match rest {
+            Rest::FeatureDisabled => ClaimReason::FeatureDisabled,
+            Rest::Paused => ClaimReason::Paused,
+        };
+        // The time does not count for planGenerationTimeout.
+        self.status.generation_start_time = None;
+        self.out.reconciling(reason, rest.told(settings));
+        if let Some(end) = settings.paused.end() {
+            self.out.look_at(end);
+        }
+    }
+
     /// Has a plan computed, and makes the RebalancePlan when it is this claim's turn.
     fn generate(&mut self) -> Result<(), Failure> {
         let options = match self.options(&[]) {
@@ -291,8 +307,14 @@ impl ClaimStep<'_> {
                 self.out.reconciling(ClaimReason::Executing, wave);
             }
             PlanState::Done | PlanState::DoneWithWarnings => {
-                if self.goes_on_after(plans) && !self.next_plan(plans)? {
-                    return Ok(());
+                if self.goes_on_after(plans) {
+                    if let Some(rest) = Rest::of(self.world) {
+                        self.rest(rest);
+                        return Ok(());
+                    }
+                    if !self.next_plan(plans)? {
+                        return Ok(());
+                    }
                 }
                 let warnings = plans.iter().filter_map(|plan| plan.status()).flat_map(|status| status.warnings.clone());
                 self.status.warnings.extend(warnings);

@@ -15,7 +15,7 @@ impl Reconcile for Configuration {
     fn reconcile(map: &ConfigMap, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut out = world.outcome(map);
         let settings = world.settings();
-        if let Some(Err(mistakes)) = settings.document(map).map(|text| settings.overlaid(text)) {
+        if let Some(Err(mistakes)) = settings.overlaid_by(map) {
             let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             out.event(Configuration::ConfigRejected, all.join("; "));
         }

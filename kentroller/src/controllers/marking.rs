@@ -6,7 +6,9 @@ use kentroller_runtime::Kind;
 use serde_json::{Value, json};
 
 use crate::api::foreign::Node;
-use crate::api::marks::{ABSENT, CORDONED_BY, DO_NOT_DISRUPT, FORMER_SHIELD, LATER, PLAN, RESERVED_BY, STATUS};
+use crate::api::marks::{
+    CORDONED_BY, DO_NOT_DISRUPT, FORMER_SHIELD, LATER, PLAN, RESERVED_BY, STATUS, former_note, former_value,
+};
 
 pub(super) fn is_cordoned_by(node: &Node, plan: &str) -> bool {
     node.spec.unschedulable && node.annotation(CORDONED_BY) == Some(plan)
@@ -53,7 +55,7 @@ pub(super) fn untaint(node: &Node) -> Value {
 
 /// Whether the node bears our shield, and nobody shielded it before.
 pub(crate) fn is_shielded_by_us(node: &Node) -> bool {
-    node.annotation(FORMER_SHIELD) == Some(ABSENT)
+    node.annotation(FORMER_SHIELD).is_some_and(|note| former_value(note).is_none())
 }
 
 /// Shields the node from Karpenter; what it had before is noted beside it.
@@ -63,7 +65,7 @@ pub(super) fn shield(node: &Node, plan: &str) -> Value {
 
 /// The shield with the note of what was there before.
 pub(super) fn shield_after(former: Option<&str>) -> Value {
-    json!({DO_NOT_DISRUPT: "true", FORMER_SHIELD: former.unwrap_or(ABSENT)})
+    json!({DO_NOT_DISRUPT: "true", FORMER_SHIELD: former_note(former)})
 }
 
 /// Takes back what bears the plan's uid on a node, and its shield.
@@ -85,11 +87,10 @@ pub(crate) fn release(node: &Node, plan: &str) -> Value {
 /// Takes the label and the shield back. A shield that somebody changed meanwhile is theirs.
 pub(crate) fn release_claim<K: Kind>(object: &K) -> Value {
     let mut patch = json!({"metadata": {"labels": {PLAN: null}, "annotations": {}}});
-    let Some(former) = object.annotation(FORMER_SHIELD) else { return patch };
+    let Some(former) = object.annotation(FORMER_SHIELD).map(former_value) else { return patch };
     patch["metadata"]["annotations"][FORMER_SHIELD] = Value::Null;
-    if object.annotation(DO_NOT_DISRUPT) == Some("true") && former != "true" {
-        let given_back = if former == ABSENT { Value::Null } else { json!(former) };
-        patch["metadata"]["annotations"][DO_NOT_DISRUPT] = given_back;
+    if object.annotation(DO_NOT_DISRUPT) == Some("true") && former != Some("true") {
+        patch["metadata"]["annotations"][DO_NOT_DISRUPT] = json!(former);
     }
     patch
 }

@@ -5,6 +5,7 @@ mod configuration;
 mod course;
 pub(crate) mod marking;
 mod plan;
+mod rest;
 mod schedule;
 mod sweep;
 mod turn;

@@ -25,6 +25,8 @@ use kentroller_runtime::{
 use sha2::{Digest, Sha256};
 
 use self::protection::Protection;
+use self::slots::Slots;
+use super::rest::Rest;
 use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
 use crate::api::foreign::{CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::api::{
@@ -73,9 +75,9 @@ pub struct RebalancePlans;
 impl Reconcile for RebalancePlans {
     fn reconcile(plan: &RebalancePlan, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let status = plan.status().cloned().unwrap_or_default();
-        let protection = Protection::of(plan, options_of(plan, world).unwrap_or_default(), world.now());
+        let protection = Arc::new(Protection::of(plan, options_of(plan, world).unwrap_or_default(), world.now()));
         let yields_to = turn::yields_to(plan, world.all::<RebalancePlanClaim>()).map(|claim| claim.name().to_owned());
-        let mut step = PlanStep { plan, world, out: world.outcome(plan), status, protection, yields_to };
+        let mut step = PlanStep { plan, world, out: world.outcome(plan), status, protection, yields_to, slots: None };
         match step.status.state.clone().unwrap_or(PlanState::Pending) {
             state if state.is_final() => {
                 step.clean_up();
@@ -100,7 +102,7 @@ impl Reconcile for RebalancePlans {
         Ok(step.out)
     }
 
-    /// Nothing is started; what runs is brought to its end, and what is done is cleaned up.
+    /// Nothing is started; what runs is held where it is, and what is done is cleaned up.
     fn disabled(plan: &RebalancePlan, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Self::reconcile(plan, world)
     }
@@ -137,9 +139,11 @@ struct PlanStep<'a> {
     world: &'a World<RebalancePlans>,
     out: Outcome<RebalancePlans>,
     status: PlanStatus,
-    protection: Protection,
+    protection: Arc<Protection>,
     /// The claim for which no further wave is begun.
     yields_to: Option<String>,
+    /// The slots of the node pools, once they are counted in this look.
+    slots: Option<Slots>,
 }
 
 /// The planner's options of the claim that the plan belongs to; those of no claim without one.
@@ -235,7 +239,8 @@ impl PlanStep<'_> {
 
     /// Waits for `spec.execute` and for its turn.
     fn wait(&mut self) -> Result<(), Failure> {
-        let may_start = self.plan.spec.execute && self.world.enabled() && self.world.settings().mode() != Mode::Observe;
+        let held = self.held();
+        let may_start = self.plan.spec.execute && held.is_none();
         if !may_start {
             // Changed between the finalizer and the start: the turn goes to the next one.
             self.clean_up();
@@ -256,13 +261,8 @@ impl PlanStep<'_> {
             self.out.look_at(end);
             return Ok(());
         }
-        if !self.world.enabled() {
-            self.out.reconciling(PlanReason::FeatureDisabled, "Feature rebalancer is off.");
-            return Ok(());
-        }
-        if self.world.settings().mode() == Mode::Observe {
-            let message = "Mode observe executes no plan; modes approve and act do.";
-            self.out.reconciling(PlanReason::ModeObserve, message);
+        if let Some((reason, message)) = held {
+            self.out.reconciling(reason, message);
             return Ok(());
         }
         if let Some(other) = turn::before_plan(self.plan, self.world.all::<RebalancePlan>()) {
@@ -299,14 +299,43 @@ impl PlanStep<'_> {
         Ok(())
     }
 
+    /// Why nothing of a plan is done now, whether it runs already or is about to.
+    fn held(&mut self) -> Option<(PlanReason, String)> {
+        let settings = self.world.settings();
+        if let Some(rest) = Rest::of(self.world) {
+            if let Some(end) = settings.paused.end() {
+                self.out.look_at(end);
+            }
+            let reason = match rest {
+                Rest::FeatureDisabled => PlanReason::FeatureDisabled,
+                Rest::Paused => PlanReason::Paused,
+            };
+            return Some((reason, rest.told(settings)));
+        }
+        let message = "Mode observe executes no plan; modes approve and act do.";
+        (settings.mode() == Mode::Observe).then(|| (PlanReason::ModeObserve, message.to_owned()))
+    }
+
     /// One look at the running wave.
     fn run(&mut self) {
+        if let Some((reason, message)) = self.held() {
+            self.count_active(false);
+            self.note_gone();
+            if reason != PlanReason::ModeObserve {
+                self.open_all();
+            }
+            self.out.reconciling(reason, message);
+            self.out.look_in(LOOK_EVERY);
+            return;
+        }
         let limit = self.plan.spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref());
         let limit = duration(limit, EXECUTION_TIMEOUT);
-        let left = limit.saturating_sub(self.count_active());
+        let left = limit.saturating_sub(self.count_active(true));
         self.out.look_in(LOOK_EVERY.min(left));
         self.note_gone();
-        if self.status.spec_digest.as_ref().is_some_and(|checked| *checked != digest(&self.plan.spec)) {
+        let may_be_edited = self.status.observed_generation != self.plan.metadata.generation;
+        if may_be_edited && self.status.spec_digest.as_ref().is_some_and(|checked| *checked != digest(&self.plan.spec))
+        {
             let text = "spec was changed while the plan ran; only spec.execute may be";
             self.fail(FailureReason::PlanInvalid, Some(self.failure_phase()), text);
             return;
@@ -335,18 +364,21 @@ impl PlanStep<'_> {
         }
     }
 
-    /// For how long the plan was worked on. A longer time without a look is one in which nobody led.
-    fn count_active(&mut self) -> Duration {
+    /// For how long the plan was worked on. A longer time without a look is one in which nobody led. The clocks of the nodes
+    /// that are being drained stand still in the time that does not count.
+    fn count_active(&mut self, works: bool) -> Duration {
         let now = seconds(self.world.now());
         let since = self.status.look_time.unwrap_or_else(|| self.began());
-        let gap = Duration::try_from(now.duration_since(since)).unwrap_or_default().min(2 * LOOK_EVERY);
+        let gap = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        let counted = if works { gap.min(2 * LOOK_EVERY) } else { Duration::ZERO };
         let before =
             Duration::from_secs(self.status.active_seconds.and_then(|told| u64::try_from(told).ok()).unwrap_or(0));
-        let active = before + gap;
+        let active = before + counted;
         // Seldom enough not to be a write of its own at every event.
         if gap >= LOOK_EVERY {
             self.status.active_seconds = i64::try_from(active.as_secs()).ok();
             self.status.look_time = Some(now);
+            self.stop_clocks(gap - counted);
         }
         active
     }

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kentroller_runtime::{Change, Cut, Failure, HasStatus, Kind, ObjectKey, Outcome, Reconcile, World, controller};
 
+use super::rest::Rest;
 use crate::api::{
     ActiveClaim, ClaimState, LastExecution, RebalancePlanClaim, RebalancePlanSchedule, ScheduleCondition,
     ScheduleReason, ScheduleStatus, marks, unread,
 };
 use crate::cron::Cron;
+use crate::settings::Settings;
 
 /// Makes a claim at each time of a schedule.
 #[controller(
@@ -47,7 +49,7 @@ impl Reconcile for Schedules {
         keep_history(&mut out, schedule, &claims);
         follow_ownership(&mut out, schedule, &claims);
         let mut status = observe(schedule, &claims, world.now());
-        let paused = announce(&mut out, schedule, world.enabled());
+        let paused = announce(&mut out, schedule, Rest::of(world));
 
         match Cron::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref()) {
             Err(mistake) => {
@@ -73,8 +75,8 @@ impl Reconcile for Schedules {
                 if paused.is_none() {
                     act_on(&mut out, schedule, &mut status, due);
                     tell_next(&mut out, schedule, next);
-                } else {
-                    pass_over(&mut out, &mut status, due);
+                } else if let Some(Pause::Resting(rest)) = paused {
+                    pass_over(&mut out, &mut status, due, rest, world.settings());
                 }
                 if let Some(next) = next {
                     out.look_at(next);
@@ -100,14 +102,24 @@ fn tell_next(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, nex
     out.condition(ScheduleCondition::Scheduled, true, ScheduleReason::Scheduled, format!("Next at {next}."));
 }
 
-/// The time with the feature off counts as suspended: it is not caught up.
-fn pass_over(out: &mut Outcome<Schedules>, status: &mut ScheduleStatus, due: Due) {
+/// The time in which everything rests counts as suspended: it is not caught up.
+fn pass_over(out: &mut Outcome<Schedules>, status: &mut ScheduleStatus, due: Due, rest: Rest, settings: &Settings) {
     if let Due::Run(at) | Due::TooLate(at) | Due::StillActive(at, _) = due {
         status.last_schedule_time = Some(at);
     }
-    out.ready(true, ScheduleReason::FeatureDisabled, "Feature rebalancer is off; no claims are made.");
-    let message = "Feature rebalancer is off.";
-    out.condition(ScheduleCondition::Scheduled, false, ScheduleReason::FeatureDisabled, message);
+    let (reason, message) = (reason(rest), rest.told(settings));
+    out.ready(true, reason.clone(), format!("{message} No claims are made."));
+    out.condition(ScheduleCondition::Scheduled, false, reason, message);
+    if let Some(end) = settings.paused.end() {
+        out.look_at(end);
+    }
+}
+
+fn reason(rest: Rest) -> ScheduleReason {
+    match rest {
+        Rest::FeatureDisabled => ScheduleReason::FeatureDisabled,
+        Rest::Paused => ScheduleReason::Paused,
+    }
 }
 
 /// Which schedules a claim concerns: the one it was made by.
@@ -254,11 +266,11 @@ fn observe(schedule: &RebalancePlanSchedule, claims: &[&RebalancePlanClaim], now
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pause {
     Suspended,
-    Disabled,
+    Resting(Rest),
 }
 
 /// Says what is new about the schedule; returns whether it is paused.
-fn announce(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, enabled: bool) -> Option<Pause> {
+fn announce(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, rest: Option<Rest>) -> Option<Pause> {
     // A status of an older version does not say whether it was: then nothing is new.
     let was_suspended = schedule.status().map_or(Some(false), |status| status.suspended);
     if schedule.status().is_none() {
@@ -269,7 +281,7 @@ fn announce(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, enab
         (false, Some(true)) => out.event(Schedules::ScheduleResumed, "the times of the pause are not caught up"),
         _ => {}
     }
-    if schedule.spec.suspend { Some(Pause::Suspended) } else { (!enabled).then_some(Pause::Disabled) }
+    if schedule.spec.suspend { Some(Pause::Suspended) } else { rest.map(Pause::Resting) }
 }
 
 fn scheduled_for(claim: &RebalancePlanClaim) -> Option<Timestamp> {

@@ -5,8 +5,15 @@ use std::sync::Arc;
 use kentroller_planner::manifest::{NodeClaimSpec, NodeClaimStatus};
 use kentroller_runtime::{Meta, resource};
 
-#[resource(foreign, group = "karpenter.sh", version = "v1", kind = "NodeClaim", plural = "nodeclaims")]
-/// A machine that was asked for. To make one, write [`crate::api::NodeClaimSpec`], which is whole.
+#[resource(
+    foreign,
+    group = "karpenter.sh",
+    version = "v1",
+    kind = "NodeClaim",
+    plural = "nodeclaims",
+    index = NodeClaim::node_name
+)]
+/// A machine that was asked for. Indexed by the name of its node. To make one, write [`crate::api::NodeClaimSpec`], which is whole.
 pub struct NodeClaim {
     pub metadata: Meta,
     #[serde(default)]
@@ -16,6 +23,11 @@ pub struct NodeClaim {
 }
 
 impl NodeClaim {
+    /// Its node; `None` until the machine is registered.
+    pub fn node_name(&self) -> Option<&str> {
+        Some(self.status.node_name.as_str()).filter(|name| !name.is_empty())
+    }
+
     /// Whether the provider gave a machine.
     pub fn is_launched(&self) -> bool {
         self.status.is("Launched")

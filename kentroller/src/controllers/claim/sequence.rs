@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use kentroller_planner::{Money, Options, Quantity};
-use kentroller_runtime::condition::in_status_since;
+use kentroller_runtime::condition::{in_status_since, seconds};
 use kentroller_runtime::{Answer, Failure, HasStatus, Kind};
 
 use super::{ClaimStep, GENERATION_TIMEOUT};
@@ -68,7 +68,7 @@ impl ClaimStep<'_> {
         let has_more = self
             .options(plans)
             .is_ok_and(|options| options.max_nodes != Some(0) && options.max_cpu.is_none_or(is_left));
-        is_full && has_more && self.claim.spec.auto_execute && self.world.enabled()
+        is_full && has_more && self.claim.spec.auto_execute
     }
 
     /// Has the next plan computed and made; says whether the claim is at its end instead.
@@ -81,7 +81,8 @@ impl ClaimStep<'_> {
         let ended =
             plans.last().and_then(|plan| in_status_since(&plan.status()?.conditions, PlanCondition::Done, true));
         let ended = ended.unwrap_or(Timestamp::MIN);
-        let end = after(ended, GENERATION_TIMEOUT);
+        let since = *self.status.generation_start_time.get_or_insert(seconds(now));
+        let end = after(since, GENERATION_TIMEOUT);
         let ask = PlanAsk { seed: format!("{}/{number}", self.claim.uid()), options };
         self.out.reconciling(ClaimReason::Executing, format!("Plan {} is computed.", name(self.claim, number)));
         match self.world.answer::<Plans>(self.claim).cloned() {
@@ -95,7 +96,10 @@ impl ClaimStep<'_> {
                         let message = format!("Waits for {other}; one plan is executed at a time.");
                         self.out.reconciling(ClaimReason::WaitsForTurn, message);
                     }
-                    None => self.write(&answer, number, true),
+                    None => {
+                        self.status.generation_start_time = None;
+                        self.write(&answer, number, true);
+                    }
                 }
                 self.out.look_at(after(at, PLAN_MAX_AGE));
             }

@@ -17,14 +17,13 @@ const MEBI: i128 = 1024 * 1024;
 
 impl PlanStep<'_> {
     /// What has to be before anything is bought for the wave; so many waves before it still move pods.
-    pub(super) fn waits_to_begin(&self, index: u32, before: usize) -> Option<String> {
+    pub(super) fn waits_to_begin(&mut self, index: u32, before: usize) -> Option<String> {
         let ahead = (before > 0).then(|| self.waits_ahead(index)).flatten();
         ahead.or_else(|| self.waits_for_slots(index))
     }
 
     fn waits_ahead(&self, index: u32) -> Option<String> {
-        let adds: Vec<&NodeClaimToAdd> =
-            self.plan.spec.node_claims_to_add.iter().filter(|add| add.wave == index).collect();
+        let adds: Vec<&NodeClaimToAdd> = self.greens(index).collect();
         if !adds.is_empty() && self.surge_with(index) > self.most_surge() {
             return Some("nodes to go before more come".to_owned());
         }

@@ -31,14 +31,12 @@ const MOST_ATTEMPTS: usize = 10;
 /// Karpenter's word for a machine that the provider does not have.
 const NO_CAPACITY: &str = "InsufficientCapacityError";
 
-impl PlanStep<'_> {
+impl<'a> PlanStep<'a> {
     /// Looks at each new node of the wave, and starts what is to be started. `reserved`: the nodes take no pods so far.
     pub(super) fn create_nodes(&mut self, wave: u32, reserved: bool) -> Progress {
-        let wanted: Vec<&NodeClaimToAdd> =
-            self.plan.spec.node_claims_to_add.iter().filter(|one| one.wave == wave).collect();
         let mut launching = self.plan.spec.node_claims_to_add.iter().filter(|add| self.is_launching(add)).count();
         let mut waits = Vec::new();
-        for add in wanted {
+        for add in self.greens(wave) {
             if reserved {
                 self.reserve(add);
             }
@@ -53,8 +51,7 @@ impl PlanStep<'_> {
 
     /// Keeps a new node free from the moment it is there until its wave is drained. A person who opens it meanwhile is right.
     fn reserve(&mut self, add: &NodeClaimToAdd) {
-        let claim = self.last_attempt(add).and_then(|last| self.world.named::<NodeClaim>(&last.node_claim_name));
-        let ours = claim.filter(|claim| claim.label(PLAN) == Some(self.plan.uid()) && claim.is_registered());
+        let ours = self.made(add).filter(|claim| claim.label(PLAN) == Some(self.plan.uid()) && claim.is_registered());
         let Some(node) = ours.and_then(|claim| self.world.named::<Node>(&claim.status.node_name)) else { return };
         if node.annotation(RESERVED_BY).is_none() && !node.spec.unschedulable {
             self.out.merge(node, marking::reserve(self.plan.uid()));
@@ -63,26 +60,27 @@ impl PlanStep<'_> {
 
     /// Lets the new nodes of the wave take pods.
     pub(super) fn open(&mut self, wave: u32) {
-        let plan = self.plan;
-        for add in plan.spec.node_claims_to_add.iter().filter(|add| add.wave == wave) {
-            let claim = self.last_attempt(add).and_then(|last| self.world.named::<NodeClaim>(&last.node_claim_name));
-            let node = claim.and_then(|claim| self.world.named::<Node>(&claim.status.node_name));
-            if let Some(node) = node.filter(|node| node.annotation(RESERVED_BY) == Some(plan.uid())) {
+        for add in self.greens(wave) {
+            let node = self.made(add).and_then(|claim| self.world.named::<Node>(&claim.status.node_name));
+            if let Some(node) = node.filter(|node| node.annotation(RESERVED_BY) == Some(self.plan.uid())) {
                 self.out.merge(node, marking::open());
             }
         }
     }
 
-    fn last_attempt(&self, add: &NodeClaimToAdd) -> Option<&CreationAttempt> {
+    pub(super) fn last_attempt(&self, add: &NodeClaimToAdd) -> Option<&CreationAttempt> {
         self.status.nodes_creation.get(&add.metadata.name)?.attempts.last()
+    }
+
+    /// The NodeClaim of the last attempt, if it is there.
+    pub(super) fn made(&self, add: &NodeClaimToAdd) -> Option<&'a NodeClaim> {
+        self.world.named::<NodeClaim>(&self.last_attempt(add)?.node_claim_name)
     }
 
     /// Whether a machine was asked for, and is not there so far.
     pub(super) fn is_launching(&self, add: &NodeClaimToAdd) -> bool {
-        let last = self.last_attempt(add).filter(|last| last.status == AttemptStatus::InProgress);
-        last.is_some_and(|last| {
-            self.world.named::<NodeClaim>(&last.node_claim_name).is_none_or(|claim| !claim.is_launched())
-        })
+        let is_asked_for = self.last_attempt(add).is_some_and(|last| last.status == AttemptStatus::InProgress);
+        is_asked_for && self.made(add).is_none_or(|claim| !claim.is_launched())
     }
 
     fn create_node(&mut self, add: &NodeClaimToAdd, launching: &mut usize) -> Progress {

@@ -1,6 +1,7 @@
 //! The second phase of a wave: old nodes are cordoned, emptied and given back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kentroller_runtime::condition::seconds;
@@ -35,13 +36,9 @@ impl<'a> PlanStep<'a> {
     /// Drains the nodes of the wave as far as slots and room allow.
     pub(super) fn remove_nodes(&mut self, wave: u32) -> Progress {
         self.open(wave);
-        let plan = self.plan;
-        let of_wave = plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
-        let claims: Vec<&NodeClaim> =
-            of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name)).collect();
         let mut slots = self.slots();
         let (mut waits, mut moving) = (Vec::new(), Vec::new());
-        for claim in claims {
+        for claim in self.blues(wave) {
             match self.look_at(claim, wave, &mut slots) {
                 Look::Over => {}
                 Look::Leaves(pods) => moving.extend(pods),
@@ -50,12 +47,13 @@ impl<'a> PlanStep<'a> {
         }
         if !moving.is_empty() {
             let receiver = self.wave(wave).and_then(|wave| wave.receiver.clone());
-            let (protection, began) = (self.protection.clone(), self.began());
+            let (protection, began) = (Arc::clone(&self.protection), self.began());
             let mut room = Room::of(self.world, protection, self.leaving(), receiver.as_deref(), &self.moved(), began);
             let moving = self.with_places(moving);
             waits.extend(self.steer(wave, moving, &mut room));
         }
         self.status.node_pool_budgets = slots.report();
+        self.slots = Some(slots);
         if waits.is_empty() { Progress::Done } else { Progress::Waits(told(waits)) }
     }
 
@@ -190,15 +188,16 @@ impl<'a> PlanStep<'a> {
             self.out.merge(claim, marking::label(uid));
             return;
         }
-        let (node_name, new_nodes, plan) = (name.to_owned(), self.new_nodes(wave), uid.to_owned());
+        let new_nodes = self.new_nodes(wave);
+        let (node_name, wanted, plan) = (name.to_owned(), new_nodes.clone(), uid.to_owned());
         let mut guard = Guard::<RebalancePlans>::that(move |fresh| {
             let nodes = fresh.all::<Node>()?;
             still_empty(&fresh.all::<Pod>()?, &node_name)?;
             still_ours(&nodes, &node_name, &plan)?;
-            ready(&nodes, &new_nodes)
+            ready(&nodes, &wanted)
         });
         guard = guard.list::<Pod>(format!("spec.nodeName={name}")).get::<Node>(ObjectKey::cluster(name));
-        for node in self.new_nodes(wave) {
+        for node in new_nodes {
             guard = guard.get::<Node>(ObjectKey::cluster(node));
         }
         let (told, refused) = (format!("node {name} was empty and is given back"), format!("node {name}"));
@@ -246,6 +245,18 @@ impl<'a> PlanStep<'a> {
         }
     }
 
+    /// Moves the clocks of the nodes under way on by a time in which nobody worked on them.
+    pub(super) fn stop_clocks(&mut self, lost: Duration) {
+        if lost.is_zero() {
+            return;
+        }
+        for course in self.status.nodes_deletion.values_mut() {
+            for clock in [&mut course.cordon_time, &mut course.stuck_since, &mut course.blocked_since] {
+                *clock = clock.map(|since| after(since, lost));
+            }
+        }
+    }
+
     /// Nodes whose course ended with their disappearance.
     pub(super) fn note_gone(&mut self) {
         let open: Vec<String> = self.status.nodes_deletion.keys().cloned().collect();
@@ -269,11 +280,9 @@ impl<'a> PlanStep<'a> {
 
     /// The new nodes of the wave; one that is gone has the name of its NodeClaim.
     fn new_nodes(&self, wave: u32) -> Vec<String> {
-        let adds = self.plan.spec.node_claims_to_add.iter().filter(|add| add.wave == wave);
-        let made = adds.filter_map(|add| {
-            let last = self.status.nodes_creation.get(&add.metadata.name)?.attempts.last()?;
-            let claim = self.world.named::<NodeClaim>(&last.node_claim_name);
-            Some(claim.map_or_else(|| last.node_claim_name.clone(), |claim| claim.status.node_name.clone()))
+        let made = self.greens(wave).filter_map(|add| match self.made(add) {
+            Some(claim) => Some(claim.status.node_name.clone()),
+            None => self.last_attempt(add).map(|last| last.node_claim_name.clone()),
         });
         made.filter(|name| !name.is_empty()).collect()
     }

@@ -4,7 +4,6 @@ use kentroller_planner::{Money, Percent};
 
 use super::outcome::price;
 use super::{PlanStep, Progress};
-use crate::api::foreign::NodeClaim;
 use crate::api::{ExecutionPolicy, NodeClaimToAdd, NodeCost, Savings};
 
 /// What a wave, or a whole plan, promised and what it comes to.
@@ -22,29 +21,24 @@ impl PlanStep<'_> {
     /// Holds the new nodes of the wave against the plan's execution policy, where it has one.
     pub(super) fn pass_gate(&mut self, index: u32) -> Progress {
         let policy = self.plan.spec.execution_policy.clone().unwrap_or_default();
-        let all = &self.plan.spec.node_claims_to_add;
-        let of_wave: Vec<&NodeClaimToAdd> = all.iter().filter(|add| add.wave == index).collect();
-        if policy == ExecutionPolicy::default() || of_wave.is_empty() {
+        if policy == ExecutionPolicy::default() || self.greens(index).next().is_none() {
             return Progress::Done;
         }
-        let came = of_wave.into_iter().map(|add| self.came(add)).collect::<Result<Vec<(NodeCost, Money)>, String>>();
+        let came = self.greens(index).map(|add| self.came(add)).collect::<Result<Vec<(NodeCost, Money)>, String>>();
         let green = match came {
             Ok(green) => green,
             Err(unknown) => return Progress::Dear(unknown),
         };
-        let blue = self.blues_of(index);
-        let mut wave = Balance { blue: blue.iter().map(cost).sum(), promised: Money::ZERO, real: Money::ZERO };
-        for (node, price) in &green {
-            let promised = self.promised(&node.name);
-            wave.promised += promised;
-            wave.real += promised.max(*price);
-        }
+        let blue = self.blue_costs(index);
+        let wave = self.balance(&blue, self.greens(index));
         let achieved = wave.saved().percent_of(wave.blue - wave.promised);
         if let Some(wave) = self.wave_mut(index) {
             wave.achieved_savings_percent = Some(achieved.to_string());
         }
         self.status.validated_savings = Some(validated(blue, green.into_iter().map(|(node, _)| node).collect(), wave));
-        match judge(&policy, wave, self.whole()) {
+        let all = self.status.savings.as_ref().map(|savings| savings.blue_nodes.as_slice()).unwrap_or_default();
+        let whole = self.balance(all, self.plan.spec.node_claims_to_add.iter());
+        match judge(&policy, wave, whole) {
             Ok(()) => Progress::Done,
             Err(why) => Progress::Dear(format!("wave {index}: {why}")),
         }
@@ -74,31 +68,28 @@ impl PlanStep<'_> {
         Ok((node, price))
     }
 
-    fn blues_of(&self, index: u32) -> Vec<NodeCost> {
-        let of_wave = self.plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == index);
-        let claims = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
-        let nodes: Vec<&str> = claims.map(|claim| claim.status.node_name.as_str()).collect();
+    fn blue_costs(&self, index: u32) -> Vec<NodeCost> {
+        let nodes: Vec<&str> = self.blues(index).map(|claim| claim.status.node_name.as_str()).collect();
         let known = self.status.savings.iter().flat_map(|savings| &savings.blue_nodes);
         known.filter(|node| nodes.contains(&node.name.as_str())).cloned().collect()
     }
 
-    /// The whole plan: the nodes that came at their own price, the others at the price that was promised.
-    fn whole(&self) -> Balance {
-        let blue = self.status.savings.iter().flat_map(|savings| &savings.blue_nodes).map(cost).sum();
-        let adds = self.plan.spec.node_claims_to_add.iter();
-        let real = adds.clone().map(|add| {
-            let promised = self.promised(&add.metadata.name);
-            self.came(add).map_or(promised, |(_, price)| promised.max(price))
-        });
-        Balance { blue, promised: adds.map(|add| self.promised(&add.metadata.name)).sum(), real: real.sum() }
+    /// These nodes against those that come: what is there already at its own price, the rest at what was promised.
+    fn balance<'b>(&self, blue: &[NodeCost], green: impl Iterator<Item = &'b NodeClaimToAdd>) -> Balance {
+        let mut balance = Balance { blue: blue.iter().map(cost).sum(), promised: Money::ZERO, real: Money::ZERO };
+        for add in green {
+            let promised = promised(add);
+            balance.promised += promised;
+            balance.real += self.came(add).map_or(promised, |(_, price)| promised.max(price));
+        }
+        balance
     }
+}
 
-    /// What the new node costs in the first of its offerings, for which the plan was made.
-    fn promised(&self, name: &str) -> Money {
-        let add = self.plan.spec.node_claims_to_add.iter().find(|add| add.metadata.name == name);
-        let first = add.and_then(|add| add.alternatives.first()).and_then(|first| first.price_hourly.as_deref());
-        first.and_then(Money::parse).unwrap_or(Money::ZERO)
-    }
+/// What the new node costs in the first of its offerings, for which the plan was made.
+fn promised(add: &NodeClaimToAdd) -> Money {
+    let first = add.alternatives.first().and_then(|first| first.price_hourly.as_deref());
+    first.and_then(Money::parse).unwrap_or(Money::ZERO)
 }
 
 impl Balance {

@@ -4,6 +4,7 @@
 //! Disruption budgets of pods are left out: the eviction API keeps them, and a pod that it refuses is tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kentroller_planner::rules::{ObservedNode, PodRules, Surroundings};
@@ -17,7 +18,7 @@ use crate::api::{MigrationPolicy, RebalancePlan};
 use crate::backend::snapshot;
 
 /// The rules at one moment, under the options that the plan was made with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Protection {
     pub(super) options: Options,
     now: Moment,
@@ -75,8 +76,8 @@ impl Protection {
     }
 
     /// Looks at the pod once more, as it is in the API server when it is to be evicted.
-    pub(super) fn guard_of(&self, pod: &Pod) -> Guard<RebalancePlans> {
-        let (rules, key) = (self.clone(), pod.key());
+    pub(super) fn guard_of(self: &Arc<Self>, pod: &Pod) -> Guard<RebalancePlans> {
+        let (rules, key) = (Arc::clone(self), pod.key());
         let wanted = key.clone();
         let guard = Guard::<RebalancePlans>::that(move |fresh| match fresh.get::<Pod>(&wanted)? {
             Some(pod) => rules.holds_pod(&pod).map_or(Ok(()), Err),

@@ -28,7 +28,7 @@ const SETTLE_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 /// What is free where, in one cut; evictions decided in the same look are counted as they are made.
 pub(super) struct Room<'a> {
     world: &'a World<RebalancePlans>,
-    protection: Protection,
+    protection: Arc<Protection>,
     /// Of all nodes that the scheduler puts pods on.
     free: BTreeMap<&'a str, Resources>,
     /// Nodes that the plan empties: pods must not go there.
@@ -53,7 +53,7 @@ impl<'a> Room<'a> {
     /// pods the plan moves (`moved`) are counted as being on their way: what others miss is not our doing.
     pub(super) fn of(
         world: &'a World<RebalancePlans>,
-        protection: Protection,
+        protection: Arc<Protection>,
         leaving: BTreeSet<String>,
         receiver: Option<&str>,
         moved: &BTreeSet<String>,
@@ -202,8 +202,7 @@ impl<'a> Room<'a> {
     }
 
     fn receives(&self, node: &Node) -> bool {
-        let mut claims = self.world.all::<NodeClaim>();
-        let claim = claims.find(|claim| claim.status.node_name == node.name());
+        let claim = self.world.indexed::<NodeClaim>(node.name()).into_iter().next();
         let pool = node.label(NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
         self.protection.receives(node, claim, pool)
     }

@@ -8,7 +8,7 @@ use kentroller_planner::{Moment, manifest};
 use kentroller_runtime::{Kind, Switches};
 
 use super::PlanStep;
-use crate::api::foreign::{Node, NodeClaim, NodePool};
+use crate::api::foreign::{Node, NodePool};
 use crate::api::marks::{BUDGET, CONSOLIDATION};
 use crate::api::{NodePoolBudget, marks};
 use crate::backend::snapshot;
@@ -95,21 +95,22 @@ fn allowed(pool: &manifest::NodePool, ignore_zero: bool, total: usize, now: Time
 impl PlanStep<'_> {
     /// Before the wave buys anything: the pool of a node that goes in which no slot is free, nor will be when nodes of ours
     /// are gone.
-    pub(super) fn waits_for_slots(&self, wave: u32) -> Option<String> {
-        let spec = &self.plan.spec;
-        if !spec.node_claims_to_add.iter().any(|add| add.wave == wave) {
-            return None;
-        }
+    pub(super) fn waits_for_slots(&mut self, wave: u32) -> Option<String> {
+        self.greens(wave).next()?;
         let slots = self.slots();
-        let of_wave = spec.node_claims_to_delete.iter().filter(|one| one.wave == wave);
-        let claims = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
-        let mut nodes = claims.filter_map(|claim| self.world.named::<Node>(&claim.status.node_name));
-        let shut = nodes.find(|node| !slots.has_ours(node))?;
-        let pool = shut.label(marks::NODE_POOL).unwrap_or_default();
+        let mut nodes = self.blues(wave).filter_map(|claim| self.world.named::<Node>(&claim.status.node_name));
+        let shut = nodes.find(|node| !slots.has_ours(node));
+        self.slots = Some(slots);
+        let pool = shut?.label(marks::NODE_POOL).unwrap_or_default();
         Some(format!("a disruption slot of NodePool {pool} before anything is bought"))
     }
 
-    pub(super) fn slots(&self) -> Slots {
+    /// Those of this look, to be given back after use: they are counted once.
+    pub(super) fn slots(&mut self) -> Slots {
+        self.slots.take().unwrap_or_else(|| self.count_slots())
+    }
+
+    fn count_slots(&self) -> Slots {
         let mut pools: BTreeMap<String, Count> = BTreeMap::new();
         for node in self.world.all::<Node>() {
             let Some(pool) = node.label(marks::NODE_POOL) else { continue };

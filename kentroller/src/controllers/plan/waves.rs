@@ -8,12 +8,12 @@ use kentroller_runtime::condition::seconds;
 
 use super::{PlanStep, Progress, RebalancePlans};
 use crate::api::foreign::NodeClaim;
-use crate::api::{FailurePhase, WavePhase, WaveStatus};
+use crate::api::{FailurePhase, NodeClaimToAdd, WavePhase, WaveStatus};
 
 /// So many waves may have their nodes made before it is their turn to be drained.
 const MOST_AHEAD: usize = 3;
 /// Of the waits that are told, so many; the others are counted.
-pub(super) const MOST_TOLD: usize = 4;
+const MOST_TOLD: usize = 4;
 
 /// How one wave stands after a look.
 enum Stand {
@@ -24,7 +24,7 @@ enum Stand {
     Open(Progress),
 }
 
-impl PlanStep<'_> {
+impl<'a> PlanStep<'a> {
     /// One look at every wave that is under way; how the first one stands whose pods still move. It alone can fail the plan:
     /// what goes wrong with those behind it has time until it is their turn.
     pub(super) fn advance(&mut self) -> Progress {
@@ -66,6 +66,10 @@ impl PlanStep<'_> {
                     Some(what) => return waits(what),
                     None => WavePhase::Creating,
                 },
+                // What is made for waves that do not come is given back.
+                Some(WavePhase::Creating | WavePhase::Gating | WavePhase::Waiting) if self.yields_to.is_some() => {
+                    return waits("its end".to_owned());
+                }
                 Some(WavePhase::Creating) => match self.create_nodes(index, before > 0) {
                     Progress::Done => WavePhase::Gating,
                     progress => return Stand::Open(progress),
@@ -74,7 +78,6 @@ impl PlanStep<'_> {
                     Progress::Done => WavePhase::Waiting,
                     progress => return Stand::Open(progress),
                 },
-                Some(WavePhase::Waiting) if self.yields_to.is_some() => return waits("its end".to_owned()),
                 Some(WavePhase::Waiting) if before > 0 => return waits("the waves before it".to_owned()),
                 Some(WavePhase::Waiting) => WavePhase::Draining,
                 Some(WavePhase::Draining) => match self.remove_nodes(index) {
@@ -120,11 +123,24 @@ impl PlanStep<'_> {
         self.status.waves.iter_mut().find(|wave| wave.index == index)
     }
 
+    /// The NodeClaims that the wave removes, as far as they are there.
+    pub(super) fn blues(&self, index: u32) -> impl Iterator<Item = &'a NodeClaim> + use<'a> {
+        let (plan, world) = (self.plan, self.world);
+        let of_wave = plan.spec.node_claims_to_delete.iter().filter(move |one| one.wave == index);
+        of_wave.filter_map(|one| world.named::<NodeClaim>(&one.node_claim_name))
+    }
+
+    /// What the wave adds.
+    pub(super) fn greens(&self, index: u32) -> impl Iterator<Item = &'a NodeClaimToAdd> + use<'a> {
+        self.plan.spec.node_claims_to_add.iter().filter(move |add| add.wave == index)
+    }
+
     /// Nodes of the wave whose machines are not gone so far.
     fn ending(&self, index: u32) -> Vec<String> {
-        let of_wave = self.plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == index);
-        let claims = of_wave.filter_map(|one| self.world.named::<NodeClaim>(&one.node_claim_name));
-        claims.filter(|claim| claim.deleting().is_some()).map(|claim| claim.status.node_name.clone()).collect()
+        self.blues(index)
+            .filter(|claim| claim.deleting().is_some())
+            .map(|claim| claim.status.node_name.clone())
+            .collect()
     }
 
     /// The phase in which the wave stands: until it has touched a node that goes, all of it can be taken back.
