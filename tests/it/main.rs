@@ -7,6 +7,7 @@ mod configuration;
 mod conformance;
 mod crashes;
 mod determinism;
+mod drains;
 mod features;
 mod gate;
 mod idle;

@@ -41,7 +41,7 @@ pub struct RebalancePlanClaimSpec {
     #[serde(default = "super::no")]
     pub auto_execute: bool,
     /// Whether a node whose drain does not end in time is kept and made schedulable again after uncordonAfter, instead of
-    /// being forced. Without aggressive eviction every drain is graceful. Accepted; nothing acts on it so far.
+    /// being forced. Absent: forced with aggressiveEviction only. True goes before aggressiveEviction.
     pub evict_gracefully: Option<bool>,
     /// What must be true of the new nodes of each wave before anything is evicted for it.
     pub execution_policy: Option<ExecutionPolicy>,
@@ -57,7 +57,7 @@ pub struct RebalancePlanClaimSpec {
     pub scope: Option<Scope>,
     /// How long the phases may take.
     pub timeouts: Option<Timeouts>,
-    /// How long after a failed drain a kept node is made schedulable again, such as 30m. Absent: 30m. Accepted; nothing acts on it so far.
+    /// How long after a failed drain a kept node is made schedulable again, such as 30m. Absent: 30m.
     pub uncordon_after: Option<String>,
 }
 
@@ -65,8 +65,8 @@ pub struct RebalancePlanClaimSpec {
 /// Lifts protections that otherwise keep a node or a pod where it is.
 #[derive(Default, Eq)]
 pub struct AggressiveModeConfig {
-    /// Whether a drain is forced to its end at drainTimeout; every pod that is left on the node is ended then. Accepted;
-    /// no drain is forced so far, and the node is kept.
+    /// Whether a drain is forced to its end at drainTimeout: Karpenter then ends every pod that is left on the node, whatever its
+    /// disruption budget says. Pods that another rule holds, such as do-not-disrupt, keep the node all the same.
     pub aggressive_eviction: bool,
     /// How long a node may take to drain, such as 20m; counts with aggressiveEviction only. Absent: 20m.
     pub drain_timeout: Option<String>,

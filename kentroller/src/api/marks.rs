@@ -26,6 +26,10 @@ marks! {
     FORMER_SHIELD = "rebalancing.cast.ai/former-do-not-disrupt", "annotation of Node and NodeClaim", set by "Kentroller";
     /// `drain-failed`: a plan could not drain the node in time and kept it. It stays until somebody takes it away.
     STATUS = "rebalancing.cast.ai/status", "annotation of Node", set by "Kentroller";
+    /// When a node that could not be drained in time takes pods again, as RFC 3339 has it.
+    UNCORDON_AFTER = "rebalancing.cast.ai/uncordon-after", "annotation of Node", set by "Kentroller";
+    /// When Karpenter ends what is left on the node of a deleted NodeClaim, as RFC 3339 has it: how a drain is forced.
+    ENDS_AT = "karpenter.sh/nodeclaim-termination-timestamp", "annotation of NodeClaim", set by "Karpenter; Kentroller where a drain is forced";
     /// PreferNoSchedule: while a plan moves pods, on the nodes that could take them, but for the one that is to.
     LATER = "rebalancing.cast.ai/later", "taint of Node", set by "Kentroller";
     /// What a pod belongs to: of DNS, Karpenter and this operator one pod moves at a time.

@@ -62,7 +62,8 @@ pub struct RebalancePlanSpec {
 /// The part of the aggressive mode that matters while a plan is executed.
 #[derive(Default, Eq)]
 pub struct AggressiveMode {
-    /// How long a node may take to drain, such as 20m. Absent: 20m.
+    /// After how long a drain is forced to its end, such as 20m: Karpenter then ends every pod that is left on the node, whatever its
+    /// disruption budget says. Absent: a node that is not drained in 20 minutes is kept.
     pub drain_timeout: Option<String>,
     /// Whether pods whose disruption budget allows no eviction are deleted by force in the end. Accepted; nothing acts on it so far.
     #[serde(rename = "ignoreBlockingPDB", default, skip_serializing_if = "std::ops::Not::not")]

@@ -22,11 +22,6 @@ pub const OF_SCHEDULES: &[Unread<RebalancePlanScheduleSpec>] = &[Unread {
 
 pub const OF_CLAIMS: &[Unread<RebalancePlanClaimSpec>] = &[
     Unread {
-        path: "spec.aggressiveModeConfig.aggressiveEviction",
-        instead: "no drain is forced; a node that is not drained within drainTimeout is kept",
-        is_set: |spec| spec.aggressive_mode_config.as_ref().is_some_and(|config| config.aggressive_eviction),
-    },
-    Unread {
         path: "spec.aggressiveModeConfig.drainTimeout",
         instead: "without aggressiveEviction a drain may take 20 minutes",
         is_set: |spec| {
@@ -53,16 +48,6 @@ pub const OF_CLAIMS: &[Unread<RebalancePlanClaimSpec>] = &[
             let config = spec.aggressive_mode_config.as_ref();
             config.is_some_and(|one| one.ignore_problem_removal_disabled_pods_timeout.is_some())
         },
-    },
-    Unread {
-        path: "spec.evictGracefully",
-        instead: "every drain is graceful, and a node that is not drained in time is kept",
-        is_set: |spec| spec.evict_gracefully.is_some(),
-    },
-    Unread {
-        path: "spec.uncordonAfter",
-        instead: "a node that is kept is made schedulable at once",
-        is_set: |spec| spec.uncordon_after.is_some(),
     },
 ];
 
@@ -204,12 +189,12 @@ mod tests {
     #[test]
     fn whoever_sets_a_field_that_nothing_acts_on_is_told_so() {
         let spec: RebalancePlanClaimSpec = serde_json::from_value(serde_json::json!({
-            "uncordonAfter": "30m", "aggressiveModeConfig": {"drainTimeout": "5m", "ignoreProblemJobPods": true}}))
+            "aggressiveModeConfig": {"drainTimeout": "5m", "ignoreBlockingPDB": true, "ignoreProblemJobPods": true}}))
         .expect("a spec");
         let told = warnings(OF_CLAIMS, &spec);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].starts_with("spec.aggressiveModeConfig.drainTimeout is accepted"), "{told:?}");
-        assert!(told[1].starts_with("spec.uncordonAfter is accepted"), "{told:?}");
+        assert!(told[1].starts_with("spec.aggressiveModeConfig.ignoreBlockingPDB is accepted"), "{told:?}");
         assert_eq!(warnings(OF_CLAIMS, &RebalancePlanClaimSpec::default()), [""; 0]);
     }
 }

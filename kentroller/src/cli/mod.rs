@@ -4,6 +4,7 @@ mod approve;
 mod cancel;
 #[cfg(feature = "simulation")]
 mod demo;
+mod pause;
 mod plan;
 mod release;
 mod remote;
@@ -32,6 +33,10 @@ enum Command {
     Approve(approve::Approve),
     /// Stops a claim or its plan at the next safe point.
     Cancel(cancel::Cancel),
+    /// Has everything rest: nothing begins, and what runs is held where it is.
+    Pause(pause::PauseArguments),
+    /// Ends a pause; what was held goes on.
+    Resume(pause::ResumeArguments),
     /// Takes back every cordon, taint, shield and label that plans have put on the cluster. Works without the operator.
     Release(release::Release),
     /// Repeats a recorded reconcile, and says whether it decides the same.
@@ -48,6 +53,8 @@ pub fn run() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Approve(approve) => approve.execute(),
         Command::Cancel(cancel) => cancel.execute(),
+        Command::Pause(pause) => pause.execute(),
+        Command::Resume(resume) => resume.execute(),
         Command::Release(release) => release.execute(),
         Command::Replay(replay) => replay.execute(),
         #[cfg(feature = "simulation")]

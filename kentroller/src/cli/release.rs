@@ -33,8 +33,10 @@ impl Release {
             note(remote.merge(&plan, patch).await, &plan, &mut done, &mut failed)?;
         }
         for node in remote.list::<Node>().await? {
-            let Some(plan) = marking::owner(&node) else { continue };
-            note(remote.merge(&node, marking::release(&node, plan)).await, &node, &mut done, &mut failed)?;
+            let kept = || marking::uncordon_time(&node).map(|_| marking::uncordon());
+            let marked = marking::owner(&node).map(|plan| marking::release(&node, plan));
+            let Some(patch) = marked.or_else(kept) else { continue };
+            note(remote.merge(&node, patch).await, &node, &mut done, &mut failed)?;
         }
         for claim in remote.list::<NodeClaim>().await? {
             if marking::owner(&claim).is_some() {

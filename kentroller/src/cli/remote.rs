@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use kentroller_runtime::store::AnyObject as _;
-use kentroller_runtime::{Kind, wire};
+use kentroller_runtime::{Kind, ObjectKey, wire};
 use kube::Client;
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +10,10 @@ use serde_json::Value;
 use super::run::client;
 
 /// The cluster of the current kubeconfig.
-pub(super) struct Remote(Client);
+pub(super) struct Remote {
+    client: Client,
+    namespace: String,
+}
 
 /// One page of a list.
 #[derive(Deserialize)]
@@ -29,15 +32,26 @@ struct PageMetadata {
 impl Remote {
     pub(super) async fn connect() -> anyhow::Result<Self> {
         let config = kube::Config::infer().await.context("no cluster: set KUBECONFIG")?;
-        Ok(Self(client(config).context("the kubeconfig cannot be used")?))
+        let namespace = config.default_namespace.clone();
+        Ok(Self { client: client(config).context("the kubeconfig cannot be used")?, namespace })
+    }
+
+    /// The namespace of the current context.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// The cluster-scoped object of this name; `None` if there is none.
     pub(super) async fn read<K: Kind>(&self, name: &str) -> anyhow::Result<Option<K>> {
-        match self.0.request(wire::get(&K::INFO.path("", Some(name)), &[])).await {
+        self.read_at(&ObjectKey::cluster(name)).await
+    }
+
+    /// The object of this key; `None` if there is none.
+    pub(super) async fn read_at<K: Kind>(&self, key: &ObjectKey) -> anyhow::Result<Option<K>> {
+        match self.client.request(wire::get(&path::<K>(key), &[])).await {
             Ok(object) => Ok(Some(object)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("{} {name} cannot be read", K::INFO.kind)),
+            Err(error) => Err(error).with_context(|| format!("{} {key} cannot be read", K::INFO.kind)),
         }
     }
 
@@ -47,7 +61,7 @@ impl Remote {
             let query: &[(&str, &str)] = &[("limit", "500"), ("continue", &next)];
             let request = wire::get(&path, if next.is_empty() { &query[..1] } else { query });
             let page: Page<K> =
-                self.0.request(request).await.with_context(|| format!("{} cannot be listed", K::INFO.plural))?;
+                self.client.request(request).await.with_context(|| format!("{} cannot be listed", K::INFO.plural))?;
             all.extend(page.items);
             next = page.metadata.next;
             if next.is_empty() {
@@ -58,22 +72,26 @@ impl Remote {
 
     /// Patches the object as it was read: what somebody has changed since stays as it is, and that is an error.
     pub(super) async fn merge<K: Kind>(&self, object: &K, mut patch: Value) -> anyhow::Result<()> {
-        let (kind, name) = (K::INFO.kind, object.name());
+        let (kind, key) = (K::INFO.kind, object.key());
         patch["metadata"]["resourceVersion"] = object.resource_version().into();
-        match self.0.request::<Value>(wire::merge(&K::INFO.path("", Some(name)), &patch)).await {
+        match self.client.request::<Value>(wire::merge(&path::<K>(&key), &patch)).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 409 => {
-                bail!("{kind} {name} was changed by somebody else at this moment; try again")
+                bail!("{kind} {key} was changed by somebody else at this moment; try again")
             }
-            Err(error) => Err(error).with_context(|| format!("{kind} {name} cannot be patched")),
+            Err(error) => Err(error).with_context(|| format!("{kind} {key} cannot be patched")),
         }
     }
 
     pub(super) async fn delete<K: Kind>(&self, object: &K) -> anyhow::Result<()> {
-        let (kind, name) = (K::INFO.kind, object.name());
+        let (kind, key) = (K::INFO.kind, object.key());
         let options = serde_json::json!({"preconditions": {"uid": object.uid()}});
-        let request = wire::delete(&K::INFO.path("", Some(name)), &options);
-        self.0.request::<Value>(request).await.with_context(|| format!("{kind} {name} cannot be deleted"))?;
+        let request = wire::delete(&path::<K>(&key), &options);
+        self.client.request::<Value>(request).await.with_context(|| format!("{kind} {key} cannot be deleted"))?;
         Ok(())
     }
+}
+
+fn path<K: Kind>(key: &ObjectKey) -> String {
+    K::INFO.path(&key.namespace, Some(&key.name))
 }

@@ -14,11 +14,13 @@ use super::rest::Rest;
 use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
 use crate::api::{
     AggressiveMode, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts,
-    RebalancePlan, RebalancePlanClaim, SkippedReason, Warning, failures, marks, unread,
+    RebalancePlan, RebalancePlanClaim, RebalancePlanClaimSpec, SkippedReason, Warning, failures, marks, unread,
 };
 use crate::backend::{PlanAsk, Planned, Plans};
 
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// After how long a drain is forced where nothing is said about it.
+const DRAIN_TIMEOUT: &str = "20m";
 /// Nodes and warnings that a status lists: an object stays far below the size that the API server takes.
 const MOST_LISTED: usize = 200;
 
@@ -265,17 +267,18 @@ impl ClaimStep<'_> {
     fn plan(&self, planned: &Planned, name: &str, execute: bool) -> RebalancePlan {
         let spec = &self.claim.spec;
         let aggressive = spec.aggressive_mode_config.as_ref();
-        let forced = aggressive.filter(|config| config.aggressive_eviction);
         let mut plan = RebalancePlan::new(name, planned.spec.clone());
         let schedule = self.claim.label(marks::SCHEDULE).map(str::to_owned);
         plan.metadata.labels = schedule.map(|uid| [(marks::SCHEDULE.to_owned(), uid)].into());
         plan.spec.execute = execute;
         plan.spec.execution_policy = spec.execution_policy.clone();
-        plan.spec.aggressive_mode = aggressive.map(|config| AggressiveMode {
-            drain_timeout: forced.and_then(|config| config.drain_timeout.clone()),
-            ignore_zero_node_pool_disruption_budgets: config.ignore_zero_node_pool_disruption_budgets,
+        let mode = AggressiveMode {
+            drain_timeout: forced_drain(spec),
+            ignore_zero_node_pool_disruption_budgets: aggressive
+                .is_some_and(|config| config.ignore_zero_node_pool_disruption_budgets),
             ..AggressiveMode::default()
-        });
+        };
+        plan.spec.aggressive_mode = (mode != AggressiveMode::default()).then_some(mode);
         let limit = duration(
             spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref()),
             EXECUTION_TIMEOUT,
@@ -372,6 +375,14 @@ impl ClaimStep<'_> {
         self.status.state = Some(state);
         self.status.completion_time = Some(condition::seconds(self.world.now()));
     }
+}
+
+/// After how long a drain is forced, if it is. Who asks for both ways gets the graceful one.
+fn forced_drain(spec: &RebalancePlanClaimSpec) -> Option<String> {
+    let forced = spec.aggressive_mode_config.as_ref().filter(|config| config.aggressive_eviction);
+    let is_forced = forced.is_some() && spec.evict_gracefully != Some(true) || spec.evict_gracefully == Some(false);
+    let told = forced.and_then(|config| config.drain_timeout.clone());
+    is_forced.then(|| told.unwrap_or_else(|| DRAIN_TIMEOUT.to_owned()))
 }
 
 fn seconds(duration: Duration) -> String {

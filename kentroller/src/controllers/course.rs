@@ -24,6 +24,8 @@ pub(super) struct Facts {
     pub(super) has_slot: bool,
     /// How long its drain may take.
     pub(super) drain_timeout: Duration,
+    /// Whether the drain is forced to its end then.
+    pub(super) forces: bool,
 }
 
 /// Who cordoned the node.
@@ -55,8 +57,12 @@ pub(super) enum Want {
     Drain,
     /// Delete its NodeClaim: it is empty.
     Delete,
+    /// Delete its NodeClaim with a time at which Karpenter ends what is left on it.
+    Force,
     /// Give it up, for this reason.
     Keep(DeletionStatus, String),
+    /// Give it up: its drain took too long. It takes no pods for a while, so that another try finds no more of them.
+    Late,
 }
 
 /// The next step of a node, from how far it has come and what is known of it.
@@ -79,8 +85,15 @@ pub(super) fn next(course: &NodeDeletion, facts: &Facts) -> Want {
     }
     match facts.cordon {
         Cordon::Ours if !facts.has_pods => Want::Delete,
-        Cordon::Ours if is_over(course.cordon_time, facts.drain_timeout) || is_over(course.stuck_since, PATIENCE) => {
-            Want::Keep(DeletionStatus::Failed, "not drained in time".to_owned())
+        Cordon::Ours if is_over(course.cordon_time, facts.drain_timeout) => {
+            if facts.forces {
+                Want::Force
+            } else {
+                Want::Late
+            }
+        }
+        Cordon::Ours if is_over(course.stuck_since, PATIENCE) && !facts.forces => {
+            Want::Keep(DeletionStatus::Failed, "no other node has room for its pods".to_owned())
         }
         Cordon::Ours => Want::Drain,
         _ if facts.has_slot => Want::Cordon,
@@ -106,6 +119,7 @@ mod tests {
             has_pods: true,
             has_slot: true,
             drain_timeout: Duration::from_secs(1_200),
+            forces: false,
         }
     }
 
@@ -136,12 +150,20 @@ mod tests {
         };
         let ours = || Facts { cordon: Cordon::Ours, ..facts() };
         let kept = |why: &str| Want::Keep(DeletionStatus::Failed, why.to_owned());
-        let late = kept("not drained in time");
+        let forced = || Facts { forces: true, ..ours() };
         let cases = [
             (draining(|one| one.cordon_time = Some(at(8_801))), ours(), Want::Drain),
-            (draining(|one| one.cordon_time = Some(at(8_800))), ours(), late.clone()),
+            (draining(|one| one.cordon_time = Some(at(8_800))), ours(), Want::Late),
+            (draining(|one| one.cordon_time = Some(at(8_801))), forced(), Want::Drain),
+            (draining(|one| one.cordon_time = Some(at(8_800))), forced(), Want::Force),
+            (
+                draining(|one| one.cordon_time = Some(at(8_800))),
+                Facts { held: Some("x".to_owned()), ..forced() },
+                Want::Block("x".to_owned()),
+            ),
             (draining(|one| one.stuck_since = Some(at(9_821))), ours(), Want::Drain),
-            (draining(|one| one.stuck_since = Some(at(9_820))), ours(), late),
+            (draining(|one| one.stuck_since = Some(at(9_820))), ours(), kept("no other node has room for its pods")),
+            (draining(|one| one.stuck_since = Some(at(9_820))), forced(), Want::Drain),
             (draining(|_| ()), Facts { held: Some("x".to_owned()), ..ours() }, Want::Block("x".to_owned())),
             (
                 draining(|one| one.blocked_since = Some(at(9_820))),

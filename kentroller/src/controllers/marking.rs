@@ -1,13 +1,15 @@
 //! What is written on nodes and NodeClaims while their nodes come and go, and how it is taken back. Only marks that bear the
 //! uid of their owner are taken back; what somebody else put there stays.
 
+use jiff::Timestamp;
 use kentroller_planner::manifest;
 use kentroller_runtime::Kind;
 use serde_json::{Value, json};
 
 use crate::api::foreign::Node;
 use crate::api::marks::{
-    CORDONED_BY, DO_NOT_DISRUPT, FORMER_SHIELD, LATER, PLAN, RESERVED_BY, STATUS, former_note, former_value,
+    CORDONED_BY, DO_NOT_DISRUPT, ENDS_AT, FORMER_SHIELD, LATER, PLAN, RESERVED_BY, STATUS, UNCORDON_AFTER, former_note,
+    former_value,
 };
 
 pub(super) fn is_cordoned_by(node: &Node, plan: &str) -> bool {
@@ -87,6 +89,9 @@ pub(crate) fn release(node: &Node, plan: &str) -> Value {
 /// Takes the label and the shield back. A shield that somebody changed meanwhile is theirs.
 pub(crate) fn release_claim<K: Kind>(object: &K) -> Value {
     let mut patch = json!({"metadata": {"labels": {PLAN: null}, "annotations": {}}});
+    if object.annotation(ENDS_AT).is_some() && object.deleting().is_none() {
+        patch["metadata"]["annotations"][ENDS_AT] = Value::Null;
+    }
     let Some(former) = object.annotation(FORMER_SHIELD).map(former_value) else { return patch };
     patch["metadata"]["annotations"][FORMER_SHIELD] = Value::Null;
     if object.annotation(DO_NOT_DISRUPT) == Some("true") && former != Some("true") {
@@ -101,13 +106,34 @@ pub(crate) fn owner<K: Kind>(object: &K) -> Option<&str> {
     object.label(PLAN).or_else(cordon)
 }
 
-/// Takes back what the plan put on the node, and says if it was being drained.
-pub(super) fn keep(node: &Node, plan: &str, was_drained: bool) -> Value {
+/// Takes back what the plan put on the node, and says if it was being drained. With a time it stays cordoned until then.
+pub(super) fn keep(node: &Node, plan: &str, was_drained: bool, until: Option<Timestamp>) -> Value {
     let mut patch = release(node, plan);
     if was_drained {
         patch["metadata"]["annotations"][STATUS] = json!("drain-failed");
     }
+    if let Some(until) = until {
+        patch["metadata"]["annotations"][UNCORDON_AFTER] = json!(until.to_string());
+        if let Some(spec) = patch["spec"].as_object_mut() {
+            spec.remove("unschedulable");
+        }
+    }
     patch
+}
+
+/// When a node that was kept takes pods again. One that cannot be read is over.
+pub(crate) fn uncordon_time(node: &Node) -> Option<Timestamp> {
+    Some(node.annotation(UNCORDON_AFTER)?.parse().unwrap_or(Timestamp::MIN))
+}
+
+/// A node that was kept takes pods again.
+pub(crate) fn uncordon() -> Value {
+    json!({"metadata": {"annotations": {UNCORDON_AFTER: null}}, "spec": {"unschedulable": null}})
+}
+
+/// Karpenter ends what is left on the node at this time, once its NodeClaim is deleted.
+pub(super) fn end_at(plan: &str, end: Timestamp) -> Value {
+    json!({"metadata": {"labels": {PLAN: plan}, "annotations": {ENDS_AT: end.to_string()}}})
 }
 
 fn written(taint: &manifest::Taint) -> Value {

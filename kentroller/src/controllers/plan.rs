@@ -146,15 +146,18 @@ struct PlanStep<'a> {
     slots: Option<Slots>,
 }
 
+/// The claim that the plan belongs to; a plan by hand has none.
+fn claim_of<'a>(plan: &RebalancePlan, world: &'a World<RebalancePlans>) -> Option<&'a RebalancePlanClaim> {
+    let owner = plan.metadata.owner_references.iter().flatten().next()?;
+    world.named::<RebalancePlanClaim>(&owner.name).filter(|claim| claim.uid() == owner.uid)
+}
+
 /// The planner's options of the claim that the plan belongs to; those of no claim without one.
 ///
 /// # Errors
 /// A field of the claim that cannot be read.
 fn options_of(plan: &RebalancePlan, world: &World<RebalancePlans>) -> Result<Options, String> {
-    let owner = plan.metadata.owner_references.iter().flatten().next();
-    let claim =
-        owner.and_then(|owner| world.named::<RebalancePlanClaim>(&owner.name).filter(|claim| claim.uid() == owner.uid));
-    claim.map_or_else(|| Ok(Options::default()), |claim| options(&claim.spec))
+    claim_of(plan, world).map_or_else(|| Ok(Options::default()), |claim| options(&claim.spec))
 }
 
 /// What the check found wrong, in one line; `None` if it found nothing.
@@ -184,6 +187,10 @@ enum Progress {
 }
 
 impl PlanStep<'_> {
+    fn claim(&self) -> Option<&RebalancePlanClaim> {
+        claim_of(self.plan, self.world)
+    }
+
     /// Has the plan checked, whoever made it.
     fn check(&mut self) -> Result<(), Failure> {
         if self.plan.spec.compressed_data.is_some() {

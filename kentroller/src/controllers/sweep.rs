@@ -1,5 +1,5 @@
 //! Marks on nodes and NodeClaims whose plan does not live any more are taken back, whoever left them there: a plan that lost its
-//! finalizer, or an operator that was taken away in the middle.
+//! finalizer, or an operator that was taken away in the middle. Nodes that were kept take pods again when it is time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Objects of one look: each asks for all plans once more.
 const MOST_AT_ONCE: usize = 20;
 
-/// Takes back the marks of plans that are gone.
+/// Takes back the marks of plans that are gone, and those whose time is over.
 #[controller(
     of = Cluster,
     feature = "rebalancer",
@@ -34,6 +34,10 @@ impl Reconcile for Sweep {
         let claims = world.all::<NodeClaim>().filter_map(|claim| Some((claim, orphan(claim, &living)?)));
         for (claim, plan) in claims.take(MOST_AT_ONCE) {
             out.merge(claim, marking::release_claim(claim)).only_if(is_gone(plan));
+        }
+        let is_over = |node: &&Node| marking::uncordon_time(node).is_some_and(|time| time <= world.now());
+        for node in world.all::<Node>().filter(is_over).take(MOST_AT_ONCE) {
+            out.merge(node, marking::uncordon());
         }
         out.look_in(LOOK_EVERY);
         Ok(out)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kentroller_runtime::condition::seconds;
 use kentroller_runtime::{Guard, Kind, Lookup, ObjectKey};
 
@@ -19,6 +20,10 @@ use crate::controllers::{after, duration, marking};
 
 /// How long a drain may take before its node is kept.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+/// How long a node whose drain took too long takes no pods.
+const UNCORDON_AFTER: Duration = Duration::from_secs(30 * 60);
+/// What pods have to end when a drain is forced: the grace period that Kubernetes gives a pod which names none.
+const FORCED_GRACE: Duration = Duration::from_secs(30);
 /// Deletion events that a node keeps.
 const MOST_EVENTS: usize = 10;
 
@@ -100,7 +105,7 @@ impl<'a> PlanStep<'a> {
         let course = self.course_of(&name);
         course.wave = Some(wave);
         let want = course::next(course, &facts);
-        if !matches!(want, Want::Block(_) | Want::Keep(..)) {
+        if !matches!(want, Want::Block(_) | Want::Keep(..) | Want::Late) {
             self.course_of(&name).blocked_since = None;
         }
         match want {
@@ -121,8 +126,18 @@ impl<'a> PlanStep<'a> {
                 self.give_back(claim, &name, wave);
                 Look::Waits(format!("Karpenter to end node {name}"))
             }
+            Want::Force => {
+                self.force(claim, &name, wave, &pods);
+                Look::Waits(format!("Karpenter to end node {name} by force"))
+            }
             Want::Keep(status, why) => {
-                self.keep(node, status, &why);
+                self.keep(node, status, &why, None);
+                Look::Waits(format!("node {name} to be left alone"))
+            }
+            Want::Late => {
+                let pause = self.claim().and_then(|claim| claim.spec.uncordon_after.as_deref());
+                let until = after(seconds(self.world.now()), duration(pause, UNCORDON_AFTER));
+                self.keep(node, DeletionStatus::Failed, "not drained in time", Some(until));
                 Look::Waits(format!("node {name} to be left alone"))
             }
         }
@@ -135,7 +150,7 @@ impl<'a> PlanStep<'a> {
             true => Cordon::Lifted,
             false => Cordon::None,
         };
-        let drain_timeout = self.plan.spec.aggressive_mode.as_ref().and_then(|config| config.drain_timeout.as_deref());
+        let forced = self.plan.spec.aggressive_mode.as_ref().and_then(|config| config.drain_timeout.as_deref());
         Facts {
             now: self.world.now(),
             is_ending: claim.deleting().is_some(),
@@ -143,7 +158,8 @@ impl<'a> PlanStep<'a> {
             held: self.what_holds(node, claim, pods),
             has_pods: !pods.is_empty(),
             has_slot: slots.has_free(node),
-            drain_timeout: duration(drain_timeout, DRAIN_TIMEOUT),
+            drain_timeout: duration(forced, DRAIN_TIMEOUT),
+            forces: forced.is_some(),
         }
     }
 
@@ -188,11 +204,46 @@ impl<'a> PlanStep<'a> {
             self.out.merge(claim, marking::label(uid));
             return;
         }
+        let told = format!("node {name} was empty and is given back");
+        self.event_of(name, DeletionStatus::InProgress, "empty; its NodeClaim is deleted");
+        self.delete(claim, name, wave, told, still_empty);
+    }
+
+    /// Deletes the NodeClaim of a node whose drain took too long: Karpenter ends the pods that are left, whatever their
+    /// budgets say. A pod that a rule holds is none of them: its node is kept.
+    fn force(&mut self, claim: &NodeClaim, name: &str, wave: u32, pods: &[&Pod]) {
+        let now = seconds(self.world.now());
+        let end = claim.annotation(marks::ENDS_AT).and_then(|end| end.parse::<Timestamp>().ok());
+        if end.is_none_or(|end| end <= now) || claim.label(marks::PLAN) != Some(self.plan.uid()) {
+            self.out.merge(claim, marking::end_at(self.plan.uid(), after(now, FORCED_GRACE)));
+            return;
+        }
+        let left = told(pods.iter().map(|pod| pod.key().to_string()));
+        let text = format!("node {name} was not drained in time, and its drain is forced: {left}");
+        self.event_of(name, DeletionStatus::InProgress, "not drained in time; forced");
+        self.warn(text.clone());
+        let protection = Arc::clone(&self.protection);
+        self.delete(claim, name, wave, text, move |pods, node| {
+            let left = pods.iter().filter(|pod| *pod.spec.node_name == *node && pod.is_workload());
+            left.filter_map(|pod| protection.holds_pod(pod)).next().map_or(Ok(()), Err)
+        });
+    }
+
+    /// Deletes a NodeClaim of the wave, if a last look finds that its pods are as they must be, that it is still ours, and that
+    /// the new nodes are Ready.
+    fn delete(
+        &mut self,
+        claim: &NodeClaim,
+        name: &str,
+        wave: u32,
+        told: String,
+        judge_pods: impl Fn(&[Pod], &str) -> Result<(), String> + Send + Sync + 'static,
+    ) {
         let new_nodes = self.new_nodes(wave);
-        let (node_name, wanted, plan) = (name.to_owned(), new_nodes.clone(), uid.to_owned());
+        let (node_name, wanted, plan) = (name.to_owned(), new_nodes.clone(), self.plan.uid().to_owned());
         let mut guard = Guard::<RebalancePlans>::that(move |fresh| {
             let nodes = fresh.all::<Node>()?;
-            still_empty(&fresh.all::<Pod>()?, &node_name)?;
+            judge_pods(&fresh.all::<Pod>()?, &node_name)?;
             still_ours(&nodes, &node_name, &plan)?;
             ready(&nodes, &wanted)
         });
@@ -200,24 +251,22 @@ impl<'a> PlanStep<'a> {
         for node in new_nodes {
             guard = guard.get::<Node>(ObjectKey::cluster(node));
         }
-        let (told, refused) = (format!("node {name} was empty and is given back"), format!("node {name}"));
-        self.event_of(name, DeletionStatus::InProgress, "empty; its NodeClaim is deleted");
         self.course_of(name).phase = Some(DeletionPhase::Ending);
         self.out
             .delete(claim)
             .only_if(guard)
             .says(RebalancePlans::NodeRemoved, told)
-            .or_says(RebalancePlans::NodeRemovalRefused, refused);
+            .or_says(RebalancePlans::NodeRemovalRefused, format!("node {name}"));
     }
 
-    /// The node stays and takes pods again, if it was we who cordoned it.
-    fn keep(&mut self, node: &Node, status: DeletionStatus, why: &str) {
+    /// The node stays. If it was we who cordoned it, it takes pods again: at once, or at that time.
+    fn keep(&mut self, node: &Node, status: DeletionStatus, why: &str, until: Option<Timestamp>) {
         let name = node.name().to_owned();
         let was_drained = status == DeletionStatus::Failed && marking::is_cordoned_by(node, self.plan.uid());
         self.event_of(&name, status, &format!("{why}; kept"));
         self.course_of(&name).phase = Some(DeletionPhase::Kept);
         if node.label(marks::PLAN) == Some(self.plan.uid()) {
-            self.out.merge(node, marking::keep(node, self.plan.uid(), was_drained));
+            self.out.merge(node, marking::keep(node, self.plan.uid(), was_drained, until));
         }
         self.out.event(RebalancePlans::NodeKept, format!("node {name} is kept: {why}"));
         self.warn(format!("node {name} is kept: {why}"));

@@ -1,7 +1,8 @@
-//! S3: a slot of the pool's budget for every cordon. S10: on nodes and NodeClaims only our own marks change.
+//! S3: a slot of the pool's budget for every cordon. S4: a drain is forced where the plan says so. S10: on nodes and NodeClaims only our own marks change.
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use kentroller_planner::manifest::{NodeClaim, NodePool};
 use serde_json::{Value, json};
 
@@ -15,13 +16,15 @@ use crate::seen::{Known, is_leaving, key_of};
 const CORDONED_BY: &str = "rebalancing.cast.ai/cordoned-by";
 const FORMER: &str = "rebalancing.cast.ai/former-do-not-disrupt";
 const RESERVED_BY: &str = "rebalancing.cast.ai/reserved-by";
+pub(super) const UNCORDON_AFTER: &str = "rebalancing.cast.ai/uncordon-after";
+const ENDS_AT: &str = "karpenter.sh/nodeclaim-termination-timestamp";
 const STATUS: &str = "rebalancing.cast.ai/status";
 const LATER: &str = "rebalancing.cast.ai/later";
 const INCLUDE: &str = "kentroller.cast.ai/consolidation";
 const PACE: &str = "kentroller.cast.ai/budget";
 
 impl State {
-    pub(super) fn judge_node(&mut self, before: &Value, after: &Value) -> Found {
+    pub(super) fn judge_node(&mut self, before: &Value, after: &Value, now: Timestamp) -> Found {
         let name = key_of(before).name;
         let (was, is) = (before["spec"]["unschedulable"] == true, after["spec"]["unschedulable"] == true);
         let touched = |node: &Value| node["metadata"]["labels"][PLAN].is_string();
@@ -34,7 +37,12 @@ impl State {
             found.push(("S10", format!("node {name} was taken over, which somebody else had cordoned")));
         }
         let ours = |mark: &str| before["metadata"]["annotations"][mark].is_string();
-        if was && !is && !ours(CORDONED_BY) && !ours(RESERVED_BY) {
+        let until = before["metadata"]["annotations"][UNCORDON_AFTER].as_str();
+        let until = until.and_then(|until| until.parse::<Timestamp>().ok());
+        if was && !is && until.is_some_and(|until| until > now) {
+            found.push(("S10", format!("node {name} was uncordoned before its time")));
+        }
+        if was && !is && !ours(CORDONED_BY) && !ours(RESERVED_BY) && until.is_none() {
             found.push(("S10", format!("node {name} was uncordoned, which somebody else had cordoned")));
         }
         if !was && is && after["metadata"]["annotations"][RESERVED_BY].is_string() {
@@ -49,6 +57,19 @@ impl State {
             found.extend(self.judge_budget(&name));
         } else if !is {
             self.cordons.remove(&name);
+        }
+        found
+    }
+
+    /// What the operator changed on a NodeClaim; it may say by when Karpenter ends the pods, where the plan forces drains.
+    pub(super) fn judge_claim_change(&self, before: &Value, after: &Value) -> Found {
+        let mut found = foreign_changes("claim", before, after);
+        let ends = |claim: &Value| claim["metadata"]["annotations"][ENDS_AT].clone();
+        let name = key_of(after).name;
+        let plan = after["metadata"]["labels"][PLAN].as_str().and_then(|uid| self.plans.get(uid));
+        let may = plan.is_some_and(Plan::forces) && self.touched.contains(&name.to_string());
+        if !ends(after).is_null() && ends(after) != ends(before) && !may {
+            found.push(("S4", format!("claim {name}: its drain is forced, which no plan says")));
         }
         found
     }
@@ -118,12 +139,13 @@ impl State {
 
 /// What changed that is not the operator's: labels, annotations, taints, the rest of the spec. A shield comes with a note of
 /// what was there before, and goes as the note says.
-pub(super) fn foreign_changes(kind: &str, before: &Value, after: &Value) -> Found {
+fn foreign_changes(kind: &str, before: &Value, after: &Value) -> Found {
     let name = key_of(before).name;
     let mut found = Found::new();
-    for (field, own) in
-        [("labels", &[PLAN][..]), ("annotations", &[CORDONED_BY, RESERVED_BY, STATUS, DO_NOT_DISRUPT, FORMER][..])]
-    {
+    for (field, own) in [
+        ("labels", &[PLAN][..]),
+        ("annotations", &[CORDONED_BY, RESERVED_BY, STATUS, UNCORDON_AFTER, ENDS_AT, DO_NOT_DISRUPT, FORMER][..]),
+    ] {
         let (was, is) = (&before["metadata"][field], &after["metadata"][field]);
         let keys: BTreeSet<&String> =
             [was, is].into_iter().filter_map(Value::as_object).flat_map(|all| all.keys()).collect();

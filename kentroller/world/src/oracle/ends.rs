@@ -1,5 +1,7 @@
 //! S5: one plan at a time, one claim of a schedule. L1: a plan ends in time. L3: an ended plan leaves nothing behind.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -96,7 +98,12 @@ impl State {
                 marks.iter().map(|mark| format!("{kind} {} bears {mark} of ended plan {name}", key_of(object).name)),
             );
         }
-        for (node, _) in self.cordons.iter().filter(|(_, plan)| **plan == uid) {
+        // A node whose drain took too long says until when it stays cordoned.
+        let is_kept = |node: &Arc<str>| {
+            let node = self.seen.nodes.get(node);
+            node.is_some_and(|node| !node.raw["metadata"]["annotations"][cordons::UNCORDON_AFTER].is_null())
+        };
+        for (node, _) in self.cordons.iter().filter(|(node, plan)| **plan == uid && !is_kept(node)) {
             left.push(format!("node {node} is still cordoned by ended plan {name}"));
         }
         let Some(plan) = self.plans.get(uid) else { return left };

@@ -157,6 +157,9 @@ impl State {
         if &*commit.write.kind == "Node" && !is_cordoned {
             self.cordons.remove(&*commit.write.name);
         }
+        if &*commit.write.kind == "ConfigMap" {
+            self.lead.hear(commit.after.as_deref());
+        }
         if &*commit.write.kind == "Lease" && *commit.write.user == *self.operator {
             self.lead.renew(now);
             self.look_at_ends(now);
@@ -177,8 +180,8 @@ impl State {
             }
             ("NodeClaim", "create", _, _, Some(claim)) => self.judge_creation(claim),
             ("NodeClaim", "delete", _, Some(claim), _) => self.judge_removal(claim, now),
-            ("NodeClaim", _, "", Some(before), Some(after)) => cordons::foreign_changes("claim", before, after),
-            ("Node", _, "", Some(before), Some(after)) => self.judge_node(before, after),
+            ("NodeClaim", _, "", Some(before), Some(after)) => self.judge_claim_change(before, after),
+            ("Node", _, "", Some(before), Some(after)) => self.judge_node(before, after, now),
             ("RebalancePlan", _, _, before, Some(after)) => self.judge_plan(before.as_deref(), after),
             ("RebalancePlanClaim", "create", _, _, Some(claim)) => self.judge_claim(claim),
             _ => Found::new(),

@@ -101,6 +101,11 @@ impl<'a> Plan<'a> {
         self.0["metadata"]["finalizers"].as_array().is_some_and(|all| all.iter().any(|one| one == PLAN))
     }
 
+    /// Whether it forces a drain that takes too long.
+    pub(super) fn forces(self) -> bool {
+        self.0["spec"]["aggressiveMode"]["drainTimeout"].is_string()
+    }
+
     /// How long it may take, as its spec says.
     pub(super) fn limit(self) -> Option<&'a str> {
         self.0["spec"]["timeouts"]["rebalanceExecutionTimeout"].as_str()
@@ -178,17 +183,31 @@ fn wave_of(entry: &Value) -> u64 {
     entry["wave"].as_u64().unwrap_or_default()
 }
 
-/// How long the operator has led in all, as its renewals tell: what it owes "in time" it owes in this time.
+/// How long the operator has led in all and was free to work, as its renewals and the ConfigMaps tell: what it owes "in time"
+/// it owes in this time.
 #[derive(Debug, Default)]
 pub(super) struct Lead {
     pub(super) total: SignedDuration,
     renewed: Option<Timestamp>,
+    /// Somebody has it rest.
+    rests: bool,
 }
 
 impl Lead {
     pub(super) fn renew(&mut self, now: Timestamp) {
         let since = self.renewed.map(|at| now.duration_since(at)).filter(|since| *since <= LEASE);
-        self.total += since.unwrap_or_default();
+        if !self.rests {
+            self.total += since.unwrap_or_default();
+        }
         self.renewed = Some(now);
+    }
+
+    /// A ConfigMap has changed: whether it has the operator rest, in the words that stories use.
+    pub(super) fn hear(&mut self, map: Option<&Value>) {
+        let data = map.map(|map| &map["data"]);
+        let says = |key: &str| data.and_then(|data| data[key].as_str()).unwrap_or_default();
+        let text = says("config.yaml");
+        let words = ["paused: true", "rebalancer: {enabled: false}", "mode: observe"];
+        self.rests = says("paused") == "true" || words.iter().any(|words| text.contains(words));
     }
 }
