@@ -230,6 +230,12 @@ impl<C: Reconcile> Outcome<C> {
         self.decided.barrier();
     }
 
+    /// Writes a line into the log, under the name of the controller; the same one twice is told once. For what happens on every
+    /// look: an event is for what somebody should notice.
+    pub fn log(&mut self, line: impl Into<String>) {
+        self.decided.lines.push(line.into());
+    }
+
     /// Emits an event about the reconciled object; the same one twice is told once.
     pub fn event(&mut self, event: Event<C>, note: impl Into<String>) {
         self.decided.event(Note::new(event.info, note));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kentroller_runtime::settings::{SettingMistake, SettingType, SettingValue, Settings as _};
+use kentroller_runtime::settings::{Decimal, SettingMistake, SettingType, SettingValue, Settings as _};
 use kentroller_runtime::{Cut, Kind, KindInfo, Mode, Switches};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,6 +36,86 @@ pub struct Settings {
         default = true
     )]
     pub rebalancer: bool,
+    /// Whether nodes are rebalanced in cycles, without a claim or a schedule.
+    #[setting(
+        env = "CONTINUOUS_REBALANCING_ENABLED",
+        config = "continuousRebalancing.enabled",
+        helm = "castai.continuousRebalancing.enabled",
+        default = false
+    )]
+    pub continuous_rebalancing: bool,
+    /// What a cycle may do: delete-empty removes nodes without pods; drain-only removes nodes, too, whose pods fit on others; full
+    /// replaces nodes, too, by cheaper ones.
+    #[setting(
+        env = "CONTINUOUS_REBALANCING_MODE",
+        config = "continuousRebalancing.mode",
+        helm = "castai.continuousRebalancing.mode",
+        default = "full"
+    )]
+    pub continuous_mode: CycleMode,
+    /// How often a cycle is run where neither cycleIntervalSeconds nor the interval of the mode is set.
+    #[setting(env = "CONTINUOUS_REBALANCING_POLLING_PERIOD", default = "10s", range("1s", "24h"))]
+    pub polling_period: Duration,
+    /// How often a cycle is run where the interval of the mode is not set.
+    #[setting(
+        config = "continuousRebalancing.cycleIntervalSeconds",
+        helm = "castai.continuousRebalancing.cycleIntervalSeconds"
+    )]
+    pub cycle_interval: Option<Duration>,
+    /// How often a cycle is run in mode full.
+    #[setting(
+        config = "continuousRebalancing.fullModeCycleIntervalSeconds",
+        helm = "castai.continuousRebalancing.fullModeCycleIntervalSeconds"
+    )]
+    pub full_interval: Option<Duration>,
+    /// How often a cycle is run in mode drain-only.
+    #[setting(
+        config = "continuousRebalancing.drainOnlyCycleIntervalSeconds",
+        helm = "castai.continuousRebalancing.drainOnlyCycleIntervalSeconds"
+    )]
+    pub drain_only_interval: Option<Duration>,
+    /// How often a cycle is run in mode delete-empty.
+    #[setting(
+        config = "continuousRebalancing.deleteEmptyCycleIntervalSeconds",
+        helm = "castai.continuousRebalancing.deleteEmptyCycleIntervalSeconds"
+    )]
+    pub delete_empty_interval: Option<Duration>,
+    /// Younger nodes are no candidates of a cycle.
+    #[setting(
+        env = "CONTINUOUS_REBALANCING_MIN_NODE_AGE",
+        config = "continuousRebalancing.minNodeAgeSeconds",
+        helm = "castai.continuousRebalancing.minNodeAgeSeconds",
+        default = "5m"
+    )]
+    pub min_node_age: Duration,
+    /// With fewer candidates a cycle ends at once.
+    #[setting(env = "CONTINUOUS_REBALANCING_MIN_NODES_TO_CONSIDER", default = 1, range(1, 100_000))]
+    pub min_nodes_to_consider: u32,
+    /// The most nodes that one cycle removes.
+    #[setting(env = "CONTINUOUS_REBALANCING_MAX_NODES_PER_ITERATION", default = 100, range(1, 100))]
+    pub max_nodes_per_iteration: u32,
+    /// The least saving of a cycle in mode full, in percent of what the nodes cost that go.
+    #[setting(
+        env = "CONTINUOUS_REBALANCING_SAVINGS_THRESHOLD_PERCENT",
+        config = "continuousRebalancing.savingsThresholdPercentage",
+        helm = "castai.continuousRebalancing.savingsThresholdPercentage",
+        default = "0.0",
+        range("0", "100")
+    )]
+    pub savings_threshold: Decimal,
+    /// The least saving of a cycle in mode full, in percent of what the whole cluster costs.
+    #[setting(
+        config = "continuousRebalancing.savingsThresholdPercent",
+        helm = "castai.continuousRebalancing.savingsThresholdPercent",
+        range("0", "100")
+    )]
+    pub cluster_savings_threshold: Option<Decimal>,
+    /// The least saving of a cycle in modes full and drain-only, in USD a month.
+    #[setting(env = "CONTINUOUS_REBALANCING_SAVINGS_THRESHOLD_COST_MONTHLY", default = "50.0")]
+    pub monthly_savings_threshold: Decimal,
+    /// How long no cycle runs after one whose plan failed; each further failure doubles it, up to six hours.
+    #[setting(env = "CONTINUOUS_REBALANCING_FAILURE_BACKOFF_DURATION", default = "30m", range("1s", "6h"))]
+    pub failure_backoff: Duration,
     /// How many claims and plans are worked on at once, and how many nodes of one plan are created or drained at once.
     #[setting(env = "REBALANCER_MAX_CONCURRENT_RECONCILES", default = 10, range(1, 1000))]
     pub rebalancer_workers: u32,
@@ -106,6 +186,42 @@ impl SettingValue for Pause {
             Value::Bool(false) => Some(Self::No),
             _ => Self::parse(value.as_str()?),
         }
+    }
+}
+
+/// What a cycle of continuous rebalancing may do; each includes the ones before it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, kentroller_runtime::Settings,
+)]
+pub enum CycleMode {
+    DeleteEmpty,
+    DrainOnly,
+    #[default]
+    Full,
+}
+
+impl CycleMode {
+    /// As one writes it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::DeleteEmpty => "delete-empty",
+            Self::DrainOnly => "drain-only",
+            Self::Full => "full",
+        }
+    }
+
+    /// The next one that may do less.
+    pub const fn less(self) -> Option<Self> {
+        match self {
+            Self::DeleteEmpty => None,
+            Self::DrainOnly => Some(Self::DeleteEmpty),
+            Self::Full => Some(Self::DrainOnly),
+        }
+    }
+
+    /// The mode of this name.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::DeleteEmpty, Self::DrainOnly, Self::Full].into_iter().find(|mode| mode.word() == word)
     }
 }
 

@@ -129,6 +129,29 @@ async fn a_plan_whose_cluster_has_moved_on_since_it_was_checked_does_not_begin()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_few_pods_that_were_replaced_since_a_plan_was_checked_do_not_end_it_and_many_do() {
+    let all = plan(&planned(json!({})).await)["spec"]["podsToMigrate"].as_array().map_or(0, Vec::len);
+    assert!(all > 50, "{all} pods move");
+    for (replaced, ends) in [(all / 10, true), (all / 10 + 1, false)] {
+        let stage = planned(json!({})).await;
+        for pod in plan(&stage)["spec"]["podsToMigrate"].as_array().into_iter().flatten().take(replaced) {
+            let (namespace, name) = (text(&pod["namespace"]), text(&pod["name"]));
+            // Nobody makes it again: what is counted is this pod alone.
+            stage.edit_in("Pod", &namespace, &name, |pod| pod["metadata"]["ownerReferences"] = json!([]));
+            stage.operated.server.delete("Pod", Some(&namespace), &name, &Default::default()).expect("the deletion");
+        }
+        stage.pass(30).await;
+        let pending =
+            |stage: &Stage| stage.list("Pod").iter().filter(|pod| pod["status"]["phase"] == "Pending").count();
+        assert!(stage.until(Duration::from_secs(300), |stage| pending(stage) == 0).await);
+        let plan = executed(&stage).await;
+        let (status, reason) = (&plan["status"], plan["status"]["failureReason"].as_str());
+        assert_eq!(reason, (!ends).then_some("FailureReasonClusterChanged"), "{replaced} of {all}: {status}");
+        assert_eq!(text(&status["state"]).starts_with("Done"), ends, "{replaced} of {all}: {status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_plan_that_is_edited_while_it_runs_fails_and_leaves_nothing_behind() {
     let stage = planned(json!({})).await;
     stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));

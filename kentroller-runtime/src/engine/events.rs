@@ -22,11 +22,16 @@ pub struct Said {
 impl Said {
     /// Whether this note is news about the object with this uid.
     pub fn is_news(&mut self, uid: &str, note: &Note) -> bool {
+        self.is_new(uid, note.reason, &note.note)
+    }
+
+    /// Whether this text was not the last one about the object with this uid under this name.
+    pub fn is_new(&mut self, uid: &str, name: &'static str, text: &str) -> bool {
         if self.last.len() >= MEMORY {
             self.last.clear();
         }
-        let before = self.last.insert((uid.to_owned(), note.reason), note.note.clone());
-        before.as_deref() != Some(note.note.as_str())
+        let before = self.last.insert((uid.to_owned(), name), text.to_owned());
+        before.as_deref() != Some(text)
     }
 }
 

@@ -60,6 +60,11 @@ impl<S: Switches + Serialize> Engine<S> {
         // What changed nothing is seen already.
         self.expectations.met(&item, &self.cut);
         self.post(&item, &decided, notes);
+        for line in &decided.lines {
+            if self.said.is_new(&decided.uid, name, line) {
+                tracing::info!(controller = name, "{line}");
+            }
+        }
         if status_stands {
             self.measure(&item, &decided, &counts);
             self.ask(&item, &decided);

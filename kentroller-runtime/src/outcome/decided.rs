@@ -81,6 +81,8 @@ pub struct Decided {
     pub marks: Vec<Mark>,
     /// Events that tell of no effect, or of whole groups of them.
     pub events: Vec<Note>,
+    /// Lines for the log.
+    pub lines: Vec<String>,
     /// What is measured, beside what its effects count; `None` if nothing was decided, and what was set before stands.
     pub measured: Option<Vec<Measured>>,
     /// Questions to ports.
@@ -102,6 +104,7 @@ impl Decided {
             status: None,
             marks: Vec::new(),
             events: Vec::new(),
+            lines: Vec::new(),
             measured: None,
             questions: Vec::new(),
             look_at: None,
@@ -135,7 +138,7 @@ impl Decided {
     }
 }
 
-/// One line each: effects in order, marks, events, metrics, questions, when to look again. Tests compare this text.
+/// One line each: effects in order, marks, events, lines for the log, metrics, questions, when to look again. Tests compare this text.
 impl fmt::Display for Decided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, group) in self.groups.iter().filter(|group| !group.is_empty()).enumerate() {
@@ -154,6 +157,9 @@ impl fmt::Display for Decided {
             let class = if event.warning { "Warning" } else { "Normal" };
             let after = if event.after == 0 { String::new() } else { format!(" (after {} groups)", event.after) };
             writeln!(f, "event  {class} {}: {}{after}", event.reason, event.note)?;
+        }
+        for line in &self.lines {
+            writeln!(f, "log    {line}")?;
         }
         for measured in self.measured.iter().flatten() {
             writeln!(f, "{measured}")?;

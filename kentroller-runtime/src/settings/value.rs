@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::duration;
@@ -148,7 +149,7 @@ impl SettingValue for Duration {
 
 /// A decimal number with at most six digits after the point, kept as an integer: a percentage or an amount of money
 /// must come out of a comparison the same on every machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Decimal {
     millionths: i64,
 }

@@ -41,6 +41,8 @@ marks! {
     SCHEDULE = "rebalancing.cast.ai/schedule", "label of RebalancePlanClaim and RebalancePlan", set by "Kentroller";
     /// The time that the claim was made for, in seconds since 1970.
     SCHEDULED_FOR = "rebalancing.cast.ai/scheduled-for", "label of RebalancePlanClaim", set by "Kentroller";
+    /// What a plan of continuous rebalancing may do: `full`, `drain-only` or `delete-empty`. Other plans do not have it.
+    CYCLE_MODE = "rebalancer.cast.ai/consolidation-mode", "label of RebalancePlan", set by "Kentroller";
     /// What Karpenter tells drift of a node from its NodePool by; copied from the pool, as Karpenter does.
     NODE_POOL_HASH = "karpenter.sh/nodepool-hash", "annotation of NodePool and NodeClaim", set by "Karpenter; Kentroller on the NodeClaims that it makes";
     /// The version of the rule that the hash was made by.

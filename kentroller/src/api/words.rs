@@ -11,7 +11,8 @@ words! {
         NodeCreateFailed = "FailureReasonNodeCreateFailed",
         /// What the new nodes really cost leaves less saving than was asked for.
         ///
-        /// Nothing ends so yet.
+        /// Both figures are in the message, the wave's in `.status.waves`; lower the thresholds of executionPolicy, or allow the
+        /// NodePool more types and zones.
         InsufficientSavings = "FailureReasonInsufficientSavings",
         /// The plan saves less than minSavingsPercentage.
         ///
@@ -25,7 +26,8 @@ words! {
         Timeout = "FailureReasonTimeout",
         /// Nodes could not be drained.
         ///
-        /// Nothing ends so yet: a drain that fails [keeps the node](../troubleshooting.md#a-node-was-kept).
+        /// None of the nodes that should have gone could be; each [was kept](../troubleshooting.md#a-node-was-kept) for the reason that
+        /// `.status.nodesDeletion` tells.
         DrainFailed = "FailureReasonDrainFailed",
         /// The check of the plan found mistakes; nothing of it was done.
         ///
@@ -35,9 +37,9 @@ words! {
         ///
         /// Correct the field that is named, in a new claim.
         PlanGenerationFailed = "FailureReasonPlanGenerationFailed",
-        /// Pods that moved did not become Ready.
+        /// Pods that moved did not become Ready before the time-out. From five minutes on nothing else was moved.
         ///
-        /// Nothing ends so yet.
+        /// The message names the pods: `kubectl describe pod`. A plan does not wait for owners of which pods were not Ready before it.
         PodsNotReady = "FailureReasonPodsNotReady",
         /// The template of a NodePool was changed after the plan was made: Karpenter would never see that its new nodes are of
         /// the old one. Or the plan failed without a reason that this version knows.

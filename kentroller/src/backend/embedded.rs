@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use kentroller_planner::check::Fault;
 use kentroller_planner::{Catalog, Nothing, Options, Percent, Plan, PreviousPlan, Steps, plan_again};
 use kentroller_runtime::{Cancelled, Failure, ObjectKey, Port, Seen};
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,8 @@ pub struct PlanAsk {
 pub struct Planned {
     /// What the RebalancePlan will say; `execute` is left to the claim.
     pub spec: RebalancePlanSpec,
+    /// That of the question.
+    pub seed: String,
     /// The first twelve digits of the plan's digest.
     pub id: String,
     pub savings: Savings,
@@ -96,13 +99,18 @@ pub struct CheckAsk {
     pub options: Options,
 }
 
+/// A plan stands while at most a tenth of the pods that it moves, and in any case five, have come, gone or moved since it was made.
+const CHURN_SHARE: usize = 10;
+const LEAST_CHURN: usize = 5;
+
 /// What was found out about a plan.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Checked {
     pub savings: Savings,
     /// Why the plan must not be executed.
     pub violations: Vec<String>,
-    /// Which pods and nodes of the plan have to stay where they are now.
+    /// Which pods and nodes of the plan have to stay where they are now; and which pods have come, gone or moved since it was
+    /// made, if they are few.
     pub held: Vec<String>,
 }
 
@@ -151,6 +159,7 @@ impl Port for Plans {
         let text = serde_json::to_string(&spec).expect("a spec is plain JSON");
         let digest = Sha256::digest(text.as_bytes());
         let planned = Planned {
+            seed: ask.seed.clone(),
             id: digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
             spec,
             savings_percent: costs.saved.percent_of(costs.blue),
@@ -198,7 +207,12 @@ impl Port for Checks {
         };
         let mut held = Vec::new();
         if let Err(found) = kentroller_planner::check::check(&snapshot, &catalog, &ask.options, &plan) {
-            let (holding, wrong): (Vec<_>, Vec<_>) = found.iter().partition(|one| one.fault.holds());
+            // A pod that was replaced is gone, and its successor may have come to a node that goes.
+            let (came, gone): (Vec<_>, Vec<_>) =
+                found.iter().filter(|one| one.is_churn()).partition(|one| one.fault == Fault::NotEmpty);
+            let few = came.len().max(gone.len()) <= (ask.spec.pods_to_migrate.len() / CHURN_SHARE).max(LEAST_CHURN);
+            let (holding, wrong): (Vec<_>, Vec<_>) =
+                found.iter().partition(|one| one.fault.holds() || (few && one.is_churn()));
             violations.extend(wrong.into_iter().map(ToString::to_string));
             held.extend(holding.into_iter().map(ToString::to_string));
         }

@@ -8,7 +8,7 @@ pub(crate) mod snapshot;
 mod translate;
 
 pub use self::embedded::{CheckAsk, Checked, Checks, Effort, Embedded, PlanAsk, Planned, Plans, Prices};
-pub(crate) use self::options::options;
+pub(crate) use self::options::{cycle_options, options};
 pub(crate) use self::size::MOST_NODES;
 pub use self::snapshot::{Observed, snapshot};
 pub(crate) use self::translate::to_spec;

@@ -1,11 +1,12 @@
-//! From a claim's spec to the planner's options.
+//! From a claim's spec, or the settings of continuous rebalancing, to the planner's options.
 
 use std::time::Duration;
 
-use kentroller_planner::{Aggressive, CapacityType, Options, Percent, Scope, SortBy, aggressive_flags};
+use kentroller_planner::{Aggressive, CapacityType, Mode, Options, Percent, Scope, SortBy, aggressive_flags};
 use kentroller_runtime::settings::parse_duration;
 
 use crate::api::{CapacityChoice, ClaimMode, RebalancePlanClaimSpec, SortBy as Order};
+use crate::settings::{CycleMode, Settings};
 
 /// The planner's options that a claim asks for.
 ///
@@ -58,6 +59,25 @@ pub(crate) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, String> 
         options.aggressive.ignore_blocking_pdb = false;
     }
     Ok(options)
+}
+
+/// The planner's options of a cycle of continuous rebalancing.
+pub(crate) fn cycle_options(settings: &Settings, mode: CycleMode) -> Options {
+    let threshold = (mode == CycleMode::Full).then_some(settings.savings_threshold.millionths());
+    Options {
+        mode: match mode {
+            CycleMode::Full => Mode::Full,
+            CycleMode::DrainOnly => Mode::DrainOnly,
+            CycleMode::DeleteEmpty => Mode::DeleteEmpty,
+        },
+        continuous: true,
+        max_nodes: usize::try_from(settings.max_nodes_per_iteration).ok(),
+        min_age: settings.min_node_age,
+        min_savings: threshold
+            .filter(|millionths| *millionths > 0)
+            .map(|millionths| Percent::from_parts(millionths / 100)),
+        ..Options::default()
+    }
 }
 
 /// Durations are texts: the CRD lets any through.

@@ -4,12 +4,14 @@ mod approve;
 mod cancel;
 #[cfg(feature = "simulation")]
 mod demo;
+mod history;
 mod pause;
 mod plan;
 mod release;
 mod remote;
 mod replay;
 mod run;
+mod status;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,10 @@ enum Command {
     Plan(Box<plan::PlanArguments>),
     /// Runs the operator against the cluster of the current kubeconfig, or the one it runs in.
     Run(run::Run),
+    /// Tells what runs, what waits and for what, and what comes next.
+    Status(status::Status),
+    /// Tells the plans that were executed; of a node, which plans made and removed it, from what and why.
+    History(history::History),
     /// Has a plan executed that waits for somebody to say so.
     Approve(approve::Approve),
     /// Stops a claim or its plan at the next safe point.
@@ -51,6 +57,8 @@ pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Plan(plan) => plan.execute(),
         Command::Run(run) => run.execute(),
+        Command::Status(status) => status.execute(),
+        Command::History(history) => history.execute(),
         Command::Approve(approve) => approve.execute(),
         Command::Cancel(cancel) => cancel.execute(),
         Command::Pause(pause) => pause.execute(),

@@ -20,7 +20,7 @@ pub(super) struct Facts {
     /// What forbids that it goes.
     pub(super) held: Option<String>,
     pub(super) has_pods: bool,
-    /// Whether its pool's budget leaves a slot for it.
+    /// Whether it may be begun with now: its pool's budget leaves a slot for it, and what was moved before is well.
     pub(super) has_slot: bool,
     /// How long its drain may take.
     pub(super) drain_timeout: Duration,
@@ -50,7 +50,7 @@ pub(super) enum Want {
     Leave,
     /// Wait, and say that this forbids it.
     Block(String),
-    /// Wait for a slot of its pool.
+    /// Wait until it may be begun with.
     Slot,
     Cordon,
     /// Move its pods away.

@@ -2,6 +2,7 @@
 
 mod claim;
 mod configuration;
+mod continuous;
 mod course;
 pub(crate) mod marking;
 mod plan;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Box<dyn AnyController<Settings>>> {
         reconciler::<schedule::Schedules>(),
         reconciler::<claim::Claims>(),
         reconciler::<plan::RebalancePlans>(),
+        reconciler::<continuous::ContinuousRebalancing>(),
         reconciler::<sweep::Sweep>(),
         reconciler::<configuration::Configuration>(),
     ]

@@ -8,6 +8,7 @@ mod gate;
 mod neighbours;
 mod outcome;
 mod protection;
+mod readiness;
 mod room;
 mod slots;
 mod steering;
@@ -33,7 +34,8 @@ use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanReason, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
     RebalancePlanSpec, SkippedReason, Warning, WavePhase, failures, marks, unread,
 };
-use crate::backend::{CheckAsk, Checked, Checks, options};
+use crate::backend::{CheckAsk, Checked, Checks, cycle_options, options};
+use crate::settings::CycleMode;
 
 /// A plan that nobody executes expires after this long.
 const APPROVAL_TIMEOUT: Duration = Duration::from_secs(60 * 60);
@@ -77,7 +79,8 @@ impl Reconcile for RebalancePlans {
         let status = plan.status().cloned().unwrap_or_default();
         let protection = Arc::new(Protection::of(plan, options_of(plan, world).unwrap_or_default(), world.now()));
         let yields_to = turn::yields_to(plan, world.all::<RebalancePlanClaim>()).map(|claim| claim.name().to_owned());
-        let mut step = PlanStep { plan, world, out: world.outcome(plan), status, protection, yields_to, slots: None };
+        let out = world.outcome(plan);
+        let mut step = PlanStep { plan, world, out, status, protection, yields_to, not_ready: None, slots: None };
         match step.status.state.clone().unwrap_or(PlanState::Pending) {
             state if state.is_final() => {
                 step.clean_up();
@@ -142,6 +145,8 @@ struct PlanStep<'a> {
     protection: Arc<Protection>,
     /// The claim for which no further wave is begun.
     yields_to: Option<String>,
+    /// Pods that were moved and are not Ready for too long: nothing else moves meanwhile.
+    not_ready: Option<String>,
     /// The slots of the node pools, once they are counted in this look.
     slots: Option<Slots>,
 }
@@ -152,11 +157,15 @@ fn claim_of<'a>(plan: &RebalancePlan, world: &'a World<RebalancePlans>) -> Optio
     world.named::<RebalancePlanClaim>(&owner.name).filter(|claim| claim.uid() == owner.uid)
 }
 
-/// The planner's options of the claim that the plan belongs to; those of no claim without one.
+/// The planner's options of the claim or the cycle that the plan belongs to; those of no claim without one.
 ///
 /// # Errors
 /// A field of the claim that cannot be read.
 fn options_of(plan: &RebalancePlan, world: &World<RebalancePlans>) -> Result<Options, String> {
+    if let Some(mode) = plan.label(marks::CYCLE_MODE) {
+        let mode = CycleMode::named(mode).ok_or_else(|| format!("label {} is {mode:?}", marks::CYCLE_MODE))?;
+        return Ok(cycle_options(world.settings(), mode));
+    }
     claim_of(plan, world).map_or_else(|| Ok(Options::default()), |claim| options(&claim.spec))
 }
 
@@ -297,6 +306,7 @@ impl PlanStep<'_> {
         self.status.state = Some(PlanState::Running);
         self.status.wave = Some(0);
         self.status.start_time = Some(seconds(self.world.now()));
+        self.status.owners_not_ready = self.owners_not_ready();
         self.status.savings = Some(answer.savings.clone());
         self.status.spec_digest = Some(digest(&self.plan.spec));
         self.out.condition(PlanCondition::InProgress, true, PlanReason::Running, self.promise());
@@ -353,6 +363,7 @@ impl PlanStep<'_> {
             self.cancel(&format!("it yields to claim {claim}, which goes before"));
             return;
         }
+        self.not_ready = self.not_ready();
         let progress = match self.shield_nodes() {
             0 => self.advance(),
             open => Progress::Waits(format!("{open} nodes to be shielded from Karpenter")),
@@ -365,7 +376,8 @@ impl PlanStep<'_> {
             Progress::Exhausted(why) => self.fail(FailureReason::NodeCreateFailed, Some(self.failure_phase()), &why),
             Progress::Waits(what) if left.is_zero() => {
                 let text = format!("not finished within {} s; wave {wave} waited for: {what}", limit.as_secs());
-                self.fail(FailureReason::Timeout, Some(self.failure_phase()), &text);
+                let reason = self.not_ready.as_ref().map_or(FailureReason::Timeout, |_| FailureReason::PodsNotReady);
+                self.fail(reason, Some(self.failure_phase()), &text);
             }
             Progress::Waits(what) => self.out.reconciling(PlanReason::Running, format!("Wave {wave}: {what}.")),
         }

@@ -1,5 +1,5 @@
-//! Whose turn it is: one plan is executed at a time. What a person asks for goes before what a schedule asks for, then the older
-//! one.
+//! Whose turn it is: one plan is executed at a time. What a person asks for goes before what a schedule asks for, and that before
+//! continuous rebalancing; then the older one.
 
 use jiff::Timestamp;
 use kentroller_runtime::{HasStatus, Kind};
@@ -21,17 +21,22 @@ fn holds_the_turn(plan: &RebalancePlan) -> bool {
     is_marked(plan) || (plan.spec.execute && !has_ended(plan))
 }
 
-/// Who asks for something: what a person wants now goes before what happens every night.
+/// Who asks for something: what a person wants now goes before what happens every night, and that before what happens all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     ByHand,
     BySchedule,
+    Continuous,
 }
 
 impl Rank {
     /// Of a claim or of its plan.
     fn of<K: Kind>(object: &K) -> Self {
-        if object.label(marks::SCHEDULE).is_some() { Self::BySchedule } else { Self::ByHand }
+        match (object.label(marks::SCHEDULE), object.label(marks::CYCLE_MODE)) {
+            (Some(_), _) => Self::BySchedule,
+            (None, Some(_)) => Self::Continuous,
+            (None, None) => Self::ByHand,
+        }
     }
 }
 
@@ -39,6 +44,19 @@ impl Rank {
 fn waits(claim: &RebalancePlanClaim) -> bool {
     let is_ready = claim.status().is_some_and(|status| status.state == Some(ClaimState::Ready));
     is_ready && claim.spec.auto_execute && claim.deleting().is_none()
+}
+
+/// Whether anybody has something to do, or waits for something: then continuous rebalancing begins nothing.
+pub(super) fn is_taken<'a>(
+    mut plans: impl Iterator<Item = &'a RebalancePlan>,
+    mut claims: impl Iterator<Item = &'a RebalancePlanClaim>,
+) -> Option<String> {
+    let plan = plans.find(|plan| is_marked(plan) || !has_ended(plan)).map(|plan| format!("plan {}", plan.name()));
+    let is_open = |claim: &&RebalancePlanClaim| {
+        let state = claim.status().and_then(|status| status.state.as_ref());
+        claim.deleting().is_none() && claim.spec.auto_execute && state.is_none_or(|state| !state.is_final())
+    };
+    plan.or_else(|| claims.find(is_open).map(|claim| format!("claim {}", claim.name())))
 }
 
 /// The claim for which a plan that runs has to end at the border of its wave: it waits, and goes before.

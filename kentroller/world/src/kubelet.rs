@@ -1,8 +1,8 @@
 //! Kubelets and the node lifecycle controller: nodes become ready, pods start and end, taints follow conditions.
 //!
-//! Absent: heartbeats, images, failing containers, eviction of pods from lost nodes.
+//! Absent: heartbeats, images, restarts of containers, eviction of pods from lost nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use kentroller_planner::manifest::ObjectName;
 use kentroller_runtime::simulation::apiserver::DeleteOptions;
 use serde_json::{Value, json};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Weather};
 use crate::conditions;
 use crate::entropy::Entropy;
 use crate::hands::{Hands, after, sooner, stamp, wide};
@@ -21,14 +21,36 @@ use crate::timings::Timings;
 #[derive(Debug)]
 pub(crate) struct Kubelets {
     timings: Timings,
+    weather: Weather,
     entropy: Entropy,
     /// Pods that start or end at a moment.
     agenda: BTreeMap<ObjectName, Timestamp>,
+    /// Pods that run and are not Ready, until their owner crashes no more.
+    crashing: BTreeSet<ObjectName>,
 }
 
+/// How often a pod that crashes is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
 impl Kubelets {
-    pub(crate) fn new(timings: Timings, entropy: Entropy) -> Self {
-        Self { timings, entropy, agenda: BTreeMap::new() }
+    pub(crate) fn new(timings: Timings, weather: Weather, entropy: Entropy) -> Self {
+        Self { timings, weather, entropy, agenda: BTreeMap::new(), crashing: BTreeSet::new() }
+    }
+
+    fn crashes(&self, pod: &KnownPod) -> bool {
+        self.weather.now().crashing.contains(pod.owner_uid())
+    }
+
+    /// Tries the pods again that crash; says when to do so next.
+    fn restart(&mut self, seen: &Seen, hands: &Hands) -> Option<Timestamp> {
+        for key in std::mem::take(&mut self.crashing) {
+            match seen.pods.get(&key).filter(|pod| !pod.is_leaving()) {
+                Some(pod) if self.crashes(pod) => drop(self.crashing.insert(key)),
+                Some(pod) => start(&key, &pod.raw, &mut self.entropy, hands),
+                None => {}
+            }
+        }
+        (!self.crashing.is_empty()).then(|| after(hands.now, RETRY))
     }
 
     /// Puts what a pod does next on the agenda.
@@ -101,12 +123,21 @@ impl Actor for Kubelets {
                 end(&key, hands);
             } else if seen.nodes.get(&pod.object.spec.node_name).is_some_and(|node| node.object.status.is_ready()) {
                 start(&key, &pod.raw, &mut self.entropy, hands);
+                if self.crashes(pod) {
+                    hands.edit_status("Pod", &key, |status| {
+                        for kind in ["ContainersReady", "Ready"] {
+                            conditions::set(status, kind, "False", "ContainersNotReady", "", hands.now);
+                        }
+                    });
+                    self.crashing.insert(key);
+                }
             } else {
                 self.agenda.insert(key, after(hands.now, self.timings.pod_start.max(Duration::from_secs(1))));
             }
         }
+        let retry = self.restart(seen, hands);
         bury_orphans(seen, news, hands);
-        sooner(self.nodes(seen, news, hands), self.agenda.values().min().copied())
+        sooner(sooner(self.nodes(seen, news, hands), self.agenda.values().min().copied()), retry)
     }
 }
 

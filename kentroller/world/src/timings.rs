@@ -49,4 +49,6 @@ pub struct Faults {
     pub slow_launch: Duration,
     /// How many instances in a hundred never join the cluster.
     pub lost_percent: usize,
+    /// Uids of owners whose pods start and are not Ready, as long as the uid is here. Those that are Ready already stay so.
+    pub crashing: BTreeSet<String>,
 }

@@ -92,7 +92,7 @@ fn actors(catalogue: &Arc<Catalogue>, timings: &Timings, weather: &Weather, seed
         Box::new(Daemons::new(entropy.fork("daemons"))),
         Box::new(Budgets),
         Box::new(Scheduler::new(entropy.fork("scheduler"))),
-        Box::new(Kubelets::new(timings.clone(), entropy.fork("kubelet"))),
+        Box::new(Kubelets::new(timings.clone(), weather.clone(), entropy.fork("kubelet"))),
         Box::new(Karpenter::new(catalogue.clone(), timings.clone(), weather.clone(), entropy.fork("karpenter"))),
     ]
 }

@@ -17,6 +17,15 @@ pub struct Violation {
     pub text: String,
 }
 
+impl Violation {
+    /// Whether it only says that pods have come, gone or moved since the plan was made. Who carries a plan out empties nodes of what
+    /// is there.
+    pub fn is_churn(&self) -> bool {
+        let of_pod = self.object.contains('/');
+        of_pod && matches!(self.fault, Fault::UnknownName | Fault::WrongOrigin | Fault::NotMovable | Fault::NotEmpty)
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.wave {

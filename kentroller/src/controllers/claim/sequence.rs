@@ -149,7 +149,7 @@ mod tests {
     fn planned(nothing: bool) -> Planned {
         serde_json::from_value(json!({
             "spec": {"nodeClaimsToAdd": [], "nodeClaimsToDelete": [{"nodeClaimName": "x"}], "podsToMigrate": []},
-            "id": "1", "savings": {}, "savings_percent": 10_000, "held_back": null, "proposed": null, "removed": ["n"], "kept": [],
+            "seed": "u/1", "id": "1", "savings": {}, "savings_percent": 10_000, "held_back": null, "proposed": null, "removed": ["n"], "kept": [],
             "warnings": [], "nothing": nothing.then(|| json!(["NoSaving", "nothing is cheaper"])),
         }))
         .expect("a computed plan")

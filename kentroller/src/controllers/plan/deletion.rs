@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kentroller_runtime::condition::seconds;
 use kentroller_runtime::{Guard, Kind, Lookup, ObjectKey};
 
-use super::room::Room;
+use super::room::{Room, siblings};
 use super::slots::Slots;
 use super::steering::MovingPod;
 use super::waves::told;
@@ -50,7 +50,10 @@ impl<'a> PlanStep<'a> {
                 Look::Waits(what) => waits.push(what),
             }
         }
-        if !moving.is_empty() {
+        if let Some(why) = &self.not_ready {
+            waits.insert(0, why.clone());
+            self.open_all();
+        } else if !moving.is_empty() {
             let receiver = self.wave(wave).and_then(|wave| wave.receiver.clone());
             let (protection, began) = (Arc::clone(&self.protection), self.began());
             let mut room = Room::of(self.world, protection, self.leaving(), receiver.as_deref(), &self.moved(), began);
@@ -115,7 +118,10 @@ impl<'a> PlanStep<'a> {
                 self.block(&name, &why);
                 Look::Waits(format!("node {name} ({why})"))
             }
-            Want::Slot => Look::Waits(format!("a disruption slot for node {name}")),
+            Want::Slot => {
+                let slot = || format!("a disruption slot for node {name}");
+                Look::Waits(self.before_another().unwrap_or_else(slot))
+            }
             Want::Cordon => {
                 slots.take(node);
                 self.cordon(claim, node, wave);
@@ -157,7 +163,7 @@ impl<'a> PlanStep<'a> {
             cordon,
             held: self.what_holds(node, claim, pods),
             has_pods: !pods.is_empty(),
-            has_slot: slots.has_free(node),
+            has_slot: slots.has_free(node) && (cordon == Cordon::Ours || self.before_another().is_none()),
             drain_timeout: duration(forced, DRAIN_TIMEOUT),
             forces: forced.is_some(),
         }
@@ -183,7 +189,15 @@ impl<'a> PlanStep<'a> {
     fn what_holds(&self, node: &Node, claim: &NodeClaim, pods: &[&Pod]) -> Option<String> {
         let pool = node.label(marks::NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
         let of_node = self.protection.holds_node(node, claim, pool, self.plan, pods.is_empty());
-        of_node.or_else(|| pods.iter().find_map(|pod| self.protection.holds_pod(pod)))
+        of_node.or_else(|| {
+            pods.iter()
+                .find_map(|pod| self.protection.holds_pod(pod, self.replicas(pod)).or_else(|| self.lacks_siblings(pod)))
+        })
+    }
+
+    /// How many pods the controller of the pod has.
+    pub(super) fn replicas(&self, pod: &Pod) -> usize {
+        pod.controller().map_or(0, |owner| siblings(self.world, &owner.uid).len())
     }
 
     /// Something forbids that the node goes: it is looked at again for a while, and then kept.
@@ -222,10 +236,13 @@ impl<'a> PlanStep<'a> {
         let text = format!("node {name} was not drained in time, and its drain is forced: {left}");
         self.event_of(name, DeletionStatus::InProgress, "not drained in time; forced");
         self.warn(text.clone());
+        let replicas: BTreeMap<String, usize> =
+            pods.iter().map(|pod| (pod.uid().to_owned(), self.replicas(pod))).collect();
         let protection = Arc::clone(&self.protection);
         self.delete(claim, name, wave, text, move |pods, node| {
             let left = pods.iter().filter(|pod| *pod.spec.node_name == *node && pod.is_workload());
-            left.filter_map(|pod| protection.holds_pod(pod)).next().map_or(Ok(()), Err)
+            let held = left.filter_map(|pod| protection.holds_pod(pod, replicas.get(pod.uid()).copied().unwrap_or(0)));
+            held.into_iter().next().map_or(Ok(()), Err)
         });
     }
 
@@ -336,8 +353,9 @@ impl<'a> PlanStep<'a> {
         made.filter(|name| !name.is_empty()).collect()
     }
 
-    /// Owners of pods that this plan moves now or has moved, by uid. Others that miss pods are none of its business.
-    fn moved(&self) -> BTreeSet<String> {
+    /// Owners of pods that this plan moves now or has moved, by uid. Others that miss pods are none of its business, nor are those
+    /// that missed some before it.
+    pub(super) fn moved(&self) -> BTreeSet<String> {
         let draining =
             self.status.nodes_deletion.keys().filter(|name| self.phase(name) == Some(DeletionPhase::Draining));
         let leaving = draining.flat_map(|name| self.world.indexed::<Pod>(name)).filter_map(Pod::controller);
@@ -349,7 +367,8 @@ impl<'a> PlanStep<'a> {
                 Lookup::Present(_) | Lookup::NeverSeen => None,
             }
         });
-        leaving.chain(gone).map(|owner| owner.uid.clone()).collect()
+        let uids = leaving.chain(gone).map(|owner| &owner.uid);
+        uids.filter(|uid| !self.status.owners_not_ready.contains(uid)).cloned().collect()
     }
 
     /// The node of a destination of the plan, which is named by its NodeClaim, of whatever attempt.

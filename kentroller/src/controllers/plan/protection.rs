@@ -33,15 +33,20 @@ impl Protection {
         Self { options, now: Moment(now.as_second()), mandatory }
     }
 
-    /// The rule that holds the pod where it is, in words for people; none of a pod that somebody has ended.
-    pub(super) fn holds_pod(&self, pod: &Pod) -> Option<String> {
+    /// The rule that holds the pod where it is, in words for people; none of a pod that somebody has ended. Its controller has so many
+    /// pods.
+    pub(super) fn holds_pod(&self, pod: &Pod, replicas: usize) -> Option<String> {
         if pod.deleting().is_some() {
             return None;
         }
         if self.mandatory.contains(&(pod.metadata.namespace.to_string(), pod.name().to_owned())) {
             return Some(format!("pod {}: its policy is Mandatory, and no pod is moved alive so far", pod.key()));
         }
-        let replicas = BTreeMap::new();
+        let owner = pod
+            .controller()
+            .map(|owner| (pod.metadata.namespace.to_string(), owner.kind.to_string(), owner.name.to_string()));
+        let replicas: BTreeMap<_, _> =
+            owner.into_iter().map(|owner| (owner, u32::try_from(replicas).unwrap_or(u32::MAX))).collect();
         let around = Surroundings { now: self.now, pdbs: &[], nodes: &[], replicas: &replicas };
         let rule = PodRules::of(around, &self.options, []).holds(&snapshot::pod(pod))?;
         Some(format!("pod {}: {rule}", pod.key()))
@@ -76,11 +81,11 @@ impl Protection {
     }
 
     /// Looks at the pod once more, as it is in the API server when it is to be evicted.
-    pub(super) fn guard_of(self: &Arc<Self>, pod: &Pod) -> Guard<RebalancePlans> {
+    pub(super) fn guard_of(self: &Arc<Self>, pod: &Pod, replicas: usize) -> Guard<RebalancePlans> {
         let (rules, key) = (Arc::clone(self), pod.key());
         let wanted = key.clone();
         let guard = Guard::<RebalancePlans>::that(move |fresh| match fresh.get::<Pod>(&wanted)? {
-            Some(pod) => rules.holds_pod(&pod).map_or(Ok(()), Err),
+            Some(pod) => rules.holds_pod(&pod, replicas).map_or(Ok(()), Err),
             None => Ok(()),
         });
         guard.get::<Pod>(key)

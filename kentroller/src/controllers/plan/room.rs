@@ -118,11 +118,12 @@ impl<'a> Room<'a> {
         if let Some(ending) = self.to_come.get(owner.uid.as_str()).and_then(|all| all.first()) {
             return Err(format!("the successor of {}", ending.key()));
         }
-        let siblings: Vec<&Pod> =
-            self.world.owned_by::<Pod>(&owner.uid).into_iter().filter(|pod| !pod.has_ended()).collect();
-        // A pod that does not serve is no loss to its owner: it may leave.
-        let well = siblings.iter().filter(|one| one.uid() == pod.uid() || (one.is_ready() && one.deleting().is_none()));
-        let unwell = siblings.len() - well.count() + self.evicted.get(owner.uid.as_str()).copied().unwrap_or(0);
+        // A pod that does not serve is no loss to its owner.
+        if !pod.is_ready() {
+            return Ok(());
+        }
+        let siblings = siblings(self.world, &owner.uid);
+        let unwell = not_serving(&siblings, pod) + self.evicted.get(owner.uid.as_str()).copied().unwrap_or(0);
         if unwell >= share(&owner.kind, pod, siblings.len()) {
             return Err(format!("{unwell} pods beside {} to be Ready", pod.key()));
         }
@@ -226,9 +227,19 @@ fn scored(nodes: usize) -> usize {
     (nodes * percent / 100).max(100)
 }
 
+/// The pods of an owner that have not ended.
+pub(super) fn siblings<'a>(world: &'a World<RebalancePlans>, owner: &str) -> Vec<&'a Pod> {
+    world.owned_by::<Pod>(owner).into_iter().filter(|pod| !pod.has_ended()).collect()
+}
+
+/// How many of these pods beside this one do not serve, or will not soon.
+pub(super) fn not_serving(siblings: &[&Pod], beside: &Pod) -> usize {
+    siblings.iter().filter(|one| one.uid() != beside.uid() && !(one.is_ready() && one.deleting().is_none())).count()
+}
+
 /// How many pods of an owner of so many may be on their way at once: a quarter, and at least one. One of a StatefulSet, whose
 /// members have an order and often a quorum, and of what everything else hangs on: DNS, Karpenter, and ourselves.
-fn share(owner: &str, pod: &Pod, siblings: usize) -> usize {
+pub(super) fn share(owner: &str, pod: &Pod, siblings: usize) -> usize {
     let app = [K8S_APP, APP_NAME].into_iter().find_map(|key| pod.label(key)).unwrap_or_default();
     let is_vital = ["kube-dns", "coredns", "karpenter", "kentroller"].contains(&app);
     if owner == "StatefulSet" || is_vital { 1 } else { (siblings / 4).max(1) }

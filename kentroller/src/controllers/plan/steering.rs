@@ -70,7 +70,8 @@ impl<'a> PlanStep<'a> {
             match room.may_end(pod) {
                 Ok(()) if room.takes(pod, &receiver) => {
                     room.move_out(pod, &receiver);
-                    self.out.evict(pod).keyed(eviction(pod)).only_if(self.protection.guard_of(pod));
+                    let guard = self.protection.guard_of(pod, self.replicas(pod));
+                    self.out.evict(pod).keyed(eviction(pod)).only_if(guard);
                     waits.push(format!("{} to move to {receiver}", pod.key()));
                 }
                 Ok(()) => waits.push(format!("room for {}", pod.key())),

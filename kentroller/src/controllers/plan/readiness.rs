@@ -1,0 +1,90 @@
+//! Whether the pods that a plan has moved serve again. While some of them do not, it moves no others: what is wrong with them may
+//! be wrong with the next ones.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kentroller_runtime::{Kind, ObjectKey};
+
+use super::waves::told;
+use super::{PlanStep, room};
+use crate::api::foreign::Pod;
+use crate::api::{DeletionPhase, NodeDeletion};
+use crate::controllers::after;
+
+/// How long the successor of a pod that was moved may take to be Ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+impl PlanStep<'_> {
+    /// The owners whose pods the plan is to move and of whose pods some are not Ready as it begins: of them nobody can say that the plan
+    /// made them so.
+    pub(super) fn owners_not_ready(&self) -> Vec<String> {
+        let moves = self.plan.spec.pods_to_migrate.iter();
+        let pods = moves.filter_map(|pod| {
+            let key = ObjectKey::namespaced(pod.namespace.as_str(), pod.name.as_str());
+            self.world.lookup::<Pod>(&key).present()
+        });
+        let owners: BTreeSet<&str> = pods.filter_map(Pod::controller).map(|owner| owner.uid.as_str()).collect();
+        let is_unwell =
+            |uid: &&str| self.world.owned_by::<Pod>(uid).iter().any(|pod| !pod.has_ended() && !pod.is_ready());
+        owners.into_iter().filter(is_unwell).map(str::to_owned).collect()
+    }
+
+    /// What has to be before another node is cordoned; `None` if it may be.
+    pub(super) fn before_another(&self) -> Option<String> {
+        self.not_ready.clone().or_else(|| self.first_node())
+    }
+
+    /// What the second node waits for: the first one goes alone, until it is empty and its pods serve elsewhere.
+    fn first_node(&self) -> Option<String> {
+        let courses = &self.status.nodes_deletion;
+        let is_draining = |course: &&NodeDeletion| course.phase() == Some(DeletionPhase::Draining);
+        let is_over = |course: &NodeDeletion| {
+            matches!(course.phase(), Some(DeletionPhase::Ending | DeletionPhase::Gone | DeletionPhase::Kept))
+        };
+        if let Some(first) = courses.values().find(is_draining).filter(|_| !courses.values().any(is_over)) {
+            return Some(format!("node {} to be empty, which goes first", first.name));
+        }
+        // Its successors may still be on their way.
+        let mut over = courses.values().filter(|course| is_over(course));
+        let alone = over.next().filter(|_| over.next().is_none() && !courses.values().any(|one| is_draining(&one)))?;
+        let pod = self.successors(Duration::ZERO).into_iter().next()?;
+        Some(format!("pod {} of node {}, which went first, to be Ready", pod.key(), alone.name))
+    }
+
+    /// What is told while pods that the plan has moved are not Ready for too long; `None` while all is well.
+    pub(super) fn not_ready(&self) -> Option<String> {
+        if !self.status.waves.iter().any(|wave| wave.touched) {
+            return None;
+        }
+        let late: Vec<String> = self.successors(READY_TIMEOUT).iter().map(|pod| pod.key().to_string()).collect();
+        (!late.is_empty()).then(|| format!("{} to be Ready, before anything else moves", told(late)))
+    }
+
+    /// The pods that came for those that were moved, are not Ready, and are so old.
+    fn successors(&self, age: Duration) -> Vec<&Pod> {
+        let (began, now) = (self.began(), self.world.now());
+        let occupancy = self.world.view::<Pod>();
+        let pods = occupancy.moving().filter_map(|key| self.world.lookup::<Pod>(key).present());
+        let is_so_old = |pod: &&Pod| pod.created() >= began && after(pod.created(), age) <= now;
+        let mut pods: Vec<&Pod> = pods.filter(|pod| pod.deleting().is_none() && is_so_old(pod)).collect();
+        if !pods.is_empty() {
+            let moved = self.moved();
+            pods.retain(|pod| pod.controller().is_some_and(|owner| moved.contains(&owner.uid)));
+        }
+        pods
+    }
+
+    /// Why a pod that serves is not moved while its siblings do not, as they did not before the plan: nobody knows when they will.
+    pub(super) fn lacks_siblings(&self, pod: &Pod) -> Option<String> {
+        let owner = pod.controller().filter(|owner| self.status.owners_not_ready.contains(&owner.uid))?;
+        if !pod.is_ready() {
+            return None;
+        }
+        let siblings = room::siblings(self.world, &owner.uid);
+        let unwell = room::not_serving(&siblings, pod);
+        (unwell >= room::share(&owner.kind, pod, siblings.len())).then(|| {
+            format!("pod {}: {unwell} of its siblings are not Ready, and were not when the plan began", pod.key())
+        })
+    }
+}

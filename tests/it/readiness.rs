@@ -1,0 +1,131 @@
+//! Pods that a plan has moved and that do not serve: it moves no others until they do.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kentroller::simulation::USER;
+use kentroller_tests::{Stage, text};
+use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_secs(6 * 3600);
+
+/// A plan that waits to be executed, and may take four hours.
+async fn planned() -> Stage {
+    let stage = Stage::drifted(12, 1);
+    stage.claim("now", json!({"autoExecute": false, "timeouts": {"rebalanceExecutionTimeout": "4h"}}));
+    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Created").await);
+    stage
+}
+
+fn execute(stage: &Stage) {
+    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
+}
+
+fn plan(stage: &Stage) -> Value {
+    (*stage.get("RebalancePlan", "now").expect("the plan")).clone()
+}
+
+/// The owner of a pod that moves in the first wave.
+fn owner(stage: &Stage) -> String {
+    let plan = plan(stage);
+    let moves = plan["spec"]["podsToMigrate"].as_array().expect("pods");
+    let first =
+        moves.iter().find(|pod| pod["wave"].as_u64().unwrap_or_default() == 0).expect("a pod of the first wave");
+    let pod = stage.list("Pod").into_iter().find(|pod| pod["metadata"]["name"] == first["name"]).expect("the pod");
+    text(&pod["metadata"]["ownerReferences"][0]["uid"])
+}
+
+/// What the operator has evicted and cordoned since that version.
+fn moves(stage: &Stage, since: u64) -> usize {
+    let writes = stage.operated.server.writes(since).into_iter().filter(|write| *write.user == *USER);
+    writes.filter(|write| write.subresource == "eviction").count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_moved_pods_do_not_serve_nothing_else_moves_and_when_they_do_it_goes_on() {
+    let stage = planned().await;
+    let owner = owner(&stage);
+    stage.operated.world.set_faults(|faults| faults.crashing = BTreeSet::from([owner.clone()]));
+    execute(&stage);
+    let says = |stage: &Stage| {
+        let plan = plan(stage);
+        let conditions = plan["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|one| text(&one["message"]).contains("before anything else moves"))
+    };
+    assert!(stage.until(Duration::from_secs(1800), says).await, "{}", plan(&stage)["status"]["conditions"]);
+    let since = stage.operated.server.revision();
+    stage.pass(900).await;
+    assert_eq!(moves(&stage, since), 0);
+    stage.operated.world.set_faults(|faults| faults.crashing.clear());
+    assert!(stage.until(LONG, |stage| stage.is_done("now")).await, "{}", plan(&stage)["status"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_never_serve_end_the_plan_and_it_says_which() {
+    let stage = planned().await;
+    let owner = owner(&stage);
+    stage.operated.world.set_faults(|faults| faults.crashing = BTreeSet::from([owner.clone()]));
+    execute(&stage);
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
+    let status = plan(&stage)["status"].clone();
+    assert_eq!(status["state"], "Failed", "{status}");
+    assert_eq!(status["failureReason"], "FailureReasonPodsNotReady", "{status}");
+    let pods =
+        stage.list("Pod").into_iter().filter(|pod| pod["metadata"]["ownerReferences"][0]["uid"] == owner.as_str());
+    let names: Vec<String> = pods.map(|pod| text(&pod["metadata"]["name"])).collect();
+    let told = text(&status["failureMessage"]);
+    assert!(names.iter().any(|name| told.contains(name)), "{told}: {names:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_did_not_serve_before_the_plan_stop_nothing() {
+    let stage = planned().await;
+    let owner = owner(&stage);
+    stage.operated.world.set_faults(|faults| faults.crashing = BTreeSet::from([owner.clone()]));
+    let victim =
+        stage.list("Pod").into_iter().find(|pod| pod["metadata"]["ownerReferences"][0]["uid"] == owner.as_str());
+    let victim = victim.expect("a pod");
+    let (namespace, name) = (text(&victim["metadata"]["namespace"]), text(&victim["metadata"]["name"]));
+    stage.operated.server.delete("Pod", Some(&namespace), &name, &Default::default()).expect("the deletion");
+    stage.pass(30).await;
+    execute(&stage);
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
+    let status = plan(&stage)["status"].clone();
+    assert!(["Done", "DoneWithWarnings"].contains(&text(&status["state"]).as_str()), "{status}");
+    let saved = &status["achievedOutcome"]["diff"]["priceHourly"];
+    assert!(saved.is_string(), "{status}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_node_goes_alone_until_its_pods_serve_elsewhere() {
+    let stage = planned().await;
+    // (nodes cordoned for the plan, the most before one was given back)
+    let seen: Arc<Mutex<(BTreeSet<String>, usize)>> = Arc::default();
+    let pen = Arc::clone(&seen);
+    let given_back: Arc<Mutex<bool>> = Arc::default();
+    stage.operated.server.on_commit(move |commit| {
+        if *commit.write.user != *USER {
+            return;
+        }
+        let mut given_back = given_back.lock().expect("one thread");
+        match (&*commit.write.kind, commit.write.verb, &commit.after) {
+            ("NodeClaim", "delete", _) => *given_back = true,
+            ("Node", _, Some(after))
+                if after["metadata"]["annotations"]["rebalancing.cast.ai/cordoned-by"].is_string() =>
+            {
+                let mut seen = pen.lock().expect("one thread");
+                seen.0.insert(commit.write.name.clone());
+                if !*given_back {
+                    seen.1 = seen.0.len();
+                }
+            }
+            _ => {}
+        }
+    });
+    execute(&stage);
+    assert!(stage.until(LONG, |stage| stage.is_done("now")).await);
+    let (all, first) = seen.lock().expect("one thread").clone();
+    assert!(all.len() > 2, "{all:?}");
+    assert_eq!(first, 1, "nodes were cordoned before the first was given back");
+}
