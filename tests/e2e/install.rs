@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kentroller::api::foreign::ConfigMap;
+use kentroller::controllers;
+use kentroller_runtime::generate::rbac::{Names, Rights};
+use kentroller_runtime::{Declaration, Kind as _};
 use kentroller_tests::rest::{Api, JSON};
 use kube::config::{Kubeconfig, NamedAuthInfo};
 use serde_json::{Value, json};
@@ -44,7 +48,7 @@ async fn crds(admin: &Api) {
         let made = admin.create(CRDS, &crd).await;
         names.push(made["metadata"]["name"].as_str().expect("a name").to_owned());
     }
-    assert_eq!(names.len(), kentroller::controllers::kinds().len(), "{names:?}");
+    assert_eq!(names.len(), controllers::kinds().len(), "{names:?}");
     for name in names {
         let path = format!("{CRDS}/{name}");
         until(SHORT, async || {
@@ -59,11 +63,10 @@ async fn crds(admin: &Api) {
 
 /// Creates the generated rights as they are; and of each role one with its reading verbs, bound to the reader.
 async fn rights(admin: &Api) {
-    let texts = ["rbac", "rbac-act"].map(|name| {
-        let path = file(&format!("charts/castai-kentroller/templates/{name}.generated.yaml"));
-        fs::read_to_string(path).expect("the rights")
-    });
-    for document in texts.iter().flat_map(|text| text.split("\n---\n")) {
+    let declarations: Vec<Declaration> = controllers::all().iter().map(|controller| controller.declaration()).collect();
+    let rights = Rights::of(&declarations, &[ConfigMap::INFO]);
+    let texts = rights.manifests(&Names::of(OPERATOR, NAMESPACE)).expect("YAML");
+    for document in [texts.account, texts.always, texts.act].iter().flat_map(|text| text.split("\n---\n")) {
         let mut object: Value = serde_saphyr::from_str(document).expect("YAML");
         let kind = object["kind"].as_str().expect("a kind").to_owned();
         let place = object["metadata"]["namespace"].as_str().map(|name| format!("/namespaces/{name}"));
