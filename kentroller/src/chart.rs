@@ -2,6 +2,7 @@
 //! here, and the named templates made of them.
 
 mod files;
+mod lock;
 mod rows;
 mod umbrella;
 mod values;

@@ -49,6 +49,12 @@ fn an_install_without_a_value_makes_these_objects_and_no_others() {
             ("RoleBinding", "castai-kentroller-own-namespace"),
             ("Service", "castai-kentroller-metric-svc"),
             ("ServiceAccount", "castai-kentroller"),
+            ("ValidatingAdmissionPolicy", "castai-kentroller-nodeclaims"),
+            ("ValidatingAdmissionPolicy", "castai-kentroller-nodes"),
+            ("ValidatingAdmissionPolicy", "castai-kentroller-pods"),
+            ("ValidatingAdmissionPolicyBinding", "castai-kentroller-nodeclaims"),
+            ("ValidatingAdmissionPolicyBinding", "castai-kentroller-nodes"),
+            ("ValidatingAdmissionPolicyBinding", "castai-kentroller-pods"),
         ]
     );
     assert_eq!(count(&objects, "CustomResourceDefinition"), controllers::kinds().len());

@@ -23,7 +23,8 @@ pub fn rendered(name: &str, values: &Value) -> Result<Vec<Value>, String> {
 pub fn rendered_at(folder: &str, values: &Value) -> Result<Vec<Value>, String> {
     let file = scratch("values.json");
     fs::write(&file, values.to_string()).expect("a file");
-    let said = helm(&["template", "castai-kentroller", folder, "--namespace", "castai-agent", "--values", &file])?;
+    let name = ["template", "castai-kentroller", folder, "--namespace", "castai-agent", "--kube-version", "1.35.0"];
+    let said = helm(&[&name[..], &["--values", &file]].concat())?;
     let objects = said.split("\n---\n").map(|text| serde_saphyr::from_str::<Value>(text).expect("YAML"));
     Ok(objects.filter(|object| !object.is_null()).collect())
 }

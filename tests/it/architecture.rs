@@ -32,7 +32,7 @@ const MODULES: [(&str, &[&str]); 10] = [
     ("controllers", &["api", "backend", "cron", "settings"]),
     ("simulation", &["api", "backend", "controllers", "settings"]),
     ("cli", &["api", "backend", "chart", "controllers", "report", "settings", "simulation"]),
-    ("chart", &["settings"]),
+    ("chart", &["api", "settings"]),
     ("bin", &["api", "chart", "controllers", "settings"]),
 ];
 

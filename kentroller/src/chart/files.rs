@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kentroller_runtime::generate::chart::{schema, table, templates, values};
+use kentroller_runtime::generate::chart::{Chart, schema, table, templates, values};
 use kentroller_runtime::generate::crd;
 use kentroller_runtime::generate::rbac::{Manifests, Names, Rights};
 use serde_json::{Value, json};
 
+use super::lock::policies;
 use super::{ARGUMENTS, NAME, PORT, kentroller, own_values, umbrella};
 
 /// Backquotes: they are right in either quotes of YAML.
@@ -19,6 +20,9 @@ const NAMES: Names<'static> = Names {
     namespace: "{{ .Release.Namespace }}",
 };
 
+/// A path below `charts/`, and the text there.
+type File = (String, String);
+
 /// Texts by path below `charts/`, without a head line.
 ///
 /// # Errors
@@ -28,47 +32,59 @@ pub fn files(rights: &Rights, crds: &[CustomResourceDefinition]) -> anyhow::Resu
     let (chart, umbrella) = (kentroller(&own), umbrella());
     let wrong = [chart.mistakes(), umbrella.mistakes()].concat();
     ensure!(wrong.is_empty(), "the values are wrong:\n  {}", wrong.join("\n  "));
-    let mut files = BTreeMap::new();
-    let mut file = |path: String, text: String| files.insert(path, text);
+    Ok([operator(&chart, rights)?, kinds(crds)?, profiles(&umbrella, &chart)?].into_iter().flatten().collect())
+}
 
-    let crd_chart = format!("{NAME}-crds");
-    let crds_as_part = json!([{"name": crd_chart, "alias": "crds", "version": VERSION, "condition": "crds.enabled"}]);
-    file(format!("{NAME}/Chart.yaml"), described(NAME, "Lowers the bill of clusters run by Karpenter.", crds_as_part)?);
-    file(format!("{NAME}/values.yaml"), values(&chart));
-    file(format!("{NAME}/values.schema.json"), pretty(&schema(&chart))?);
-    file(format!("{NAME}/README.md"), format!("{}\n{}", include_str!("readme.md"), table(&chart)));
-    let started = format!(
-        "{{{{- define \"{NAME}.args\" -}}}}\n{}\n{{{{- end }}}}\n{{{{- define \"{NAME}.port\" -}}}}\n{PORT}\n{{{{- end }}}}\n",
-        json!(ARGUMENTS)
-    );
-    file(format!("{NAME}/templates/_generated.tpl"), templates(&chart) + &started);
+fn operator(chart: &Chart<'_>, rights: &Rights) -> anyhow::Result<Vec<File>> {
+    let file = |path: &str, text: String| (format!("{NAME}/{path}"), text);
+    let kinds = json!([{"name": KINDS, "alias": "crds", "version": VERSION, "condition": "crds.enabled"}]);
+    let named = |name: &str, text: String| format!("{{{{- define \"{NAME}.{name}\" -}}}}\n{text}\n{{{{- end }}}}\n");
+    let started = [named("args", json!(ARGUMENTS).to_string()), named("port", PORT.to_string())].concat();
     let Manifests { always, act, .. } = rights.manifests(&NAMES)?;
-    file(format!("{NAME}/templates/rbac.generated.yaml"), always);
-    // A mode is switched at run time as well, but never past what was granted here.
-    let in_mode = "{{- $values := include \"castai-kentroller.values\" . | fromJson }}\n{{- if ne $values.castai.mode \"observe\" }}";
-    file(format!("{NAME}/templates/rbac-act.generated.yaml"), format!("{in_mode}\n{act}{{{{- end }}}}\n"));
+    let locks: Result<Vec<String>, _> = policies().iter().map(serde_saphyr::to_string).collect();
+    let served = "and $values.admissionPolicy.enabled (semverCompare \">=1.30-0\" .Capabilities.KubeVersion.Version)";
+    Ok(vec![
+        file("Chart.yaml", described(NAME, "Lowers the bill of clusters run by Karpenter.", kinds)?),
+        file("values.yaml", values(chart)),
+        file("values.schema.json", pretty(&schema(chart))?),
+        file("README.md", format!("{}\n{}", include_str!("readme.md"), table(chart))),
+        file("templates/_generated.tpl", templates(chart) + &started),
+        file("templates/rbac.generated.yaml", always),
+        // A mode is switched at run time as well, but never past what was granted here.
+        file("templates/rbac-act.generated.yaml", only_if("ne $values.castai.mode \"observe\"", &act)),
+        file("templates/admission-policy.generated.yaml", only_if(served, &locks?.join("---\n"))),
+    ])
+}
 
-    let crd_folder = format!("{NAME}/charts/{crd_chart}");
-    file(format!("{crd_folder}/Chart.yaml"), described(&crd_chart, "The kinds of Kentroller.", json!([]))?);
+/// The CRDs as a chart of their own: Helm upgrades what is a template, and no file of a folder `crds/`.
+fn kinds(crds: &[CustomResourceDefinition]) -> anyhow::Result<Vec<File>> {
+    let folder = format!("{NAME}/charts/{KINDS}");
+    let mut files = vec![(format!("{folder}/Chart.yaml"), described(KINDS, "The kinds of Kentroller.", json!([]))?)];
     for one in crds {
-        let (plural, text) = (one.spec.names.plural.clone(), kept(one.clone())?);
+        let (plural, text) = (&one.spec.names.plural, kept(one.clone())?);
         ensure!(!text.contains("{{"), "the CRD of {plural} has a text that Helm would take for a template");
-        file(format!("{crd_folder}/templates/{plural}.yaml"), text);
+        files.push((format!("{folder}/templates/{plural}.yaml"), text));
     }
-
-    let kent = json!([{"name": "kent", "version": VERSION, "condition": "kent.enabled"}]);
-    let nested = json!([{"name": NAME, "version": VERSION, "condition": format!("{NAME}.enabled")}]);
-    file("castai-umbrella/Chart.yaml".to_owned(), described("castai-umbrella", "Profiles of components.", kent)?);
-    let kent = "What clusters run by Karpenter need.";
-    file("castai-umbrella/charts/kent/Chart.yaml".to_owned(), described("kent", kent, nested)?);
-    file("castai-umbrella/values.yaml".to_owned(), values(&umbrella));
-    let mut both = schema(&umbrella);
-    both["properties"][NAME] = schema(&chart);
-    file("castai-umbrella/values.schema.json".to_owned(), pretty(&both)?);
-    file("castai-umbrella/templates/_generated.tpl".to_owned(), templates(&umbrella));
     Ok(files)
 }
 
+fn profiles(umbrella: &Chart<'_>, chart: &Chart<'_>) -> anyhow::Result<Vec<File>> {
+    let file = |path: &str, text: String| (format!("{}/{path}", umbrella.name), text);
+    let kent = json!([{"name": "kent", "version": VERSION, "condition": "kent.enabled"}]);
+    let nested = json!([{"name": NAME, "version": VERSION, "condition": format!("{NAME}.enabled")}]);
+    let mut both = schema(umbrella);
+    both["properties"][NAME] = schema(chart);
+    Ok(vec![
+        file("Chart.yaml", described(umbrella.name, "Profiles of components.", kent)?),
+        file("charts/kent/Chart.yaml", described("kent", "What clusters run by Karpenter need.", nested)?),
+        file("values.yaml", values(umbrella)),
+        file("values.schema.json", pretty(&both)?),
+        file("templates/_generated.tpl", templates(umbrella)),
+    ])
+}
+
+/// The chart of the CRDs.
+const KINDS: &str = "castai-kentroller-crds";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Chart.yaml.
@@ -81,6 +97,12 @@ fn described(name: &str, description: &str, dependencies: Value) -> anyhow::Resu
         chart["dependencies"] = dependencies;
     }
     Ok(serde_saphyr::to_string(&chart)?)
+}
+
+/// A template that renders nothing unless a condition on `$values` holds.
+fn only_if(condition: &str, text: &str) -> String {
+    let head = "{{- $values := include \"castai-kentroller.values\" . | fromJson }}";
+    format!("{head}\n{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n")
 }
 
 /// A CRD that an upgrade changes and that outlives its release: with it would go every claim and plan.

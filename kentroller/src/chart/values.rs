@@ -21,6 +21,8 @@ rows! {
 OWN:
     /// Environment variables by name; they win over the chart's own.
     "additionalEnv": Scalars;
+    /// Admission policies by which the API server itself refuses what this operator must never do; from Kubernetes 1.30.
+    "admissionPolicy.enabled": Boolean => true;
     /// Affinity of the pods; its podAntiAffinity counts where enableTopologySpreadConstraints is false.
     "affinity": Object => {"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"labelSelector":{"matchExpressions":[{"key":"app.kubernetes.io/name","operator":"In","values":["castai-kentroller"]}]},"topologyKey":"kubernetes.io/hostname"}]}};
     /// The client id of an Azure workload identity, for the ServiceAccount and the pods.
