@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod backend;
+pub mod chart;
 pub mod cli;
 pub mod controllers;
 pub mod cron;

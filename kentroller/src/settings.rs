@@ -234,18 +234,25 @@ impl Settings {
         let is_it = self.dynamic_config_map_name.as_deref() == Some(map.name());
         let (text, paused) = (map.data.get(DOCUMENT), map.data.get(PAUSED));
         (is_it && (text.is_some() || paused.is_some())).then(|| {
-            let mut settings = self.clone();
-            if let Some(text) = text {
-                let config = serde_saphyr::from_str(text)
-                    .map_err(|error| vec![mistake(DOCUMENT, "unreadable", format!("it must be YAML: {error}"))])?;
-                settings.apply_config(&config)?;
-            }
+            let mut settings = text.map_or_else(|| Ok(self.clone()), |text| self.overlaid(text))?;
             if let Some(text) = paused {
                 let read = Pause::parse(text.trim());
                 settings.paused = read.ok_or_else(|| vec![mistake(PAUSED, text, Pause::TYPE.to_string())])?;
             }
             Ok(settings)
         })
+    }
+
+    /// These settings overlaid by a text.
+    ///
+    /// # Errors
+    /// Every mistake of the text; then nothing of it counts.
+    pub fn overlaid(&self, text: &str) -> Result<Self, Vec<SettingMistake>> {
+        let config = serde_saphyr::from_str(text)
+            .map_err(|error| vec![mistake(DOCUMENT, "unreadable", format!("it must be YAML: {error}"))])?;
+        let mut settings = self.clone();
+        settings.apply_config(&config)?;
+        Ok(settings)
     }
 }
 

@@ -41,7 +41,7 @@ pub fn on_the_cluster<F: Future<Output = ()>>(test: impl FnOnce(&'static Cluster
         let cluster = CLUSTER.get_or_init(Cluster::start);
         let admin = Api::of(&cluster.kubeconfig).await;
         if first {
-            install::everything(&admin).await;
+            install::everything(cluster, &admin).await;
             println!("{}", cluster.tool("drift", &["--nodes", "30", "--seed", "1"]).trim());
         }
         // What another test left may take its time to end.

@@ -9,6 +9,7 @@
 //! | `KENTROLLER_E2E_RECORD=1` | writes `e2e/recorded/answers.json` anew |
 #![allow(clippy::print_stdout, reason = "whoever runs the suite follows it on a terminal")]
 
+mod chart;
 mod cluster;
 mod conformance;
 mod install;

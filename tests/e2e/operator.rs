@@ -44,6 +44,26 @@ impl Operator {
         Self { process, log, address }
     }
 
+    /// Starts the program with exactly these arguments and this environment; it must answer at a port of this machine.
+    pub fn deployed(
+        cluster: &Cluster,
+        kubeconfig: &Path,
+        arguments: &[&str],
+        environment: &[(String, String)],
+        port: u16,
+    ) -> Self {
+        let log = cluster.folder.join("deployed.log");
+        let process = Command::new(binary())
+            .args(arguments)
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .env("KUBECONFIG", kubeconfig)
+            .stderr(File::create(&log).expect("a log"))
+            .spawn()
+            .expect("the operator starts");
+        Self { process, log, address: format!("127.0.0.1:{port}") }
+    }
+
     /// Its whole answer to a probe or a scrape.
     pub fn ask(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");

@@ -23,7 +23,7 @@ const CRATES: [(&str, &[&str]); 6] = [
 ];
 
 /// Modules of the product and the other modules that each may name.
-const MODULES: [(&str, &[&str]); 9] = [
+const MODULES: [(&str, &[&str]); 10] = [
     ("api", &[]),
     ("cron", &[]),
     ("settings", &["api"]),
@@ -31,8 +31,9 @@ const MODULES: [(&str, &[&str]); 9] = [
     ("backend", &["api"]),
     ("controllers", &["api", "backend", "cron", "settings"]),
     ("simulation", &["api", "backend", "controllers", "settings"]),
-    ("cli", &["api", "backend", "controllers", "report", "settings", "simulation"]),
-    ("bin", &["api", "controllers", "settings"]),
+    ("cli", &["api", "backend", "chart", "controllers", "report", "settings", "simulation"]),
+    ("chart", &["api", "settings"]),
+    ("bin", &["api", "chart", "controllers", "settings"]),
 ];
 
 /// What the world may name of the planner: manifests and amounts, and none of the rules by which we decide.

@@ -6,9 +6,10 @@ use std::fs;
 use crate::architecture::{root, sources};
 
 /// Where tests are, and the first words of their names.
-const PLACES: [(&str, &str); 8] = [
+const PLACES: [(&str, &str); 9] = [
     ("tests/it", "it"),
     ("tests/e2e", "e2e"),
+    ("tests/charts", "charts"),
     ("kentroller-runtime/tests", "runtime"),
     ("kentroller-runtime/src", "runtime"),
     ("kentroller-macros/src", "macros"),

@@ -1,6 +1,7 @@
 //! What the tests share: a simulated cluster with the shipped operator in it, and what a user would look at.
 
 pub mod conformance;
+pub mod helm;
 mod known;
 pub mod rest;
 

@@ -6,7 +6,7 @@
 
 use std::error::Error;
 
-use kentroller_runtime::generate::rbac::Rights;
+use kentroller_runtime::generate::rbac::{Names, Rights};
 use kentroller_runtime::generate::{OwnKind, crd, mistakes};
 use kentroller_runtime::operator::Operator;
 use kentroller_runtime::settings::Settings as _;
@@ -231,8 +231,8 @@ fn crds() -> Result<String, Box<dyn Error>> {
 /// ServiceAccount, roles and bindings in namespace `idle-reaper`.
 fn rights() -> Result<String, Box<dyn Error>> {
     let declarations: Vec<_> = all().iter().map(|one| one.declaration()).collect();
-    let manifests = Rights::of(&declarations, &[]).manifests("idle-reaper", "idle-reaper")?;
-    Ok([manifests.always, manifests.act].join("---\n"))
+    let manifests = Rights::of(&declarations, &[]).manifests(&Names::of("idle-reaper", "idle-reaper"))?;
+    Ok([manifests.account, manifests.always, manifests.act].join("---\n"))
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "simulation")]
 mod cel;
+pub mod chart;
 pub mod crd;
 pub mod mistakes;
 pub mod outline;

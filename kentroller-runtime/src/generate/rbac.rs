@@ -27,9 +27,31 @@ pub struct Rights {
     pub default_namespace: Vec<PolicyRule>,
 }
 
+/// The names in manifests of rights; in a chart they are templates.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// What the names of roles begin with.
+    pub name: &'a str,
+    /// The value of label `app`.
+    pub app: &'a str,
+    /// The ServiceAccount.
+    pub account: &'a str,
+    /// The operator's own namespace.
+    pub namespace: &'a str,
+}
+
+impl<'a> Names<'a> {
+    /// One name for everything.
+    pub const fn of(name: &'a str, namespace: &'a str) -> Self {
+        Self { name, app: name, account: name, namespace }
+    }
+}
+
 /// Rights in YAML, by the mode that needs them.
 #[derive(Clone, Debug)]
 pub struct Manifests {
+    /// The ServiceAccount that the rights are bound to.
+    pub account: String,
     /// Needed in every mode.
     pub always: String,
     /// Needed besides in modes `approve` and `act`; without them the operator can observe and nothing else.
@@ -113,22 +135,22 @@ impl Rights {
         rules.map(line).collect()
     }
 
-    /// The rights as manifests: a ServiceAccount in a namespace, the roles, and their bindings to it.
+    /// The rights as manifests: a ServiceAccount, the roles, and their bindings to it.
     ///
     /// # Errors
     /// When they cannot be written as YAML.
-    pub fn manifests(&self, name: &str, namespace: &str) -> Result<Manifests, serde_saphyr::SerializeError> {
-        let app = name;
+    pub fn manifests(&self, names: &Names<'_>) -> Result<Manifests, serde_saphyr::SerializeError> {
+        let Names { name, app, account, namespace } = *names;
         let metadata = |name: &str, namespace: Option<&str>| ObjectMeta {
             name: Some(name.to_owned()),
             namespace: namespace.map(str::to_owned),
             labels: Some(BTreeMap::from([("app".to_owned(), app.to_owned())])),
             ..ObjectMeta::default()
         };
-        let account = ServiceAccount { metadata: metadata(name, Some(namespace)), ..ServiceAccount::default() };
+        let bearer = ServiceAccount { metadata: metadata(account, Some(namespace)), ..ServiceAccount::default() };
         let subjects = Some(vec![Subject {
             kind: "ServiceAccount".to_owned(),
-            name: name.to_owned(),
+            name: account.to_owned(),
             namespace: Some(namespace.to_owned()),
             api_group: None,
         }]);
@@ -151,7 +173,6 @@ impl Rights {
             }
         };
         let always = [
-            serde_saphyr::to_string(&account)?,
             bound("observe", &self.observe, None)?,
             bound("own-namespace", &self.own_namespace, Some(namespace))?,
             bound("events", &self.default_namespace, Some("default"))?,
@@ -160,7 +181,8 @@ impl Rights {
         if !self.act_in_own_namespace.is_empty() {
             act.push(bound("act-in-own-namespace", &self.act_in_own_namespace, Some(namespace))?);
         }
-        Ok(Manifests { always: always.join("---\n"), act: act.join("---\n") })
+        let account = serde_saphyr::to_string(&bearer)?;
+        Ok(Manifests { account, always: always.join("---\n"), act: act.join("---\n") })
     }
 }
 
@@ -295,18 +317,19 @@ mod tests {
     #[test]
     fn the_manifests_hold_no_wildcard() {
         let rights = Rights::of(&[declaration(vec![Access::to::<Pod>(&[Verb::Read, Verb::Evict])])], &[]);
-        let Manifests { always, act } = rights.manifests("op", "ours").expect("YAML");
+        let Manifests { account, always, act } = rights.manifests(&Names::of("op", "ours")).expect("YAML");
         let kinds = |manifests: &str| -> Vec<String> {
             assert!(!manifests.contains('*'), "{manifests}");
             manifests.lines().filter_map(|line| line.strip_prefix("kind: ")).map(str::to_owned).collect()
         };
         let (wide, narrow) = (["ClusterRole", "ClusterRoleBinding"], ["Role", "RoleBinding"]);
-        assert_eq!(kinds(&always), [&["ServiceAccount"][..], &wide, &narrow, &narrow].concat(), "{always}");
+        assert_eq!(kinds(&account), ["ServiceAccount"]);
+        assert_eq!(kinds(&always), [&wide[..], &narrow, &narrow].concat(), "{always}");
         assert_eq!(always.matches("namespace: default").count(), 2, "{always}");
         assert_eq!(kinds(&act), wide, "{act}");
         assert!(act.contains("pods/eviction") && !always.contains("pods/eviction"), "{act}");
         let own = Rights::of(&[declaration(vec![Access::to::<Config>(&[Verb::Create])])], &[Config::INFO]);
-        let act = own.manifests("op", "ours").expect("YAML").act;
+        let act = own.manifests(&Names::of("op", "ours")).expect("YAML").act;
         assert_eq!(kinds(&act), [&wide[..], &narrow].concat(), "{act}");
         assert_eq!(act.matches("namespace: ours").count(), 4, "{act}");
     }

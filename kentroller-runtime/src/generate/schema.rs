@@ -14,7 +14,7 @@ pub fn config(title: &str, settings: &[SettingInfo]) -> Value {
             let fields = fields(parent);
             fields.entry(step).or_insert_with(object)
         });
-        fields(parent).insert(name.to_owned(), schema(setting));
+        fields(parent).insert(name.to_owned(), of_setting(setting));
     }
     root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     root["title"] = json!(title);
@@ -32,7 +32,8 @@ fn fields(object: &mut Value) -> &mut Map<String, Value> {
     object["properties"].as_object_mut().expect("made one line above")
 }
 
-fn schema(setting: &SettingInfo) -> Value {
+/// The schema of one setting.
+pub(super) fn of_setting(setting: &SettingInfo) -> Value {
     let mut schema = of_type(setting.type_);
     schema["description"] = json!(setting.doc);
     if let (SettingType::Integer, Some((least, greatest))) = (setting.type_, setting.range) {

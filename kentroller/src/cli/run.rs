@@ -109,3 +109,18 @@ impl Run {
 pub(super) fn client(config: kube::Config) -> kube::Result<kube::Client> {
     wire::client(config, concat!("kentroller/", env!("CARGO_PKG_VERSION")))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::Arguments;
+
+    #[test]
+    fn the_chart_starts_the_program_with_arguments_that_it_knows() {
+        let arguments = Arguments::try_parse_from([&["kentroller"], crate::chart::ARGUMENTS].concat());
+        let crate::cli::Command::Run(run) = arguments.expect("all are known").command else { panic!("not `run`") };
+        assert!(run.leader_elect && !run.shadow);
+        assert_eq!(run.address().expect("an address").to_string(), "0.0.0.0:8081");
+    }
+}

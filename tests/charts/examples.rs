@@ -1,0 +1,121 @@
+//! The examples of the public documents, and releases whose values are those of another chart.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use kentroller::settings::Settings;
+use kentroller_runtime::settings::{Decimal, Settings as _};
+use kentroller_tests::helm::chart;
+use serde_json::{Value, json};
+
+use crate::contract::rows;
+use crate::render::{only, put, rendered, rendered_at, scratch};
+
+#[test]
+fn the_documented_examples_render() {
+    for text in [CONTINUOUS, PROTECTED_AND_DISPOSABLE, AGGRESSIVE] {
+        let values: Value = serde_saphyr::from_str(text).expect("YAML");
+        rendered("castai-kentroller", &values).expect(text);
+        let nested = json!({"kent": {"enabled": true}, "castai-kentroller": values});
+        rendered("castai-umbrella", &nested).expect(text);
+    }
+}
+
+/// `--reuse-values` puts the values of the release before, with all its chart's defaults, in place of this chart's own.
+#[test]
+fn values_of_charts_0_1_199_and_0_22_0_are_reused() {
+    let table = rows("chart").into_iter();
+    let (newer, older): (Vec<_>, Vec<_>) = table.partition(|row| row.note.starts_with("new"));
+    let mut values = json!({});
+    let defaults = older.iter().chain(&newer);
+    for (count, row) in defaults.enumerate() {
+        if count == older.len() {
+            let mut old = values.clone();
+            old["provider"] = json!("aws");
+            old["castai"]["otelMetrics"]["endpoint"] = json!("");
+            old["image"]["repository"] = json!("registry.example/castai/kentroller");
+            reused(&old);
+        }
+        if let Some(default) = &row.default {
+            put(&mut values, &row.path, default.clone());
+        }
+    }
+    reused(&values);
+    // Somebody's choices are in it as well.
+    values["castai"]["apiKeySecretRef"] = json!("castai-credentials");
+    values["castai"]["commitmentBudgets"]["drainMode"] = json!(false);
+    reused(&values);
+}
+
+/// Renders our chart with these in place of its own values; what the program is told is right.
+fn reused(values: &Value) {
+    let copy = scratch("castai-kentroller");
+    let copied = Command::new("cp").args(["-r", &chart("castai-kentroller"), &copy]).status();
+    assert!(copied.expect("cp runs").success());
+    fs::write(Path::new(&copy).join("values.yaml"), values.to_string()).expect("JSON is YAML");
+    let objects = rendered_at(&copy, &json!({"castai": {"rebalance": {"enabled": false}}})).expect("it renders");
+    let text = &only(&objects, "ConfigMap", "-dynamic-config")["data"]["config.yaml"];
+    let bare = Settings::from_env(&|_| None).expect("the defaults are right");
+    let settings = bare.overlaid(text.as_str().expect("a text")).expect("the text is right");
+    let (minute, percent) = (Some(Duration::from_secs(60)), Decimal::from_millionths(15_000_000));
+    let expected = Settings {
+        rebalancer: false,
+        cycle_interval: minute,
+        full_interval: Some(Duration::from_secs(1800)),
+        drain_only_interval: minute,
+        delete_empty_interval: minute,
+        savings_threshold: percent,
+        cluster_savings_threshold: Some(percent),
+        ..bare
+    };
+    assert_eq!(settings, expected);
+    only(&objects, "ClusterRole", "-act");
+}
+
+const CONTINUOUS: &str = "
+castai:
+  continuousRebalancing:
+    enabled: true
+    mode: full
+";
+
+const PROTECTED_AND_DISPOSABLE: &str = "
+castai:
+  continuousRebalancing:
+    enabled: true
+    mode: full
+    evictionConfig:
+      - nodeSelector:
+          labelSelector:
+            matchLabels:
+              dedicated: gpu
+        settings:
+          removalDisabled:
+            enabled: true
+      - podSelector:
+          kind: Job
+          namespace: batch
+        settings:
+          disposable:
+            enabled: true
+";
+
+const AGGRESSIVE: &str = "
+castai:
+  continuousRebalancing:
+    evictionConfig:
+      - podSelector:
+          kind: Deployment
+          replicasMin: 3
+          labelSelector:
+            matchExpressions:
+              - key: environment
+                operator: NotIn
+                values:
+                  - production
+        settings:
+          aggressive:
+            enabled: true
+";
