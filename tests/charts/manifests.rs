@@ -70,7 +70,7 @@ fn an_install_without_a_value_makes_these_objects_and_no_others() {
 fn what_is_off_by_default_can_be_switched_on() {
     let on = json!({
         "serviceMonitor": {"enabled": true, "labels": {"release": "prometheus"}}, "prometheusRule": {"enabled": true},
-        "networkPolicy": {"enabled": true},
+        "networkPolicy": {"enabled": true}, "dashboard": {"enabled": true},
     });
     let objects = rendered(NAME, &on).expect("it renders");
     let monitor = only(&objects, "ServiceMonitor", NAME);
@@ -81,6 +81,10 @@ fn what_is_off_by_default_can_be_switched_on() {
     }
     assert_eq!(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
     only(&objects, "NetworkPolicy", NAME);
+    let board = only(&objects, "ConfigMap", "-dashboard");
+    assert_eq!(board["metadata"]["labels"]["grafana_dashboard"], "1");
+    let board: Value = serde_json::from_str(board["data"]["kentroller.json"].as_str().expect("a text")).expect("JSON");
+    assert_eq!(board["title"], "Kentroller");
     let rule = only(&objects, "PrometheusRule", NAME).to_string();
     let page = include_str!("../../kentroller/docs/reference/metrics.md");
     let named: BTreeSet<&str> = rule

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use kentroller_tests::helm::chart;
+use kentroller_tests::helm::{chart, helm};
 use serde_json::{Value, json};
 
 use crate::contract::{Row, rows, sample};
-use crate::render::{put, rendered};
+use crate::render::{put, rendered, scratch};
 
 const NAME: &str = "castai-kentroller";
 
@@ -106,6 +106,14 @@ fn mistakes_that_people_make_are_told() {
         json!({"metrics": {"enabled": false}, "serviceMonitor": {"enabled": true}}),
         "serviceMonitor.enabled needs metrics.enabled",
     );
+}
+
+#[test]
+fn a_values_file_that_is_no_yaml_is_refused_with_its_line() {
+    let file = scratch("values.yaml");
+    fs::write(&file, "castai:\n\tmode: act\n").expect("a file");
+    let said = helm(&["template", &chart(NAME), "--values", &file]).expect_err("a tab is no indent");
+    assert!(said.contains("line 2: found character that cannot start any token"), "{said}");
 }
 
 /// Whether the schema knows the path itself, and not only an object that it lies within.

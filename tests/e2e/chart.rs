@@ -15,8 +15,7 @@ use crate::wait::{LONG, SHORT, until};
 #[test]
 fn every_object_of_the_chart_is_accepted_whole_and_without_a_warning() {
     on_the_cluster(|_, admin| async move {
-        let all_on =
-            "networkPolicy.enabled=true,enableTopologySpreadConstraints=true,fullnameOverride=tried,crds.enabled=false";
+        let all_on = "networkPolicy.enabled=true,dashboard.enabled=true,enableTopologySpreadConstraints=true,fullnameOverride=tried,crds.enabled=false";
         let rendered = helm(&[
             "template",
             "tried",

@@ -4,6 +4,7 @@
 mod cel;
 pub mod chart;
 pub mod crd;
+pub mod dashboard;
 pub mod mistakes;
 pub mod outline;
 pub mod rbac;

@@ -14,7 +14,7 @@ use kentroller::settings::Settings;
 use kentroller::{chart, controllers};
 use kentroller_runtime::generate::outline::Outline;
 use kentroller_runtime::generate::rbac::Rights;
-use kentroller_runtime::generate::{crd, mistakes, reference, scaffold, schema, unused, widening};
+use kentroller_runtime::generate::{crd, dashboard, mistakes, reference, scaffold, schema, unused, widening};
 use kentroller_runtime::settings::Settings as _;
 use kentroller_runtime::{Declaration, Kind as _};
 
@@ -126,7 +126,8 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     }
     let own_namespace = [ConfigMap::INFO];
     let rights = Rights::of(&declarations, &own_namespace);
-    for (path, text) in chart::files(&rights, &crds)? {
+    let board = dashboard::dashboard("Kentroller", controllers::METRICS_PREFIX, &declarations);
+    for (path, text) in chart::files(&rights, &crds, &board)? {
         let path = Path::new("charts").join(path);
         let text = match path.extension().and_then(|end| end.to_str()) {
             Some("yaml") => in_yaml(&text),

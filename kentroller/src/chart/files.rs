@@ -27,12 +27,18 @@ type File = (String, String);
 ///
 /// # Errors
 /// What is wrong with the declarations of values; what is no YAML.
-pub fn files(rights: &Rights, crds: &[CustomResourceDefinition]) -> anyhow::Result<BTreeMap<String, String>> {
+pub fn files(
+    rights: &Rights,
+    crds: &[CustomResourceDefinition],
+    dashboard: &Value,
+) -> anyhow::Result<BTreeMap<String, String>> {
     let own = own_values();
     let (chart, umbrella) = (kentroller(&own), umbrella());
     let wrong = [chart.mistakes(), umbrella.mistakes()].concat();
     ensure!(wrong.is_empty(), "the values are wrong:\n  {}", wrong.join("\n  "));
-    Ok([operator(&chart, rights)?, kinds(crds)?, profiles(&umbrella, &chart)?].into_iter().flatten().collect())
+    let board = (format!("{NAME}/dashboard.json"), pretty(dashboard)?);
+    let parts = [operator(&chart, rights)?, vec![board], kinds(crds)?, profiles(&umbrella, &chart)?];
+    Ok(parts.into_iter().flatten().collect())
 }
 
 fn operator(chart: &Chart<'_>, rights: &Rights) -> anyhow::Result<Vec<File>> {

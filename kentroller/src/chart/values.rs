@@ -34,6 +34,10 @@ OWN:
     "azure.workloadIdentityClientID": Text => "";
     /// Installs the CRDs with this release; `helm uninstall` keeps them.
     "crds.enabled": Boolean => true;
+    /// A Grafana dashboard in a ConfigMap, which Grafana's sidecar finds.
+    "dashboard.enabled": Boolean => false;
+    /// Labels by which the sidecar finds it.
+    "dashboard.labels": Texts => {"grafana_dashboard":"1"};
     /// Annotations of the Deployment.
     "deploymentAnnotations": Texts => {};
     /// Annotations of the dynamic ConfigMap.
