@@ -95,7 +95,9 @@ mod tests {
     #[test]
     fn no_key_is_written_anywhere_else_in_this_crate() {
         let mut found = Vec::new();
-        for (file, line) in code_of(&[""]).iter().filter(|(file, _)| !file.ends_with("api/marks.rs")) {
+        // The values of a chart are written out as Kubernetes has them.
+        let elsewhere = |file: &str| !file.ends_with("api/marks.rs") && !file.contains("/chart/");
+        for (file, line) in code_of(&[""]).iter().filter(|(file, _)| elsewhere(file)) {
             let literals = line.split('"').skip(1).step_by(2);
             let keys = literals.filter(|text| DOMAINS.iter().any(|domain| has_key(text, domain)));
             found.extend(keys.map(|key| format!("{file}: {key}")));

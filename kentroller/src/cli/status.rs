@@ -189,9 +189,9 @@ mod tests {
         let said = told(&[running, done], &claims, &[schedule], now);
         assert_eq!(
             said,
-            "Plan now is Running.\n  It runs for 12m 30s, wave 2 of 2: 1 of 1 nodes have come, 1 of 2 are gone, 0 are kept.\n  \
+            "Plan now is Running.\n  It runs for 13m, wave 2 of 2: 1 of 1 nodes have come, 1 of 2 are gone, 0 are kept.\n  \
              Wave 1: node c to be cordoned.\nClaim next is Ready. Waits for plan now; one plan is executed at a time.\n\
-             Schedule nightly runs next at 2026-11-23T02:00:00Z, in 15h 48m.\nThe last plan was before, 2h 12m ago: Done. It saves 1.5000 USD an hour.\n"
+             Schedule nightly runs next at 2026-11-23T02:00:00Z, in 15h 48m.\nThe last plan was before, 2h 13m ago: Done. It saves 1.5000 USD an hour.\n"
         );
         assert_eq!(told(&[], &[], &[], now), "Nothing runs, and nothing waits.\n");
     }

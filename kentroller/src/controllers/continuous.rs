@@ -1,17 +1,20 @@
 //! Continuous rebalancing: cycle after cycle, without a claim, what is worth it becomes a plan like any other. A cycle that finds
 //! nothing writes nothing.
 
+mod worth;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_planner::rules::ObservedNode;
-use kentroller_planner::{Moment, Money, Options, Percent};
+use kentroller_planner::{Moment, Options};
 use kentroller_runtime::condition::{in_status_since, seconds};
 use kentroller_runtime::{
     Answer, Change, Cluster, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Reply, Switches,
     World, controller,
 };
 
+use self::worth::{cost, worth};
 use super::rest::Rest;
 use super::{PLAN_MAX_AGE, RETRY_AFTER, after, turn};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
@@ -246,49 +249,134 @@ fn asked(seed: &str) -> Option<(CycleMode, Timestamp)> {
     Some((CycleMode::named(mode)?, Timestamp::from_second(began.parse().ok()?).ok()?))
 }
 
-/// Whether the plan reaches what is asked of one in this mode.
-///
-/// # Errors
-/// Why not, with the figures.
-fn worth(settings: &Settings, mode: CycleMode, planned: &Planned) -> Result<(), String> {
-    if let Some(saved) = planned.held_back {
-        return Err(format!(
-            "the best plan saves {saved} % net, savingsThresholdPercentage is {}",
-            settings.savings_threshold
-        ));
-    }
-    if let Some((_, why)) = &planned.nothing {
-        return Err(why.clone());
-    }
-    let savings = &planned.savings;
-    if let Some(least) = settings.cluster_savings_threshold.filter(|_| mode == CycleMode::Full) {
-        let saved = savings.projected_cluster_savings_percent.as_deref().and_then(Percent::parse);
-        if saved.is_none_or(|saved| saved.parts() < least.millionths() / 100) {
-            let saved = savings.projected_cluster_savings_percent.as_deref().unwrap_or("an unknown share");
-            return Err(format!(
-                "the best plan saves {saved} % of the cluster's cost, savingsThresholdPercent is {least}"
-            ));
-        }
-    }
-    if mode > CycleMode::DeleteEmpty {
-        let (saved, least) = (savings.projected_savings_cost_monthly.as_deref(), settings.monthly_savings_threshold);
-        if saved.and_then(Money::parse).is_none_or(|saved| saved.as_micros() < least.millionths()) {
-            let saved = saved.unwrap_or("an unknown amount of");
-            return Err(format!("the best plan saves {saved} USD a month, the least is {least}"));
-        }
-    }
-    Ok(())
-}
-
-/// What the cluster costs.
-fn cost(planned: &Planned) -> String {
-    planned.savings.current_cluster_hourly_cost.as_deref().map_or("unknown".to_owned(), |cost| format!("{cost} USD/h"))
-}
-
 fn state(plan: &RebalancePlan) -> Option<&PlanState> {
     plan.status()?.state.as_ref()
 }
 
 fn is_done(plan: &RebalancePlan) -> bool {
     matches!(state(plan), Some(PlanState::Done | PlanState::DoneWithWarnings))
+}
+
+#[cfg(test)]
+mod tests {
+    use kentroller_runtime::Controller as _;
+    use kentroller_runtime::generate::rbac::Rights;
+    use kentroller_runtime::settings::Settings as _;
+    use kentroller_runtime::testing::{Given, given, object};
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(time: &str) -> Timestamp {
+        format!("2026-11-22T{time}Z").parse().expect("a time")
+    }
+
+    fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+        let mut settings = Settings::from_env(&|_| None).expect("the defaults are right");
+        settings.continuous_rebalancing = true;
+        change(&mut settings);
+        settings
+    }
+
+    /// A plan of a cycle that failed at this time, or ended well.
+    fn plan(name: &str, time: &str, state: &str) -> RebalancePlan {
+        let failed =
+            json!({"type": "Fail", "status": "True", "reason": "X", "message": "", "lastTransitionTime": at(time)});
+        object(
+            json!({"apiVersion": "", "kind": "", "metadata": {"name": name, "uid": name, "creationTimestamp": at(time),
+                "labels": {"rebalancer.cast.ai/consolidation-mode": "full"}},
+            "spec": {"execute": true, "nodeClaimsToAdd": [], "nodeClaimsToDelete": [], "podsToMigrate": []},
+            "status": {"state": state, "conditions": [failed]}}),
+        )
+    }
+
+    fn given_at(time: &str, settings: Settings, plans: Vec<RebalancePlan>) -> Given<ContinuousRebalancing> {
+        given::<ContinuousRebalancing>().at(&at(time).to_string()).set(|known| *known = settings).with_all(plans)
+    }
+
+    /// What it says in the log, and what it asks.
+    fn said(given: &Given<ContinuousRebalancing>) -> (String, usize) {
+        let decided = given.decide(&Cluster::default()).expect("a decision");
+        (decided.lines.join("\n"), decided.questions.len())
+    }
+
+    #[test]
+    fn failures_in_a_row_double_the_pause_and_one_good_end_resets_it() {
+        let failed = |name: &str, time: &str| plan(name, time, "Failed");
+        let cases = [
+            (vec![failed("a", "08:00:00")], "08:29:00", Some("consecutive failures 1")),
+            (vec![failed("a", "08:00:00")], "08:31:00", None),
+            (vec![failed("a", "07:00:00"), failed("b", "08:00:00")], "08:59:00", Some("consecutive failures 2")),
+            (vec![failed("a", "07:00:00"), failed("b", "08:00:00")], "09:01:00", None),
+            (vec![failed("a", "07:00:00"), plan("b", "08:00:00", "Done")], "08:01:00", None),
+            (
+                vec![failed("a", "08:00:00"), plan("b", "08:10:00", "Canceled")],
+                "08:20:00",
+                Some("consecutive failures 1"),
+            ),
+        ];
+        for (plans, now, wanted) in cases {
+            let names: Vec<String> = plans.iter().map(|plan| plan.name().to_owned()).collect();
+            let (lines, _) = said(&given_at(now, settings(|_| ()), plans));
+            match wanted {
+                Some(wanted) => {
+                    assert!(lines.starts_with("backoff until") && lines.contains(wanted), "{names:?}: {lines}")
+                }
+                None => assert!(!lines.contains("backoff"), "{names:?}: {lines}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_cycle_needs_candidates_and_nobody_else_at_work() {
+        let (lines, asked) = said(&given_at("08:00:00", settings(|_| ()), Vec::new()));
+        assert!(lines.contains("0 candidates, 1 are needed; next cycle at 2026-11-22T08:00:10Z"), "{lines}");
+        assert_eq!(asked, 0);
+        let (lines, asked) = said(&given_at("08:00:00", settings(|_| ()), vec![plan("b", "07:59:00", "Running")]));
+        assert_eq!((lines.as_str(), asked), ("no cycle begins before plan b has ended", 0));
+    }
+
+    #[test]
+    fn the_interval_of_the_mode_goes_before_that_of_all_and_that_before_the_polling_period() {
+        let next = |change: fn(&mut Settings)| said(&given_at("08:00:00", settings(change), Vec::new())).0;
+        assert!(next(|_| ()).ends_with("08:00:10Z"));
+        assert!(next(|settings| settings.cycle_interval = Some(Duration::from_secs(60))).ends_with("08:01:00Z"));
+        assert!(next(|settings| settings.drain_only_interval = Some(Duration::from_secs(60))).ends_with("08:00:10Z"));
+        let both: fn(&mut Settings) = |settings| {
+            settings.cycle_interval = Some(Duration::from_secs(60));
+            settings.full_interval = Some(Duration::from_secs(1800));
+        };
+        assert!(next(both).ends_with("08:30:00Z"));
+    }
+
+    #[test]
+    fn of_the_plans_of_cycles_the_last_ten_of_each_kind_stay() {
+        let name = |number: usize| format!("plan-{number:02}");
+        let plans: Vec<RebalancePlan> = (0..24)
+            .map(|number| {
+                plan(&name(number), &format!("08:{number:02}:00"), if number % 2 == 0 { "Done" } else { "Failed" })
+            })
+            .collect();
+        let decided = given_at("09:00:00", settings(|_| ()), plans).decide(&Cluster::default()).expect("a decision");
+        let mut deleted: Vec<String> = decided.effects().map(|effect| effect.object.to_string()).collect();
+        deleted.sort();
+        assert_eq!(deleted, [name(0), name(1), name(2), name(3)]);
+    }
+
+    #[test]
+    fn its_rights_are_to_read_the_cluster_and_to_make_and_delete_plans() {
+        let lines = Rights::of_one(&ContinuousRebalancing::declaration(), &[]).lines();
+        let writes: Vec<&String> = lines.iter().filter(|line| !line.contains(": get, list, watch ")).collect();
+        assert_eq!(writes, ["everywhere: create, delete, get, list, watch rebalanceplans"]);
+    }
+
+    #[test]
+    fn a_question_knows_its_mode_and_when_its_cycle_began() {
+        assert_eq!(
+            asked("drain-only@1763798400"),
+            Some((CycleMode::DrainOnly, Timestamp::from_second(1_763_798_400).expect("a time")))
+        );
+        assert_eq!(asked("u/1"), None);
+        assert_eq!(asked("everything@1"), None);
+    }
 }
