@@ -100,6 +100,17 @@ async fn pods_that_did_not_serve_before_the_plan_stop_nothing() {
 #[tokio::test(start_paused = true)]
 async fn the_first_node_goes_alone_until_its_pods_serve_elsewhere() {
     let stage = planned().await;
+    // All in one wave, and the pool lets half of its nodes go at once: nothing else holds the second one.
+    stage.edit("RebalancePlan", "now", |plan| {
+        for list in ["nodeClaimsToAdd", "nodeClaimsToDelete", "podsToMigrate"] {
+            for entry in plan["spec"][list].as_array_mut().expect("a list") {
+                entry["wave"] = json!(0);
+            }
+        }
+    });
+    stage.edit("NodePool", "general", |pool| {
+        pool["metadata"]["annotations"]["kentroller.cast.ai/budget"] = json!("50%");
+    });
     // (nodes cordoned for the plan, the most before one was given back)
     let seen: Arc<Mutex<(BTreeSet<String>, usize)>> = Arc::default();
     let pen = Arc::clone(&seen);

@@ -103,6 +103,11 @@ pub struct CheckAsk {
 const CHURN_SHARE: usize = 10;
 const LEAST_CHURN: usize = 5;
 
+/// Whether a plan that moves so many pods stands although so many have come or gone.
+fn is_few(churned: usize, moves: usize) -> bool {
+    churned <= (moves / CHURN_SHARE).max(LEAST_CHURN)
+}
+
 /// What was found out about a plan.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Checked {
@@ -210,7 +215,7 @@ impl Port for Checks {
             // A pod that was replaced is gone, and its successor may have come to a node that goes.
             let (came, gone): (Vec<_>, Vec<_>) =
                 found.iter().filter(|one| one.is_churn()).partition(|one| one.fault == Fault::NotEmpty);
-            let few = came.len().max(gone.len()) <= (ask.spec.pods_to_migrate.len() / CHURN_SHARE).max(LEAST_CHURN);
+            let few = is_few(came.len().max(gone.len()), ask.spec.pods_to_migrate.len());
             let (holding, wrong): (Vec<_>, Vec<_>) =
                 found.iter().partition(|one| one.fault.holds() || (few && one.is_churn()));
             violations.extend(wrong.into_iter().map(ToString::to_string));

@@ -4,7 +4,7 @@
 use kentroller_planner::manifest::Mark;
 use serde_json::{Value, json};
 
-use crate::api::marks::{self, CORDONED_BY, LATER, PLAN, RESERVED_BY};
+use crate::api::marks::{self, CORDONED_BY, LATER, PLAN, RESERVED_BY, UNCORDON_AFTER};
 
 /// Who is held to it, as the API server names an account.
 const ACCOUNT: &str = "request.userInfo.username == 'system:serviceaccount:{{ .Release.Namespace }}:{{ include `castai-kentroller.account` . }}'";
@@ -24,9 +24,9 @@ pub(super) fn policies() -> Vec<Value> {
 type Rule = (String, &'static str);
 
 fn of_nodes() -> Vec<Rule> {
-    let bears = |object: &str| {
-        let has = |key: &str| format!("'{key}' in {object}.metadata.?annotations.orValue({{}})");
-        format!("({} || {})", has(CORDONED_BY), has(RESERVED_BY))
+    let bears = |object: &str, marks: &[&str]| {
+        let has = |key: &&str| format!("'{key}' in {object}.metadata.?annotations.orValue({{}})");
+        format!("({})", marks.iter().map(has).collect::<Vec<_>>().join(" || "))
     };
     let cordoned = |object: &str| format!("{object}.spec.?unschedulable.orValue(false)");
     let others = |object: &str| format!("{object}.spec.?taints.orValue([]).filter(taint, taint.key != '{LATER}')");
@@ -34,11 +34,17 @@ fn of_nodes() -> Vec<Rule> {
     rules.extend(changes("Node"));
     rules.extend([
         (
-            format!("{} || !{} || {}", cordoned("oldObject"), cordoned("object"), bears("object")),
+            format!("{} || !{} || {}", cordoned("oldObject"), cordoned("object"), bears("object", &[CORDONED_BY, RESERVED_BY])),
             "it cordons a node with its mark only",
         ),
         (
-            format!("!{} || {} || {}", cordoned("oldObject"), cordoned("object"), bears("oldObject")),
+            // A node that was kept bears only the time at which it takes pods again.
+            format!(
+                "!{} || {} || {}",
+                cordoned("oldObject"),
+                cordoned("object"),
+                bears("oldObject", &[CORDONED_BY, RESERVED_BY, UNCORDON_AFTER])
+            ),
             "it lifts its own cordons only",
         ),
         (format!("{} == {}", others("object"), others("oldObject")), "it changes its own taint only"),
@@ -146,7 +152,7 @@ mod tests {
         assert_eq!(ours("taint", "Node"), [LATER]);
         assert_eq!(ours("label", "NodeClaim"), [PLAN]);
         let annotations = ours("annotation", "Node");
-        for key in [CORDONED_BY, RESERVED_BY, marks::FORMER_SHIELD, marks::STATUS, marks::DO_NOT_DISRUPT] {
+        for key in [CORDONED_BY, RESERVED_BY, UNCORDON_AFTER, marks::FORMER_SHIELD, marks::STATUS, marks::DO_NOT_DISRUPT] {
             assert!(annotations.contains(&key), "{key} is refused");
         }
         assert!(!annotations.contains(&"autoscaling.cast.ai/removal-disabled"), "{annotations:?}");
