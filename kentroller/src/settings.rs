@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::foreign::ConfigMap;
+use crate::backend::EvictionConfig;
 
 /// The key of the dynamic ConfigMap that holds settings.
 pub const DOCUMENT: &str = "config.yaml";
@@ -113,6 +114,14 @@ pub struct Settings {
     /// The least saving of a cycle in modes full and drain-only, in USD a month.
     #[setting(env = "CONTINUOUS_REBALANCING_SAVINGS_THRESHOLD_COST_MONTHLY", default = "50.0")]
     pub monthly_savings_threshold: Decimal,
+    /// Which pods and nodes are handled otherwise than the rules have it. Entries that protect (removalDisabled) bind everything;
+    /// those that lift a rule (disposable, aggressive) bind cycles only. The most restrictive entry that matches counts.
+    #[setting(
+        config = "continuousRebalancing.evictionConfig",
+        helm = "castai.continuousRebalancing.evictionConfig",
+        default = "[]"
+    )]
+    pub eviction_config: EvictionConfig,
     /// How long no cycle runs after one whose plan failed; each further failure doubles it, up to six hours.
     #[setting(env = "CONTINUOUS_REBALANCING_FAILURE_BACKOFF_DURATION", default = "30m", range("1s", "6h"))]
     pub failure_backoff: Duration,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kentroller::backend::EvictionConfig;
 use kentroller::settings::{CycleMode, Settings};
 use kentroller::simulation::USER;
 use kentroller_runtime::settings::{Decimal, SettingValue as _};
@@ -153,4 +154,69 @@ async fn a_claim_goes_before_and_the_cycle_goes_on_afterwards() {
     stage.pass(1800).await;
     assert!(states(&stage).iter().skip(1).all(|state| state == "Done"), "{:?}", states(&stage));
     assert_eq!(stage.marks(), [""; 0]);
+}
+
+fn eviction(config: Value) -> EvictionConfig {
+    EvictionConfig::try_from(config).expect("it is right")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_eviction_config_protects_stays_for_cycles_and_for_claims() {
+    let stage = Stage::drifted(12, 1);
+    stage.claim("look", json!({}));
+    assert!(stage.until(LONG, |stage| stage.get("RebalancePlan", "look").is_some()).await);
+    let claim =
+        text(&stage.get("RebalancePlan", "look").expect("it")["spec"]["nodeClaimsToDelete"][0]["nodeClaimName"]);
+    let node = text(&stage.get("NodeClaim", &claim).expect("it")["status"]["nodeName"]);
+    stage.delete("RebalancePlanClaim", "look");
+    stage.edit("Node", &node, |node| node["metadata"]["labels"]["dedicated"] = json!("gpu"));
+    stage.operated.set(|settings| {
+        settings.continuous_rebalancing = true;
+        settings.min_node_age = Duration::ZERO;
+        settings.eviction_config = eviction(json!([{
+            "nodeSelector": {"labelSelector": {"matchLabels": {"dedicated": "gpu"}}},
+            "settings": {"removalDisabled": {"enabled": true}},
+        }]));
+    });
+    assert!(stage.until(LONG, |stage| states(stage) == ["Done"]).await, "{:?}", states(&stage));
+    assert!(stage.get("NodeClaim", &claim).is_some(), "{node} stays");
+    stage.claim("now", json!({"minSavingsPercentage": 0, "scope": {"nodeNames": [node]}}));
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
+    assert!(stage.get("NodeClaim", &claim).is_some(), "{node} stays");
+    assert_eq!(stage.state("RebalancePlanClaim", "now"), "Skipped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn single_replicas_stay_unless_eviction_config_calls_them_aggressive() {
+    for (config, moves) in [
+        (json!([]), false),
+        (json!([{"podSelector": {}, "settings": {"aggressive": {"enabled": true}}}]), true),
+        (
+            json!([{"podSelector": {}, "settings": {"aggressive": {"enabled": true}, "removalDisabled": {"enabled": true}}}]),
+            false,
+        ),
+    ] {
+        // Two single replicas are on nodes that would go.
+        let stage = Stage::drifted(12, 4);
+        stage.operated.set(|settings| {
+            settings.continuous_rebalancing = true;
+            settings.min_node_age = Duration::ZERO;
+            settings.eviction_config = eviction(config.clone());
+        });
+        let owner = |pod: &Value| text(&pod["metadata"]["ownerReferences"][0]["uid"]);
+        let pods = stage.list("Pod");
+        let replicas = |uid: &str| pods.iter().filter(|pod| owner(pod) == uid).count();
+        let singles: Vec<String> = pods
+            .iter()
+            .filter(|pod| pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet" && replicas(&owner(pod)) == 1)
+            .map(|pod| text(&pod["metadata"]["name"]))
+            .collect();
+        assert!(!singles.is_empty(), "the cluster has single replicas");
+        stage.pass(1800).await;
+        let plans = plans(&stage);
+        let moved = plans.iter().flat_map(|plan| plan["spec"]["podsToMigrate"].as_array().cloned().unwrap_or_default());
+        let moved = moved.filter(|pod| singles.contains(&text(&pod["name"]))).count();
+        assert_eq!(moved > 0, moves, "{config}: {moved} single replicas move in {} plans", plans.len());
+        assert!(plans.iter().all(|plan| plan["status"]["state"] == "Done"), "{config}: {:?}", states(&stage));
+    }
 }

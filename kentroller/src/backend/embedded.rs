@@ -268,6 +268,13 @@ mod tests {
     use super::*;
     use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 
+    #[test]
+    fn a_tenth_of_the_pods_may_have_come_or_gone_and_five_in_any_case() {
+        for (churned, moves, wanted) in [(5, 1, true), (6, 1, false), (16, 161, true), (17, 161, false)] {
+            assert_eq!(is_few(churned, moves), wanted, "{churned} of {moves}");
+        }
+    }
+
     /// Two nodes of which one could go.
     fn cluster() -> Cut {
         fn read<K: serde::de::DeserializeOwned>(object: Value) -> K {

@@ -1,6 +1,7 @@
 //! Fillers of the ports that controllers ask: here the planner in this process.
 
 mod embedded;
+mod eviction;
 mod options;
 mod savings;
 pub(crate) mod size;
@@ -8,6 +9,8 @@ pub(crate) mod snapshot;
 mod translate;
 
 pub use self::embedded::{CheckAsk, Checked, Checks, Effort, Embedded, PlanAsk, Planned, Plans, Prices};
+pub use self::eviction::EvictionConfig;
+pub(crate) use self::eviction::eviction_rules;
 pub(crate) use self::options::{cycle_options, options};
 pub(crate) use self::size::MOST_NODES;
 pub use self::snapshot::{Observed, snapshot};

@@ -12,9 +12,11 @@ use crate::settings::{CycleMode, Settings};
 ///
 /// # Errors
 /// A field that cannot be read, or holds a word that this version does not know.
-pub(crate) fn options(spec: &RebalancePlanClaimSpec) -> Result<Options, String> {
+pub(crate) fn options(spec: &RebalancePlanClaimSpec, settings: &Settings) -> Result<Options, String> {
     check_durations(spec)?;
-    let mut options = Options { scope: scope(spec), ..Options::default() };
+    // Of these rules only those that protect bind a claim.
+    let eviction = settings.eviction_config.rules().to_vec();
+    let mut options = Options { scope: scope(spec), eviction, ..Options::default() };
     if let Some(least) = spec.min_savings_percentage {
         options.roll = least == 0;
         options.min_savings = (least > 0).then(|| Percent::whole(i64::from(least)));
@@ -71,6 +73,7 @@ pub(crate) fn cycle_options(settings: &Settings, mode: CycleMode) -> Options {
             CycleMode::DeleteEmpty => Mode::DeleteEmpty,
         },
         continuous: true,
+        eviction: settings.eviction_config.rules().to_vec(),
         max_nodes: usize::try_from(settings.max_nodes_per_iteration).ok(),
         min_age: settings.min_node_age,
         min_savings: threshold
@@ -125,12 +128,14 @@ fn invalid(field: &str, value: &str, expected: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kentroller_runtime::settings::Settings as _;
     use serde_json::json;
 
     use super::*;
 
     fn read(spec: serde_json::Value) -> Result<Options, String> {
-        options(&serde_json::from_value(spec).expect("a spec"))
+        let settings = Settings::from_env(&|_| None).expect("the defaults are right");
+        options(&serde_json::from_value(spec).expect("a spec"), &settings)
     }
 
     #[test]

@@ -34,7 +34,12 @@ fn of_nodes() -> Vec<Rule> {
     rules.extend(changes("Node"));
     rules.extend([
         (
-            format!("{} || !{} || {}", cordoned("oldObject"), cordoned("object"), bears("object", &[CORDONED_BY, RESERVED_BY])),
+            format!(
+                "{} || !{} || {}",
+                cordoned("oldObject"),
+                cordoned("object"),
+                bears("object", &[CORDONED_BY, RESERVED_BY])
+            ),
             "it cordons a node with its mark only",
         ),
         (
@@ -152,7 +157,9 @@ mod tests {
         assert_eq!(ours("taint", "Node"), [LATER]);
         assert_eq!(ours("label", "NodeClaim"), [PLAN]);
         let annotations = ours("annotation", "Node");
-        for key in [CORDONED_BY, RESERVED_BY, UNCORDON_AFTER, marks::FORMER_SHIELD, marks::STATUS, marks::DO_NOT_DISRUPT] {
+        for key in
+            [CORDONED_BY, RESERVED_BY, UNCORDON_AFTER, marks::FORMER_SHIELD, marks::STATUS, marks::DO_NOT_DISRUPT]
+        {
             assert!(annotations.contains(&key), "{key} is refused");
         }
         assert!(!annotations.contains(&"autoscaling.cast.ai/removal-disabled"), "{annotations:?}");

@@ -147,8 +147,6 @@ LATER:
     "castai.continuousRebalancing.aggressiveModeConfig": Object => {}, until CONTINUOUS;
     /// One log entry for each node and cycle.
     "castai.continuousRebalancing.diagnosticsVerbose": Boolean => false, until CONTINUOUS;
-    /// Which pods and nodes are handled otherwise, first to last.
-    "castai.continuousRebalancing.evictionConfig": Objects => [], until CONTINUOUS;
     /// Plans are exchanged without TLS.
     "castai.grpcDisableTLS": Boolean, until BACKEND;
     /// Where plans are exchanged.

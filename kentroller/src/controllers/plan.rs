@@ -32,7 +32,7 @@ use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn}
 use crate::api::foreign::{CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanReason, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
-    RebalancePlanSpec, SkippedReason, Warning, WavePhase, failures, marks, unread,
+    RebalancePlanClaimSpec, RebalancePlanSpec, SkippedReason, Warning, WavePhase, failures, marks, unread,
 };
 use crate::backend::{CheckAsk, Checked, Checks, cycle_options, options};
 use crate::settings::CycleMode;
@@ -157,7 +157,7 @@ fn claim_of<'a>(plan: &RebalancePlan, world: &'a World<RebalancePlans>) -> Optio
     world.named::<RebalancePlanClaim>(&owner.name).filter(|claim| claim.uid() == owner.uid)
 }
 
-/// The planner's options of the claim or the cycle that the plan belongs to; those of no claim without one.
+/// The planner's options of the claim or the cycle that the plan belongs to; those of an empty one without.
 ///
 /// # Errors
 /// A field of the claim that cannot be read.
@@ -166,7 +166,8 @@ fn options_of(plan: &RebalancePlan, world: &World<RebalancePlans>) -> Result<Opt
         let mode = CycleMode::named(mode).ok_or_else(|| format!("label {} is {mode:?}", marks::CYCLE_MODE))?;
         return Ok(cycle_options(world.settings(), mode));
     }
-    claim_of(plan, world).map_or_else(|| Ok(Options::default()), |claim| options(&claim.spec))
+    let spec = claim_of(plan, world).map_or_else(RebalancePlanClaimSpec::default, |claim| claim.spec.clone());
+    options(&spec, world.settings())
 }
 
 /// What the check found wrong, in one line; `None` if it found nothing.

@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use kentroller_planner::manifest::{Expression, LabelSelector, Labels, NodeSelectorTerm, Operator};
-use kentroller_planner::{
-    Aggressive, EvictionRule, EvictionTarget, Flag, Mode, Money, MoveLimit, Options, Percent, Scope, Strictness,
-    parse_span,
-};
-use serde::Deserialize;
+use kentroller_planner::manifest::{Expression, NodeSelectorTerm, Operator};
+use kentroller_planner::{Aggressive, EvictionRule, Flag, Mode, Money, MoveLimit, Options, Percent, Scope, parse_span};
+
+use crate::backend::eviction_rules;
 
 /// What may be done, and what must be achieved.
 #[derive(Args, Debug)]
@@ -217,56 +215,6 @@ fn expression(text: &str) -> Result<Expression, String> {
     }
 }
 
-/// One entry of an `evictionConfig`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Entry {
-    pod_selector: Option<PodSelector>,
-    #[serde(alias = "nodeSelectorTerm")]
-    node_selector: Option<NodeSelector>,
-    settings: Settings,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PodSelector {
-    #[serde(default)]
-    namespace: String,
-    #[serde(default)]
-    kind: String,
-    replicas_min: Option<u32>,
-    #[serde(default)]
-    label_selector: LabelSelector,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NodeSelector {
-    #[serde(default)]
-    label_selector: LabelSelector,
-    #[serde(default)]
-    match_labels: Labels,
-    #[serde(default)]
-    match_expressions: Vec<Expression>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Settings {
-    #[serde(default)]
-    removal_disabled: Switch,
-    #[serde(default)]
-    disposable: Switch,
-    #[serde(default)]
-    aggressive: Switch,
-}
-
-#[derive(Default, Deserialize)]
-struct Switch {
-    #[serde(default)]
-    enabled: bool,
-}
-
 /// Reads an `evictionConfig`: a list of entries, alone or as the field of that name.
 fn eviction(file: &std::path::Path) -> Result<Vec<EvictionRule>, String> {
     let name = file.display();
@@ -276,45 +224,14 @@ fn eviction(file: &std::path::Path) -> Result<Vec<EvictionRule>, String> {
 
 fn rules(text: &str) -> Result<Vec<EvictionRule>, String> {
     let whole: serde_json::Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-    let list = whole.get("evictionConfig").cloned().unwrap_or(whole);
-    let entries: Vec<Entry> = serde_json::from_value(list).map_err(|error| format!("evictionConfig: {error}"))?;
-    let mut rules = Vec::new();
-    for (index, entry) in entries.into_iter().enumerate() {
-        let selects = match (entry.pod_selector, entry.node_selector) {
-            (Some(pods), None) => EvictionTarget::Pods {
-                namespaces: Some(pods.namespace).filter(|namespace| !namespace.is_empty()).into_iter().collect(),
-                labels: pods.label_selector,
-                kind: pods.kind,
-                min_replicas: pods.replicas_min,
-                max_replicas: None,
-            },
-            (None, Some(nodes)) => {
-                let labels = nodes.label_selector.match_labels.into_iter().chain(nodes.match_labels);
-                let equal = labels.map(|(key, value)| Expression { key, operator: Operator::In, values: vec![value] });
-                let others = nodes.label_selector.match_expressions.into_iter().chain(nodes.match_expressions);
-                EvictionTarget::Nodes(vec![NodeSelectorTerm {
-                    match_expressions: equal.chain(others).collect(),
-                    match_fields: Vec::new(),
-                }])
-            }
-            _ => return Err(format!("evictionConfig[{index}]: exactly one of podSelector and nodeSelector is needed")),
-        };
-        let settings = entry.settings;
-        // The most restrictive that is on.
-        let strictness = [
-            (settings.removal_disabled, Strictness::RemovalDisabled),
-            (settings.disposable, Strictness::Disposable),
-            (settings.aggressive, Strictness::Aggressive),
-        ];
-        if let Some((_, strictness)) = strictness.into_iter().find(|(switch, _)| switch.enabled) {
-            rules.push(EvictionRule { selects, strictness });
-        }
-    }
-    Ok(rules)
+    eviction_rules(whole.get("evictionConfig").unwrap_or(&whole))
 }
 
 #[cfg(test)]
 mod tests {
+    use kentroller_planner::Strictness;
+    use kentroller_planner::manifest::Labels;
+
     use super::super::mutated::Mistakes;
     use super::*;
 

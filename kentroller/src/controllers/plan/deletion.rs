@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kentroller_runtime::condition::seconds;
 use kentroller_runtime::{Guard, Kind, Lookup, ObjectKey};
 
+use super::protection::Beside;
 use super::room::{Room, siblings};
 use super::slots::Slots;
 use super::steering::MovingPod;
@@ -15,6 +16,7 @@ use super::waves::told;
 use super::{PlanStep, Progress, RebalancePlans};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{DeletionEvent, DeletionPhase, DeletionStatus, NodeDeletion, marks};
+use crate::backend::snapshot;
 use crate::controllers::course::{self, Cordon, Facts, Want};
 use crate::controllers::{after, duration, marking};
 
@@ -191,13 +193,16 @@ impl<'a> PlanStep<'a> {
         let of_node = self.protection.holds_node(node, claim, pool, self.plan, pods.is_empty());
         of_node.or_else(|| {
             pods.iter()
-                .find_map(|pod| self.protection.holds_pod(pod, self.replicas(pod)).or_else(|| self.lacks_siblings(pod)))
+                .find_map(|pod| self.protection.holds_pod(pod, &self.beside(pod)).or_else(|| self.lacks_siblings(pod)))
         })
     }
 
-    /// How many pods the controller of the pod has.
-    pub(super) fn replicas(&self, pod: &Pod) -> usize {
-        pod.controller().map_or(0, |owner| siblings(self.world, &owner.uid).len())
+    /// What the rules of the pod look at besides it.
+    pub(super) fn beside(&self, pod: &Pod) -> Beside {
+        let replicas = pod.controller().map_or(0, |owner| siblings(self.world, &owner.uid).len());
+        let speaks_of_nodes = !self.protection.options.eviction.is_empty();
+        let node = self.world.named::<Node>(&pod.spec.node_name).filter(|_| speaks_of_nodes).map(snapshot::node);
+        Beside { replicas: u32::try_from(replicas).unwrap_or(u32::MAX), node }
     }
 
     /// Something forbids that the node goes: it is looked at again for a while, and then kept.
@@ -236,13 +241,14 @@ impl<'a> PlanStep<'a> {
         let text = format!("node {name} was not drained in time, and its drain is forced: {left}");
         self.event_of(name, DeletionStatus::InProgress, "not drained in time; forced");
         self.warn(text.clone());
-        let replicas: BTreeMap<String, usize> =
-            pods.iter().map(|pod| (pod.uid().to_owned(), self.replicas(pod))).collect();
+        let beside: BTreeMap<String, Beside> =
+            pods.iter().map(|pod| (pod.uid().to_owned(), self.beside(pod))).collect();
         let protection = Arc::clone(&self.protection);
         self.delete(claim, name, wave, text, move |pods, node| {
             let left = pods.iter().filter(|pod| *pod.spec.node_name == *node && pod.is_workload());
-            let held = left.filter_map(|pod| protection.holds_pod(pod, replicas.get(pod.uid()).copied().unwrap_or(0)));
-            held.into_iter().next().map_or(Ok(()), Err)
+            let none = Beside::default();
+            let mut held = left.filter_map(|pod| protection.holds_pod(pod, beside.get(pod.uid()).unwrap_or(&none)));
+            held.next().map_or(Ok(()), Err)
         });
     }
 

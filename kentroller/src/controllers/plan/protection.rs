@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kentroller_planner::manifest;
 use kentroller_planner::rules::{ObservedNode, PodRules, Surroundings};
 use kentroller_planner::{KeptReason, Moment, Options};
 use kentroller_runtime::{Guard, Kind};
@@ -26,6 +27,15 @@ pub(super) struct Protection {
     mandatory: BTreeSet<(String, String)>,
 }
 
+/// What the rules of a pod look at besides it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Beside {
+    /// How many pods its controller has.
+    pub(super) replicas: u32,
+    /// Its node, if entries of `evictionConfig` may speak of it.
+    pub(super) node: Option<manifest::Node>,
+}
+
 impl Protection {
     pub(super) fn of(plan: &RebalancePlan, options: Options, now: Timestamp) -> Self {
         let moves = plan.spec.pods_to_migrate.iter().filter(|pod| pod.policy == MigrationPolicy::Mandatory);
@@ -33,9 +43,8 @@ impl Protection {
         Self { options, now: Moment(now.as_second()), mandatory }
     }
 
-    /// The rule that holds the pod where it is, in words for people; none of a pod that somebody has ended. Its controller has so many
-    /// pods.
-    pub(super) fn holds_pod(&self, pod: &Pod, replicas: usize) -> Option<String> {
+    /// The rule that holds the pod where it is, in words for people; none of a pod that somebody has ended.
+    pub(super) fn holds_pod(&self, pod: &Pod, beside: &Beside) -> Option<String> {
         if pod.deleting().is_some() {
             return None;
         }
@@ -45,9 +54,8 @@ impl Protection {
         let owner = pod
             .controller()
             .map(|owner| (pod.metadata.namespace.to_string(), owner.kind.to_string(), owner.name.to_string()));
-        let replicas: BTreeMap<_, _> =
-            owner.into_iter().map(|owner| (owner, u32::try_from(replicas).unwrap_or(u32::MAX))).collect();
-        let around = Surroundings { now: self.now, pdbs: &[], nodes: &[], replicas: &replicas };
+        let replicas: BTreeMap<_, _> = owner.into_iter().map(|owner| (owner, beside.replicas)).collect();
+        let around = Surroundings { now: self.now, pdbs: &[], nodes: beside.node.as_slice(), replicas: &replicas };
         let rule = PodRules::of(around, &self.options, []).holds(&snapshot::pod(pod))?;
         Some(format!("pod {}: {rule}", pod.key()))
     }
@@ -81,11 +89,11 @@ impl Protection {
     }
 
     /// Looks at the pod once more, as it is in the API server when it is to be evicted.
-    pub(super) fn guard_of(self: &Arc<Self>, pod: &Pod, replicas: usize) -> Guard<RebalancePlans> {
+    pub(super) fn guard_of(self: &Arc<Self>, pod: &Pod, beside: Beside) -> Guard<RebalancePlans> {
         let (rules, key) = (Arc::clone(self), pod.key());
         let wanted = key.clone();
         let guard = Guard::<RebalancePlans>::that(move |fresh| match fresh.get::<Pod>(&wanted)? {
-            Some(pod) => rules.holds_pod(&pod, replicas).map_or(Ok(()), Err),
+            Some(pod) => rules.holds_pod(&pod, &beside).map_or(Ok(()), Err),
             None => Ok(()),
         });
         guard.get::<Pod>(key)

@@ -70,7 +70,7 @@ impl<'a> PlanStep<'a> {
             match room.may_end(pod) {
                 Ok(()) if room.takes(pod, &receiver) => {
                     room.move_out(pod, &receiver);
-                    let guard = self.protection.guard_of(pod, self.replicas(pod));
+                    let guard = self.protection.guard_of(pod, self.beside(pod));
                     self.out.evict(pod).keyed(eviction(pod)).only_if(guard);
                     waits.push(format!("{} to move to {receiver}", pod.key()));
                 }
