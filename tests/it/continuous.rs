@@ -188,16 +188,20 @@ async fn a_node_that_eviction_config_protects_stays_for_cycles_and_for_claims() 
 
 #[tokio::test(start_paused = true)]
 async fn single_replicas_stay_unless_eviction_config_calls_them_aggressive() {
-    for (config, moves) in [
-        (json!([]), false),
-        (json!([{"podSelector": {}, "settings": {"aggressive": {"enabled": true}}}]), true),
-        (
-            json!([{"podSelector": {}, "settings": {"aggressive": {"enabled": true}, "removalDisabled": {"enabled": true}}}]),
-            false,
-        ),
-    ] {
+    let aggressive = json!([{"podSelector": {}, "settings": {"aggressive": {"enabled": true}}}]);
+    let both = json!([{"podSelector": {}, "settings": {"aggressive": {"enabled": true}, "removalDisabled": {"enabled": true}}}]);
+    for (config, budgets, moves) in
+        [(json!([]), false, false), (aggressive.clone(), false, true), (both, false, false), (aggressive, true, false)]
+    {
         // Two single replicas are on nodes that would go.
         let stage = Stage::drifted(12, 4);
+        // A budget of a single replica allows none to go, and nobody breaks it.
+        for budget in stage.list("PodDisruptionBudget").into_iter().filter(|_| !budgets) {
+            let (namespace, name) = (text(&budget["metadata"]["namespace"]), text(&budget["metadata"]["name"]));
+            let gone =
+                stage.operated.server.delete("PodDisruptionBudget", Some(&namespace), &name, &Default::default());
+            gone.expect("the deletion");
+        }
         stage.operated.set(|settings| {
             settings.continuous_rebalancing = true;
             settings.min_node_age = Duration::ZERO;

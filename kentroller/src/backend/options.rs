@@ -16,7 +16,7 @@ pub(crate) fn options(spec: &RebalancePlanClaimSpec, settings: &Settings) -> Res
     check_durations(spec)?;
     // Of these rules only those that protect bind a claim.
     let eviction = settings.eviction_config.rules().to_vec();
-    let mut options = Options { scope: scope(spec), eviction, ..Options::default() };
+    let mut options = Options { scope: scope(spec), eviction, breaks_pdbs: false, ..Options::default() };
     if let Some(least) = spec.min_savings_percentage {
         options.roll = least == 0;
         options.min_savings = (least > 0).then(|| Percent::whole(i64::from(least)));
@@ -73,6 +73,8 @@ pub(crate) fn cycle_options(settings: &Settings, mode: CycleMode) -> Options {
             CycleMode::DeleteEmpty => Mode::DeleteEmpty,
         },
         continuous: true,
+        // The executor breaks no disruption budget: what a plan counted on would be tried in every cycle anew.
+        breaks_pdbs: false,
         eviction: settings.eviction_config.rules().to_vec(),
         max_nodes: usize::try_from(settings.max_nodes_per_iteration).ok(),
         min_age: settings.min_node_age,

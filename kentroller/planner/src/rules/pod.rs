@@ -120,22 +120,21 @@ impl<'a> PodRules<'a> {
     pub fn holds(&self, pod: &Pod) -> Option<Rule> {
         let lifted = &self.options.aggressive;
         let rule = self.rule(pod, lifted)?;
-        match self.strictness(pod) {
-            // `disposable` lifts every rule but those that no eviction could meet; `aggressive` lifts few.
-            Some(Strictness::Disposable)
-                if !matches!(
-                    rule,
-                    Rule::UnknownConstraint | Rule::ForeignScheduler | Rule::ResourceClaims | Rule::Terminating
-                ) =>
-            {
-                None
+        // `disposable` lifts every rule but those that no eviction could meet; `aggressive` lifts few.
+        let is_lifted = match self.strictness(pod) {
+            Some(Strictness::Disposable) => !matches!(
+                rule,
+                Rule::UnknownConstraint | Rule::ForeignScheduler | Rule::ResourceClaims | Rule::Terminating
+            ),
+            Some(Strictness::Aggressive) => {
+                matches!(rule, Rule::SingleReplica | Rule::PdbAllowsNone | Rule::SeveralPdbs)
             }
-            Some(Strictness::Aggressive)
-                if matches!(rule, Rule::SingleReplica | Rule::PdbAllowsNone | Rule::SeveralPdbs) =>
-            {
-                None
-            }
-            _ => Some(rule),
+            _ => false,
+        };
+        match is_lifted {
+            false => Some(rule),
+            true if self.options.breaks_pdbs => None,
+            true => self.pdb(pod),
         }
     }
 

@@ -45,6 +45,8 @@ pub struct Options {
     pub curve: Vec<Percent>,
     /// Overrides per pod and node, as `evictionConfig` gives them.
     pub eviction: Vec<EvictionRule>,
+    /// Whether whoever carries the plan out ends pods that their disruption budgets forbid to evict, where an eviction rule says so.
+    pub breaks_pdbs: bool,
     /// Nodes that other work has its hands on: neither removed nor given pods.
     pub reserved_nodes: BTreeSet<String>,
     /// Whether it is told what other settings would save, as far as time is left.
@@ -74,6 +76,7 @@ impl Default for Options {
             headroom: BTreeMap::new(),
             curve: Vec::new(),
             eviction: Vec::new(),
+            breaks_pdbs: true,
             reserved_nodes: BTreeSet::new(),
             advise: false,
             seed: 0,
