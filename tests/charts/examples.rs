@@ -1,7 +1,6 @@
 //! The examples of the public documents, and releases whose values are those of another chart.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -49,12 +48,41 @@ fn values_of_charts_0_1_199_and_0_22_0_are_reused() {
     reused(&values);
 }
 
-/// Renders our chart with these in place of its own values; what the program is told is right.
-fn reused(values: &Value) {
+#[test]
+fn what_comes_next_is_told_and_what_is_set_and_read_by_nothing() {
+    // Helm renders notes on an install only; here they are the text of an object.
+    let copy = copied();
+    fs::rename(format!("{copy}/templates/NOTES.txt"), format!("{copy}/notes")).expect("the notes");
+    let notes = "{kind: Notes, metadata: {name: notes}, text: {{ tpl (.Files.Get \"notes\") . | toJson }}}";
+    fs::write(format!("{copy}/templates/notes.yaml"), notes).expect("a file");
+    let told = |values: Value| {
+        let objects = rendered_at(&copy, &values).expect("it renders");
+        only(&objects, "Notes", "notes")["text"].as_str().expect("a text").to_owned()
+    };
+    let bare = told(json!({"castai": {"commitmentBudgets": {"drainMode": false}}}));
+    for command in ["rollout status deployment/castai-kentroller", "kubectl apply -f -", "kubectl get rps,rpc,rp"] {
+        assert!(bare.contains(command), "{bare}");
+    }
+    assert!(!bare.contains("read by nothing"), "an off that YAML made a false is the default:\n{bare}");
+    let set = told(
+        json!({"apiKey": "key", "castai": {"mode": "observe", "clm": {"enabled": true}, "audit": {"enabled": true}}}),
+    );
+    let listed = set.split("read by nothing in this version:").nth(1).expect("a list");
+    assert_eq!(listed.split_whitespace().collect::<Vec<_>>(), ["apiKey", "castai.clm.enabled"]);
+}
+
+/// A copy of our chart that may be changed.
+fn copied() -> String {
     let copy = scratch("castai-kentroller");
     let copied = Command::new("cp").args(["-r", &chart("castai-kentroller"), &copy]).status();
     assert!(copied.expect("cp runs").success());
-    fs::write(Path::new(&copy).join("values.yaml"), values.to_string()).expect("JSON is YAML");
+    copy
+}
+
+/// Renders our chart with these in place of its own values; what the program is told is right.
+fn reused(values: &Value) {
+    let copy = copied();
+    fs::write(format!("{copy}/values.yaml"), values.to_string()).expect("JSON is YAML");
     let objects = rendered_at(&copy, &json!({"castai": {"rebalance": {"enabled": false}}})).expect("it renders");
     let text = &only(&objects, "ConfigMap", "-dynamic-config")["data"]["config.yaml"];
     let bare = Settings::from_env(&|_| None).expect("the defaults are right");
