@@ -4,11 +4,14 @@
 use kentroller_planner::manifest::Mark;
 use serde_json::{Value, json};
 
-use crate::api::marks::{self, CORDONED_BY, LATER, PLAN, RESERVED_BY};
+use crate::api::marks::{self, CORDONED_BY, LATER, PLAN, RESERVED_BY, UNCORDON_AFTER};
 
 /// Who is held to it, as the API server names an account.
 const ACCOUNT: &str = "request.userInfo.username == 'system:serviceaccount:{{ .Release.Namespace }}:{{ include `castai-kentroller.account` . }}'";
 const NAME: &str = "{{ include `castai-kentroller.fullname` . }}";
+
+/// Each of these annotations says that the cordon of its node is ours.
+const CORDONS: [&str; 3] = [CORDONED_BY, RESERVED_BY, UNCORDON_AFTER];
 
 /// A policy and its binding for each kind that the operator writes and does not own.
 pub(super) fn policies() -> Vec<Value> {
@@ -25,8 +28,8 @@ type Rule = (String, &'static str);
 
 fn of_nodes() -> Vec<Rule> {
     let bears = |object: &str| {
-        let has = |key: &str| format!("'{key}' in {object}.metadata.?annotations.orValue({{}})");
-        format!("({} || {})", has(CORDONED_BY), has(RESERVED_BY))
+        let has = |key: &&str| format!("'{key}' in {object}.metadata.?annotations.orValue({{}})");
+        format!("({})", CORDONS.iter().map(has).collect::<Vec<_>>().join(" || "))
     };
     let cordoned = |object: &str| format!("{object}.spec.?unschedulable.orValue(false)");
     let others = |object: &str| format!("{object}.spec.?taints.orValue([]).filter(taint, taint.key != '{LATER}')");
