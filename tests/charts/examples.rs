@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use kentroller::settings::Settings;
+use kentroller::settings::{CycleMode, Settings};
 use kentroller_runtime::settings::{Decimal, Settings as _};
 use kentroller_tests::helm::chart;
 use serde_json::{Value, json};
@@ -13,13 +13,23 @@ use crate::contract::rows;
 use crate::render::{only, put, rendered, rendered_at, scratch};
 
 #[test]
-fn the_documented_examples_render() {
-    for text in [CONTINUOUS, PROTECTED_AND_DISPOSABLE, AGGRESSIVE] {
+fn the_documented_examples_render_and_reach_the_program() {
+    for (text, switches_on) in [(CONTINUOUS, true), (PROTECTED_AND_DISPOSABLE, true), (AGGRESSIVE, false)] {
         let values: Value = serde_saphyr::from_str(text).expect("YAML");
-        rendered("castai-kentroller", &values).expect(text);
         let nested = json!({"kent": {"enabled": true}, "castai-kentroller": values});
-        rendered("castai-umbrella", &nested).expect(text);
+        for (chart, values) in [("castai-kentroller", &values), ("castai-umbrella", &nested)] {
+            let settings = configured(&rendered(chart, values).expect(text));
+            assert_eq!(settings.continuous_rebalancing, switches_on, "{chart}: {text}");
+            assert_eq!(settings.continuous_mode, CycleMode::Full, "{chart}: {text}");
+        }
     }
+}
+
+/// What the program makes of the rendered ConfigMap.
+fn configured(objects: &[Value]) -> Settings {
+    let text = &only(objects, "ConfigMap", "-dynamic-config")["data"]["config.yaml"];
+    let bare = Settings::from_env(&|_| None).expect("the defaults are right");
+    bare.overlaid(text.as_str().expect("a text")).expect("the text is right")
 }
 
 /// `--reuse-values` puts the values of the release before, with all its chart's defaults, in place of this chart's own.
@@ -84,9 +94,8 @@ fn reused(values: &Value) {
     let copy = copied();
     fs::write(format!("{copy}/values.yaml"), values.to_string()).expect("JSON is YAML");
     let objects = rendered_at(&copy, &json!({"castai": {"rebalance": {"enabled": false}}})).expect("it renders");
-    let text = &only(&objects, "ConfigMap", "-dynamic-config")["data"]["config.yaml"];
+    let settings = configured(&objects);
     let bare = Settings::from_env(&|_| None).expect("the defaults are right");
-    let settings = bare.overlaid(text.as_str().expect("a text")).expect("the text is right");
     let (minute, percent) = (Some(Duration::from_secs(60)), Decimal::from_millionths(15_000_000));
     let expected = Settings {
         rebalancer: false,
