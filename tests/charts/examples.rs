@@ -1,11 +1,10 @@
 //! The examples of the public documents, and releases whose values are those of another chart.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use kentroller::settings::Settings;
+use kentroller::settings::{CycleMode, Settings};
 use kentroller_runtime::settings::{Decimal, Settings as _};
 use kentroller_tests::helm::chart;
 use serde_json::{Value, json};
@@ -14,13 +13,23 @@ use crate::contract::rows;
 use crate::render::{only, put, rendered, rendered_at, scratch};
 
 #[test]
-fn the_documented_examples_render() {
-    for text in [CONTINUOUS, PROTECTED_AND_DISPOSABLE, AGGRESSIVE] {
+fn the_documented_examples_render_and_reach_the_program() {
+    for (text, switches_on) in [(CONTINUOUS, true), (PROTECTED_AND_DISPOSABLE, true), (AGGRESSIVE, false)] {
         let values: Value = serde_saphyr::from_str(text).expect("YAML");
-        rendered("castai-kentroller", &values).expect(text);
         let nested = json!({"kent": {"enabled": true}, "castai-kentroller": values});
-        rendered("castai-umbrella", &nested).expect(text);
+        for (chart, values) in [("castai-kentroller", &values), ("castai-umbrella", &nested)] {
+            let settings = configured(&rendered(chart, values).expect(text));
+            assert_eq!(settings.continuous_rebalancing, switches_on, "{chart}: {text}");
+            assert_eq!(settings.continuous_mode, CycleMode::Full, "{chart}: {text}");
+        }
     }
+}
+
+/// What the program makes of the rendered ConfigMap.
+fn configured(objects: &[Value]) -> Settings {
+    let text = &only(objects, "ConfigMap", "-dynamic-config")["data"]["config.yaml"];
+    let bare = Settings::from_env(&|_| None).expect("the defaults are right");
+    bare.overlaid(text.as_str().expect("a text")).expect("the text is right")
 }
 
 /// `--reuse-values` puts the values of the release before, with all its chart's defaults, in place of this chart's own.
@@ -49,16 +58,44 @@ fn values_of_charts_0_1_199_and_0_22_0_are_reused() {
     reused(&values);
 }
 
-/// Renders our chart with these in place of its own values; what the program is told is right.
-fn reused(values: &Value) {
+#[test]
+fn what_comes_next_is_told_and_what_is_set_and_read_by_nothing() {
+    // Helm renders notes on an install only; here they are the text of an object.
+    let copy = copied();
+    fs::rename(format!("{copy}/templates/NOTES.txt"), format!("{copy}/notes")).expect("the notes");
+    let notes = "{kind: Notes, metadata: {name: notes}, text: {{ tpl (.Files.Get \"notes\") . | toJson }}}";
+    fs::write(format!("{copy}/templates/notes.yaml"), notes).expect("a file");
+    let told = |values: Value| {
+        let objects = rendered_at(&copy, &values).expect("it renders");
+        only(&objects, "Notes", "notes")["text"].as_str().expect("a text").to_owned()
+    };
+    let bare = told(json!({"castai": {"commitmentBudgets": {"drainMode": false}}}));
+    for command in ["rollout status deployment/castai-kentroller", "kubectl apply -f -", "kubectl get rps,rpc,rp"] {
+        assert!(bare.contains(command), "{bare}");
+    }
+    assert!(!bare.contains("read by nothing"), "an off that YAML made a false is the default:\n{bare}");
+    let set = told(
+        json!({"apiKey": "key", "castai": {"mode": "observe", "clm": {"enabled": true}, "audit": {"enabled": true}}}),
+    );
+    let listed = set.split("read by nothing in this version:").nth(1).expect("a list");
+    assert_eq!(listed.split_whitespace().collect::<Vec<_>>(), ["apiKey", "castai.clm.enabled"]);
+}
+
+/// A copy of our chart that may be changed.
+fn copied() -> String {
     let copy = scratch("castai-kentroller");
     let copied = Command::new("cp").args(["-r", &chart("castai-kentroller"), &copy]).status();
     assert!(copied.expect("cp runs").success());
-    fs::write(Path::new(&copy).join("values.yaml"), values.to_string()).expect("JSON is YAML");
+    copy
+}
+
+/// Renders our chart with these in place of its own values; what the program is told is right.
+fn reused(values: &Value) {
+    let copy = copied();
+    fs::write(format!("{copy}/values.yaml"), values.to_string()).expect("JSON is YAML");
     let objects = rendered_at(&copy, &json!({"castai": {"rebalance": {"enabled": false}}})).expect("it renders");
-    let text = &only(&objects, "ConfigMap", "-dynamic-config")["data"]["config.yaml"];
+    let settings = configured(&objects);
     let bare = Settings::from_env(&|_| None).expect("the defaults are right");
-    let settings = bare.overlaid(text.as_str().expect("a text")).expect("the text is right");
     let (minute, percent) = (Some(Duration::from_secs(60)), Decimal::from_millionths(15_000_000));
     let expected = Settings {
         rebalancer: false,

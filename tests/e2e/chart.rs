@@ -157,6 +157,15 @@ fn the_api_server_holds_our_account_back_whatever_it_was_granted() {
             let answer = ours.ask(method, path, content, &body).await;
             assert_eq!(answer.code, code, "{method} {path}: {}", answer.body);
         }
+        // A node that was kept is opened again when its time has come; one that somebody else cordoned is not.
+        let (plain, uncordon) = (format!("{NODES}/{}", name(&node)), json!({"spec": {"unschedulable": null}}));
+        for (until, code) in [(json!("2026-11-22T02:00:00Z"), 200), (Value::Null, 422)] {
+            let mark = json!({"rebalancing.cast.ai/uncordon-after": until});
+            admin.patch(&plain, &json!({"metadata": {"annotations": mark}, "spec": {"unschedulable": true}})).await;
+            let answer = ours.ask("PATCH", &node_path, MERGE, &uncordon).await;
+            assert_eq!(answer.code, code, "{until}: {}", answer.body);
+        }
+        admin.patch(&plain, &uncordon).await;
         admin.delete(&format!("{bindings}/too-much")).await;
     });
 }

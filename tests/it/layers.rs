@@ -25,7 +25,11 @@ const LAYERS: [&str; 13] = [
 ];
 
 /// Rooms beside the layers, and all that each may name.
-const BESIDE: [(&str, &[&str]); 2] = [("check", &["manifest", "value"]), ("generate", &["manifest", "value", "rules"])];
+const BESIDE: [(&str, &[&str]); 3] = [
+    ("check", &["manifest", "value"]),
+    ("judged", &["check", "manifest", "planner", "value"]),
+    ("generate", &["manifest", "value", "rules"]),
+];
 
 #[test]
 fn the_planner_is_layered_and_its_checker_knows_values_only() {

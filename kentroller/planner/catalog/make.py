@@ -19,7 +19,7 @@ import json
 import pathlib
 import sys
 
-COLUMNS = "instance_type,region,vcpu,memory_mib,arch,max_pods,gpu_count,gpu_name,on_demand_usd_hour".split(",")
+COLUMNS = "instance_type,region,vcpu,memory_mib,arch,max_pods,gpu_count,gpu_name,on_demand_usd_hour,disk_gb,interfaces".split(",")
 # The older tables of the price list, one a region, hold no dedicated-tenancy prices.
 REGIONS = {"us-east-1": "ec2_us_east", "us-west-2": "ec2_us_west_oregon", "eu-west-1": "ec2_eu_west"}
 # Prices that differ by less are the same price, rounded.
@@ -51,6 +51,9 @@ def size(it):
         "max_pods": card["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) + 2,
         "gpu_count": sum(gpu["Count"] for gpu in whole),
         "gpu_name": gpus[0]["Name"].lower().replace(" ", "-") if gpus else "",
+        "interfaces": card["MaximumNetworkInterfaces"],
+        # All disks of the machine itself together.
+        "disk_gb": it.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0),
     }
 
 

@@ -28,11 +28,14 @@ mod solve;
 
 mod planner;
 
+mod judged;
+
 // Beside them: the judge of a plan, which names `manifest` and `value` only, and clusters for tests.
 pub mod check;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 
+pub use judged::{Judged, plan_judged};
 pub use manifest::{Moment, Quantity, QuantityError, parse_span};
 pub use planner::plan;
 pub use reuse::{PreviousPlan, plan_again};

@@ -95,9 +95,10 @@ mod tests {
     #[test]
     fn no_key_is_written_anywhere_else_in_this_crate() {
         let mut found = Vec::new();
-        // The values of a chart are written out as Kubernetes has them.
-        let elsewhere = |file: &str| !file.ends_with("api/marks.rs") && !file.contains("/chart/");
-        for (file, line) in code_of(&[""]).iter().filter(|(file, _)| elsewhere(file)) {
+        // What a chart says of its own pods is no mark of ours.
+        let exempt = ["api/marks.rs", "chart/values.rs"];
+        let others = code_of(&[""]);
+        for (file, line) in others.iter().filter(|(file, _)| !exempt.iter().any(|one| file.ends_with(one))) {
             let literals = line.split('"').skip(1).step_by(2);
             let keys = literals.filter(|text| DOMAINS.iter().any(|domain| has_key(text, domain)));
             found.extend(keys.map(|key| format!("{file}: {key}")));

@@ -8,8 +8,8 @@ use kentroller_planner::{Moment, Snapshot, manifest};
 use kentroller_runtime::{Kind, Meta, Owner, Reads, Seen};
 
 use crate::api::foreign::{
-    CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay, NodePool,
-    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
+    CapacityBuffer, ConfigMap, CsiNode, DaemonSet, Ec2NodeClass, NamedPodTemplate, Namespace, Node, NodeClaim,
+    NodeOverlay, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 
 use crate::api::marks::{DO_NOT_DISRUPT, FORMER_SHIELD, former_value};
@@ -17,8 +17,8 @@ use crate::api::marks::{DO_NOT_DISRUPT, FORMER_SHIELD, former_value};
 kentroller_runtime::reads! {
     /// Everything that planning reads; prices come from a ConfigMap.
     pub struct Observed:
-        CapacityBuffer, ConfigMap, CsiNode, DaemonSet, NamedPodTemplate, Namespace, Node, NodeClaim, NodeOverlay,
-        NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget
+        CapacityBuffer, ConfigMap, CsiNode, DaemonSet, Ec2NodeClass, NamedPodTemplate, Namespace, Node, NodeClaim,
+        NodeOverlay, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget
 }
 
 /// From a stored object to the planner's: its metadata, and the fields that both have.
@@ -99,6 +99,7 @@ pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>)
         persistent_volume_claims: all(cut, as_read!(owners, PersistentVolumeClaim => PersistentVolumeClaim { spec })),
         csi_nodes: all(cut, as_read!(owners, CsiNode => CsiNode { spec })),
         namespaces: known(cut, as_read!(owners, Namespace => Namespace {})),
+        ec2_node_classes: all(cut, as_read!(owners, Ec2NodeClass => Ec2NodeClass { spec, status })),
         node_overlays: all(cut, as_read!(owners, NodeOverlay => NodeOverlay { spec })),
         // Whoever makes the pods is not read: how many there are tells how many are wanted.
         replicas: BTreeMap::new(),
@@ -182,10 +183,10 @@ mod tests {
         let kept: BTreeSet<_> =
             stores.map(|info| (info.group, info.version, info.kind, info.plural, info.namespaced)).collect();
         assert_eq!(kept, wanted);
-        let optional = [CapacityBuffer::INFO, NodeOverlay::INFO].map(|info| info.kind);
+        let optional = [CapacityBuffer::INFO, NodeOverlay::INFO, Ec2NodeClass::INFO].map(|info| info.kind);
         let rare: Vec<_> = KINDS.iter().filter(|kind| kind.need == Need::Optional).map(|kind| kind.kind).collect();
         assert_eq!(rare, optional, "a cluster may do without these");
-        let may_be_missing = [CapacityBuffer::OPTIONAL, NodeOverlay::OPTIONAL, Pod::OPTIONAL];
-        assert_eq!(may_be_missing, [true, true, false]);
+        let may_be_missing = [CapacityBuffer::OPTIONAL, NodeOverlay::OPTIONAL, Ec2NodeClass::OPTIONAL, Pod::OPTIONAL];
+        assert_eq!(may_be_missing, [true, true, true, false]);
     }
 }

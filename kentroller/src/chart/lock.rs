@@ -10,6 +10,9 @@ use crate::api::marks::{self, CORDONED_BY, LATER, PLAN, RESERVED_BY, UNCORDON_AF
 const ACCOUNT: &str = "request.userInfo.username == 'system:serviceaccount:{{ .Release.Namespace }}:{{ include `castai-kentroller.account` . }}'";
 const NAME: &str = "{{ include `castai-kentroller.fullname` . }}";
 
+/// Each of these annotations says that the cordon of its node is ours.
+const CORDONS: [&str; 3] = [CORDONED_BY, RESERVED_BY, UNCORDON_AFTER];
+
 /// A policy and its binding for each kind that the operator writes and does not own.
 pub(super) fn policies() -> Vec<Value> {
     [
@@ -24,9 +27,9 @@ pub(super) fn policies() -> Vec<Value> {
 type Rule = (String, &'static str);
 
 fn of_nodes() -> Vec<Rule> {
-    let bears = |object: &str, marks: &[&str]| {
+    let bears = |object: &str| {
         let has = |key: &&str| format!("'{key}' in {object}.metadata.?annotations.orValue({{}})");
-        format!("({})", marks.iter().map(has).collect::<Vec<_>>().join(" || "))
+        format!("({})", CORDONS.iter().map(has).collect::<Vec<_>>().join(" || "))
     };
     let cordoned = |object: &str| format!("{object}.spec.?unschedulable.orValue(false)");
     let others = |object: &str| format!("{object}.spec.?taints.orValue([]).filter(taint, taint.key != '{LATER}')");
@@ -34,22 +37,11 @@ fn of_nodes() -> Vec<Rule> {
     rules.extend(changes("Node"));
     rules.extend([
         (
-            format!(
-                "{} || !{} || {}",
-                cordoned("oldObject"),
-                cordoned("object"),
-                bears("object", &[CORDONED_BY, RESERVED_BY])
-            ),
+            format!("{} || !{} || {}", cordoned("oldObject"), cordoned("object"), bears("object")),
             "it cordons a node with its mark only",
         ),
         (
-            // A node that was kept bears only the time at which it takes pods again.
-            format!(
-                "!{} || {} || {}",
-                cordoned("oldObject"),
-                cordoned("object"),
-                bears("oldObject", &[CORDONED_BY, RESERVED_BY, UNCORDON_AFTER])
-            ),
+            format!("!{} || {} || {}", cordoned("oldObject"), cordoned("object"), bears("oldObject")),
             "it lifts its own cordons only",
         ),
         (format!("{} == {}", others("object"), others("oldObject")), "it changes its own taint only"),
@@ -157,9 +149,7 @@ mod tests {
         assert_eq!(ours("taint", "Node"), [LATER]);
         assert_eq!(ours("label", "NodeClaim"), [PLAN]);
         let annotations = ours("annotation", "Node");
-        for key in
-            [CORDONED_BY, RESERVED_BY, UNCORDON_AFTER, marks::FORMER_SHIELD, marks::STATUS, marks::DO_NOT_DISRUPT]
-        {
+        for key in [CORDONED_BY, RESERVED_BY, marks::FORMER_SHIELD, marks::STATUS, marks::DO_NOT_DISRUPT] {
             assert!(annotations.contains(&key), "{key} is refused");
         }
         assert!(!annotations.contains(&"autoscaling.cast.ai/removal-disabled"), "{annotations:?}");

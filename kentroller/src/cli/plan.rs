@@ -1,6 +1,8 @@
 //! `kentroller plan`: what a cluster costs, what it could cost, and how to get there. Reads only.
 
 mod ask;
+#[cfg(test)]
+mod cases;
 mod dump;
 mod items;
 mod live;
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use kentroller_planner::{Budget, Catalog, Options, Plan, Steps};
+use kentroller_planner::{Budget, Catalog, Judged, Options, Plan, Steps, plan_judged};
 use kentroller_runtime::Kind as _;
 
 use crate::api::RebalancePlan;
@@ -44,7 +46,7 @@ pub(super) struct PlanArguments {
     #[command(flatten)]
     ask: ask::Ask,
     /// The wall time that reading, planning and printing may take.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = ask::duration, conflicts_with = "steps")]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = ask::time_limit, conflicts_with = "steps")]
     time_limit: Duration,
     /// Search so many steps instead of a time: the same input, seed and steps give the same bytes.
     #[arg(long, value_name = "N")]
@@ -110,19 +112,26 @@ impl PlanArguments {
     }
 
     fn run(self, started: Instant) -> Result<(), Trouble> {
+        let (report, plan, dump) = self.made(started)?;
+        self.print(&report, &plan, &dump)
+    }
+
+    /// Reads, plans and judges.
+    fn made(&self, started: Instant) -> Result<(Report, Plan, dump::Dump), Trouble> {
         let options = self.ask.options().map_err(Trouble::Usage)?;
         tell("reading");
         let catalog = self.prices()?;
         let dump = self.read()?;
+        self.ask.known(dump.snapshot.nodes.iter().map(|node| &*node.metadata.name)).map_err(Trouble::Usage)?;
         let read = started.elapsed();
         tell(&format!("planning for {} nodes and {} pods", dump.snapshot.nodes.len(), dump.snapshot.pods.len()));
-        let plan = self.search(started, &dump, &catalog, &options)?;
+        let Judged { plan, objections } = self.search(started, &dump, &catalog, &options)?;
         let planned = started.elapsed().saturating_sub(read);
-        if let Err(violations) = kentroller_planner::check::check(&dump.snapshot, &catalog, &options, &plan) {
-            let first: Vec<String> = violations.iter().take(5).map(|violation| format!("  {violation}")).collect();
+        if !objections.is_empty() {
+            let first: Vec<String> = objections.iter().take(5).map(|violation| format!("  {violation}")).collect();
             return Err(Trouble::Input(format!(
                 "the plan that was found breaks {} rules and is withheld; please report this:\n{}",
-                violations.len(),
+                objections.len(),
                 first.join("\n")
             )));
         }
@@ -137,7 +146,10 @@ impl PlanArguments {
             },
         };
         let report = Report::of(&plan, &dump.snapshot, &catalog, dump.digest.clone(), dump.warnings.clone(), timing);
-        self.print(&report, &plan, &dump)
+        if let Some(node) = self.explain.iter().find(|node| !report.knows(node)) {
+            return Err(Trouble::Usage(format!("--explain {node}: there is no such node in the input or the plan")));
+        }
+        Ok((report, plan, dump))
     }
 
     fn prices(&self) -> Result<Catalog, Trouble> {
@@ -169,12 +181,12 @@ impl PlanArguments {
         dump: &dump::Dump,
         catalog: &Catalog,
         options: &Options,
-    ) -> Result<Plan, Trouble> {
+    ) -> Result<Judged, Trouble> {
         let found = match self.steps {
-            Some(steps) => kentroller_planner::plan(&dump.snapshot, catalog, options, &mut Steps(steps)),
+            Some(steps) => plan_judged(&dump.snapshot, catalog, options, &mut Steps(steps)),
             None => {
                 let mut clock = Clock { from: Instant::now(), until: started + self.time_limit, has_model: false };
-                kentroller_planner::plan(&dump.snapshot, catalog, options, &mut clock)
+                plan_judged(&dump.snapshot, catalog, options, &mut clock)
             }
         };
         found.map_err(|error| Trouble::Input(error.to_string()))

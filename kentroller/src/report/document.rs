@@ -52,10 +52,12 @@ pub struct Cost {
     pub before: Amount,
     pub after: Amount,
     pub lower_bound: Option<Bound>,
-    /// How far the cost after the plan is above the bound, in percent of the bound.
+    /// How far the cost after the plan is above the bound, in percent of the bound; absent where nodes have no price.
     pub gap_percent: Option<String>,
-    /// Relative to the whole cluster.
-    pub savings_percent: String,
+    /// Relative to the whole cluster; absent where nodes have no price, since the whole is not known.
+    pub savings_percent: Option<String>,
+    /// Nodes whose price is not known. They are left out of every amount.
+    pub unpriced: Vec<String>,
     /// What running old and new nodes side by side costs once.
     pub transition: String,
     /// Hours until the saving has paid for that; absent without a saving.
@@ -185,16 +187,30 @@ impl Cost {
             format!("{}.{:02}", hours / 100, hours % 100)
         });
         let bound = plan.lower_bound.as_ref();
-        let gap = bound.map(|bound| (plan.cost_after - bound.hourly).percent_of(bound.hourly).to_string());
+        let is_whole = plan.unpriced.is_empty();
+        let gap = bound
+            .filter(|_| is_whole)
+            .map(|bound| (plan.cost_after - bound.hourly).percent_of(bound.hourly).to_string());
         Self {
             currency: "USD",
             before: amount(plan.cost_before),
             after: amount(plan.cost_after),
             lower_bound: bound.map(|bound| Bound { hourly: bound.hourly.hourly(), method: bound.method.to_owned() }),
             gap_percent: gap,
-            savings_percent: saved.percent_of(plan.cost_before).to_string(),
+            savings_percent: is_whole.then(|| saved.percent_of(plan.cost_before).to_string()),
+            unpriced: plan.unpriced.clone(),
             transition: plan.transition.hourly(),
             payback_hours: payback,
+        }
+    }
+}
+
+impl Cost {
+    /// How much less is paid, as far as it can be told.
+    pub fn less(&self) -> String {
+        match (&self.savings_percent, self.unpriced.len()) {
+            (Some(percent), _) => format!("{percent} % less"),
+            (None, unpriced) => format!("and {unpriced} nodes without a known price"),
         }
     }
 }
@@ -249,6 +265,13 @@ impl Report {
             timing,
             nothing: plan.nothing.map(|nothing| nothing.word().to_owned()),
         }
+    }
+
+    /// Whether a node is of the input or the plan.
+    pub fn knows(&self, node: &str) -> bool {
+        let goes_or_comes =
+            |wave: &Wave| wave.remove.iter().any(|name| name == node) || wave.add.iter().any(|new| new.name == node);
+        self.kept.iter().any(|kept| kept.node == node) || self.waves.iter().any(goes_or_comes)
     }
 
     /// The report as JSON, with a line end.

@@ -15,10 +15,10 @@ pub fn page(report: &Report) -> String {
     );
     let _ = write!(
         out,
-        "<h1>Plan</h1><p class=\"big\">{} &rarr; {} USD a month ({} % less)</p>",
+        "<h1>Plan</h1><p class=\"big\">{} &rarr; {} USD a month ({})</p>",
         escape(&cost.before.monthly),
         escape(&cost.after.monthly),
-        escape(&cost.savings_percent)
+        escape(&cost.less())
     );
     let _ = write!(out, "<pre>{}</pre>", escape(&table::table(report, false)));
     out.push_str("<h2>Waves</h2><table><tr><th>wave<th>goes<th>comes<th>pods<th>USD/h after<th>why</tr>");

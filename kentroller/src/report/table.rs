@@ -60,8 +60,10 @@ fn head(report: &Report) -> String {
     line(String::new());
     line(format!("now         {:>12} USD/h   {:>14} USD/month", cost.before.hourly, cost.before.monthly));
     line(format!(
-        "after       {:>12} USD/h   {:>14} USD/month   {} % less",
-        cost.after.hourly, cost.after.monthly, cost.savings_percent
+        "after       {:>12} USD/h   {:>14} USD/month   {}",
+        cost.after.hourly,
+        cost.after.monthly,
+        cost.less()
     ));
     if let (Some(bound), Some(gap)) = (&cost.lower_bound, &cost.gap_percent) {
         line(format!("no plan is below {:>7} USD/h: this one is within {gap} % of the best possible", bound.hourly));

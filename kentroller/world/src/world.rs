@@ -163,7 +163,6 @@ pub fn kinds() -> Vec<Served> {
     let besides = [
         Served::built_in("apps", "v1", "Deployment", "deployments", true, true),
         Served::built_in("apps", "v1", "ReplicaSet", "replicasets", true, true),
-        Served::built_in("karpenter.k8s.aws", "v1", "EC2NodeClass", "ec2nodeclasses", false, true),
         Served::built_in("events.k8s.io", "v1", "Event", "events", true, false),
     ];
     read.chain(besides).collect()

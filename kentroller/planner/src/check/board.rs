@@ -10,6 +10,7 @@ use super::selectors::{Known, node_wanted, untolerated};
 use super::tally::{Hosts, Tally};
 use crate::manifest::marks::{MIRROR, NODE_POOL, UNSCHEDULABLE};
 use crate::manifest::{Effect, Labels, Node, NodeClaim, NodePool, Pod, PodShape, Taint};
+use crate::value::labels::is_untold;
 use crate::value::{NewNode, Snapshot};
 
 /// What a pod is to its node.
@@ -74,15 +75,15 @@ impl<'a> Host<'a> {
     pub(super) fn label(&self, key: &str) -> Known<'_> {
         match self.labels.get(key) {
             Some(value) => Known::Is(value),
-            None if self
-                .untold
-                .iter()
-                .any(|open| open == key || (open.ends_with(['/', '-']) && key.starts_with(open))) =>
-            {
-                Known::Untold
-            }
+            None if matches!(self.origin, Origin::Planned { .. }) && self.may_carry(key) => Known::Untold,
             None => Known::Absent,
         }
+    }
+
+    /// Whether it may carry a label of which nobody can tell the value yet.
+    fn may_carry(&self, key: &str) -> bool {
+        let is_open = |open: &String| open == key || (open.ends_with(['/', '-']) && key.starts_with(open.as_str()));
+        is_untold(key) || self.untold.iter().any(is_open)
     }
 
     pub(super) fn pool(&self) -> Option<&'a NodePool> {

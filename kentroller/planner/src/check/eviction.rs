@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::board::{Board, Role};
-use super::selectors::{any_term, selects};
+use super::selectors::{any_term, selects, untolerated};
 use super::violation::{Fault, Faults};
 use super::volumes::Volumes;
-use crate::manifest::marks::{DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
-use crate::manifest::{Meta, PodDisruptionBudget, parse_span};
+use crate::manifest::marks::{DISRUPTED, DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
+use crate::manifest::{Effect, Meta, PodDisruptionBudget, Taint, parse_span};
 use crate::value::{EvictionRule, EvictionTarget, Options, Strictness};
 
 /// What bears on evictions, by kind of pod and by owner.
@@ -52,6 +52,7 @@ impl<'a> Evictions<'a> {
             Fault::Terminating,
             "metadata.deletionTimestamp is set: it ends by itself",
         );
+        refuse(shape.asks_below_nothing(), Fault::ConstraintUnknown, "it asks for less than nothing");
         refuse(shape.gates > 0, Fault::Gated, "spec.schedulingGates is not empty");
         refuse(shape.resource_claims > 0, Fault::ResourceClaims, "spec.resourceClaims is not empty");
         let scheduler = shape.scheduler_name.as_str();
@@ -102,6 +103,14 @@ impl<'a> Evictions<'a> {
         faults
     }
 
+    /// Whether a pod is so long overdue to end that Karpenter does not wait for it, and nothing waits for its end to begin.
+    pub(super) fn is_stuck(board: &Board<'_>, body: usize) -> bool {
+        let metadata = &board.bodies[body].pod.metadata;
+        let stateful = metadata.controller().is_some_and(|owner| owner.kind == "StatefulSet");
+        let late = metadata.deletion_timestamp.map_or(0, |due| board.snapshot.now.0.saturating_sub(due.0));
+        late > 60 && !stateful
+    }
+
     /// What forbids to remove the node of a DaemonSet's or static pod.
     pub(super) fn resident_faults(&mut self, board: &Board<'a>, body: usize) -> Faults {
         let mut faults = Faults::new();
@@ -111,7 +120,10 @@ impl<'a> Evictions<'a> {
         if is_protected(board, body) && !self.options.aggressive.ignore_problem_removal_disabled_nodes {
             faults.push((Fault::DoNotDisrupt, format!("{DO_NOT_DISRUPT} holds")));
         }
-        if board.bodies[body].role == Role::Daemon {
+        // Karpenter leaves those alone that tolerate its taint: nobody asks their budgets.
+        let taint = Taint { key: DISRUPTED.to_owned(), effect: Effect::NoSchedule, ..Taint::default() };
+        let is_evicted = untolerated(&board.class_of(body).shape.tolerations, [&taint]).is_some();
+        if board.bodies[body].role == Role::Daemon && is_evicted {
             faults.extend(self.budget_faults(board, body));
         }
         faults

@@ -16,6 +16,7 @@ mod budgets;
 mod disruption;
 mod eviction;
 mod facts;
+mod fresh;
 mod labels;
 mod limits;
 mod neighbours;

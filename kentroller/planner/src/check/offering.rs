@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::{Board, Host, Origin, Role};
 use super::disruption::is_initialized;
-use super::labels::{Bought, Learned};
+use super::labels::Bought;
 use super::prices::Prices;
 use super::requests::Amounts;
 use super::selectors::{Known, and, holds, satisfies, untolerated};
 use super::violation::{Fault, Faults};
-use super::{labels, requests};
-use crate::manifest::{NodePool, PodShape, Taint, marks};
-use crate::value::{CapacityType, InstanceType, Money, NewNode, Options};
+use super::{fresh, labels, requests};
+use crate::manifest::{Ec2NodeClass, NodePool, PodShape, Taint, marks};
+use crate::value::labels::{Learned, foreign_key};
+use crate::value::{CapacityType, InstanceType, Money, NewNode, Options, Snapshot};
 
 /// Taints that the DaemonSet controller makes its pods tolerate.
 const DAEMONS_TOLERATE: [&str; 7] = [
@@ -25,22 +26,30 @@ const DAEMONS_TOLERATE: [&str; 7] = [
     marks::UNSCHEDULABLE,
 ];
 
-/// Bytes of ephemeral storage of a node whose pool has no live node: Karpenter's 20 GiB root volume, less 1 GiB for the
-/// kubelet and 10 % before eviction.
-const EPHEMERAL: i128 = (20 << 30) - (1 << 30) - (2 << 30);
-
 /// What new nodes are judged against.
 #[derive(Debug)]
 pub(super) struct Offers<'a> {
     pub(super) prices: Prices<'a>,
-    learned: Learned,
+    learned: Learned<'a>,
+    snapshot: &'a Snapshot,
     pools: BTreeMap<&'a str, &'a NodePool>,
-    daemons: Vec<&'a PodShape>,
+    daemons: Vec<Daemon<'a>>,
     /// The least that live nodes of a pool and type have.
     peers: BTreeMap<(&'a str, &'a str), Amounts<'a>>,
-    /// The least ephemeral storage of a pool's live nodes.
+    /// The least ephemeral storage of a pool's live nodes that have no disks of their own.
     ephemeral: BTreeMap<&'a str, i128>,
+    /// The network interfaces that pods of a pool's live nodes get no addresses of.
+    lost: BTreeMap<&'a str, i128>,
     ignore_criteria: bool,
+}
+
+/// A DaemonSet: where its pods run, and what each of them takes.
+#[derive(Debug)]
+struct Daemon<'a> {
+    shape: &'a PodShape,
+    needs: Amounts<'a>,
+    /// Those whose host ports it binds.
+    shapes: Vec<&'a PodShape>,
 }
 
 /// An offering as a plan states it.
@@ -56,20 +65,29 @@ impl<'a> Offers<'a> {
     pub(super) fn new(board: &Board<'a>, prices: Prices<'a>, options: &Options) -> Self {
         let mut offers = Self {
             prices,
-            learned: Learned::new(board.snapshot),
+            learned: Learned::of(board.snapshot),
+            snapshot: board.snapshot,
             pools: board.snapshot.node_pools.iter().map(|pool| (&*pool.metadata.name, pool)).collect(),
             daemons: daemons(board),
             peers: BTreeMap::new(),
             ephemeral: BTreeMap::new(),
+            lost: BTreeMap::new(),
             ignore_criteria: options.aggressive.ignore_instance_criteria,
         };
         for host in board.hosts.iter().filter(|host| is_initialized(host)) {
             let Origin::Live { node, pool: Some(pool), .. } = host.origin else { continue };
-            let Some(of) = node.metadata.labels.get(marks::INSTANCE_TYPE) else { continue };
+            let Some(of) = node.instance_type() else { continue };
             let pool = &*pool.metadata.name;
-            if let Some(has) = host.room.get("ephemeral-storage") {
-                let least = offers.ephemeral.entry(pool).or_insert(*has);
-                *least = (*least).min(*has);
+            let region = node.region().unwrap_or(offers.prices.region);
+            if let Some(priced) = offers.prices.catalog.instance_type(region, of) {
+                let it = &priced.instance_type;
+                if let Some(has) = host.room.get("ephemeral-storage").filter(|_| it.disk_gb.is_none_or(|gb| gb == 0)) {
+                    let least = offers.ephemeral.entry(pool).or_insert(*has);
+                    *least = (*least).min(*has);
+                }
+                let lost = host.room.get("pods").map_or(0, |pods| fresh::lost(it, *pods));
+                let most = offers.lost.entry(pool).or_default();
+                *most = (*most).max(lost);
             }
             match offers.peers.entry((pool, of)) {
                 Entry::Vacant(vacant) => {
@@ -108,6 +126,12 @@ impl<'a> Offers<'a> {
             Fault::StaticPool,
             "is static (spec.replicas): Karpenter would delete the new node",
         );
+        let foreign = foreign_key(pool);
+        refuse(
+            foreign.is_some(),
+            Fault::PoolUnusable,
+            &format!("asks for {}: what that admits is not known", foreign.unwrap_or_default()),
+        );
         faults
     }
 
@@ -132,6 +156,11 @@ impl<'a> Offers<'a> {
         } else {
             self.learned.zones().contains(stated.zone) || named || wanted
         };
+        let class = self.snapshot.class_of(pool);
+        let subnets = class.map(|class| class.zones()).unwrap_or_default();
+        if !subnets.is_empty() && !subnets.contains(&stated.zone) {
+            offered.push((Fault::NotOffered, format!("{}: its EC2NodeClass has subnets in {subnets:?}", what())));
+        }
         if !zone_known {
             offered.push((
                 Fault::NotOffered,
@@ -146,7 +175,14 @@ impl<'a> Offers<'a> {
             region: self.prices.region,
             stated: &planned.labels,
         };
-        let host = self.host(planned, pool, &bought);
+        let Some(host) = self.host(planned, pool, &bought) else {
+            offered
+                .push((Fault::NotOffered, format!("{}: what nodes of its EC2NodeClass have cannot be told", what())));
+            return None;
+        };
+        if !has_image(class, &host) {
+            offered.push((Fault::NotOffered, format!("{}: its EC2NodeClass has no image for it", what())));
+        }
         match priced.offer(stated.zone, stated.capacity_type) {
             None => offered.push((Fault::NotOffered, format!("{}: the catalogue has no such offering", what()))),
             Some(offer) => {
@@ -172,7 +208,8 @@ impl<'a> Offers<'a> {
         Some(host)
     }
 
-    fn host(&self, planned: &'a NewNode, pool: &'a NodePool, bought: &Bought<'_>) -> Host<'a> {
+    /// The node of an offering; `None`: what it has cannot be told.
+    fn host(&self, planned: &'a NewNode, pool: &'a NodePool, bought: &Bought<'_>) -> Option<Host<'a>> {
         let (labels, untold) = labels::of_new(pool, bought, &self.learned);
         let mut host = Host {
             name: &planned.name,
@@ -180,39 +217,37 @@ impl<'a> Offers<'a> {
             labels,
             untold,
             taints: pool.spec.template.spec.taints.clone(),
-            room: self.room(pool, bought.instance_type),
+            room: self.room(pool, bought.instance_type)?,
             used: Amounts::new(),
             pods: BTreeSet::new(),
             daemons: Vec::new(),
             gone: false,
         };
-        for shape in &self.daemons {
-            if daemon_runs(shape, &host) {
-                host.take(&requests::of_template(shape));
-                host.daemons.push(shape);
+        for daemon in &self.daemons {
+            if daemon_runs(daemon.shape, &host) {
+                host.take(&daemon.needs);
+                host.daemons.extend(&daemon.shapes);
             }
         }
-        host
+        Some(host)
     }
 
-    /// Allocatable of a node that does not exist yet: the provider's model, or less where live nodes of its pool have less.
-    fn room(&self, pool: &'a NodePool, it: &InstanceType) -> Amounts<'a> {
+    /// Allocatable of a node that does not exist yet: by its class, or less where live nodes of its pool have less.
+    fn room(&self, pool: &'a NodePool, it: &InstanceType) -> Option<Amounts<'a>> {
+        let class = self.snapshot.class_of(pool);
         let pool = &*pool.metadata.name;
-        let mut room = Amounts::from([
-            ("cpu", milli_cpu(it)),
-            ("memory", bytes(it)),
-            ("pods", i128::from(it.max_pods)),
-            ("ephemeral-storage", self.ephemeral.get(pool).copied().unwrap_or(EPHEMERAL)),
-        ]);
-        if it.gpu_count > 0 {
-            room.insert(marks::GPU, i128::from(it.gpu_count));
+        let lost = self.lost.get(pool).copied().unwrap_or(0);
+        let mut room: Amounts<'a> = fresh::room(class.map(|class| &class.spec), it, lost)?;
+        if let (None, Some(has)) = (class, self.ephemeral.get(pool)) {
+            let own = it.disk_gb.filter(|gb| *gb > 0).map_or(i128::MAX, |gb| i128::from(gb) * 1_000_000_000);
+            room.insert("ephemeral-storage", (*has).min(own));
         }
         let peers = self.peers.iter().find(|((of_pool, of), _)| *of_pool == pool && *of == it.name);
         for (name, least) in peers.map(|(_, room)| room).into_iter().flatten() {
             let entry = room.entry(name).or_insert(*least);
             *entry = (*entry).min(*least);
         }
-        room
+        Some(room)
     }
 
     fn requirement_faults(&self, pool: &NodePool, host: &Host<'_>, faults: &mut Faults) {
@@ -264,43 +299,59 @@ pub(super) fn capacity(it: &InstanceType) -> BTreeMap<&'static str, i128> {
     ])
 }
 
-/// Milli-cpu left after the kubelet's share: 6 % of the first core, 1 % of the second, 0.5 % of the next two and 0.25 %
-/// of the rest. Source: `aws/karpenter-provider-aws`, `pkg/providers/instancetype/types.go`.
-fn milli_cpu(it: &InstanceType) -> i128 {
-    let mut reserved = 0;
-    for (first, last, share) in [(0, 1, 600), (1, 2, 100), (2, 4, 50), (4, i128::MAX, 25)] {
-        let cores = (i128::from(it.vcpu).min(last) - first).max(0);
-        reserved += cores * 1000 * share / 10_000;
-    }
-    i128::from(it.vcpu) * 1000 - reserved
+/// Whether a class has an image for a node. What cannot be told of the node speaks not against it.
+fn has_image(class: Option<&Ec2NodeClass>, host: &Host<'_>) -> bool {
+    let Some(class) = class.filter(|class| !class.status.amis.is_empty()) else { return true };
+    class.status.amis.iter().any(|image| {
+        image.requirements.iter().all(|one| satisfies(&one.operator, &one.values, host.label(&one.key)) != Some(false))
+    })
 }
 
-/// Bytes left after hypervisor (7.5 %), kubelet (11 MiB a pod and 255 MiB) and eviction threshold (100 MiB). Same source.
-fn bytes(it: &InstanceType) -> i128 {
-    let mib = i128::from(it.memory_mib) - if it.arch == "arm64" { 64 } else { 0 };
-    let hypervisor = (mib * 75 + 999) / 1000;
-    let kubelet = 11 * i128::from(it.max_pods) + 255;
-    (mib - hypervisor - kubelet - 100).max(0) << 20
-}
-
-/// The DaemonSets of the cluster. If they are not known, their running pods tell them, the largest of each.
-fn daemons<'a>(board: &Board<'a>) -> Vec<&'a PodShape> {
-    if let Some(sets) = &board.snapshot.daemon_sets {
-        return sets.iter().map(|set| &*set.spec.template.spec.shape).collect();
-    }
-    let mut largest: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for (index, body) in board.bodies.iter().enumerate().filter(|(_, body)| body.role == Role::Daemon) {
-        let Some(owner) = body.pod.metadata.controller() else { continue };
-        let size = |body: usize| {
-            let needs = board.needs(body);
-            (needs.get("cpu").copied(), needs.get("memory").copied())
-        };
-        let known = largest.entry((&*body.pod.metadata.namespace, owner.name.as_str())).or_insert(index);
-        if size(index) > size(*known) {
+/// The DaemonSets of the cluster, each with the most that its template or its newest pod asks for. If they are not known,
+/// their running pods tell them, the largest of each.
+fn daemons<'a>(board: &Board<'a>) -> Vec<Daemon<'a>> {
+    let owned = || {
+        let bodies = board.bodies.iter().enumerate();
+        bodies.filter_map(|(index, body)| {
+            let owner = body.pod.metadata.controller().filter(|owner| owner.kind == "DaemonSet")?;
+            Some(((&*body.pod.metadata.namespace, owner.name.as_str()), index))
+        })
+    };
+    let Some(sets) = &board.snapshot.daemon_sets else {
+        let mut largest: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for (set, index) in owned().filter(|(_, index)| board.bodies[*index].role == Role::Daemon) {
+            let size = |body: usize| {
+                let needs = board.needs(body);
+                (needs.get("cpu").copied(), needs.get("memory").copied())
+            };
+            let known = largest.entry(set).or_insert(index);
+            if size(index) > size(*known) {
+                *known = index;
+            }
+        }
+        let daemon = |shape: &'a PodShape| Daemon { shape, needs: requests::of_template(shape), shapes: vec![shape] };
+        return largest.into_values().map(|body| daemon(board.class_of(body).shape)).collect();
+    };
+    let mut newest: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for (set, index) in owned() {
+        let created = |body: usize| board.bodies[body].pod.metadata.creation_timestamp;
+        let known = newest.entry(set).or_insert(index);
+        if created(index) > created(*known) {
             *known = index;
         }
     }
-    largest.into_values().map(|body| board.class_of(body).shape).collect()
+    let told = sets.iter().map(|set| {
+        let template = &*set.spec.template.spec.shape;
+        let mut needs = requests::of_template(template);
+        let mut shapes = vec![template];
+        if let Some(body) = newest.get(&(&*set.metadata.namespace, &*set.metadata.name)) {
+            let shape = board.class_of(*body).shape;
+            needs = requests::largest(needs, &requests::of_template(shape));
+            shapes.push(shape);
+        }
+        Daemon { shape: template, needs, shapes }
+    });
+    told.collect()
 }
 
 /// Whether a DaemonSet runs a pod on a host; also when that cannot be told.

@@ -40,7 +40,10 @@ impl<'a> Prices<'a> {
 
     /// What a live node costs; `None` when that is not known. Reserved capacity is paid for already.
     pub(super) fn of_live(&self, host: &Host<'_>) -> Option<Price> {
-        let label = |keys: [&str; 2]| keys.iter().find_map(|key| host.labels.get(*key)).map_or("", String::as_str);
+        let (of, zone, region) = match host.origin {
+            Origin::Live { node, .. } => (node.instance_type(), node.zone(), node.region()),
+            Origin::Planned { planned, .. } => (Some(&*planned.instance_type), Some(&*planned.zone), None),
+        };
         let capacity = match (host.labels.get(marks::CAPACITY_TYPE), host.origin) {
             (Some(word), _) => CapacityType::of(word),
             // Nodes of others say nothing; so do on-demand nodes of a managed group.
@@ -50,10 +53,8 @@ impl<'a> Prices<'a> {
         if capacity == CapacityType::Reserved {
             return Some(Price { amount: Money::ZERO, rounded: false });
         }
-        let region = host.labels.get(marks::REGION).map_or(self.region, String::as_str);
-        let of = label([marks::INSTANCE_TYPE, marks::OLD_INSTANCE_TYPE]);
-        let zone = label([marks::ZONE, marks::OLD_ZONE]);
-        let base = self.catalog.price(region, of, zone, &capacity)?;
+        let (of, zone) = (of.unwrap_or_default(), zone.unwrap_or_default());
+        let base = self.catalog.price(region.unwrap_or(self.region), of, zone, &capacity)?;
         self.overlaid(base, &|key| host.label(key))
     }
 

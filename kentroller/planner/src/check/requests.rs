@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{Container, PodShape, PodStatus, Port, Quantity, ResourceList, Resources};
+use crate::manifest::{Container, PodShape, PodStatus, Quantity, ResourceList, Resources};
 
 /// Amounts by resource: milli-cpu for `cpu`, whole units for everything else.
 pub(super) type Amounts<'a> = BTreeMap<&'a str, i128>;
@@ -10,12 +10,13 @@ pub(super) type Amounts<'a> = BTreeMap<&'a str, i128>;
 /// What a pod takes from a node, by the larger of what it asks for and what it holds after an in-place resize.
 pub(super) fn of_pod<'a>(shape: &'a PodShape, status: &PodStatus) -> Amounts<'a> {
     let infeasible = status.conditions.iter().any(|c| c.kind == "PodResizePending" && c.reason == "Infeasible");
-    let exact = |container: &'a Container, moved: bool| -> BTreeMap<&'a str, Quantity> {
+    let exact = |container: &'a Container| -> BTreeMap<&'a str, Quantity> {
         let asked = requested(&container.resources);
         let Some(state) = status.container_statuses.iter().find(|state| state.name == container.name) else {
             return asked;
         };
-        let mut held: BTreeMap<&'a str, Quantity> = if infeasible && !moved { BTreeMap::new() } else { asked.clone() };
+        // What cannot be granted here was not in its template either, from which its successor is made.
+        let mut held: BTreeMap<&'a str, Quantity> = if infeasible { BTreeMap::new() } else { asked.clone() };
         // Only resources that the container names: nothing else can be resized.
         for name in asked.keys() {
             for amount in
@@ -27,8 +28,7 @@ pub(super) fn of_pod<'a>(shape: &'a PodShape, status: &PodStatus) -> Amounts<'a>
         }
         held
     };
-    // A pod that comes back elsewhere asks for what its spec says, even if that was not feasible here.
-    largest(sum(shape, |container| exact(container, false)), &sum(shape, |container| exact(container, true)))
+    sum(shape, exact)
 }
 
 /// What a pod of a template would take.
@@ -44,16 +44,15 @@ pub(super) fn amounts(resources: &Resources) -> Amounts<'_> {
 /// The host ports that a pod binds, as (protocol, address, port); an empty address is every address.
 pub(super) fn host_ports(shape: &PodShape) -> Vec<(&str, &str, i32)> {
     let sidecars = shape.init_containers.iter().filter(|container| is_sidecar(container));
-    let port = |port: &'_ Port| port.host_port > 0;
     shape
         .containers
         .iter()
         .chain(sidecars)
-        .flat_map(|container| container.ports.iter().filter(|p| port(p)))
-        .map(|port| {
+        .flat_map(|container| shape.host_ports(container))
+        .map(|(port, number)| {
             let protocol = if port.protocol.is_empty() { "TCP" } else { port.protocol.as_str() };
             let address = if port.host_ip == "0.0.0.0" { "" } else { port.host_ip.as_str() };
-            (protocol, address, port.host_port)
+            (protocol, address, number)
         })
         .collect()
 }
@@ -125,7 +124,7 @@ fn raise<'a>(total: &mut BTreeMap<&'a str, Quantity>, other: &BTreeMap<&'a str, 
     }
 }
 
-fn largest<'a>(mut one: Amounts<'a>, other: &Amounts<'a>) -> Amounts<'a> {
+pub(super) fn largest<'a>(mut one: Amounts<'a>, other: &Amounts<'a>) -> Amounts<'a> {
     for (name, amount) in other {
         let entry = one.entry(name).or_default();
         *entry = (*entry).max(*amount);

@@ -133,7 +133,11 @@ pub(super) fn untolerated<'t>(
         .find(|taint| !tolerations.iter().any(|toleration| tolerates(toleration, taint)))
 }
 
+/// A pod that bears a taint for a while only would be evicted again.
 fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
+    if taint.effect == Effect::NoExecute && toleration.toleration_seconds.is_some() {
+        return false;
+    }
     let effect = match &taint.effect {
         Effect::NoSchedule => "NoSchedule",
         Effect::NoExecute => "NoExecute",

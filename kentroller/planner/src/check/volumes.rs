@@ -6,7 +6,7 @@ use super::board::{Board, Host, Origin};
 use super::selectors::any_term;
 use super::violation::Fault;
 use crate::manifest::marks::INSTANCE_TYPE;
-use crate::manifest::{PersistentVolume, PersistentVolumeClaim};
+use crate::manifest::{PersistentVolume, PersistentVolumeClaim, RequiredNodeTerms};
 use crate::value::Snapshot;
 
 /// Volumes of EBS that a node takes when no live node of any type says: 28 attachments of a Nitro instance, less the
@@ -49,14 +49,8 @@ impl<'a> Volumes<'a> {
             by_driver: BTreeMap::new(),
             local_is_lost: ignore_local,
         };
-        let types: BTreeMap<&str, &str> = snapshot
-            .nodes
-            .iter()
-            .filter_map(|node| {
-                let of = node.metadata.labels.get(INSTANCE_TYPE)?;
-                Some((&*node.metadata.name, of.as_str()))
-            })
-            .collect();
+        let types: BTreeMap<&str, &str> =
+            snapshot.nodes.iter().filter_map(|node| Some((&*node.metadata.name, node.instance_type()?))).collect();
         for node in &snapshot.csi_nodes {
             let limits = all.limits.entry(&*node.metadata.name).or_default();
             for driver in &node.spec.drivers {
@@ -76,11 +70,14 @@ impl<'a> Volumes<'a> {
     /// What of a pod's volumes forbids to move it at all.
     pub(super) fn pod_faults(&self, board: &Board<'a>, body: usize) -> Vec<(Fault, String)> {
         let mut faults = Vec::new();
+        if let Some(disk) = board.class_of(body).shape.volumes.iter().find_map(|volume| volume.disk) {
+            faults.push((Fault::VolumeUnknown, format!("where its volume ({disk}) is cannot be told")));
+        }
         for (name, mounted) in self.mounted(board, body) {
             match mounted.volume {
                 None if mounted.ephemeral => {}
                 None => faults.push((Fault::VolumeUnknown, format!("what the claim {name} is bound to is not known"))),
-                Some(volume) if is_local(volume) && !self.local_is_lost => {
+                Some(volume) if volume.is_local() && !self.local_is_lost => {
                     let text = format!("the claim {name} is bound to a disk of the node ({})", volume.metadata.name);
                     faults.push((Fault::LocalVolume, text));
                 }
@@ -92,7 +89,7 @@ impl<'a> Volumes<'a> {
 
     /// Whether the pod has a volume that exists on its node only.
     pub(super) fn has_local(&self, board: &Board<'a>, body: usize) -> bool {
-        self.mounted(board, body).iter().any(|(_, mounted)| mounted.volume.is_some_and(is_local))
+        self.mounted(board, body).iter().any(|(_, mounted)| mounted.volume.is_some_and(PersistentVolume::is_local))
     }
 
     /// What speaks against the pod's volumes on a host.
@@ -103,11 +100,13 @@ impl<'a> Volumes<'a> {
         }
         let mut faults = Vec::new();
         for (name, mounted) in &mine {
-            let Some(volume) = mounted.volume.filter(|volume| !mounted.ephemeral && !is_local(volume)) else {
+            let Some(volume) = mounted.volume.filter(|volume| !mounted.ephemeral && !volume.is_local()) else {
                 continue;
             };
-            let Some(required) = &volume.spec.node_affinity.required else { continue };
-            if any_term(&required.node_selector_terms, host.name, &|key| host.label(key)) != Some(true) {
+            let reaches = |required: &RequiredNodeTerms| {
+                any_term(&required.node_selector_terms, host.name, &|key| host.label(key)) == Some(true)
+            };
+            if !volume.places().iter().all(reaches) {
                 let text = format!("the volume of claim {name} cannot be reached from node {}", host.name);
                 faults.push((Fault::VolumePlace, text));
             }
@@ -138,8 +137,10 @@ impl<'a> Volumes<'a> {
 
     /// How many volumes of a driver a host can attach; `None`: as many as one likes.
     fn limit(&self, host: &Host<'_>, driver: &str) -> Option<i64> {
-        if let (Origin::Live { .. }, Some(limits)) = (host.origin, self.limits.get(host.name)) {
-            return limits.get(driver).copied();
+        if let Origin::Live { .. } = host.origin {
+            let own = self.limits.get(host.name).and_then(|limits| limits.get(driver)).copied();
+            // kube-scheduler knows no limit of a node without CSINode.
+            return own.or((self.limits.is_empty() && driver == EBS).then_some(EBS_DEFAULT));
         }
         let of = host.labels.get(INSTANCE_TYPE).map_or("", String::as_str);
         let told = self.by_type.get(&(of, driver)).or_else(|| self.by_driver.get(driver));
@@ -162,8 +163,4 @@ impl<'a> Volumes<'a> {
         }
         all
     }
-}
-
-fn is_local(volume: &PersistentVolume) -> bool {
-    volume.spec.local.is_some() || volume.spec.host_path.is_some()
 }

@@ -7,6 +7,7 @@ use super::workloads::Group;
 use super::{REGION, ZONES};
 use crate::manifest::NodePool;
 use crate::rules::pool;
+use crate::value::labels::of_type;
 use crate::value::{CapacityType, Catalog, Money, Priced, Rng};
 
 /// How often pods come.
@@ -47,8 +48,8 @@ impl<'a> Offered<'a> {
             let Some(requirements) = pool::Requirements::of(node_pool, false) else { continue };
             for arm in [false, true] {
                 let fitting = types.iter().filter(|priced| {
-                    let mut labels = pool::pool_labels(node_pool);
-                    labels.extend(pool::type_labels(&priced.instance_type, REGION));
+                    let mut labels = pool::pool_labels(node_pool, &BTreeMap::new()).remove(0);
+                    labels.extend(of_type(&priced.instance_type, REGION));
                     requirements.admit_type(&|key| labels.get(key).map(String::as_str))
                         && (priced.instance_type.arch == "arm64") == arm
                 });

@@ -11,7 +11,7 @@ use crate::manifest::{
     Condition, DaemonSet, Labels, Meta, Moment, Node, NodeClaim, NodeClaimStatus, NodePool, NodeStatus, Owner,
     PdbStatus, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodSpec, Quantity, Resources, Volume, marks,
 };
-use crate::rules::pool;
+use crate::value::labels::of_type;
 use crate::value::{InstanceType, Rng, Snapshot};
 
 const NOW: i64 = 1_790_000_000;
@@ -109,14 +109,10 @@ fn daemon_set(name: &str, spec: &PodSpec) -> DaemonSet {
 fn labels(node: &Grown) -> Labels {
     let it = InstanceType {
         name: node.instance_type.clone(),
-        vcpu: 0,
-        memory_mib: 0,
         arch: if node.arm { "arm64" } else { "amd64" }.to_owned(),
-        max_pods: 0,
-        gpu_count: 0,
-        gpu_name: String::new(),
+        ..InstanceType::default()
     };
-    let of_type = pool::type_labels(&it, REGION).into_iter().filter(|(key, _)| !key.starts_with("karpenter.k"));
+    let labels_of_type = of_type(&it, REGION).into_iter().filter(|(key, _)| !key.starts_with("karpenter.k"));
     let own = [
         ("kubernetes.io/hostname", node.name.as_str()),
         (marks::ZONE, ZONES[node.zone]),
@@ -124,7 +120,7 @@ fn labels(node: &Grown) -> Labels {
         (marks::CAPACITY_TYPE, node.capacity_type.as_str()),
         ("karpenter.sh/initialized", "true"),
     ];
-    of_type.chain(own.map(|(key, value)| (key.to_owned(), value.to_owned()))).collect()
+    labels_of_type.chain(own.map(|(key, value)| (key.to_owned(), value.to_owned()))).collect()
 }
 
 fn provider_id(node: &Grown, index: usize) -> String {
@@ -185,7 +181,7 @@ fn add_pod(snapshot: &mut Snapshot, node: &Grown, of: &Group, replica: usize) {
     if of.zonal_volume {
         let mut shape = of.shape.as_ref().clone();
         let claim = format!("data-{}-{replica}", of.name);
-        shape.volumes.push(Volume { claim: claim.clone(), ephemeral: String::new() });
+        shape.volumes.push(Volume { claim: claim.clone(), ..Volume::default() });
         pod.spec.shape = Arc::new(shape);
         volume(snapshot, claim, ZONES[node.zone]);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::node::{Condition, has_condition};
 use super::{Expression, Labels, Meta, Operator, Quantity, Resources, Taint, or_default, shared_or_default};
@@ -74,12 +74,17 @@ pub struct PoolTemplateSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Requirement {
-    #[serde(deserialize_with = "or_default")]
+    /// Older names of labels are read as the newer ones, as Karpenter reads them.
+    #[serde(deserialize_with = "normalized_key")]
     pub key: String,
     pub operator: Operator,
     #[serde(deserialize_with = "or_default")]
     pub values: Vec<String>,
     pub min_values: Option<u32>,
+}
+
+fn normalized_key<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    or_default::<D, String>(from).map(|key| super::place::normalized(&key).to_owned())
 }
 
 impl Requirement {

@@ -67,4 +67,5 @@ kinds! {
     "" "v1" "PodTemplate" "podtemplates" namespaced Need::Useful;
     "autoscaling.x-k8s.io" "v1beta1" "CapacityBuffer" "capacitybuffers" namespaced Need::Optional;
     "karpenter.sh" "v1alpha1" "NodeOverlay" "nodeoverlays" cluster Need::Optional;
+    "karpenter.k8s.aws" "v1" "EC2NodeClass" "ec2nodeclasses" cluster Need::Optional;
 }

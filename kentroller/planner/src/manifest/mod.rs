@@ -3,11 +3,13 @@
 //! Lenient about fields that are unknown or null, strict about quantities and times.
 
 mod buffer;
+mod ec2_node_class;
 mod karpenter;
 mod kinds;
 pub mod marks;
 mod moment;
 mod node;
+mod place;
 mod pod;
 mod quantity;
 mod selector;
@@ -23,6 +25,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use buffer::{
     CapacityBuffer, CapacityBufferSpec, CapacityBufferStatus, NamedPodTemplate, TemplateRef, add_buffers,
 };
+pub use ec2_node_class::{
+    Ami, AmiTerm, BlockDevice, Ebs, Ec2NodeClass, Ec2NodeClassSpec, Ec2NodeClassStatus, Kubelet, Subnet, Whole,
+};
 pub use karpenter::{
     Budget as DisruptionBudget, Disruption, NodeClaim, NodeClaimSpec, NodeClaimStatus, NodeClassRef, NodeOverlay,
     NodeOverlaySpec, NodePool, NodePoolSpec, NodePoolStatus, PoolTemplate, PoolTemplateSpec, Requirement, TemplateMeta,
@@ -31,6 +36,7 @@ pub use kinds::{KINDS, Need, ReadKind};
 pub use marks::Mark;
 pub use moment::{Moment, parse_span};
 pub use node::{Condition, Effect, Node, NodeSpec, NodeStatus, Taint};
+pub(crate) use place::has_own_prices;
 pub(crate) use pod::is_static;
 pub use pod::{
     Affinity, Container, ContainerState, Interner, NodeAffinity, Pod, PodAffinity, PodAffinityTerm, PodShape, PodSpec,

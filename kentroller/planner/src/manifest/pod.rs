@@ -134,11 +134,32 @@ pub struct ResourceList {
 #[serde(rename_all = "camelCase", default)]
 pub struct Port {
     #[serde(deserialize_with = "or_default")]
+    pub container_port: i32,
+    #[serde(deserialize_with = "or_default")]
     pub host_port: i32,
     #[serde(rename = "hostIP", deserialize_with = "or_default")]
     pub host_ip: String,
     #[serde(deserialize_with = "or_default")]
     pub protocol: String,
+}
+
+impl PodShape {
+    /// The ports that a container binds on its node, with their numbers there. On the node's own network every port is one:
+    /// the API server fills that in for pods, not for templates.
+    pub fn host_ports<'s>(&self, container: &'s Container) -> impl Iterator<Item = (&'s Port, i32)> {
+        let host_network = self.host_network;
+        container.ports.iter().filter_map(move |port| {
+            let number = if port.host_port == 0 && host_network { port.container_port } else { port.host_port };
+            (number > 0).then_some((port, number))
+        })
+    }
+
+    /// Whether something is asked for that is less than nothing, which no API server admits.
+    pub fn asks_below_nothing(&self) -> bool {
+        let containers = self.containers.iter().chain(&self.init_containers).map(|container| &container.resources);
+        let lists = containers.chain([&self.resources]).flat_map(|list| [&list.requests, &list.limits]);
+        lists.chain([&self.overhead]).flat_map(BTreeMap::values).any(|amount| *amount < Quantity::default())
+    }
 }
 
 /// Required and preferred affinities.
@@ -234,9 +255,17 @@ pub struct Toleration {
     /// Empty: every effect.
     #[serde(deserialize_with = "or_default")]
     pub effect: String,
+    /// Of a `NoExecute` taint only: how long the pod may stay. Absent: for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toleration_seconds: Option<i64>,
 }
 
 impl Toleration {
+    /// Whether it bears a taint for a while only, after which the pod is evicted.
+    pub fn is_for_a_while(&self, taint: &Taint) -> bool {
+        taint.effect == Effect::NoExecute && self.toleration_seconds.is_some()
+    }
+
     /// Whether the toleration lets a pod past the taint.
     pub fn tolerates(&self, taint: &Taint) -> bool {
         let effect = match &taint.effect {
@@ -290,7 +319,12 @@ pub struct Volume {
     pub claim: String,
     /// A generic ephemeral volume: its claim is named after the pod and the volume.
     pub ephemeral: String,
+    /// A disk that the pod itself names, without a claim: nothing tells where it is.
+    pub disk: Option<&'static str>,
 }
+
+/// Volumes that are disks of a cloud, as a pod can name one without a claim.
+const DISKS: [&str; 4] = ["awsElasticBlockStore", "gcePersistentDisk", "azureDisk", "cinder"];
 
 impl Serialize for Volume {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -302,6 +336,9 @@ impl Serialize for Volume {
         if !self.ephemeral.is_empty() {
             map.serialize_entry("name", &self.ephemeral)?;
             map.serialize_entry("ephemeral", &BTreeMap::<&str, &str>::new())?;
+        }
+        if let Some(disk) = self.disk {
+            map.serialize_entry(disk, &BTreeMap::<&str, &str>::new())?;
         }
         map.end()
     }
@@ -320,11 +357,22 @@ impl<'de> Deserialize<'de> for Volume {
             name: String,
             persistent_volume_claim: Option<Claim>,
             ephemeral: Option<serde::de::IgnoredAny>,
+            aws_elastic_block_store: Option<serde::de::IgnoredAny>,
+            gce_persistent_disk: Option<serde::de::IgnoredAny>,
+            azure_disk: Option<serde::de::IgnoredAny>,
+            cinder: Option<serde::de::IgnoredAny>,
         }
         let wire = Wire::deserialize(from)?;
+        let disks = [
+            wire.aws_elastic_block_store.is_some(),
+            wire.gce_persistent_disk.is_some(),
+            wire.azure_disk.is_some(),
+            wire.cinder.is_some(),
+        ];
         Ok(Self {
             claim: wire.persistent_volume_claim.unwrap_or_default().claim_name,
             ephemeral: if wire.ephemeral.is_some() { wire.name } else { String::new() },
+            disk: DISKS.into_iter().zip(disks).find(|(_, is_one)| *is_one).map(|(name, _)| name),
         })
     }
 }
@@ -355,8 +403,17 @@ impl PodStatus {
         super::node::has_condition(&self.conditions, "Ready", "True")
     }
 
+    /// Whether a resize in place is asked for that the node can never grant.
+    pub fn is_resize_infeasible(&self) -> bool {
+        let resize = self.conditions.iter().find(|condition| condition.kind == "PodResizePending");
+        resize.is_some_and(|condition| condition.reason == "Infeasible")
+    }
+
     /// Drops resources in force that are no more than what is asked for: servers since 1.33 report those of every container.
     pub fn keep_resizes(&mut self, shape: &PodShape) {
+        if self.is_resize_infeasible() {
+            return;
+        }
         self.container_statuses.retain(|state| is_resized(shape, state));
         self.container_statuses.shrink_to_fit();
     }

@@ -27,7 +27,7 @@ pub(crate) use self::offering::NewNodeOption;
 use self::preferences::Preferences;
 use self::price_list::PriceList;
 pub(crate) use self::spread::{BrokenSpread, KeyDomains};
-pub(crate) use self::vector::{ATTACHMENTS, CPU, DIMS, MEMORY, PODS, Vector, add, fits, resources, times, vector};
+pub(crate) use self::vector::{CPU, DIMS, MEMORY, PODS, VOLUMES, Vector, add, fits, resources, times, vector};
 use crate::value::Warning;
 
 /// A cluster as the search sees it.

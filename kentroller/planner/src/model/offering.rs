@@ -25,4 +25,6 @@ pub(crate) struct NewNodeOption {
     /// What it takes of its pool's limits: milli-cpu and bytes as bought.
     pub capacity: (i64, i64),
     pub gpus: i64,
+    /// Which set of its pool's own labels it carries.
+    pub base: usize,
 }

@@ -43,6 +43,8 @@ pub(crate) struct ListedOffering {
     pub capacity: (i64, i64),
     pub gpus: i64,
     pub group: usize,
+    /// Which set of its pool's own labels it carries.
+    pub base: usize,
     /// Its values of the keys with `minValues`.
     pub values: Vec<Option<String>>,
 }
@@ -117,6 +119,7 @@ impl PriceList {
                 room[dim] -= reserve.of(other.allocatable[dim]);
             }
             other.instance_type != of.instance_type
+                && other.base == of.base
                 && fits(&wanted, &room)
                 && given.iter().all(|(class, _)| model.admits.get(model.classes[*class].needs, group.signature))
                 && group.daemon_ports == of.daemon_ports
@@ -128,7 +131,7 @@ impl PriceList {
         };
         let listed = if of.capacity_type == CapacityType::Spot { SPOT_TYPES - 1 } else { ALTERNATIVES };
         let least = self.least.get(&of.pool).map_or(&[][..], Vec::as_slice);
-        let planned = list.iter().find(|one| one.instance_type == of.instance_type);
+        let planned = list.iter().find(|one| one.instance_type == of.instance_type && one.base == of.base);
         let mut choice = planned.map(|planned| Choice::of(least, planned));
         let mut found = Vec::new();
         for other in list[..affordable].iter().filter(holds) {

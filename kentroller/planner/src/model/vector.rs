@@ -11,8 +11,8 @@ pub(crate) const MEMORY: usize = 1;
 
 pub(crate) const PODS: usize = 2;
 
-/// The dimension of EBS volumes that a node attaches.
-pub(crate) const ATTACHMENTS: &str = "(attachments)";
+/// How the dimensions begin that count the volumes of one driver which a node attaches. They are the last ones.
+pub(crate) const VOLUMES: &str = "volumes of ";
 
 /// Amounts by dimension. Units: milli-cpu, bytes, pieces.
 pub(crate) type Vector = [i64; DIMS];
@@ -64,8 +64,8 @@ pub(crate) fn vector(resources: &Resources, dims: &[String]) -> (Vector, Vec<Str
 
 /// A vector as resource amounts.
 pub(crate) fn resources(vector: &Vector, dims: &[String]) -> Resources {
-    // Attachments are counted by the scheduler, not requested.
-    let amounts = dims.iter().enumerate().filter(|(dim, name)| vector[*dim] > 0 && *name != ATTACHMENTS);
+    // Volumes are counted by the scheduler, not requested.
+    let amounts = dims.iter().enumerate().filter(|(dim, name)| vector[*dim] > 0 && !name.starts_with(VOLUMES));
     amounts
         .map(|(dim, name)| {
             let amount = vector[dim];

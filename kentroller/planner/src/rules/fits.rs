@@ -22,7 +22,7 @@ pub enum Misfit {
     VolumePlace,
     /// A volume of the pod is not known.
     VolumeUnknown,
-    /// The node would attach more EBS volumes than it can.
+    /// The node would attach more volumes of a driver than it can.
     Attachments,
     /// A pod of the node has the host port: protocol and port.
     HostPort(String, i32),
@@ -87,8 +87,9 @@ pub fn fits<'p>(
     }
     let ports = host_ports(&pod.spec.shape);
     let mut used = requests::of_pod(pod);
-    let (mut pods, mut attached) = (1, volumes.attached(pod));
-    let needs_attachments = attached > 0;
+    let mut pods = 1;
+    let own = volumes.attached(pod);
+    let mut attached = own.clone();
     for other in others {
         if let Some((protocol, port)) = host_ports(&other.spec.shape).into_iter().find(|port| ports.contains(port)) {
             return Err(Misfit::HostPort(protocol, port));
@@ -97,10 +98,14 @@ pub fn fits<'p>(
             used.entry(name).and_modify(|sum| *sum = sum.plus(quantity)).or_insert(quantity);
         }
         pods += 1;
-        attached += volumes.attached(other);
+        attached.extend(volumes.attached(other));
     }
-    if needs_attachments && attached > volumes.limit(&node.metadata.name) {
-        return Err(Misfit::Attachments);
+    for (driver, _) in &own {
+        let count = attached.iter().filter(|(of, _)| of == driver).count();
+        let limit = volumes.limit(&node.metadata.name, driver);
+        if limit.is_some_and(|limit| i64::try_from(count).is_ok_and(|count| count > limit)) {
+            return Err(Misfit::Attachments);
+        }
     }
     used.insert("pods".to_owned(), Quantity::whole(pods));
     lacking(&requests::of_pod(pod), &used, &node.status.allocatable).map_or(Ok(()), |name| Err(Misfit::Resource(name)))

@@ -33,5 +33,4 @@ pub use self::fits::{Misfit, fits};
 pub use self::node::ObservedNode;
 pub(crate) use self::pod::replicas;
 pub use self::pod::{PodRole, PodRules, Surroundings};
-pub(crate) use self::volumes::EBS_DEFAULT;
 pub use self::volumes::Volumes;

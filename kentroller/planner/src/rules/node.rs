@@ -86,7 +86,7 @@ impl<'a> ObservedNode<'a> {
                 return unpriced(marks::CAPACITY_TYPE);
             }
         }
-        if zoned && self.label(marks::ZONE).is_none() {
+        if zoned && self.node.zone().is_none() {
             return unpriced(marks::ZONE);
         }
         pool.spec.replicas.and_then(|_| told(KeptReason::StaticPool, "its NodePool is static"))
@@ -105,6 +105,9 @@ impl<'a> ObservedNode<'a> {
         }
         if of_node(node, options) == Some(Strictness::RemovalDisabled) {
             return told(KeptReason::RemovalDisabled, "evictionConfig says removalDisabled for this node");
+        }
+        if options.objected_nodes.contains(&*node.metadata.name) {
+            return told(KeptReason::Objected, "the judge of plans objects to its removal: a warning says why");
         }
         let reserved = options.reserved_nodes.contains(&*node.metadata.name);
         reserved.then(|| (KeptReason::InUse, "another plan or controller works on it".to_owned()))

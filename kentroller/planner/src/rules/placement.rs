@@ -1,7 +1,10 @@
 //! Which nodes a pod may run on by what the node *is*: taints, selectors, node affinity, volumes, operating system.
 
-use super::pool::is_untold;
-use crate::manifest::{Effect, Labels, Node, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration, marks};
+use super::pool::values_of;
+use crate::manifest::{
+    Effect, Labels, Node, Operator, PodShape, PreferredNodeTerm, RequiredNodeTerms, Taint, Toleration, marks,
+};
+use crate::value::labels::is_untold;
 
 /// The weight of a soft spread and of the zone. Other preferences have weights of their own, from 1 to 100.
 pub(crate) const FULL_WEIGHT: i64 = 100;
@@ -117,9 +120,10 @@ impl Needs {
         place.taints.iter().chain(place.unschedulable.then_some(&cordon)).all(|taint| self.tolerates(taint))
     }
 
+    /// A pod that bears a taint for a while only is let on the node, and evicted again.
     fn tolerates(&self, taint: &Taint) -> bool {
         taint.effect == Effect::PreferNoSchedule
-            || self.tolerations.iter().any(|toleration| toleration.tolerates(taint))
+            || self.tolerations.iter().any(|one| one.tolerates(taint) && !one.is_for_a_while(taint))
     }
 
     /// Every label key that an answer can depend on.
@@ -129,6 +133,16 @@ impl Needs {
             .keys()
             .map(String::as_str)
             .chain(terms.flat_map(|term| term.match_expressions.iter().map(|expression| expression.key.as_str())))
+    }
+
+    /// The labels that are asked for, each with values that would do; comparisons that any value meets have none.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
+        let terms = self.terms.iter().flat_map(|list| &list.node_selector_terms);
+        let compared = terms.flat_map(|term| &term.match_expressions).map(|expression| {
+            let any = matches!(expression.operator, Operator::Exists | Operator::NotIn);
+            (expression.key.as_str(), if any { Vec::new() } else { values_of(expression) })
+        });
+        self.node_selector.iter().map(|(key, value)| (key.as_str(), vec![value.clone()])).chain(compared)
     }
 
     /// Whether an answer can depend on the node's name.
@@ -174,6 +188,15 @@ mod tests {
             Some(false),
         );
         check(tolerating(serde_json::json!({"key": "gpu", "value": "yes"})), &[], gpu(), Some(true));
+        let leaving = || serde_json::json!([{"key": "maintenance", "effect": "NoExecute"}]);
+        let bearing = |seconds: serde_json::Value| {
+            tolerating(serde_json::json!({"key": "maintenance", "operator": "Exists", "tolerationSeconds": seconds}))
+        };
+        check(bearing(serde_json::json!(null)), &[], leaving(), Some(true));
+        check(bearing(serde_json::json!(300)), &[], leaving(), Some(false));
+        // Of another effect the seconds say nothing.
+        let closed = || serde_json::json!([{"key": "maintenance", "effect": "NoSchedule"}]);
+        check(bearing(serde_json::json!(300)), &[], closed(), Some(true));
         check(tolerating(serde_json::json!({"key": "gpu", "value": "no"})), &[], gpu(), Some(false));
         check(tolerating(serde_json::json!({"value": "yes"})), &[], gpu(), Some(false));
         check(tolerating(serde_json::json!({"key": "gpu", "operator": "Near"})), &[], gpu(), Some(false));

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::pdb::Pdbs;
 use super::strictness::{of_node, of_pod};
-use crate::manifest::marks::{DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
-use crate::manifest::{Moment, Node, Owner, Pod, PodDisruptionBudget, belongs_to_node, is_static, parse_span};
+use crate::manifest::marks::{DISRUPTED, DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
+use crate::manifest::{
+    Effect, Moment, Node, Owner, Pod, PodDisruptionBudget, Taint, belongs_to_node, is_static, parse_span,
+};
 use crate::value::{Aggressive, Options, Rule, Snapshot, Strictness};
 
 /// What a pod is to the cluster: it decides whether the pod needs a new place.
@@ -42,6 +44,11 @@ impl PodRole {
             Self::Workload
         }
     }
+}
+
+/// What Karpenter puts on a node that it drains.
+fn disrupted() -> Taint {
+    Taint { key: DISRUPTED.to_owned(), effect: Effect::NoSchedule, ..Taint::default() }
 }
 
 /// Pods by the uid of their controller.
@@ -138,9 +145,20 @@ impl<'a> PodRules<'a> {
         }
     }
 
+    /// The rule by which a pod that is going holds its node, if it does.
+    ///
+    /// Karpenter waits for it until a minute after its end was due; one that is still there then is stuck. A stateful one is
+    /// waited for: its successor comes only after it, and needs a place.
+    pub fn holds_going(&self, pod: &Pod) -> Option<Rule> {
+        let is_stateful = pod.metadata.controller().is_some_and(|owner| owner.kind == "StatefulSet");
+        let is_stuck = pod.metadata.deletion_timestamp.is_some_and(|due| self.now.0.saturating_sub(due.0) > 60);
+        (!is_stuck || is_stateful).then_some(Rule::Terminating)
+    }
+
     /// The rule by which a DaemonSet's or static pod holds its node, if one does.
     ///
-    /// Karpenter evicts such pods when it drains. So whatever forbids their eviction also holds the node.
+    /// Karpenter evicts such pods when it drains, but for those that tolerate its taint. So whatever forbids their eviction
+    /// also holds the node.
     pub fn holds_resident(&self, pod: &Pod) -> Option<Rule> {
         if pod.metadata.deletion_timestamp.is_some() {
             return None;
@@ -149,7 +167,8 @@ impl<'a> PodRules<'a> {
             return Some(Rule::DoNotDisrupt);
         }
         let owner = pod.metadata.controller().map(|owner| &*owner.kind);
-        if is_static(owner, &pod.metadata.annotations) { None } else { self.pdb(pod) }
+        let stays = pod.spec.shape.tolerations.iter().any(|toleration| toleration.tolerates(&disrupted()));
+        if stays || is_static(owner, &pod.metadata.annotations) { None } else { self.pdb(pod) }
     }
 
     fn rule(&self, pod: &Pod, lifted: &Aggressive) -> Option<Rule> {

@@ -1,133 +1,60 @@
 //! What a NodePool may launch: the labels of an offering, and whether the pool's requirements admit it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::marks::{
-    ARCH, AWS, AWS_TOPOLOGY, CAPACITY_TYPE, HOSTNAME, INSTANCE_TYPE, KARPENTER, KWOK, NODE_POOL, OLD_ARCH,
-    OLD_INSTANCE_TYPE, OLD_OS, OS, REGION, TOPOLOGY, ZONE, ZONE_ID,
+    ARCH, AWS, AWS_TOPOLOGY, CAPACITY_TYPE, HOSTNAME, INSTANCE_TYPE, KARPENTER, KWOK, NODE_POOL, OS, TOPOLOGY, ZONE,
 };
 use crate::manifest::{Expression, Labels, NodePool, Operator};
-use crate::value::{CapacityType, InstanceType};
+use crate::value::CapacityType;
+use crate::value::labels::is_untold;
 
 /// Label keys under these domains are facts of the cloud: a value that is not known is never assumed.
 const FACTS: [&str; 5] = [AWS, KWOK, AWS_TOPOLOGY, TOPOLOGY, KARPENTER];
 
-/// The labels that an instance type gives its nodes, as far as its row in the catalogue tells.
-///
-/// Names and meanings: `aws/karpenter-provider-aws`, `pkg/apis/v1/labels.go` and `pkg/providers/instancetype/types.go`, v1.14.1.
-pub(crate) fn type_labels(instance_type: &InstanceType, region: &str) -> Labels {
-    let name = instance_type.name.as_str();
-    let (family, size) = name.split_once('.').unwrap_or((name, ""));
-    let letters = family.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(family.len());
-    let category = &family[..letters];
-    // `u-6tb1` has its generation after the size, all others right after the category.
-    let after = family[letters..]
-        .strip_prefix('-')
-        .and_then(|rest| rest.split_once("tb"))
-        .map_or(&family[letters..], |(_, g)| g);
-    let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-    let generation = &after[..digits];
-    let traits = &after[digits..];
-    let manufacturer = match category {
-        _ if instance_type.arch == "arm64" => "aws",
-        _ if traits.starts_with('a') => "amd",
-        "c" | "d" | "h" | "i" | "m" | "r" | "t" | "x" | "z" => "intel",
-        // One letter of an accelerated family stands for several makers.
-        _ => "",
-    };
-    let mut labels = Labels::new();
-    let mut set = |key: &str, value: &str| {
-        if !value.is_empty() {
-            labels.insert(key.to_owned(), value.to_owned());
-        }
-    };
-    set(INSTANCE_TYPE, name);
-    set(OLD_INSTANCE_TYPE, name);
-    set(ARCH, &instance_type.arch);
-    set(OLD_ARCH, &instance_type.arch);
-    set(OS, "linux");
-    set(OLD_OS, "linux");
-    set(REGION, region);
-    // The kwok provider writes amounts as its file of types has them. Live nodes tell those.
-    for (prefix, full) in [(AWS, true), (KWOK, false)] {
-        let mut set = |key: &str, value: &str| set(&format!("{prefix}{key}"), value);
-        set("instance-family", family);
-        set("instance-size", size);
-        if full {
-            set("instance-cpu", &instance_type.vcpu.to_string());
-            set("instance-memory", &instance_type.memory_mib.to_string());
-            set("instance-category", category);
-            set("instance-generation", generation);
-            set("instance-cpu-manufacturer", manufacturer);
-            set("instance-capability-flex", if family.ends_with("-flex") { "true" } else { "false" });
-            if !size.contains("metal") && !generation.is_empty() {
-                set("instance-hypervisor", if OLD_XEN.contains(&family) { "xen" } else { "nitro" });
-            }
-            if instance_type.gpu_count > 0 {
-                set("instance-gpu-count", &instance_type.gpu_count.to_string());
-                set("instance-gpu-name", &instance_type.gpu_name);
-                set("instance-gpu-manufacturer", "nvidia");
-            }
-        }
-    }
-    labels
-}
-
-/// Families of the Xen hypervisor. Source: "Instances built on Xen" in the EC2 user guide.
-const OLD_XEN: [&str; 23] = [
-    "c1", "c3", "c4", "d2", "f1", "g2", "g3", "g3s", "h1", "i2", "i3", "m1", "m2", "m3", "m4", "p2", "p3", "r3", "r4",
-    "t1", "t2", "x1", "x1e",
-];
-
-/// Whether a new node may carry a label that the catalogue does not tell.
-pub(crate) fn is_untold(key: &str) -> bool {
-    if key == ZONE_ID {
-        return true;
-    }
-    let Some(name) = key.strip_prefix(AWS) else { return false };
-    let untold = [
-        "instance-accelerator-",
-        "instance-cpu-manufacturer",
-        "instance-cpu-sustained-clock-speed-mhz",
-        "instance-ebs-bandwidth",
-        "instance-encryption-in-transit-supported",
-        "instance-gpu-memory",
-        "instance-hypervisor",
-        "instance-local-nvme",
-        "instance-network-bandwidth",
-        "instance-tenancy",
-        "nitro-sandbox",
-        "placement-group-",
-    ];
-    untold.iter().any(|start| name.starts_with(start))
-}
+/// More sets of labels of one pool are not told apart.
+const MOST_SETS: usize = 24;
 
 /// The labels of a pool's nodes before the offering is chosen: its template's, and those that its requirements make.
 ///
-/// A requirement on a label of the user's own gives nodes that label: the first value that all requirements on it admit.
-pub(crate) fn pool_labels(pool: &NodePool) -> Labels {
+/// A requirement on a label of the user's own gives nodes that label. Karpenter takes the value that the pods of the node ask
+/// for, so each that is asked for makes a set; so does the first that all requirements on it admit, for pods that ask for none.
+/// `wanted`: the values that pods ask for, by key.
+pub(crate) fn pool_labels(pool: &NodePool, wanted: &BTreeMap<&str, BTreeSet<String>>) -> Vec<Labels> {
     let mut labels = pool.spec.template.metadata.labels.clone();
     labels.insert(NODE_POOL.to_owned(), (*pool.metadata.name).to_owned());
     let class = &pool.spec.template.spec.node_class_ref;
     if !class.kind.is_empty() {
         labels.insert(format!("{}/{}", class.group, class.kind.to_lowercase()), class.name.clone());
     }
+    let mut sets = vec![labels];
     let requirements = &pool.spec.template.spec.requirements;
     for requirement in requirements.iter().filter(|requirement| !is_fact(&requirement.key)) {
+        let key = requirement.key.as_str();
+        if sets[0].contains_key(key) {
+            continue;
+        }
         let of_key: Vec<Expression> =
-            requirements.iter().filter(|one| one.key == requirement.key).map(|one| one.expression()).collect();
-        let all = |value: Option<&str>| of_key.iter().all(|expression| expression.admits(value) == Some(true));
-        if !labels.contains_key(&requirement.key)
-            && let Some(value) = of_key.iter().flat_map(values_of).find(|value| all(Some(value)))
-        {
-            labels.insert(requirement.key.clone(), value);
+            requirements.iter().filter(|one| one.key == key).map(|one| one.expression()).collect();
+        let all = |value: &String| of_key.iter().all(|expression| expression.admits(Some(value)) == Some(true));
+        let first = of_key.iter().flat_map(values_of).find(all);
+        let asked = wanted.get(key).into_iter().flatten().filter(|value| all(value));
+        let others = asked.filter(|value| Some(*value) != first.as_ref()).cloned();
+        let values: Vec<String> = first.iter().cloned().chain(others).take((MOST_SETS / sets.len()).max(1)).collect();
+        if !values.is_empty() {
+            let with = |value: &String| {
+                let mut sets = sets.clone();
+                sets.iter_mut().for_each(|set| drop(set.insert(key.to_owned(), value.clone())));
+                sets
+            };
+            sets = values.iter().flat_map(with).collect();
         }
     }
-    labels
+    sets
 }
 
 /// Values that a comparison admits.
-fn values_of(expression: &Expression) -> Vec<String> {
+pub(crate) fn values_of(expression: &Expression) -> Vec<String> {
     let beside = |by: i64| {
         let bound = expression.values.first().and_then(|text| text.parse::<i64>().ok());
         bound.and_then(|bound| bound.checked_add(by)).map(|value| value.to_string()).into_iter().collect()
@@ -144,8 +71,7 @@ fn values_of(expression: &Expression) -> Vec<String> {
 
 /// Whether a label's value is the cloud's to say, not the user's.
 pub(crate) fn is_fact(key: &str) -> bool {
-    matches!(key, ARCH | OS | INSTANCE_TYPE | OLD_INSTANCE_TYPE | HOSTNAME)
-        || FACTS.iter().any(|domain| key.starts_with(domain))
+    matches!(key, ARCH | OS | INSTANCE_TYPE | HOSTNAME) || FACTS.iter().any(|domain| key.starts_with(domain))
 }
 
 /// A pool's requirements, merged by key.
@@ -207,6 +133,8 @@ impl Requirements {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::InstanceType;
+    use crate::value::labels::of_type;
 
     fn instance(name: &str, arch: &str) -> InstanceType {
         InstanceType {
@@ -215,33 +143,7 @@ mod tests {
             memory_mib: 16384,
             arch: arch.into(),
             max_pods: 58,
-            gpu_count: 0,
-            gpu_name: String::new(),
-        }
-    }
-
-    #[test]
-    fn a_types_name_tells_its_family_category_generation_and_maker() {
-        for (name, arch, family, category, generation, maker) in [
-            ("m5.xlarge", "amd64", "m5", "m", "5", "intel"),
-            ("c6a.xlarge", "amd64", "c6a", "c", "6", "amd"),
-            ("im4gn.xlarge", "arm64", "im4gn", "im", "4", "aws"),
-            ("c7i-flex.xlarge", "amd64", "c7i-flex", "c", "7", "intel"),
-            ("u-6tb1.112xlarge", "amd64", "u-6tb1", "u", "1", ""),
-            ("m5.metal", "amd64", "m5", "m", "5", "intel"),
-        ] {
-            let labels = type_labels(&instance(name, arch), "us-east-1");
-            let label = |key: &str| labels.get(&format!("karpenter.k8s.aws/instance-{key}")).map(String::as_str);
-            assert_eq!(
-                (
-                    label("family"),
-                    label("category"),
-                    label("generation"),
-                    label("cpu-manufacturer").unwrap_or_default()
-                ),
-                (Some(family), Some(category), Some(generation), maker),
-                "{name}"
-            );
+            ..InstanceType::default()
         }
     }
 
@@ -288,8 +190,8 @@ mod tests {
             ),
         ] {
             let pool = pool(requirements.clone());
-            let mut labels = pool_labels(&pool);
-            labels.extend(type_labels(&instance("m5.xlarge", "amd64"), "us-east-1"));
+            let mut labels = pool_labels(&pool, &BTreeMap::new()).remove(0);
+            labels.extend(of_type(&instance("m5.xlarge", "amd64"), "us-east-1"));
             let requirements_read = Requirements::of(&pool, false).expect("known operators");
             assert_eq!(
                 requirements_read.admit_type(&|key| labels.get(key).map(String::as_str)),

@@ -7,9 +7,8 @@ pub(crate) fn host_ports(shape: &PodShape) -> Vec<(String, i32)> {
     let containers =
         shape.containers.iter().chain(shape.init_containers.iter().filter(|c| c.restart_policy == "Always"));
     let mut ports: Vec<(String, i32)> = containers
-        .flat_map(|container| &container.ports)
-        .filter(|port| port.host_port > 0)
-        .map(|port| (if port.protocol.is_empty() { "TCP".to_owned() } else { port.protocol.clone() }, port.host_port))
+        .flat_map(|container| shape.host_ports(container))
+        .map(|(port, number)| (if port.protocol.is_empty() { "TCP".to_owned() } else { port.protocol.clone() }, number))
         .collect();
     ports.sort();
     ports.dedup();

@@ -2,26 +2,27 @@
 
 use crate::manifest::{Container, ContainerState, Pod, PodShape, Quantity, ResourceList, Resources};
 
-/// Requests of a running pod. During a resize in place the larger of what is asked and what is in force counts.
+/// Requests of a running pod. During a resize in place the larger of what is asked and what is in force counts; of a resize
+/// that its node can never grant what is in force counts alone.
 pub fn of_pod(pod: &Pod) -> Resources {
-    in_force(&pod.spec.shape, &pod.status.container_statuses)
+    in_force(&pod.spec.shape, &pod.status.container_statuses, pod.status.is_resize_infeasible())
 }
 
 /// Requests of a pod that does not run yet.
 pub fn of_shape(shape: &PodShape) -> Resources {
-    in_force(shape, &[])
+    in_force(shape, &[], false)
 }
 
 /// As [`of_pod`], from its parts.
-pub fn in_force(shape: &PodShape, states: &[ContainerState]) -> Resources {
+pub fn in_force(shape: &PodShape, states: &[ContainerState], is_infeasible: bool) -> Resources {
     let mut running = Resources::new();
     for container in &shape.containers {
-        add(&mut running, &asked(container, states));
+        add(&mut running, &asked(container, states, is_infeasible));
     }
     let mut sidecars = Resources::new();
     let mut starting = Resources::new();
     for container in &shape.init_containers {
-        let own = asked(container, states);
+        let own = asked(container, states, is_infeasible);
         if container.restart_policy == "Always" {
             add(&mut running, &own);
             add(&mut sidecars, &own);
@@ -33,9 +34,13 @@ pub fn in_force(shape: &PodShape, states: &[ContainerState]) -> Resources {
         }
     }
     raise(&mut running, &starting);
-    // Pod-level resources replace the sum of the containers, for the resources that they name.
-    for (name, quantity) in effective(&shape.resources) {
-        running.insert(name, quantity);
+    // Requests of the pod itself replace the sum of its containers. Its limits do where no container asks for the resource.
+    let of_pod_itself = |name: &str| matches!(name, "cpu" | "memory") || name.starts_with("hugepages-");
+    for (name, limit) in shape.resources.limits.iter().filter(|(name, _)| of_pod_itself(name)) {
+        running.entry(name.clone()).or_insert(*limit);
+    }
+    for (name, request) in shape.resources.requests.iter().filter(|(name, _)| of_pod_itself(name)) {
+        running.insert(name.clone(), *request);
     }
     add(&mut running, &shape.overhead);
     running
@@ -48,9 +53,12 @@ fn effective(list: &ResourceList) -> Resources {
     requests
 }
 
-fn asked(container: &Container, states: &[ContainerState]) -> Resources {
+fn asked(container: &Container, states: &[ContainerState], is_infeasible: bool) -> Resources {
     let mut requests = effective(&container.resources);
     if let Some(state) = states.iter().find(|state| state.name == container.name) {
+        if is_infeasible {
+            requests.values_mut().for_each(|quantity| *quantity = Quantity::whole(0));
+        }
         raise(&mut requests, &state.allocated_resources);
         raise(&mut requests, &state.resources.requests);
     }
@@ -112,11 +120,23 @@ mod tests {
             "150m",
         );
         check(spec(serde_json::json!({"containers": [{"resources": {"limits": {"cpu": "2"}}}]})), "2");
+        // What is asked for the pod as a whole takes the place of the sum; a limit does only where there is no sum.
         check(spec(serde_json::json!({"containers": [{"resources": cpu("100m")}], "resources": cpu("700m")})), "700m");
+        check(spec(serde_json::json!({"containers": [{"resources": cpu("900m")}], "resources": cpu("700m")})), "700m");
+        let limits = serde_json::json!({"limits": {"cpu": "2", "example.com/card": "1"}});
+        check(spec(serde_json::json!({"containers": [{"resources": cpu("100m")}], "resources": limits})), "100m");
+        check(spec(serde_json::json!({"containers": [{}], "resources": limits})), "2");
         check(
             serde_json::json!({"spec": {"containers": [{"name": "a", "resources": cpu("100m")}]},
                 "status": {"containerStatuses": [{"name": "a", "allocatedResources": {"cpu": "400m"}}]}}),
             "400m",
         );
+        let resizing = |reason: &str| {
+            serde_json::json!({"spec": {"containers": [{"name": "a", "resources": cpu("8")}]},
+                "status": {"conditions": [{"type": "PodResizePending", "status": "True", "reason": reason}],
+                    "containerStatuses": [{"name": "a", "allocatedResources": {"cpu": "400m"}, "resources": cpu("500m")}]}})
+        };
+        check(resizing("Deferred"), "8");
+        check(resizing("Infeasible"), "500m");
     }
 }

@@ -1,24 +1,24 @@
 //! What volumes hold pods to: places, and attachments of a node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::{ObjectName, PersistentVolume, Pod, RequiredNodeTerms};
 use crate::value::{Options, Rule, Snapshot};
 
-/// The driver whose volumes are counted against a node's attachments.
+/// The driver of which it is known what a node attaches where no CSINode tells.
 const EBS: &str = "ebs.csi.aws.com";
 
-/// What a node attaches where no CSINode tells: 28 attachments of a Nitro instance less its root volume, a network interface
-/// and one to spare. Source: the EBS volume limits page of the EC2 user guide.
-pub(crate) const EBS_DEFAULT: i64 = 25;
+/// 28 attachments of a Nitro instance less its root volume, a network interface and one to spare. Source: the EBS volume
+/// limits page of the EC2 user guide.
+const EBS_DEFAULT: i64 = 25;
 
 /// Persistent volumes, as far as they hold pods.
 #[derive(Debug)]
 pub struct Volumes<'a> {
     claims: BTreeMap<ObjectName, &'a str>,
     volumes: BTreeMap<&'a str, &'a PersistentVolume>,
-    /// What each node may attach, where its CSINode is known.
-    limits: BTreeMap<&'a str, i64>,
+    /// By node whose CSINode is known: what it may attach of each driver that has a limit there.
+    limits: BTreeMap<&'a str, BTreeMap<&'a str, i64>>,
 }
 
 impl<'a> Volumes<'a> {
@@ -35,45 +35,58 @@ impl<'a> Volumes<'a> {
                 .csi_nodes
                 .iter()
                 .map(|node| {
-                    let driver = node.spec.drivers.iter().find(|driver| driver.name == EBS);
-                    // A driver that tells no limit has none.
-                    let limit = driver.and_then(|driver| driver.allocatable.get("count")).copied();
-                    (&*node.metadata.name, limit.unwrap_or(1 << 30))
+                    let drivers = node.spec.drivers.iter();
+                    let limit = drivers.filter_map(|one| Some((one.name.as_str(), *one.allocatable.get("count")?)));
+                    (&*node.metadata.name, limit.collect())
                 })
                 .collect(),
         }
     }
 
-    /// EBS volumes that a pod attaches.
-    pub fn attached(&self, pod: &Pod) -> i64 {
+    /// The volumes that a pod attaches, each once, with their drivers.
+    pub fn attached(&self, pod: &Pod) -> BTreeSet<(&'a str, &'a str)> {
         let claims = claims_of(pod);
         let volumes =
             claims.iter().filter_map(|claim| self.claims.get(claim).and_then(|volume| self.volumes.get(volume)));
-        let ebs = volumes.filter(|volume| volume.spec.csi.as_ref().is_some_and(|csi| csi.driver == EBS));
-        i64::try_from(ebs.count()).unwrap_or(i64::MAX)
+        volumes.filter_map(|volume| Some((volume.spec.csi.as_ref()?.driver.as_str(), &*volume.metadata.name))).collect()
     }
 
-    /// EBS volumes that a node may attach, by its CSINode. Without one: what most instances can.
-    pub fn limit(&self, node: &str) -> i64 {
-        self.limits.get(node).copied().unwrap_or(EBS_DEFAULT)
+    /// How many volumes of a driver a node may attach; `None`: as many as one likes.
+    ///
+    /// A node without CSINode has no limit to kube-scheduler. Where no CSINode is known at all, most instances tell.
+    pub fn limit(&self, node: &str, driver: &str) -> Option<i64> {
+        match self.limits.get(node) {
+            Some(limits) => limits.get(driver).copied(),
+            None => Self::untold_limit(driver).filter(|_| self.limits.is_empty()),
+        }
+    }
+
+    /// What a node may attach of a driver where none tells.
+    pub(crate) fn untold_limit(driver: &str) -> Option<i64> {
+        (driver == EBS).then_some(EBS_DEFAULT)
+    }
+
+    /// The drivers that have a limit on some node, or could have one on a new node.
+    pub(crate) fn limited(&self) -> BTreeSet<&'a str> {
+        self.limits.values().flat_map(BTreeMap::keys).copied().chain([EBS]).collect()
     }
 
     /// The places that a pod's volumes tie it to, and the rule by which they hold it.
     pub(crate) fn of_pod(&self, pod: &Pod, options: &Options) -> (Vec<RequiredNodeTerms>, Option<Rule>) {
         let mut terms = Vec::new();
-        let mut rule = None;
+        // Of a disk that the pod names itself nobody tells where it is.
+        let mut rule = pod.spec.shape.volumes.iter().any(|one| one.disk.is_some()).then_some(Rule::VolumeUnknown);
         for claim in claims_of(pod) {
             match self.claims.get(&claim).and_then(|volume| self.volumes.get(volume)) {
                 None => rule = Some(Rule::VolumeUnknown),
                 Some(volume) => {
-                    let of_a_node = volume.spec.local.is_some() || volume.spec.host_path.is_some();
-                    if of_a_node && options.aggressive.ignore_local_persistent_volumes {
+                    if volume.is_local() && options.aggressive.ignore_local_persistent_volumes {
                         continue;
                     }
-                    if of_a_node {
+                    if volume.is_local() {
                         rule = rule.or(Some(Rule::LocalVolume));
                     }
-                    terms.extend(volume.spec.node_affinity.required.clone());
+                    terms.extend(volume.places());
                 }
             }
         }

@@ -1,8 +1,9 @@
 //! Why nodes stay.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::Model;
+use super::binding::Binding;
+use crate::model::{Model, NodeId};
 use crate::value::{Kept, KeptReason, Money, Wave};
 
 pub(super) fn kept(
@@ -11,13 +12,14 @@ pub(super) fn kept(
     cut: bool,
     limit: Option<i64>,
     held_back: Option<Money>,
+    bindings: &BTreeMap<NodeId, Binding>,
 ) -> Vec<Kept> {
     let gone: BTreeSet<&str> = waves.iter().flat_map(|wave| wave.remove.iter().map(String::as_str)).collect();
     let mut kept: Vec<Kept> = model
         .nodes
-        .iter()
-        .filter(|node| !gone.contains(node.name.as_str()))
-        .map(|node| {
+        .iter_enumerated()
+        .filter(|(_, node)| !gone.contains(node.name.as_str()))
+        .map(|(id, node)| {
             let (reason, detail) = match (&node.held, held_back) {
                 (Some((reason, detail)), _) => (*reason, detail.clone()),
                 (None, Some(saved)) if saved > Money::ZERO => {
@@ -27,7 +29,10 @@ pub(super) fn kept(
                 (None, _) if limit.is_some() => {
                     (KeptReason::MaxMoves, "moving its pods pays less than the moves that were made".to_owned())
                 }
-                (None, _) => (KeptReason::NoCheaperPlace, "nothing cheaper holds its pods".to_owned()),
+                (None, _) => bindings
+                    .get(&id)
+                    .cloned()
+                    .unwrap_or_else(|| (KeptReason::NoCheaperPlace, "nothing cheaper holds its pods".to_owned())),
             };
             Kept {
                 node: node.name.clone(),

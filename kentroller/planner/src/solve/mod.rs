@@ -1,5 +1,6 @@
 //! The way from a model to a plan.
 
+mod binding;
 mod curve;
 mod kept;
 mod scope;
@@ -7,6 +8,7 @@ mod shares;
 
 use std::collections::BTreeMap;
 
+use self::binding::bindings;
 use self::curve::curve;
 use self::kept::kept;
 use self::scope::narrow;
@@ -43,13 +45,15 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
     if !options.roll {
         warnings.extend(consolidation::left(model, &outcome.waves, limit, options, &mut pace));
     }
+    let bindings = bindings(&start, &outcome.waves, &mut pace);
     Plan {
         region: model.region.clone(),
         cost_before: start.cost,
         cost_after: outcome.hourly,
         lower_bound: Some(LowerBound { hourly: bound.hourly, method: "lp-dual" }),
         transition: outcome.transition,
-        kept: kept(model, &outcome.waves, outcome.cut, limit, outcome.held_back),
+        unpriced: model.nodes.iter().filter(|node| node.price.is_none()).map(|node| node.name.clone()).collect(),
+        kept: kept(model, &outcome.waves, outcome.cut, limit, outcome.held_back, &bindings),
         nothing: outcome.nothing(model),
         held_back: outcome.too_small,
         refused: outcome.refused,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Money, Percent};
+use crate::manifest::has_own_prices;
 
 /// The capacity type that a node was bought as.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -42,7 +43,7 @@ impl CapacityType {
 }
 
 /// An instance type's size.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InstanceType {
     /// Its name, such as `m5.large`.
     pub name: String,
@@ -58,6 +59,10 @@ pub struct InstanceType {
     pub gpu_count: i64,
     /// Empty without one.
     pub gpu_name: String,
+    /// All disks of the machine itself together, in units of 10^9 bytes. `None`: not known.
+    pub disk_gb: Option<i64>,
+    /// Network interfaces that pods have addresses of. `None`: not known.
+    pub interfaces: Option<i64>,
 }
 
 /// A price of an instance type.
@@ -110,6 +115,16 @@ pub enum CatalogError {
         /// What should stand there.
         expected: &'static str,
     },
+    /// A price that another row tells as well.
+    #[error(
+        "line {line} of the catalogue: another row has the price of {instance_type} for the same region, zone and capacity type"
+    )]
+    Twice {
+        /// Counted from 1.
+        line: usize,
+        /// What it is a price of.
+        instance_type: String,
+    },
     /// No row has a price.
     #[error("the catalogue holds no price")]
     Empty,
@@ -126,7 +141,7 @@ impl Catalog {
     ///
     /// Needed: `instance_type`, `vcpu`, `memory_mib`, `arch`, `max_pods` and `on_demand_usd_hour` (or `price_usd_hour`).
     /// Read when there: `region`, `zone` (empty: every zone), `capacity_type` (default `on-demand`), `gpu_count`,
-    /// `gpu_name`, `available` (`false`: not to be bought). An empty price is an unknown one: the row gives the size only.
+    /// `gpu_name`, `disk_gb` (of the machine itself), `interfaces`, `available` (`false`: not to be bought). An empty price is an unknown one: the row gives the size only.
     ///
     /// # Errors
     /// A missing column, or a value that does not parse, with its line.
@@ -147,7 +162,14 @@ impl Catalog {
             let priced = of_region
                 .entry(instance_type.name.clone())
                 .or_insert_with(|| Priced { instance_type, offers: Vec::new() });
-            priced.offers.extend(offer);
+            if let Some(offer) = offer {
+                let is_same = |other: &Offer| other.zone == offer.zone && other.capacity_type == offer.capacity_type;
+                if priced.offers.iter().any(is_same) {
+                    let instance_type = priced.instance_type.name.clone();
+                    return Err(CatalogError::Twice { line: index + 1, instance_type });
+                }
+                priced.offers.push(offer);
+            }
         }
         if catalog.regions.values().flat_map(BTreeMap::values).all(|priced| priced.offers.is_empty()) {
             return Err(CatalogError::Empty);
@@ -212,13 +234,17 @@ impl Catalog {
 }
 
 impl Priced {
-    /// The offer of a zone and capacity type: one that names the zone wins over one of every zone.
+    /// The offer of a zone and capacity type: one that names the zone wins over one of every zone, which does not count in
+    /// zones with a price list of their own (local and wavelength zones of AWS).
     pub fn offer(&self, zone: &str, capacity_type: &CapacityType) -> Option<&Offer> {
         let of_type = || self.offers.iter().filter(|offer| offer.capacity_type == *capacity_type);
         of_type()
             .filter(|offer| offer.zone.as_deref() == Some(zone))
             .min_by_key(|offer| (offer.available, offer.price))
-            .or_else(|| of_type().filter(|offer| offer.zone.is_none()).min_by_key(|offer| offer.price))
+            .or_else(|| {
+                let of_every_zone = of_type().filter(|offer| offer.zone.is_none() && !has_own_prices(zone));
+                of_every_zone.min_by_key(|offer| offer.price)
+            })
     }
 
     /// The price in a zone.
@@ -278,6 +304,10 @@ impl<'a> Row<'a> {
         number.ok_or_else(|| self.mistake(column, value, "a whole number"))
     }
 
+    fn integer_if_told(&self, column: &'static str) -> Result<Option<i64>, CatalogError> {
+        if self.cell(column).is_empty() { Ok(None) } else { self.integer(column).map(Some) }
+    }
+
     fn instance_type(&self) -> Result<InstanceType, CatalogError> {
         let name = self.cell("instance_type");
         if name.is_empty() {
@@ -289,8 +319,10 @@ impl<'a> Row<'a> {
             memory_mib: self.integer("memory_mib")?,
             arch: self.cell("arch").to_owned(),
             max_pods: self.integer("max_pods")?,
-            gpu_count: if self.cell("gpu_count").is_empty() { 0 } else { self.integer("gpu_count")? },
+            gpu_count: self.integer_if_told("gpu_count")?.unwrap_or(0),
             gpu_name: self.cell("gpu_name").to_owned(),
+            disk_gb: self.integer_if_told("disk_gb")?,
+            interfaces: self.integer_if_told("interfaces")?,
         })
     }
 
@@ -336,8 +368,7 @@ mod tests {
                 memory_mib: memory,
                 arch: arch.into(),
                 max_pods: pods,
-                gpu_count: 0,
-                gpu_name: String::new(),
+                ..InstanceType::default()
             };
             assert_eq!(
                 (it.allocatable_milli_cpu(), it.allocatable_bytes() >> 20),
@@ -372,6 +403,8 @@ mod tests {
             format!("{head}\nm5.large,us-east-1,2,8192,amd64,29,0,,\n"),
             format!("{head}\nm5.large,us-east-1,2,8192,amd64,29,NaN,,\n"),
             format!("{head}\nm5.large,us-east-1,two,8192,amd64,29,0.1,,\n"),
+            format!("{head}\nm5.large,us-east-1,2,8192,amd64,29,-0.1,,\n"),
+            format!("{head}\nm5.large,us-east-1,2,8192,amd64,29,0.1,,\nm5.large,us-east-1,2,8192,amd64,29,0.2,,\n"),
             "vcpu\n1\n".to_owned(),
             String::new(),
         ] {

@@ -2,6 +2,7 @@
 
 mod budget;
 mod catalog;
+pub(crate) mod labels;
 mod money;
 mod options;
 mod plan;

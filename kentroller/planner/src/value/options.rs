@@ -49,6 +49,10 @@ pub struct Options {
     pub breaks_pdbs: bool,
     /// Nodes that other work has its hands on: neither removed nor given pods.
     pub reserved_nodes: BTreeSet<String>,
+    /// Nodes to whose removal the judge of plans objects: they stay.
+    pub objected_nodes: BTreeSet<String>,
+    /// NodePools with the instance types of theirs that the judge objects to; an empty type stands for all. None are bought.
+    pub objected_offerings: BTreeSet<(String, String)>,
     /// Whether it is told what other settings would save, as far as time is left.
     pub advise: bool,
     /// Where chance begins: the same seed and steps give the same plan.
@@ -78,6 +82,8 @@ impl Default for Options {
             eviction: Vec::new(),
             breaks_pdbs: true,
             reserved_nodes: BTreeSet::new(),
+            objected_nodes: BTreeSet::new(),
+            objected_offerings: BTreeSet::new(),
             advise: false,
             seed: 0,
         }

@@ -18,6 +18,8 @@ pub struct Plan {
     pub lower_bound: Option<LowerBound>,
     /// What running removed and added nodes side by side costs once, at ten minutes a wave. Unit: US dollars, as [`Money`].
     pub transition: Money,
+    /// Nodes whose price is not known. No amount here counts them.
+    pub unpriced: Vec<String>,
     /// In order. The plan may stop after any of them.
     pub waves: Vec<Wave>,
     /// Every node that stays, by name.
@@ -175,6 +177,8 @@ words! {
         OutOfScope = "out-of-scope",
         /// Other work has its hands on it.
         InUse = "in-use",
+        /// The judge of plans objects to its removal: a warning says why.
+        Objected = "objected",
         /// Its pods ask for more than it has: something is not as it seems.
         OverAllocatable = "over-allocatable",
         /// Pods on it may not be moved.
@@ -189,6 +193,14 @@ words! {
         MaxMoves = "max-moves",
         /// The saving found is below what was asked for.
         SavingTooSmall = "saving-too-small",
+        /// Its pods would have a place only beside other replicas of theirs, more than we put on one node.
+        ReplicasTogether = "replicas-together",
+        /// Its pods would have a place only in what other nodes keep free.
+        Reserve = "reserve",
+        /// A limit of a NodePool forbids to buy what would hold its pods.
+        PoolLimit = "pool-limit",
+        /// A pod of it has no other place at all.
+        OnlyPlace = "only-place",
         /// Nothing cheaper holds its pods.
         NoCheaperPlace = "no-cheaper-place",
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::manifest::{
-    CsiNode, DaemonSet, Moment, Namespace, Node, NodeClaim, NodeOverlay, NodePool, PersistentVolume,
+    CsiNode, DaemonSet, Ec2NodeClass, Moment, Namespace, Node, NodeClaim, NodeOverlay, NodePool, PersistentVolume,
     PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 
@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub node_claims: Vec<NodeClaim>,
     /// Karpenter's overlays of prices.
     pub node_overlays: Vec<NodeOverlay>,
+    /// What Karpenter's AWS provider makes nodes with.
+    pub ec2_node_classes: Vec<Ec2NodeClass>,
     /// Disruption budgets of all namespaces.
     pub pdbs: Vec<PodDisruptionBudget>,
     /// `None`: not known; the DaemonSets are then told from the pods that run.
@@ -39,6 +41,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The class of a pool's nodes, where it is one of AWS and known.
+    pub fn class_of(&self, pool: &NodePool) -> Option<&Ec2NodeClass> {
+        let named = &pool.spec.template.spec.node_class_ref;
+        let is_it = |class: &&Ec2NodeClass| *class.metadata.name == *named.name;
+        self.ec2_node_classes.iter().find(is_it).filter(|_| named.group == "karpenter.k8s.aws")
+    }
+
     /// NodeClaims by the node that their status names: a claim that names another one, or none yet, is not this node's.
     pub fn claims_by_node(&self) -> BTreeMap<&str, &NodeClaim> {
         let named = self.node_claims.iter().filter(|claim| !claim.status.node_name.is_empty());

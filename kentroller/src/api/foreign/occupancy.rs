@@ -91,7 +91,8 @@ fn is_moving(pod: &Pod) -> bool {
 
 /// What a pod takes of a node, its place among the node's pods included.
 pub(crate) fn requests_of(pod: &Pod) -> Resources {
-    let mut wanted = requests::in_force(&pod.spec.shape, &pod.status.container_statuses);
+    let mut wanted =
+        requests::in_force(&pod.spec.shape, &pod.status.container_statuses, pod.status.is_resize_infeasible());
     wanted.insert("pods".to_owned(), Quantity::whole(1));
     wanted.retain(|_, much| *much > Quantity::default());
     wanted

@@ -75,6 +75,19 @@ impl Ask {
         self.discount
     }
 
+    /// Whether all nodes of the scope are there.
+    ///
+    /// # Errors
+    /// The names of those that are not.
+    pub(super) fn known<'n>(&self, nodes: impl Iterator<Item = &'n str>) -> Result<(), String> {
+        let nodes: BTreeSet<&str> = nodes.collect();
+        let missing: Vec<&str> = self.scope.iter().map(String::as_str).filter(|name| !nodes.contains(name)).collect();
+        match missing.as_slice() {
+            [] => Ok(()),
+            missing => Err(format!("--scope {}: there is no such node in the input", missing.join(","))),
+        }
+    }
+
     /// The planner's options.
     ///
     /// # Errors
@@ -118,6 +131,12 @@ impl Ask {
     }
 }
 
+/// A time in which something can be done.
+pub(super) fn time_limit(text: &str) -> Result<Duration, String> {
+    let limit = duration(text)?;
+    if limit.is_zero() { Err(format!("`{text}` leaves no time to plan in; give 1s or more")) } else { Ok(limit) }
+}
+
 /// A duration in Go's form.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let millis = text.strip_suffix("ms").filter(|n| n.bytes().all(|b| b.is_ascii_digit())).and_then(|n| n.parse().ok());
@@ -147,7 +166,13 @@ fn money(text: &str) -> Result<Money, String> {
 
 fn moves(text: &str) -> Result<MoveLimit, String> {
     if text.ends_with('%') {
-        return percent(text).map(MoveLimit::Share);
+        let share = percent(text)?;
+        let whole = Percent::whole(100);
+        return if share > whole {
+            Err(format!("`{text}` is more than all pods"))
+        } else {
+            Ok(MoveLimit::Share(share))
+        };
     }
     text.parse()
         .map(MoveLimit::Pods)
@@ -310,7 +335,8 @@ mod tests {
         assert!(duration("soon").is_err());
         assert_eq!(moves("10%"), Ok(MoveLimit::Share(Percent::whole(10))));
         assert_eq!(moves("200"), Ok(MoveLimit::Pods(200)));
-        assert!(moves("-1").is_err());
+        assert!(moves("-1").is_err() && moves("120%").is_err() && moves("100%").is_ok());
+        assert!(time_limit("0s").is_err() && time_limit("1ms").is_ok());
         assert!(flag("ignoreBlockingPDB").is_ok() && flag("everything").is_err());
     }
 

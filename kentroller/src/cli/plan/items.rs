@@ -16,8 +16,8 @@ pub(super) struct Items {
     count: usize,
 }
 
-/// One object larger than this is no Kubernetes object.
-const LARGEST: usize = 64 << 20;
+/// One object larger than this is refused. A list in a list is one object here.
+const LARGEST: usize = 2 << 30;
 
 /// Gets each object with its number; an error ends the reading.
 pub(super) type Found<'a> = &'a mut dyn FnMut(usize, &[u8]) -> Result<(), String>;
@@ -85,10 +85,7 @@ impl Items {
             self.gathered.extend_from_slice(&piece[from..]);
         }
         if self.gathered.len() > LARGEST {
-            return Err(format!(
-                "item {} is larger than 64 MiB: this is no dump of Kubernetes objects",
-                self.count + 1
-            ));
+            return Err(format!("item {} is larger than 2 GiB: this is no dump of Kubernetes objects", self.count + 1));
         }
         Ok(())
     }

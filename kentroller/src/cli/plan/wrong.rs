@@ -142,7 +142,7 @@ fn wrong_input_is_refused_or_planned_around() {
         ("blanks", b" \n \n".to_vec(), Must::Refuse(&["no Node"])),
         ("no objects", b"{\"kind\":\"List\",\"items\":[]}".to_vec(), Must::Refuse(&["no Node"])),
         ("an object of something else", b"{\"a\": 1}".to_vec(), Must::Refuse(&["dump, item 1", "kind"])),
-        ("a list of something else", b"[1, 2, 3]".to_vec(), Must::Refuse(&["dump", "no Kubernetes objects"])),
+        ("a list of something else", b"[1, 2, 3]".to_vec(), Must::Refuse(&["dump", "is a JSON array"])),
         ("a long text", "every good boy does fine\n".repeat(100_000).into_bytes(), Must::Refuse(&["dump"])),
         (
             "a long log",

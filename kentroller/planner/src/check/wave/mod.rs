@@ -18,7 +18,8 @@ use super::violation::{Fault, Faults, Violation};
 use super::volumes::Volumes;
 use super::waiting::{Others, Waiting, reserve_faults};
 use super::{budgets, disruption};
-use crate::manifest::marks::{CAPACITY_TYPE, INSTANCE_TYPE, NODE_POOL, REGION, ZONE};
+use crate::manifest::Node;
+use crate::manifest::marks::{CAPACITY_TYPE, NODE_POOL};
 use crate::value::{Catalog, Mode, Money, Move, MoveLimit, NewNode, Options, Plan, Snapshot, Wave};
 
 /// More reasons than this are not told.
@@ -71,8 +72,7 @@ impl<'a> Judge<'a> {
         let mut board = Board::new(snapshot);
         let prices = Prices::new(snapshot, catalog, &plan.region);
         let mut faults = Vec::new();
-        let regions: BTreeSet<&str> =
-            snapshot.nodes.iter().filter_map(|node| node.metadata.labels.get(REGION)).map(String::as_str).collect();
+        let regions: BTreeSet<&str> = snapshot.nodes.iter().filter_map(Node::region).collect();
         if !regions.is_empty() && !regions.contains(plan.region.as_str()) {
             let text = format!("region is {:?}, the nodes are in {regions:?}", plan.region);
             faults.push((Fault::UnknownName, text));
@@ -278,7 +278,8 @@ impl<'a> Judge<'a> {
                 && !disruption::is_cordoned(host)
             {
                 let label = |key: &str| node.metadata.labels.get(key).map_or("", String::as_str);
-                self.given_up.insert((label(NODE_POOL), label(INSTANCE_TYPE), label(ZONE), label(CAPACITY_TYPE)));
+                let (of, zone) = (node.instance_type().unwrap_or_default(), node.zone().unwrap_or_default());
+                self.given_up.insert((label(NODE_POOL), of, zone, label(CAPACITY_TYPE)));
             }
             self.report(name, faults);
         }
@@ -354,6 +355,7 @@ impl<'a> Judge<'a> {
         for body in self.board.hosts[at].pods.clone() {
             let name = self.board.bodies[body].pod.metadata.key().to_string();
             let faults = match self.board.bodies[body].role {
+                Role::Workload if Evictions::is_stuck(&self.board, body) => Vec::new(),
                 Role::Workload if self.evictions.may_vanish(&self.board, &self.volumes, body) => {
                     self.evictions.faults(&self.board, &self.volumes, body)
                 }

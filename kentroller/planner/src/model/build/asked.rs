@@ -7,12 +7,12 @@ use super::index_of;
 use super::templates::{Key, Numbered, Template, templates};
 use crate::manifest::marks::{self, HOSTNAME};
 use crate::manifest::{Pod, PodShape};
-use crate::model::{ATTACHMENTS, DIMS, NodeId, Numbers, PODS, Vector, vector};
+use crate::model::{DIMS, NodeId, Numbers, PODS, VOLUMES, Vector, vector};
 use crate::rules::PodRole;
 use crate::rules::Volumes;
 use crate::rules::placement::{Needs, NodePreferences};
 use crate::rules::requests;
-use crate::value::{InputError, Options, Snapshot, Warning};
+use crate::value::{InputError, Options, Rule, Snapshot, Warning};
 
 /// A pod with what was found out about it.
 pub(super) struct ObservedPod<'a> {
@@ -46,6 +46,7 @@ impl<'a> Asked<'a> {
         // By template: one pod to stand for all.
         let mut firsts: Vec<&Pod> = Vec::new();
         let mut pods = Vec::with_capacity(snapshot.pods.len());
+        let limited = volumes.limited();
         for pod in &snapshot.pods {
             let role = PodRole::of(pod);
             if matches!(role, PodRole::Finished | PodRole::Gated) {
@@ -58,7 +59,12 @@ impl<'a> Asked<'a> {
                 warnings.push(Warning { object: format!("Pod {}", pod.metadata.key()), message });
                 continue;
             }
-            let template = keys.number(Key::of(pod, role, volumes.of_pod(pod, options)));
+            let (places, mut rule) = volumes.of_pod(pod, options);
+            let is_uncounted = |driver: &str| limited.contains(driver) && dim_of(dims, driver).is_none();
+            if !pod.spec.shape.volumes.is_empty() && volumes.attached(pod).iter().any(|(of, _)| is_uncounted(of)) {
+                rule = rule.or(Some(Rule::UnknownConstraint));
+            }
+            let template = keys.number(Key::of(pod, role, (places, rule)));
             if template == firsts.len() {
                 firsts.push(pod);
             }
@@ -113,26 +119,43 @@ fn request(pod: &Pod, template: &Template, dims: &[String], volumes: &Volumes<'_
         request[PODS] = 1;
     }
     if !pod.spec.shape.volumes.is_empty() {
-        request[attachments(dims)] = volumes.attached(pod);
+        for (driver, _) in volumes.attached(pod) {
+            if let Some(dim) = dim_of(dims, driver) {
+                request[dim] += 1;
+            }
+        }
     }
     request
 }
 
+/// More drivers with limits than this are not counted. What attaches their volumes stays where it is.
+const DRIVERS: usize = 3;
+
+/// The dimension of a driver's volumes, where it has one.
+fn dim_of(dims: &[String], driver: &str) -> Option<usize> {
+    dims.iter().position(|dim| dim.strip_prefix(VOLUMES) == Some(driver))
+}
+
+/// The driver of each dimension that counts volumes.
+pub(super) fn drivers(dims: &[String]) -> impl Iterator<Item = (usize, &str)> {
+    dims.iter().enumerate().filter_map(|(dim, name)| Some((dim, name.strip_prefix(VOLUMES)?)))
+}
+
 /// The resource of each dimension; what there is none left for is not counted.
-pub(super) fn dims(snapshot: &Snapshot) -> Vec<String> {
+pub(super) fn dims(snapshot: &Snapshot, volumes: &Volumes<'_>) -> Vec<String> {
     let shapes: BTreeMap<usize, &PodShape> =
         snapshot.pods.iter().map(|pod| (Arc::as_ptr(&pod.spec.shape) as usize, &*pod.spec.shape)).collect();
     let containers = shapes.values().flat_map(|shape| shape.containers.iter().chain(&shape.init_containers));
     let lists = containers.flat_map(|one| [&one.resources.requests, &one.resources.limits]);
     let asked: BTreeSet<&str> = lists.flat_map(|list| list.keys().map(String::as_str)).collect();
+    let with_volumes = snapshot.pods.iter().filter(|pod| !pod.spec.shape.volumes.is_empty());
+    let limited = volumes.limited();
+    let attached: BTreeSet<&str> =
+        with_volumes.flat_map(|pod| volumes.attached(pod)).map(|(driver, _)| driver).collect();
+    let drivers: Vec<&str> = attached.into_iter().filter(|driver| limited.contains(driver)).take(DRIVERS).collect();
     let mut dims = vec!["cpu".to_owned(), "memory".to_owned(), "pods".to_owned()];
     let others = asked.into_iter().filter(|name| !matches!(*name, "cpu" | "memory" | "pods"));
-    dims.extend(others.take(DIMS - 1 - dims.len()).map(str::to_owned));
-    dims.push(ATTACHMENTS.to_owned());
+    dims.extend(others.take(DIMS - drivers.len() - dims.len()).map(str::to_owned));
+    dims.extend(drivers.into_iter().map(|driver| format!("{VOLUMES}{driver}")));
     dims
-}
-
-/// The dimension of the EBS volumes that a node attaches.
-pub(super) const fn attachments(dims: &[String]) -> usize {
-    dims.len() - 1
 }

@@ -4,7 +4,7 @@ use typed_index_collections::TiSlice;
 
 use super::nodes::KnownNode;
 use crate::manifest::Moment;
-use crate::model::{CPU, MEMORY, NodeBin, NodeId};
+use crate::model::{CPU, MEMORY, NodeBin, NodeId, VOLUMES};
 use crate::value::{KeptReason, Options, Warning};
 
 /// Notes what holds each node. Warns of nodes whose pods ask for more than there is.
@@ -19,7 +19,9 @@ pub(super) fn hold(
     let mut warnings = Vec::new();
     let zoned = nodes.iter().any(|node| !node.zone.is_empty());
     for (bin, known) in nodes.iter_mut().zip(known) {
-        let over = (0..dims.len()).find(|dim| bin.used[*dim] > bin.allocatable[*dim]);
+        // Volumes that are attached already are no reason to leave a node alone.
+        let over =
+            (0..dims.len()).find(|dim| bin.used[*dim] > bin.allocatable[*dim] && !dims[*dim].starts_with(VOLUMES));
         let is_empty = bin.pods.is_empty();
         bin.held = known
             .observed

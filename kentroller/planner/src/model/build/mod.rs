@@ -16,7 +16,7 @@ mod wide;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use typed_index_collections::TiVec;
+use typed_index_collections::{TiSlice, TiVec};
 
 use self::asked::{Asked, ObservedPod};
 use self::classes::Classes;
@@ -26,7 +26,7 @@ use self::wide::Wide;
 use super::offerings::Source;
 use super::preferences::Preferences;
 use super::{KeptFree, Model, NodeBin, NodeId, Numbers, pending};
-use crate::manifest::{Labels, Toleration, marks};
+use crate::manifest::{Labels, Node, Toleration, marks};
 use crate::rules::Volumes;
 use crate::rules::overlay::Overlays;
 use crate::rules::placement::{Needs, NodePreferences};
@@ -43,8 +43,8 @@ pub(crate) fn model(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -
 fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Model, InputError> {
     let region = region_of(snapshot, catalog);
     let mut warnings = nothing_for_sale(snapshot, catalog, &region);
-    let dims = asked::dims(snapshot);
     let volumes = Volumes::of(snapshot);
+    let dims = asked::dims(snapshot, &volumes);
     let asked = Asked::of(snapshot, options, &dims, &volumes, &mut warnings)?;
 
     let known = KnownNode::all(snapshot)?;
@@ -65,16 +65,25 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
     let needs = needs.into_values();
 
     let pods = residents::settle(&mut nodes, &asked, &classes, &rules);
+    residents::share_volumes(&mut nodes, &asked, &volumes, &dims);
     warnings.extend(held::hold(&mut nodes, &known, &dims, &region, snapshot.now, options));
 
-    let peers = offered::peers(&nodes, &known, &dims);
+    warnings.extend(untold_prices(&nodes, snapshot));
+
+    let type_of = |node: &Node| catalog.instance_type(node.region().unwrap_or(&region), node.instance_type()?);
+    let peers = offered::peers(&nodes, &known, &dims, type_of);
     let domain_keys = asked.domain_keys();
     let preferred = asked.of.preferred_nodes.iter().flat_map(NodePreferences::keys);
     let of_domains = domain_keys.iter().map(String::as_str);
     let keys: BTreeSet<&str> =
         needs.iter().flat_map(Needs::keys).chain(preferred).chain(of_domains).chain([marks::OS]).collect();
+    let mut wanted: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for expression in needs.iter().flat_map(Needs::expressions) {
+        wanted.entry(expression.0).or_default().extend(expression.1);
+    }
     let source = Source {
         snapshot,
+        wanted: &wanted,
         catalog,
         region: &region,
         dims: &dims,
@@ -82,6 +91,7 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
         peers: &peers,
         overlays: &overlays,
         ignore_instance_criteria: options.aggressive.ignore_instance_criteria,
+        objected: &options.objected_offerings,
     };
     let (mut offerings, mut price_list, limits) = offered::offered(&source, &wide, &classes.ports, &mut warnings);
     let (broken, key_domains) = broken.with_offerings(&offerings);
@@ -128,6 +138,31 @@ fn nothing_for_sale(snapshot: &Snapshot, catalog: &Catalog, region: &str) -> Vec
     told.into_iter().map(|message| Warning { object: String::new(), message }).collect()
 }
 
+/// Warns of nodes that no total counts, and of those that are counted as paid for.
+fn untold_prices(nodes: &TiSlice<NodeId, NodeBin>, snapshot: &Snapshot) -> Vec<Warning> {
+    let mut told = Vec::new();
+    let unpriced: Vec<&str> = nodes.iter().filter(|node| node.price.is_none()).map(|node| node.name.as_str()).collect();
+    if !unpriced.is_empty() {
+        let first = unpriced.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+        let others = if unpriced.len() > 5 { ", …" } else { "" };
+        told.push(format!(
+            "{} of {} nodes have no known price and are left out of all totals, and no percentage is told: {first}{others}",
+            unpriced.len(),
+            nodes.len()
+        ));
+    }
+    let is_reserved =
+        |node: &&Node| node.metadata.labels.get(marks::CAPACITY_TYPE).is_some_and(|word| word == "reserved");
+    let reserved = snapshot.nodes.iter().filter(is_reserved).count();
+    if reserved > 0 {
+        told.push(format!(
+            "{reserved} nodes of reserved capacity count as paid for; what else is committed is not known, so what a plan \
+             saves may be less on the bill"
+        ));
+    }
+    told.into_iter().map(|message| Warning { object: String::new(), message }).collect()
+}
+
 /// The room that pools keep free.
 fn headroom(options: &Options, needs: &mut Numbers<Needs>) -> Vec<KeptFree> {
     let kept = options.headroom.iter().map(|(pool, wanted)| KeptFree {
@@ -163,10 +198,8 @@ fn index_of<'a>(names: impl Iterator<Item = &'a Arc<str>>, kind: &str) -> Result
 /// The region of most nodes; else the only one of the catalogue.
 fn region_of(snapshot: &Snapshot, catalog: &Catalog) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for node in &snapshot.nodes {
-        if let Some(region) = node.metadata.labels.get(marks::REGION) {
-            *counts.entry(region).or_default() += 1;
-        }
+    for region in snapshot.nodes.iter().filter_map(Node::region) {
+        *counts.entry(region).or_default() += 1;
     }
     let most = counts.into_iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(*name)));
     if let Some((region, _)) = most {

@@ -2,7 +2,7 @@
 
 use typed_index_collections::TiVec;
 
-use super::asked::{Asked, attachments};
+use super::asked::{Asked, drivers};
 use super::index_of;
 use crate::manifest::{Node, marks};
 use crate::model::{NodeBin, NodeId, vector};
@@ -11,6 +11,9 @@ use crate::rules::Volumes;
 use crate::rules::overlay::Overlays;
 use crate::rules::placement::Place;
 use crate::value::{CapacityType, Catalog, InputError, Money, Snapshot};
+
+/// How many volumes a node attaches that has no limit.
+pub(super) const UNLIMITED: i64 = 1 << 30;
 
 /// A node with its NodeClaim and its NodePool, if they are there.
 pub(super) struct KnownNode<'a> {
@@ -35,12 +38,14 @@ impl<'a> KnownNode<'a> {
     /// As a bin that holds nothing yet.
     pub(super) fn bin(&self, dims: &[String], volumes: &Volumes<'_>, price: Option<Money>) -> NodeBin {
         let (mut allocatable, _) = vector(&self.observed.node.status.allocatable, dims);
-        allocatable[attachments(dims)] = volumes.limit(&self.observed.node.metadata.name);
+        for (dim, driver) in drivers(dims) {
+            allocatable[dim] = volumes.limit(&self.observed.node.metadata.name, driver).unwrap_or(UNLIMITED);
+        }
         NodeBin {
             name: (*self.observed.node.metadata.name).to_owned(),
-            zone: self.observed.label(marks::ZONE).unwrap_or_default().to_owned(),
+            zone: self.observed.node.zone().unwrap_or_default().to_owned(),
             pool: self.index,
-            instance_type: self.observed.label(marks::INSTANCE_TYPE).unwrap_or_default().to_owned(),
+            instance_type: self.observed.node.instance_type().unwrap_or_default().to_owned(),
             allocatable,
             price,
             milli_cpu: milli_cpu(self.observed.node),
@@ -58,9 +63,9 @@ impl<'a> KnownNode<'a> {
             // Paid for already, whether it runs or not.
             CapacityType::Reserved => Some(Money::ZERO),
             other => {
-                let region = self.observed.label(marks::REGION).unwrap_or(region);
-                let instance_type = self.observed.label(marks::INSTANCE_TYPE).unwrap_or_default();
-                let zone = self.observed.label(marks::ZONE).unwrap_or_default();
+                let node = self.observed.node;
+                let (region, zone) = (node.region().unwrap_or(region), node.zone().unwrap_or_default());
+                let instance_type = node.instance_type().unwrap_or_default();
                 let listed = catalog.price(region, instance_type, zone, &other)?;
                 overlays.price(listed, &|one| one.admits(self.observed.label(&one.key)))
             }

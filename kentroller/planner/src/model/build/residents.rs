@@ -1,14 +1,14 @@
 //! Pods on their nodes: what they take there, whom they bar from it, and which of them hold it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use typed_index_collections::{TiSlice, TiVec};
 
-use super::asked::Asked;
+use super::asked::{Asked, drivers};
 use super::classes::Classes;
 use crate::model::{NodeBin, NodeId, PodUnit, TermCount, add};
-use crate::rules::{PodRole, PodRules};
-use crate::value::{Blocker, Rule};
+use crate::rules::{PodRole, PodRules, Volumes};
+use crate::value::Blocker;
 
 /// Puts all pods on their nodes and returns those of the workload.
 pub(super) fn settle(
@@ -49,7 +49,7 @@ pub(super) fn settle(
             }
             PodRole::Daemon => rules.holds_resident(one.pod),
             // Its successor is another pod; the node is left alone until it is gone.
-            PodRole::Terminating => Some(Rule::Terminating),
+            PodRole::Terminating => rules.holds_going(one.pod),
             PodRole::Finished | PodRole::Gated => None,
         };
         node.blockers.extend(rule.map(|rule| Blocker { pod: one.pod.metadata.key(), rule }));
@@ -58,6 +58,28 @@ pub(super) fn settle(
         node.term_counts = term_counts.into_values().collect();
     }
     pods
+}
+
+/// Takes back what volumes were counted too often that several pods of a node attach: each is attached once.
+///
+/// Whoever comes counts its own anew. A node that pods leave is given none, so that nothing is counted too little.
+pub(super) fn share_volumes(
+    nodes: &mut TiSlice<NodeId, NodeBin>,
+    asked: &Asked<'_>,
+    volumes: &Volumes<'_>,
+    dims: &[String],
+) {
+    let mut attached: BTreeSet<(NodeId, &str)> = BTreeSet::new();
+    for one in asked.pods.iter().filter(|one| !one.pod.spec.shape.volumes.is_empty()) {
+        let Some(node) = one.node else { continue };
+        for (driver, volume) in volumes.attached(one.pod) {
+            let again = !attached.insert((node, volume));
+            let dim = drivers(dims).find(|(_, name)| *name == driver).filter(|_| again);
+            if let Some((dim, _)) = dim {
+                nodes[node].allocatable[dim] += 1;
+            }
+        }
+    }
 }
 
 fn counted(term_counts: &mut BTreeMap<usize, TermCount>, term: usize) -> &mut TermCount {

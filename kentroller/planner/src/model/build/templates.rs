@@ -104,7 +104,7 @@ pub(super) fn templates(
         };
         let (mut request, unknown) = vector(&requests::of_shape(shape), dims);
         request[PODS] = 1;
-        let is_known = owned.is_ok() && unknown.is_empty();
+        let is_known = owned.is_ok() && unknown.is_empty() && !shape.asks_below_nothing();
         Template {
             needs: own,
             owned: owned.unwrap_or_default().into_iter().map(|term| terms.number(term)).collect(),

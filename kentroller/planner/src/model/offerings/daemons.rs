@@ -1,17 +1,12 @@
 //! What DaemonSets take of a new node.
 
-use std::collections::BTreeMap;
-
-use crate::manifest::{DaemonSet, PodShape, RequiredNodeTerms, Resources, Toleration, marks};
-
+use crate::manifest::{Pod, PodShape, RequiredNodeTerms, Resources, Toleration, marks};
 use crate::model::{DIMS, PODS, Vector, add, vector};
-
 use crate::rules::placement::{Needs, Place};
 use crate::rules::ports::host_ports;
-
 use crate::rules::requests;
-
 use crate::value::Snapshot;
+use std::collections::BTreeMap;
 
 /// A DaemonSet as far as its pods take room.
 pub(super) struct Daemon {
@@ -21,18 +16,44 @@ pub(super) struct Daemon {
 }
 
 /// The DaemonSets: as told, else as seen from the pods that run.
+///
+/// What a pod asks for that runs counts beside what the template asks for: defaults of the namespace and other people's
+/// changes are in the pod only. Karpenter takes the newest pod of each.
 pub(super) fn daemons(snapshot: &Snapshot) -> Vec<Daemon> {
-    match &snapshot.daemon_sets {
-        Some(sets) => sets.iter().map(|set: &DaemonSet| daemon(&set.spec.template.spec.shape, false)).collect(),
-        None => {
-            let mut seen = BTreeMap::new();
-            for pod in &snapshot.pods {
-                if let Some(owner) = pod.metadata.controller().filter(|owner| owner.kind == "DaemonSet") {
-                    seen.entry((&pod.metadata.namespace, &owner.name)).or_insert(&pod.spec.shape);
-                }
+    let mut running: BTreeMap<(&str, &str), &Pod> = BTreeMap::new();
+    for pod in &snapshot.pods {
+        if let Some(owner) = pod.metadata.controller().filter(|owner| owner.kind == "DaemonSet") {
+            let newest = running.entry((&pod.metadata.namespace, &owner.name)).or_insert(pod);
+            if newest.metadata.creation_timestamp < pod.metadata.creation_timestamp {
+                *newest = pod;
             }
-            seen.values().map(|shape| daemon(shape, true)).collect()
         }
+    }
+    match &snapshot.daemon_sets {
+        None => running.values().map(|pod| daemon(&pod.spec.shape, true)).collect(),
+        Some(sets) => {
+            let told = sets.iter().map(|set| {
+                let mut daemon = daemon(&set.spec.template.spec.shape, false);
+                if let Some(pod) = running.get(&(&*set.metadata.namespace, &*set.metadata.name)) {
+                    daemon.grow_to(&pod.spec.shape);
+                }
+                daemon
+            });
+            told.collect()
+        }
+    }
+}
+
+impl Daemon {
+    /// Takes the larger of what it asks for and what one of its pods does, and the host ports of both.
+    fn grow_to(&mut self, shape: &PodShape) {
+        for (name, quantity) in requests::of_shape(shape) {
+            let at_least = self.request.entry(name).or_default();
+            *at_least = (*at_least).max(quantity);
+        }
+        self.ports.extend(host_ports(shape));
+        self.ports.sort();
+        self.ports.dedup();
     }
 }
 

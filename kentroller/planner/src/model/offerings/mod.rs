@@ -1,38 +1,36 @@
 //! New nodes: every offering of every pool that some pod could use and that no other offering beats.
 
 mod daemons;
-
-mod learned;
+mod fresh;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::manifest::{Expression, Labels, NodePool, marks};
-
+use self::daemons::{Daemon, daemons, overhead};
+use self::fresh::Fresh;
+pub(crate) use self::fresh::lost_interfaces;
+use super::price_list::{ListedOffering, PriceList};
+use super::{CPU, MEMORY, NewNodeOption, PODS, VOLUMES, Vector, add};
+use crate::manifest::{Ec2NodeClass, Ec2NodeClassSpec, Expression, Labels, NodePool, Requirement, marks};
 use crate::rules::overlay::Overlays;
-
 use crate::rules::placement::Place;
-
 use crate::rules::pool;
-
+use crate::value::labels::{Learned, foreign_key, is_untold};
 use crate::value::{CapacityType, Catalog, InstanceType, Money, Priced, Snapshot, Warning};
 
-use self::daemons::{Daemon, daemons, overhead};
-
-use self::learned::Learned;
-
-use super::price_list::{ListedOffering, PriceList};
-
-use super::{ATTACHMENTS, CPU, MEMORY, NewNodeOption, PODS, Vector, add};
-
 /// What existing nodes tell of what new ones will have.
+#[derive(Default)]
 pub(crate) struct Peers<'a> {
     pub zones: BTreeSet<String>,
     /// The least allocatable of a pool in dimensions that the catalogue does not tell.
     pub of_pool: BTreeMap<usize, Vector>,
+    /// The least ephemeral storage of a pool's nodes that have no disks of their own. Unit: bytes.
+    pub ephemeral: BTreeMap<usize, i64>,
     /// The least allocatable of a pool and type.
     pub of_type: BTreeMap<(usize, &'a str), Vector>,
-    /// The least EBS volumes that any of them attaches.
-    pub attachments: i64,
+    /// By dimension: the least volumes of its driver that any node attaches.
+    pub attachments: Vector,
+    /// By pool: the network interfaces that pods of its nodes get no addresses of.
+    pub lost_interfaces: BTreeMap<usize, i64>,
 }
 
 /// What the new nodes of a cluster are made from.
@@ -43,9 +41,13 @@ pub(crate) struct Source<'a> {
     pub dims: &'a [String],
     /// Label keys that some pod or DaemonSet asks for.
     pub keys: &'a BTreeSet<&'a str>,
+    /// By key: the values that they ask for.
+    pub wanted: &'a BTreeMap<&'a str, BTreeSet<String>>,
     pub peers: &'a Peers<'a>,
     pub overlays: &'a Overlays<'a>,
     pub ignore_instance_criteria: bool,
+    /// Pools and types that are not to be bought; an empty type stands for all.
+    pub objected: &'a BTreeSet<(String, String)>,
 }
 
 /// What is offered in every pool.
@@ -89,9 +91,16 @@ impl Source<'_> {
         price_list: &mut PriceList,
         offerings: &mut Vec<NewNodeOption>,
         warn: &mut impl FnMut(&str),
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), String> {
         if node_pool.status.is_unready() {
-            return Err("is not Ready");
+            return Err("is not Ready".to_owned());
+        }
+        if let Some(key) = foreign_key(node_pool) {
+            return Err(format!("asks for {key}, a label of a provider that is not known here"));
+        }
+        let class = self.snapshot.class_of(node_pool);
+        if let Some(why) = class.and_then(|class| fresh::untold(&class.spec)) {
+            return Err(format!("{why}: what its nodes have cannot be told"));
         }
         let allowed =
             node_pool.metadata.annotations.get(marks::IGNORE_INSTANCE_CRITERIA).is_some_and(|word| word == "allow");
@@ -103,23 +112,25 @@ impl Source<'_> {
         }
         let relaxed = self.ignore_instance_criteria && allowed;
         let Some(requirements) = pool::Requirements::of(node_pool, relaxed) else {
-            return Err("has a requirement with an operator or bound that is not known");
+            return Err("has a requirement with an operator or bound that is not known".to_owned());
         };
         let scarce = node_pool.spec.template.spec.requirements.iter();
         let pool = Pool {
             index,
             node_pool,
-            places: self.places(&requirements, &assortment.learned),
+            class,
+            lost_interfaces: self.peers.lost_interfaces.get(&index).copied().unwrap_or(0),
+            places: self.places(&requirements, class, &assortment.learned),
             requirements,
             scarce: scarce.filter_map(|one| Some((one.key.as_str(), one.min_values? as usize))).collect(),
-            base: pool::pool_labels(node_pool),
+            bases: pool::pool_labels(node_pool, self.wanted),
         };
         let (offered, mut candidates) = self.of_every_place(&pool, assortment, price_list);
         if offered == 0 {
-            return Err("no offering of the catalogue satisfies its requirements");
+            return Err("no offering of the catalogue satisfies its requirements".to_owned());
         }
         if candidates.is_empty() {
-            return Err("no offering has room for more than its DaemonSets");
+            return Err("no offering has room for more than its DaemonSets".to_owned());
         }
         price_list.close(index, pool.scarce.iter().map(|(_, least)| *least).collect());
         candidates.retain(|one| {
@@ -127,7 +138,7 @@ impl Source<'_> {
             price_list.leaves_a_choice(index, zone, capacity_type, &one.listed)
         });
         if candidates.is_empty() {
-            return Err("no offering leaves as many others to choose from as its minValues ask for");
+            return Err("no offering leaves as many others to choose from as its minValues ask for".to_owned());
         }
         offerings.extend(
             self.unbeaten(candidates, price_list).into_iter().map(|one| pool.offering(one, assortment, price_list)),
@@ -136,20 +147,27 @@ impl Source<'_> {
     }
 
     /// Where a pool may launch nodes: capacity types and zones, with the labels of each.
-    fn places(&self, requirements: &pool::Requirements, learned: &Learned<'_>) -> Vec<(CapacityType, String, Labels)> {
+    fn places(
+        &self,
+        requirements: &pool::Requirements,
+        class: Option<&Ec2NodeClass>,
+        learned: &Learned<'_>,
+    ) -> Vec<(CapacityType, String, Labels)> {
+        let subnets: Vec<&str> = class.map(Ec2NodeClass::zones).unwrap_or_default();
+        let is_open = |zone: &&str| requirements.admit_zone(zone) && (subnets.is_empty() || subnets.contains(zone));
         let seen = self.peers.zones.iter().map(String::as_str);
         // A zone that no node is in could bring a new domain of a spread, or have no subnet.
-        let mut zones: Vec<&str> = seen.filter(|zone| requirements.admit_zone(zone)).collect();
+        let mut zones: Vec<&str> = seen.filter(is_open).collect();
         if zones.is_empty() {
             let named: BTreeSet<&str> = requirements.named_zones().collect();
-            zones = named.into_iter().filter(|zone| requirements.admit_zone(zone)).collect();
+            zones = named.into_iter().filter(is_open).collect();
         }
-        if zones.is_empty() && requirements.admit_zone("") {
+        if zones.is_empty() && subnets.is_empty() && requirements.admit_zone("") {
             zones.push("");
         }
         let types = [CapacityType::OnDemand, CapacityType::Spot];
         let types = types.into_iter().filter(|one| requirements.admit_capacity_type(one));
-        let place = |one: CapacityType, zone: &str| (one.clone(), zone.to_owned(), learned.place_labels(zone, &one));
+        let place = |one: CapacityType, zone: &str| (one.clone(), zone.to_owned(), place_labels(learned, zone, &one));
         types.flat_map(|one| zones.iter().map(move |zone| place(one.clone(), zone))).collect()
     }
 
@@ -168,13 +186,16 @@ impl Source<'_> {
         let mut groups: BTreeMap<Vec<Option<&str>>, usize> = BTreeMap::new();
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut offered = 0;
-        for (of_type, (priced, type_labels)) in assortment.types.iter().enumerate() {
-            let type_label = |key: &str| type_labels.get(key).or_else(|| pool.base.get(key)).map(String::as_str);
-            if !pool.requirements.admit_type(&type_label) {
+        let types = assortment.types.iter().enumerate();
+        let of_each = pool.bases.iter().enumerate().flat_map(|base| types.clone().map(move |of_type| (base, of_type)));
+        for ((of_base, base), (of_type, (priced, type_labels))) in of_each {
+            let type_label = |key: &str| type_labels.get(key).or_else(|| base.get(key)).map(String::as_str);
+            let it = &priced.instance_type;
+            let is_objected = || self.is_objected(pool.node_pool, &it.name);
+            if !pool.requirements.admit_type(&type_label) || !pool.has_image(&type_label) || is_objected() {
                 continue;
             }
-            let it = &priced.instance_type;
-            let allocatable = self.allocatable(pool.index, it, least_of_pool);
+            let allocatable = self.allocatable(pool, it, least_of_pool);
             for (of_place, (capacity_type, zone, place_labels)) in pool.places.iter().enumerate() {
                 let offer = priced.offer(zone, capacity_type).filter(|offer| offer.available);
                 let Some(offer) = offer else { continue };
@@ -182,7 +203,7 @@ impl Source<'_> {
                 // It may be unknown what an overlay makes of a price. A price of nothing is a mistake.
                 let price = self.overlays.price(offer.price, &|one: &Expression| {
                     let value = label(&one.key);
-                    if value.is_none() && pool::is_untold(&one.key) { None } else { one.admits(value) }
+                    if value.is_none() && is_untold(&one.key) { None } else { one.admits(value) }
                 });
                 let Some(price) = price.filter(|price| *price > Money::ZERO) else { continue };
                 offered += 1;
@@ -206,6 +227,7 @@ impl Source<'_> {
                     capacity: (it.vcpu * 1000, it.memory_mib << 20),
                     gpus: it.gpu_count,
                     group,
+                    base: of_base,
                     values: pool.scarce.iter().map(|(key, _)| label(key).map(str::to_owned)).collect(),
                 };
                 price_list.put(pool.index, zone, capacity_type, listed.clone());
@@ -213,6 +235,12 @@ impl Source<'_> {
             }
         }
         (offered, candidates)
+    }
+
+    /// Whether the judge of plans objects to a type in a pool.
+    fn is_objected(&self, pool: &NodePool, name: &str) -> bool {
+        let has = |name: &str| self.objected.contains(&((*pool.metadata.name).to_owned(), name.to_owned()));
+        !self.objected.is_empty() && (has(name) || has(""))
     }
 
     /// Leaves out offerings that another one beats, where no pod can tell the two apart.
@@ -232,18 +260,25 @@ impl Source<'_> {
         rivals.into_values().flat_map(|rivals| undominated(rivals, price_list)).collect()
     }
 
-    /// What a new node will have, by Karpenter's model. Never more than existing nodes of the pool and type have.
-    fn allocatable(&self, pool: usize, it: &InstanceType, least_of_pool: Vector) -> Vector {
+    /// What a new node will have: by its class and Karpenter's model, but never more than existing nodes of the pool and
+    /// type have.
+    fn allocatable(&self, pool: &Pool<'_>, it: &InstanceType, least_of_pool: Vector) -> Vector {
+        let usual = Ec2NodeClassSpec { ami_family: "AL2023".to_owned(), ..Ec2NodeClassSpec::default() };
+        let fresh = Fresh::of(pool.class.map_or(&usual, |class| &class.spec), it, pool.lost_interfaces);
+        // Without a class its root volume is told by nodes that have no other disk.
+        let of_peers = self.peers.ephemeral.get(&pool.index).filter(|_| pool.class.is_none());
+        let own_disk = it.disk_gb.filter(|gb| *gb > 0).map_or(i64::MAX, |gb| gb * 1_000_000_000);
+        let ephemeral = of_peers.map_or(fresh.ephemeral_bytes, |of_peers| (*of_peers).min(own_disk));
+        let peers = self.peers.of_type.get(&(pool.index, it.name.as_str()));
         let mut allocatable = least_of_pool;
-        allocatable[CPU] = it.allocatable_milli_cpu();
-        allocatable[MEMORY] = it.allocatable_bytes();
-        allocatable[PODS] = it.max_pods;
-        let peers = self.peers.of_type.get(&(pool, it.name.as_str()));
         for (dim, name) in self.dims.iter().enumerate() {
             let told = match name.as_str() {
+                "cpu" => Some(fresh.milli_cpu),
+                "memory" => Some(fresh.bytes),
+                "pods" => Some(fresh.pods),
+                "ephemeral-storage" => Some(ephemeral),
                 marks::GPU => Some(it.gpu_count),
-                ATTACHMENTS => Some(self.peers.attachments),
-                _ if dim <= PODS => Some(allocatable[dim]),
+                name if name.starts_with(VOLUMES) => Some(self.peers.attachments[dim]),
                 _ => None,
             };
             let seen = peers.map(|peers| peers[dim]);
@@ -257,16 +292,35 @@ impl Source<'_> {
     }
 }
 
+/// The labels that a place gives its nodes.
+fn place_labels(learned: &Learned<'_>, zone: &str, capacity_type: &CapacityType) -> Labels {
+    let mut labels = Labels::from([(marks::CAPACITY_TYPE.to_owned(), capacity_type.as_str().to_owned())]);
+    if !zone.is_empty() {
+        for key in [marks::ZONE, marks::OLD_ZONE, marks::EBS_ZONE] {
+            labels.insert(key.to_owned(), zone.to_owned());
+        }
+        if let Some(id) = learned.zone_id(zone) {
+            labels.insert(marks::ZONE_ID.to_owned(), id.to_owned());
+        }
+    }
+    labels
+}
+
 /// A pool that may launch nodes.
 struct Pool<'a> {
     index: usize,
     node_pool: &'a NodePool,
+    /// What its nodes are made with, where that is known.
+    class: Option<&'a Ec2NodeClass>,
+    /// The network interfaces that pods of its nodes get no addresses of.
+    lost_interfaces: i64,
     requirements: pool::Requirements,
     /// Capacity type, zone, and the labels of both.
     places: Vec<(CapacityType, String, Labels)>,
     /// Keys with `minValues`, and how many values an order must leave to choose from.
     scarce: Vec<(&'a str, usize)>,
-    base: Labels,
+    /// Its own labels: one set for each value of a label that it leaves open and pods ask for.
+    bases: Vec<Labels>,
 }
 
 impl Pool<'_> {
@@ -278,10 +332,20 @@ impl Pool<'_> {
         Place { name: String::new(), labels, taints, unschedulable: false, is_new: true }
     }
 
+    /// Whether its class has an image for a type. What cannot be told of the type does not count.
+    fn has_image<'v>(&self, label: &dyn Fn(&str) -> Option<&'v str>) -> bool {
+        let images = self.class.map_or(&[][..], |class| &class.status.amis);
+        let holds = |one: &Requirement| {
+            let value = label(&one.key);
+            (value.is_none() && is_untold(&one.key)) || one.expression().admits(value) != Some(false)
+        };
+        images.is_empty() || images.iter().any(|image| image.requirements.iter().all(holds))
+    }
+
     fn offering(&self, one: Candidate, assortment: &Assortment<'_>, price_list: &PriceList) -> NewNodeOption {
         let (capacity_type, zone, place_labels) = &self.places[one.of_place];
         let group = &price_list.groups[one.listed.group];
-        let mut labels = self.base.clone();
+        let mut labels = self.bases[one.listed.base].clone();
         for more in [&assortment.types[one.of_type].1, place_labels] {
             labels.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
         }
@@ -300,6 +364,7 @@ impl Pool<'_> {
             signature: 0,
             capacity: one.listed.capacity,
             gpus: one.listed.gpus,
+            base: one.listed.base,
         }
     }
 }
