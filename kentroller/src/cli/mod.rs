@@ -57,7 +57,7 @@ pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Plan(plan) => plan.execute(),
         Command::Run(run) => run.execute(),
-        Command::Status(status) => status.execute(),
+        Command::Status(_) => status::Status::execute(),
         Command::History(history) => history.execute(),
         Command::Approve(approve) => approve.execute(),
         Command::Cancel(cancel) => cancel.execute(),

@@ -19,7 +19,7 @@ use crate::api::{
 pub(super) struct Status {}
 
 impl Status {
-    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn execute() -> anyhow::Result<ExitCode> {
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
             let remote = Remote::connect().await?;
             let plans = remote.list::<RebalancePlan>().await?;
