@@ -117,10 +117,7 @@ fn wrong(right: &Right, outcome: Result<Report, String>) -> Vec<String> {
     }
     for new in bought() {
         let moves = report.waves.iter().flat_map(|wave| &wave.moves).filter(|step| step.to == new.name).count();
-        must(
-            right.most_pods.is_none_or(|most| moves < most),
-            format!("{} pods on {}", moves + 1, new.instance_type),
-        );
+        must(right.most_pods.is_none_or(|most| moves < most), format!("{} pods on {}", moves + 1, new.instance_type));
         let names = new.alternatives.iter().map(|other| &other.instance_type).chain([&new.instance_type]);
         let families: BTreeSet<&str> = names.filter_map(|name| name.split('.').next()).collect();
         must(right.families.is_none_or(|least| families.len() >= least), format!("only {families:?} to choose from"));
