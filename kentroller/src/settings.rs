@@ -9,8 +9,8 @@ use kentroller_runtime::{Cut, Kind, KindInfo, Mode, Switches};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::EvictionConfig;
 use crate::api::foreign::ConfigMap;
-use crate::backend::EvictionConfig;
 
 /// The key of the dynamic ConfigMap that holds settings.
 pub const DOCUMENT: &str = "config.yaml";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kentroller::backend::EvictionConfig;
+use kentroller::api::EvictionConfig;
 use kentroller::settings::{CycleMode, Settings};
 use kentroller::simulation::USER;
 use kentroller_runtime::settings::{Decimal, SettingValue as _};

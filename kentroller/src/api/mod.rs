@@ -2,6 +2,7 @@
 
 mod budget;
 mod claim;
+mod eviction;
 pub mod failures;
 pub mod foreign;
 pub mod marks;
@@ -30,6 +31,8 @@ pub use self::claim::{
     ExecutionPolicy, NodeConstraints, RebalancePlanClaim, RebalancePlanClaimSpec, SkippedNode, SortBy, Timeouts,
     Warning,
 };
+pub use self::eviction::EvictionConfig;
+pub(crate) use self::eviction::eviction_rules;
 pub use self::migration::{
     DumpGoal, MigrationEntry, MigrationOptions, MigrationPhase, MigrationProgress, MigrationState, MigrationStatus,
     RebalanceMigrationPlan, RebalanceMigrationPlanSpec,

@@ -1,7 +1,6 @@
 //! Fillers of the ports that controllers ask: here the planner in this process.
 
 mod embedded;
-mod eviction;
 mod options;
 mod savings;
 pub(crate) mod size;
@@ -9,9 +8,7 @@ pub(crate) mod snapshot;
 mod translate;
 
 pub use self::embedded::{CheckAsk, Checked, Checks, Effort, Embedded, PlanAsk, Planned, Plans, Prices};
-pub use self::eviction::EvictionConfig;
-pub(crate) use self::eviction::eviction_rules;
-pub(crate) use self::options::{cycle_options, options};
+pub(crate) use self::options::options;
 pub(crate) use self::size::MOST_NODES;
 pub use self::snapshot::{Observed, snapshot};
 pub(crate) use self::translate::to_spec;

@@ -1,21 +1,20 @@
-//! From a claim's spec, or the settings of continuous rebalancing, to the planner's options.
+//! From a claim's spec to the planner's options.
 
 use std::time::Duration;
 
-use kentroller_planner::{Aggressive, CapacityType, Mode, Options, Percent, Scope, SortBy, aggressive_flags};
+use kentroller_planner::{Aggressive, CapacityType, EvictionRule, Options, Percent, Scope, SortBy, aggressive_flags};
 use kentroller_runtime::settings::parse_duration;
 
 use crate::api::{CapacityChoice, ClaimMode, RebalancePlanClaimSpec, SortBy as Order};
-use crate::settings::{CycleMode, Settings};
 
-/// The planner's options that a claim asks for.
+/// The planner's options that a claim asks for, beside what `evictionConfig` says of every plan.
 ///
 /// # Errors
 /// A field that cannot be read, or holds a word that this version does not know.
-pub(crate) fn options(spec: &RebalancePlanClaimSpec, settings: &Settings) -> Result<Options, String> {
+pub(crate) fn options(spec: &RebalancePlanClaimSpec, eviction: &[EvictionRule]) -> Result<Options, String> {
     check_durations(spec)?;
     // Of these rules only those that protect bind a claim.
-    let eviction = settings.eviction_config.rules().to_vec();
+    let eviction = eviction.to_vec();
     let mut options = Options { scope: scope(spec), eviction, breaks_pdbs: false, ..Options::default() };
     if let Some(least) = spec.min_savings_percentage {
         options.roll = least == 0;
@@ -63,28 +62,6 @@ pub(crate) fn options(spec: &RebalancePlanClaimSpec, settings: &Settings) -> Res
     Ok(options)
 }
 
-/// The planner's options of a cycle of continuous rebalancing.
-pub(crate) fn cycle_options(settings: &Settings, mode: CycleMode) -> Options {
-    let threshold = (mode == CycleMode::Full).then_some(settings.savings_threshold.millionths());
-    Options {
-        mode: match mode {
-            CycleMode::Full => Mode::Full,
-            CycleMode::DrainOnly => Mode::DrainOnly,
-            CycleMode::DeleteEmpty => Mode::DeleteEmpty,
-        },
-        continuous: true,
-        // The executor breaks no disruption budget: what a plan counted on would be tried in every cycle anew.
-        breaks_pdbs: false,
-        eviction: settings.eviction_config.rules().to_vec(),
-        max_nodes: usize::try_from(settings.max_nodes_per_iteration).ok(),
-        min_age: settings.min_node_age,
-        min_savings: threshold
-            .filter(|millionths| *millionths > 0)
-            .map(|millionths| Percent::from_parts(millionths / 100)),
-        ..Options::default()
-    }
-}
-
 /// Durations are texts: the CRD lets any through.
 fn check_durations(spec: &RebalancePlanClaimSpec) -> Result<(), String> {
     let timeouts = spec.timeouts.as_ref();
@@ -130,14 +107,12 @@ fn invalid(field: &str, value: &str, expected: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kentroller_runtime::settings::Settings as _;
     use serde_json::json;
 
     use super::*;
 
     fn read(spec: serde_json::Value) -> Result<Options, String> {
-        let settings = Settings::from_env(&|_| None).expect("the defaults are right");
-        options(&serde_json::from_value(spec).expect("a spec"), &settings)
+        options(&serde_json::from_value(spec).expect("a spec"), &[])
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_planner::rules::ObservedNode;
-use kentroller_planner::{Moment, Options};
+use kentroller_planner::{Mode as PlanMode, Moment, Options, Percent};
 use kentroller_runtime::condition::{in_status_since, seconds};
 use kentroller_runtime::{
     Answer, Change, Cluster, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Reply, Switches,
@@ -19,7 +19,7 @@ use super::rest::Rest;
 use super::{PLAN_MAX_AGE, RETRY_AFTER, after, turn};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{PlanCondition, PlanState, RebalancePlan, RebalancePlanClaim, marks};
-use crate::backend::{PlanAsk, Planned, Plans, cycle_options, snapshot};
+use crate::backend::{PlanAsk, Planned, Plans, snapshot};
 use crate::settings::{CycleMode, Settings};
 
 /// However often cycles fail, the next one comes after this long.
@@ -240,6 +240,28 @@ impl<'a> Cycle<'a> {
             CycleMode::DeleteEmpty => settings.delete_empty_interval,
         };
         of_mode.or(settings.cycle_interval).unwrap_or(settings.polling_period)
+    }
+}
+
+/// The planner's options of a cycle of continuous rebalancing.
+pub(super) fn cycle_options(settings: &Settings, mode: CycleMode) -> Options {
+    let threshold = (mode == CycleMode::Full).then_some(settings.savings_threshold.millionths());
+    Options {
+        mode: match mode {
+            CycleMode::Full => PlanMode::Full,
+            CycleMode::DrainOnly => PlanMode::DrainOnly,
+            CycleMode::DeleteEmpty => PlanMode::DeleteEmpty,
+        },
+        continuous: true,
+        // The executor breaks no disruption budget: what a plan counted on would be tried in every cycle anew.
+        breaks_pdbs: false,
+        eviction: settings.eviction_config.rules().to_vec(),
+        max_nodes: usize::try_from(settings.max_nodes_per_iteration).ok(),
+        min_age: settings.min_node_age,
+        min_savings: threshold
+            .filter(|millionths| *millionths > 0)
+            .map(|millionths| Percent::from_parts(millionths / 100)),
+        ..Options::default()
     }
 }
 

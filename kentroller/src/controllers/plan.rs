@@ -27,6 +27,7 @@ use sha2::{Digest, Sha256};
 
 use self::protection::Protection;
 use self::slots::Slots;
+use super::continuous::cycle_options;
 use super::rest::Rest;
 use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
 use crate::api::foreign::{CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod};
@@ -34,7 +35,7 @@ use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanReason, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
     RebalancePlanClaimSpec, RebalancePlanSpec, SkippedReason, Warning, WavePhase, failures, marks, unread,
 };
-use crate::backend::{CheckAsk, Checked, Checks, cycle_options, options};
+use crate::backend::{CheckAsk, Checked, Checks, options};
 use crate::settings::CycleMode;
 
 /// A plan that nobody executes expires after this long.
@@ -167,7 +168,7 @@ fn options_of(plan: &RebalancePlan, world: &World<RebalancePlans>) -> Result<Opt
         return Ok(cycle_options(world.settings(), mode));
     }
     let spec = claim_of(plan, world).map_or_else(RebalancePlanClaimSpec::default, |claim| claim.spec.clone());
-    options(&spec, world.settings())
+    options(&spec, world.settings().eviction_config.rules())
 }
 
 /// What the check found wrong, in one line; `None` if it found nothing.

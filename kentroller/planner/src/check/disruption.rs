@@ -10,9 +10,9 @@ use super::selectors::any_term;
 use super::violation::{Fault, Faults};
 use crate::manifest::marks::{
     CAPACITY_TYPE, CLUSTER_AUTOSCALER, CONSOLIDATION, DELETION_CANDIDATE, DISRUPTED, DO_NOT_DISRUPT, DRAINING,
-    INITIALIZED, NODE_POOL, OS, PREDICTED_INTERRUPTION, REMOVAL_DISABLED, TO_BE_DELETED, UNSCHEDULABLE,
+    INITIALIZED, NODE_POOL, OS, PREDICTED_INTERRUPTION, REBOOTING, REMOVAL_DISABLED, TO_BE_DELETED, UNSCHEDULABLE,
 };
-use crate::manifest::{Effect, Node, NodeClaim, NodePool, parse_span};
+use crate::manifest::{Effect, Meta, Node, NodeClaim, NodePool, parse_span};
 use crate::value::{CapacityType, EvictionTarget, Options, Scope, Strictness};
 
 /// Taints of those who are about to take a node away.
@@ -161,6 +161,9 @@ fn hands_off(node: &Node, host: &Host<'_>, options: &Options) -> Faults {
     if options.reserved_nodes.contains(host.name) {
         faults.push((Fault::InUse, "other work has its hands on it".to_owned()));
     }
+    if is_rebooting(host) {
+        faults.push((Fault::InUse, format!("{REBOOTING} says that Karpenter boots it again")));
+    }
     let leaving = host.taints.iter().find(|taint| LEAVING.contains(&taint.key.as_str()));
     if let Some(taint) = leaving {
         faults.push((Fault::InUse, format!("the taint {} says that somebody is removing it", taint.key)));
@@ -206,11 +209,21 @@ pub(super) fn receiver_faults(board: &Board<'_>, host: &Host<'_>, options: &Opti
         if let Some(taint) = leaving {
             why.push(format!("it has the taint {}", taint.key));
         }
+        if is_rebooting(host) {
+            why.push("Karpenter boots it again".to_owned());
+        }
         if let Some(claim) = claim {
             why.extend(claim_trouble(claim, board.snapshot.now.0));
         }
     }
     why.into_iter().map(|why| (Fault::Receiver, format!("to {}: {why}", host.name))).collect()
+}
+
+/// Whether Karpenter drains a live host to boot it again.
+fn is_rebooting(host: &Host<'_>) -> bool {
+    let Origin::Live { node, claim, .. } = host.origin else { return false };
+    let marked = |metadata: &Meta| metadata.annotations.contains_key(REBOOTING);
+    marked(&node.metadata) || claim.is_some_and(|claim| marked(&claim.metadata))
 }
 
 /// Whether a host is closed to new pods.

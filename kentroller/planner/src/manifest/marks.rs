@@ -36,6 +36,8 @@ marks! {
     DISRUPTED = "karpenter.sh/disrupted", "taint of Node", set by "Karpenter";
     /// The node, or the node of the pod, stays. On a pod also a duration, for which it counts.
     DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt", "annotation of Node, NodeClaim and Pod", set by "users; Kentroller on the nodes that a running plan made";
+    /// Karpenter drains the node, boots it again and gives it back: until then it neither goes nor is given pods.
+    REBOOTING = "karpenter.sh/reboot-pre-boot-id", "annotation of Node and NodeClaim", set by "Karpenter";
     /// The machine's type.
     INSTANCE_TYPE = "node.kubernetes.io/instance-type", "label of Node", set by "the cloud provider";
     /// The machine's zone.

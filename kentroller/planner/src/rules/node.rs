@@ -156,6 +156,10 @@ impl<'a> ObservedNode<'a> {
         if let Some(taint) = self.node.spec.taints.iter().find(|taint| taints.contains(&taint.key.as_str())) {
             return Some(format!("its taint {} says that somebody is removing it", taint.key));
         }
+        let annotations = [Some(&self.node.metadata), self.claim.map(|claim| &claim.metadata)];
+        if annotations.into_iter().flatten().any(|metadata| metadata.annotations.contains_key(marks::REBOOTING)) {
+            return Some("Karpenter is booting it again".to_owned());
+        }
         let disrupted = self.claim.is_some_and(|claim| claim.status.is("DisruptionReason"));
         disrupted.then(|| "Karpenter is about to disrupt it".to_owned())
     }

@@ -162,6 +162,13 @@ impl Scene {
         self
     }
 
+    /// More columns, which the lines so far leave empty, and lines that have them.
+    pub fn selling_with(mut self, columns: &str, lines: impl Iterator<Item = String>) -> Self {
+        let (head, rows) = self.catalog.split_once('\n').expect("a head");
+        self.catalog = format!("{head},{columns}\n{rows}");
+        self.sells(lines)
+    }
+
     pub fn annotate(self, kind: &str, name: &str, key: &str, value: &str) -> Self {
         self.with(kind, name, json!({"metadata": {"annotations": {key: value}}}))
     }

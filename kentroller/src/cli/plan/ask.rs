@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use kentroller_planner::manifest::{Expression, NodeSelectorTerm, Operator};
 use kentroller_planner::{Aggressive, EvictionRule, Flag, Mode, Money, MoveLimit, Options, Percent, Scope, parse_span};
 
-use crate::backend::eviction_rules;
+use crate::api::eviction_rules;
 
 /// What may be done, and what must be achieved.
 #[derive(Args, Debug)]

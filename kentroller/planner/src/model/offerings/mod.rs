@@ -162,7 +162,8 @@ impl Source<'_> {
             let named: BTreeSet<&str> = requirements.named_zones().collect();
             zones = named.into_iter().filter(is_open).collect();
         }
-        if zones.is_empty() && subnets.is_empty() && requirements.admit_zone("") {
+        let names_none = self.peers.zones.is_empty() && subnets.is_empty();
+        if zones.is_empty() && names_none && requirements.admit_zone("") {
             zones.push("");
         }
         let types = [CapacityType::OnDemand, CapacityType::Spot];
