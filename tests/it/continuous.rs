@@ -68,11 +68,12 @@ async fn what_is_worth_it_is_rebalanced_and_then_a_cycle_writes_nothing() {
         .into_iter()
         .any(|event| event["reason"] == "CyclePlanned" && text(&event["note"]).contains(&name));
     assert!(told, "it is told");
-    stage.pass(600).await;
+    // What the first plan leaves may be worth another one.
+    stage.pass(1800).await;
+    assert!(states(&stage).iter().all(|state| state == "Done"), "{:?}", states(&stage));
     let since = stage.operated.server.revision();
     stage.pass(1800).await;
     assert_eq!(writes(&stage, since), [""; 0]);
-    assert_eq!(plans(&stage).len(), 1);
     assert_eq!(stage.marks(), [""; 0]);
 }
 
