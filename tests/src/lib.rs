@@ -3,6 +3,7 @@
 pub mod conformance;
 pub mod helm;
 mod known;
+mod lock;
 pub mod rest;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use kentroller::simulation::{Operated, USER};
 use kentroller_world::{Drift, Oracle, Setup};
 use serde_json::{Value, json};
 
+use crate::lock::Lock;
+
 /// The start of every story, two minutes before 02:00.
 pub const START: &str = "2026-11-22T01:58:00Z";
 
@@ -20,12 +23,14 @@ pub const START: &str = "2026-11-22T01:58:00Z";
 pub struct Stage {
     pub operated: Operated,
     oracle: Oracle,
+    lock: Lock,
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             assert_eq!(self.violations(), [""; 0], "invariants that broke in this story");
+            assert_eq!(self.lock.refused(), [""; 0], "writes that the chart's admission policies refuse");
         }
     }
 }
@@ -41,7 +46,8 @@ impl Stage {
         let drift = Drift { nodes, seed: setup.seed };
         let operated = Operated::start(drift, setup, start).expect("the cluster is built");
         let oracle = Oracle::watch(&operated.server, &operated.clock, USER);
-        Self { operated, oracle }
+        let lock = Lock::watch(&operated.server, USER);
+        Self { operated, oracle, lock }
     }
 
     /// Invariants that broke so far, but for those that are known to.

@@ -14,7 +14,7 @@ const NAME: &str = "{{ include `castai-kentroller.fullname` . }}";
 const CORDONS: [&str; 3] = [CORDONED_BY, RESERVED_BY, UNCORDON_AFTER];
 
 /// A policy and its binding for each kind that the operator writes and does not own.
-pub(super) fn policies() -> Vec<Value> {
+pub fn policies() -> Vec<Value> {
     [
         policy("nodes", &rule("", &["nodes"], &["CREATE", "UPDATE", "DELETE"]), &of_nodes()),
         policy("nodeclaims", &rule("karpenter.sh", &["nodeclaims"], &["CREATE", "UPDATE", "DELETE"]), &of_claims()),
@@ -28,11 +28,15 @@ type Rule = (String, &'static str);
 
 fn of_nodes() -> Vec<Rule> {
     let bears = |object: &str| {
-        let has = |key: &&str| format!("'{key}' in {object}.metadata.?annotations.orValue({{}})");
+        let has = |key: &&str| format!("'{key}' in {}", or(&format!("{object}.metadata.annotations"), "{}"));
         format!("({})", CORDONS.iter().map(has).collect::<Vec<_>>().join(" || "))
     };
-    let cordoned = |object: &str| format!("{object}.spec.?unschedulable.orValue(false)");
-    let others = |object: &str| format!("{object}.spec.?taints.orValue([]).filter(taint, taint.key != '{LATER}')");
+    let cordoned =
+        |object: &str| format!("(has({object}.spec) && {})", or(&format!("{object}.spec.unschedulable"), "false"));
+    let others = |object: &str| {
+        let taints = format!("(has({object}.spec) ? {} : [])", or(&format!("{object}.spec.taints"), "[]"));
+        format!("{taints}.filter(taint, taint.key != '{LATER}')")
+    };
     let mut rules = vec![("request.operation == 'UPDATE'".to_owned(), "it neither makes nor deletes nodes")];
     rules.extend(changes("Node"));
     rules.extend([
@@ -50,7 +54,7 @@ fn of_nodes() -> Vec<Rule> {
 }
 
 fn of_claims() -> Vec<Rule> {
-    let bears = |object: &str| format!("'{PLAN}' in {object}.metadata.?labels.orValue({{}})");
+    let bears = |object: &str| format!("'{PLAN}' in {}", or(&format!("{object}.metadata.labels"), "{}"));
     let mut rules = vec![
         (format!("request.operation != 'CREATE' || {}", bears("object")), "it makes NodeClaims for a plan only"),
         (
@@ -78,19 +82,27 @@ fn changes(kind: &str) -> Vec<Rule> {
             marks::all().filter(|mark| is_ours(mark, place, kind)).map(|mark| mark.key.to_owned()).collect();
         let (ours, new, old) = (
             json!(keys).to_string().replace('"', "'"),
-            format!("object.metadata.?{field}.orValue({{}})"),
-            format!("oldObject.metadata.?{field}.orValue({{}})"),
+            or(&format!("object.metadata.{field}"), "{}"),
+            or(&format!("oldObject.metadata.{field}"), "{}"),
         );
         format!(
             "{new}.all(key, key in {ours} || (key in {old} && {old}[key] == {new}[key])) && {old}.all(key, key in {ours} || key in {new})"
         )
     };
-    let same = |field: &str| format!("object.metadata.?{field} == oldObject.metadata.?{field}");
+    let same = |field: &str| {
+        let of = |object: &str| or(&format!("{object}.metadata.{field}"), "[]");
+        format!("{} == {}", of("object"), of("oldObject"))
+    };
     vec![
         (of("labels", "label"), "it changes its own labels only"),
         (of("annotations", "annotation"), "it changes its own annotations only"),
         (format!("{} && {}", same("finalizers"), same("ownerReferences")), "it changes neither finalizers nor owners"),
     ]
+}
+
+/// A field, or this where it is absent.
+fn or(field: &str, absent: &str) -> String {
+    format!("(has({field}) ? {field} : {absent})")
 }
 
 /// Whether the operator sets this label, annotation or taint on objects of a kind.
