@@ -132,7 +132,8 @@ async fn a_plan_whose_cluster_has_moved_on_since_it_was_checked_does_not_begin()
 async fn a_few_pods_that_were_replaced_since_a_plan_was_checked_do_not_end_it_and_many_do() {
     let all = plan(&planned(json!({})).await)["spec"]["podsToMigrate"].as_array().map_or(0, Vec::len);
     assert!(all > 50, "{all} pods move");
-    for (replaced, ends) in [(all / 10, true), (all / 10 + 1, false)] {
+    // Where exactly few ends has a unit test: a pod that is made again elsewhere may take room that the plan counts on.
+    for (replaced, ends) in [(2, true), (all / 3, false)] {
         let stage = planned(json!({})).await;
         for pod in plan(&stage)["spec"]["podsToMigrate"].as_array().into_iter().flatten().take(replaced) {
             let (namespace, name) = (text(&pod["namespace"]), text(&pod["name"]));

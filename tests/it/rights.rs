@@ -29,6 +29,7 @@ const UNUSED: &[(&str, &str)] = &[
     ("get configmaps", GUARDS),
     ("get csinodes of storage.k8s.io", GUARDS),
     ("get daemonsets of apps", GUARDS),
+    ("get ec2nodeclasses of karpenter.k8s.aws", GUARDS),
     ("get namespaces", GUARDS),
     ("get nodeclaims of karpenter.sh", GUARDS),
     ("get nodeoverlays of karpenter.sh", GUARDS),

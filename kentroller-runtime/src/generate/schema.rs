@@ -45,7 +45,7 @@ pub(super) fn of_setting(setting: &SettingInfo) -> Value {
     }
     if let Some(default) = setting.default {
         schema["default"] = match setting.type_ {
-            SettingType::Boolean | SettingType::Integer => {
+            SettingType::Boolean | SettingType::Integer | SettingType::List(_) | SettingType::Structure(_) => {
                 serde_json::from_str(default).unwrap_or_else(|_| json!(default))
             }
             _ => json!(default),
@@ -62,6 +62,7 @@ fn of_type(type_: SettingType) -> Value {
         SettingType::Duration => json!({ "type": ["string", "integer"] }),
         SettingType::Text => json!({ "type": "string" }),
         SettingType::Word(words) => json!({ "enum": words }),
+        SettingType::List(SettingType::Structure(_)) => json!({ "type": "array", "items": { "type": "object" } }),
         SettingType::List(element) => json!({ "type": "array", "items": of_type(*element) }),
         SettingType::Structure(_) => json!({}),
     }

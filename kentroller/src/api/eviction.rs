@@ -36,9 +36,9 @@ impl From<EvictionConfig> for Value {
 }
 
 impl SettingValue for EvictionConfig {
-    const TYPE: SettingType = SettingType::Structure(
-        "a list of entries, each with exactly one of podSelector and nodeSelector, and settings with removalDisabled, disposable or aggressive",
-    );
+    const TYPE: SettingType = SettingType::List(&SettingType::Structure(
+        "with exactly one of podSelector and nodeSelector, and settings with removalDisabled, disposable or aggressive",
+    ));
 
     fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().and_then(|written| Self::from_config(&written))
