@@ -122,7 +122,7 @@ impl<'a> PlanStep<'a> {
             }
             Want::Slot => {
                 let slot = || format!("a disruption slot for node {name}");
-                Look::Waits(self.before_another().unwrap_or_else(slot))
+                Look::Waits(self.before_cordoning(&name).unwrap_or_else(slot))
             }
             Want::Cordon => {
                 slots.take(node);
@@ -165,7 +165,7 @@ impl<'a> PlanStep<'a> {
             cordon,
             held: self.what_holds(node, claim, pods),
             has_pods: !pods.is_empty(),
-            has_slot: slots.has_free(node) && (cordon == Cordon::Ours || self.before_another().is_none()),
+            has_slot: slots.has_free(node) && (cordon == Cordon::Ours || self.before_cordoning(node.name()).is_none()),
             drain_timeout: duration(forced, DRAIN_TIMEOUT),
             forces: forced.is_some(),
         }

@@ -30,20 +30,21 @@ impl PlanStep<'_> {
         owners.into_iter().filter(is_unwell).map(str::to_owned).collect()
     }
 
-    /// What has to be before another node is cordoned; `None` if it may be.
-    pub(super) fn before_another(&self) -> Option<String> {
-        self.not_ready.clone().or_else(|| self.first_node())
+    /// What has to be before this node is cordoned; `None` if it may be.
+    pub(super) fn before_cordoning(&self, name: &str) -> Option<String> {
+        self.not_ready.clone().or_else(|| self.first_node(name))
     }
 
-    /// What the second node waits for: the first one goes alone, until it is empty and its pods serve elsewhere.
-    fn first_node(&self) -> Option<String> {
+    /// What any other node than the first waits for: that one goes alone, until it is empty and its pods serve elsewhere. The first
+    /// one itself may have to be cordoned once more: its course was written, and the cordon was not.
+    fn first_node(&self, name: &str) -> Option<String> {
         let courses = &self.status.nodes_deletion;
         let is_draining = |course: &&NodeDeletion| course.phase() == Some(DeletionPhase::Draining);
         let is_over = |course: &NodeDeletion| {
             matches!(course.phase(), Some(DeletionPhase::Ending | DeletionPhase::Gone | DeletionPhase::Kept))
         };
         if let Some(first) = courses.values().find(is_draining).filter(|_| !courses.values().any(is_over)) {
-            return Some(format!("node {} to be empty, which goes first", first.name));
+            return (first.name != name).then(|| format!("node {} to be empty, which goes first", first.name));
         }
         // Its successors may still be on their way.
         let mut over = courses.values().filter(|course| is_over(course));
