@@ -19,6 +19,7 @@ fn stage(change: impl FnOnce(&mut Settings)) -> Stage {
     stage.operated.set(|settings| {
         settings.continuous_rebalancing = true;
         settings.min_node_age = Duration::ZERO;
+        settings.polling_period = Duration::from_secs(300);
         change(settings);
     });
     stage
@@ -206,6 +207,7 @@ async fn single_replicas_stay_unless_eviction_config_calls_them_aggressive() {
         stage.operated.set(|settings| {
             settings.continuous_rebalancing = true;
             settings.min_node_age = Duration::ZERO;
+            settings.polling_period = Duration::from_secs(300);
             settings.eviction_config = eviction(config.clone());
         });
         let owner = |pod: &Value| text(&pod["metadata"]["ownerReferences"][0]["uid"]);

@@ -135,9 +135,9 @@ impl<'a> Cycle<'a> {
         let Some((mode, began)) = asked(&planned.seed) else { return self.begin() };
         let next = after(began, self.interval());
         let is_used = self.ours().iter().any(|plan| plan.created() >= seconds(at));
-        if now >= next.max(after(at, if is_used { Duration::ZERO } else { PLAN_MAX_AGE }))
-            || mode > self.settings.continuous_mode
-        {
+        // The cluster has moved on since an answer that waited for somebody else's plan.
+        let is_old = !is_used && now >= after(at, PLAN_MAX_AGE);
+        if now >= next || is_old || mode > self.settings.continuous_mode {
             return self.begin();
         }
         self.out.look_at(next);
@@ -369,6 +369,26 @@ mod tests {
             settings.full_interval = Some(Duration::from_secs(1800));
         };
         assert!(next(both).ends_with("08:30:00Z"));
+    }
+
+    #[test]
+    fn an_answer_that_came_to_nothing_lasts_for_its_interval_and_never_longer_than_a_plan_may_be_old() {
+        let lists = json!({"nodeClaimsToAdd": [], "nodeClaimsToDelete": [], "podsToMigrate": []});
+        let seed = format!("delete-empty@{}", at("08:00:00").as_second());
+        let planned: Planned = serde_json::from_value(json!({"spec": lists, "seed": seed, "id": "", "savings": {},
+            "savings_percent": 0, "held_back": null, "proposed": null, "removed": [], "kept": [], "warnings": [],
+            "nothing": ["NoSaving", "nothing is empty"]}))
+        .expect("a computed plan");
+        let cases =
+            [(60, "08:00:59", false), (60, "08:01:00", true), (1800, "08:04:59", false), (1800, "08:05:00", true)];
+        for (interval, now, begins) in cases {
+            let settings = settings(|settings| settings.cycle_interval = Some(Duration::from_secs(interval)));
+            let answer = Answer::Given { at: at("08:00:00"), answer: planned.clone().into() };
+            let given = given_at(now, settings, Vec::new()).answered::<Plans>(&Cluster::default(), answer);
+            let (lines, _) = said(&given);
+            assert_eq!(lines.contains("are needed"), begins, "{interval} {now}: {lines}");
+            assert_eq!(lines.contains("nothing is empty"), !begins, "{interval} {now}: {lines}");
+        }
     }
 
     #[test]
