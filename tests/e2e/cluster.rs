@@ -16,6 +16,8 @@ use crate::{install, look};
 /// Names the kubeconfig of a cluster to use instead of an own one. It needs Karpenter with its kwok provider, and must
 /// be empty: the suite fills it, and leaves what it made.
 const KUBECONFIG: &str = "KENTROLLER_E2E_KUBECONFIG";
+/// How many nodes the cluster grows to before it is left half empty; default 30.
+const NODES: &str = "KENTROLLER_E2E_NODES";
 /// Names the folder of the built control plane; default: `kentroller/controlplane` in the user's cache folder.
 const TOOLS: &str = "KENTROLLER_CONTROLPLANE_DIR";
 
@@ -42,7 +44,8 @@ pub fn on_the_cluster<F: Future<Output = ()>>(test: impl FnOnce(&'static Cluster
         let admin = Api::of(&cluster.kubeconfig).await;
         if first {
             install::everything(cluster, &admin).await;
-            println!("{}", cluster.tool("drift", &["--nodes", "30", "--seed", "1"]).trim());
+            let nodes = std::env::var(NODES).unwrap_or_else(|_| "30".to_owned());
+            println!("{}", cluster.tool("drift", &["--nodes", &nodes, "--seed", "1"]).trim());
         }
         // What another test left may take its time to end.
         let at_rest = async || {

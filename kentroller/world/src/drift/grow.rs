@@ -124,7 +124,7 @@ fn bought(
     let keys: Vec<ObjectName> = (0..homeless.len()).map(|number| wide(&format!("{number:06}"))).collect();
     let pods: Vec<(&ObjectName, &Pod)> =
         keys.iter().zip(homeless).map(|(key, service)| (key, &services[*service].pod)).collect();
-    let claims = provisioning.place(pods);
+    let claims = provisioning.place(pods).claims;
     claims
         .iter()
         .filter_map(|claim| {

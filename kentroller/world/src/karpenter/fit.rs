@@ -4,6 +4,7 @@
 //! first pool that works. Absent: preferences, NodeOverlays, minValues, volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kentroller_planner::manifest::{Labels, NodePool, ObjectName, Pod, PodSpec, Requirement, Taint};
 use serde_json::{Value, json};
@@ -30,6 +31,8 @@ pub(super) fn overhead(daemons: &[PodSpec], name: &str, labels: &Labels, taints:
 #[derive(Debug)]
 pub(crate) struct Provisioning<'a> {
     pub(crate) rooms: Rooms,
+    /// Names of rooms whose node is not there so far.
+    pub(super) coming: BTreeSet<Arc<str>>,
     pools: Vec<&'a Known<NodePool>>,
     pub(super) daemons: Vec<PodSpec>,
     catalogue: &'a Catalogue,
@@ -39,10 +42,20 @@ pub(crate) struct Provisioning<'a> {
     claims: Vec<NewClaim<'a>>,
 }
 
+/// Where pods were placed.
+#[derive(Debug)]
+pub(crate) struct Placement<'a> {
+    pub(crate) claims: Vec<NewClaim<'a>>,
+    /// Those that found no place.
+    pub(super) missed: BTreeSet<&'a ObjectName>,
+    /// Whether a pod counts on a node that is not there so far.
+    pub(super) leans_on_coming: bool,
+}
+
 /// A claim that is thought of.
 #[derive(Clone, Debug)]
 pub(crate) struct NewClaim<'a> {
-    pool: &'a Known<NodePool>,
+    pub(super) pool: &'a Known<NodePool>,
     /// Types that hold everything so far, cheapest first.
     pub(crate) types: Vec<&'a Sold>,
     pub(crate) zones: Vec<&'static str>,
@@ -60,24 +73,42 @@ impl<'a> Provisioning<'a> {
     ) -> Self {
         pools.sort_by_key(|pool| (-pool.object.spec.weight, pool.object.metadata.name.clone()));
         let left = pools.iter().map(|pool| (&*pool.object.metadata.name, headroom(&pool.object))).collect();
-        Self { rooms: Rooms::default(), pools, daemons, catalogue, barred, left, claims: Vec::new() }
+        Self {
+            rooms: Rooms::default(),
+            coming: BTreeSet::new(),
+            pools,
+            daemons,
+            catalogue,
+            barred,
+            left,
+            claims: Vec::new(),
+        }
+    }
+
+    /// Takes nodes away, as if they were gone.
+    pub(super) fn without(&mut self, names: &BTreeSet<&str>) {
+        self.rooms.list.retain(|room| !names.contains(&*room.name));
     }
 
     /// Finds a place for each pod, largest first, and answers the claims that this takes.
-    pub(crate) fn place(mut self, mut pods: Vec<(&ObjectName, &Pod)>) -> Vec<NewClaim<'a>> {
+    pub(crate) fn place(mut self, mut pods: Vec<(&'a ObjectName, &'a Pod)>) -> Placement<'a> {
+        let (mut missed, mut leans_on_coming) = (BTreeSet::new(), false);
         pods.sort_by_key(|(key, pod)| {
             let asked = Amounts::of_pod(&pod.spec.shape);
             (-asked.cpu_milli, -asked.memory, *key)
         });
-        for (_, pod) in pods {
+        for (key, pod) in pods {
             let class = self.rooms.class(Class::of(pod));
             let rules = Rules::of(pod, &self.rooms, SoftTaints::Scored);
             let place = self.fit_existing(pod).or_else(|| self.fit_thought(pod, &rules));
-            if let Some(at) = place.or_else(|| self.fit_new(pod, &rules)) {
-                self.rooms.seat(at, class, Amounts::of_pod(&pod.spec.shape), true);
-            }
+            let Some(at) = place.or_else(|| self.fit_new(pod, &rules)) else {
+                missed.insert(key);
+                continue;
+            };
+            leans_on_coming |= self.coming.contains(&self.rooms.list[at].name);
+            self.rooms.seat(at, class, Amounts::of_pod(&pod.spec.shape), true);
         }
-        self.claims
+        Placement { claims: self.claims, missed, leans_on_coming }
     }
 
     fn fit_existing(&self, pod: &Pod) -> Option<usize> {

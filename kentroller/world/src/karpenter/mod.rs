@@ -1,7 +1,7 @@
 //! Karpenter with its AWS provider, as a watcher of the API sees it (core v1.14, provider v1.14).
 //!
-//! Every step is read from the objects themselves, so that a cluster may be handed over in any state. Absent: drift,
-//! expiry, repair, interruption, static pools, consolidation of nodes that are not empty.
+//! Every step is read from the objects themselves, so that a cluster may be handed over in any state. Absent: expiry,
+//! repair, interruption, static pools.
 
 mod disrupt;
 mod fit;

@@ -2,7 +2,8 @@
 //!
 //! In: pods that wait, gathered in batches. Out: new NodeClaims. What fits where is found in `fit`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,12 +32,11 @@ pub(super) struct Batch {
 
 impl Karpenter {
     pub(super) fn provision(&mut self, seen: &Seen, news: &News, hands: &Hands) -> Option<Timestamp> {
-        let waiting: Vec<&KnownPod> =
-            seen.unbound.iter().filter_map(|key| seen.pods.get(key)).filter(|pod| is_provisionable(pod)).collect();
+        let is_waiting = seen.unbound.iter().filter_map(|key| seen.pods.get(key)).any(is_provisionable);
         let left =
             news.of(Kind::NodeClaim).any(|key| seen.claims.get(&key.name).is_some_and(|claim| is_leaving(&claim.raw)));
         let stirred = left || news.of(Kind::Pod).any(|key| seen.pods.get(key).is_some_and(is_provisionable));
-        let patience = self.batch.last_run.map(|at| after(at, AGAIN)).filter(|_| !waiting.is_empty());
+        let patience = self.batch.last_run.map(|at| after(at, AGAIN)).filter(|_| is_waiting);
         if stirred || patience.is_some_and(|at| at <= hands.now) {
             let first = self.batch.open.map_or(hands.now, |(first, _)| first);
             self.batch.open = Some((first, hands.now));
@@ -53,39 +53,43 @@ impl Karpenter {
         }
         self.batch = Batch { open: None, last_run: Some(hands.now) };
         let mut namer = self.namer.clone();
-        for claim in self.wanted(seen, &waiting, hands) {
+        for claim in self.wanted(seen, hands) {
             hands.create(claim.object(&mut namer));
         }
         self.namer = namer;
-        sooner(None, (!waiting.is_empty()).then(|| after(hands.now, AGAIN)))
+        sooner(None, is_waiting.then(|| after(hands.now, AGAIN)))
     }
 
-    fn wanted<'a>(&'a self, seen: &'a Seen, waiting: &[&'a KnownPod], hands: &Hands) -> Vec<NewClaim<'a>> {
-        let mut homeless: Vec<(&ObjectName, &Pod)> = waiting
-            .iter()
-            .filter_map(|pod| {
-                let key = pod.object.metadata.key();
-                seen.pods.get_key_value(&key).map(|(key, pod)| (key, &pod.object))
-            })
-            .collect();
-        for node in seen.nodes.values().filter(|node| is_leaving(&node.raw)) {
-            let pods = seen
-                .on_node(&node.object.metadata.name)
-                .filter(|(_, pod)| pod.is_active() && !pod.is_daemon() && pod.owner_kind() != "Node");
-            homeless.extend(pods.map(|(key, pod)| (key, &pod.object)));
-        }
+    fn wanted<'a>(&'a self, seen: &'a Seen, hands: &Hands) -> Vec<NewClaim<'a>> {
+        let homeless = self.homeless(seen);
         if homeless.is_empty() {
             return Vec::new();
         }
+        self.provisioning(seen, hands.now).place(homeless).claims
+    }
+
+    /// Pods that wait for a node, and those on nodes that leave.
+    pub(super) fn homeless<'a>(&self, seen: &'a Seen) -> Vec<(&'a ObjectName, &'a Pod)> {
+        let waiting = seen.unbound.iter().filter_map(|key| seen.pods.get_key_value(key));
+        let waiting = waiting.filter(|(_, pod)| is_provisionable(pod)).map(|(key, pod)| (key, &pod.object));
+        let leaving = seen.nodes.values().filter(|node| is_leaving(&node.raw));
+        let theirs = leaving.flat_map(|node| seen.on_node(&node.object.metadata.name));
+        let theirs = theirs.filter(|(_, pod)| pod.is_active() && !pod.is_daemon() && pod.owner_kind() != "Node");
+        waiting.chain(theirs.map(|(key, pod)| (key, &pod.object))).collect()
+    }
+
+    /// The cluster as pods may be placed on it now.
+    pub(super) fn provisioning<'a>(&'a self, seen: &'a Seen, now: Timestamp) -> Provisioning<'a> {
         let pools =
             seen.pools.values().filter(|pool| !is_leaving(&pool.raw) && conditions::is_true(&pool.raw, "Ready"));
         let daemons = seen.plain(Kind::DaemonSet).map(|(_, daemon)| daemon_spec(daemon)).collect();
         let barred =
-            self.short.iter().filter(|(_, until)| **until > hands.now).map(|(offering, _)| offering.clone()).collect();
+            self.short.iter().filter(|(_, until)| **until > now).map(|(offering, _)| offering.clone()).collect();
         let pools = pools.filter(|pool| class_is_ready(&pool.object.spec.template.spec.node_class_ref, seen)).collect();
         let mut provisioning = Provisioning::new(&self.catalogue, pools, daemons, barred);
-        provisioning.rooms = existing(seen, &provisioning.daemons);
-        provisioning.place(homeless)
+        let (rooms, coming) = existing(seen, &provisioning.daemons);
+        (provisioning.rooms, provisioning.coming) = (rooms, coming);
+        provisioning
     }
 }
 
@@ -105,8 +109,8 @@ fn is_provisionable(pod: &KnownPod) -> bool {
         && pod.raw["status"]["nominatedNodeName"].as_str().unwrap_or_default().is_empty()
 }
 
-/// Nodes that stay, initialized ones first, then by name; of those on their way what they will be.
-fn existing(seen: &Seen, daemons: &[PodSpec]) -> Rooms {
+/// Nodes that stay, initialized ones first, then by name; of those on their way what they will be, and their names.
+fn existing(seen: &Seen, daemons: &[PodSpec]) -> (Rooms, BTreeSet<Arc<str>>) {
     let mut ready: Vec<Room> = Vec::new();
     let mut coming: Vec<Room> = Vec::new();
     let claims: BTreeMap<&str, _> =
@@ -141,6 +145,7 @@ fn existing(seen: &Seen, daemons: &[PodSpec]) -> Rooms {
         }
         coming.push(room);
     }
+    let names = coming.iter().map(|room| room.name.clone()).collect();
     ready.append(&mut coming);
     let mut rooms = Rooms::of(ready);
     for (at, name) in rooms.list.iter().map(|room| room.name.clone()).enumerate().collect::<Vec<_>>() {
@@ -149,5 +154,5 @@ fn existing(seen: &Seen, daemons: &[PodSpec]) -> Rooms {
             rooms.seat(at, class, pod.amounts, !pod.is_leaving());
         }
     }
-    rooms
+    (rooms, names)
 }

@@ -7,6 +7,7 @@ use kentroller_planner::manifest::{Effect, Node, NodeClaim, ObjectName, Taint};
 use kentroller_runtime::simulation::apiserver::DeleteOptions;
 use serde_json::{Value, json};
 
+use super::disrupt::taint;
 use super::launch::has_finalizer;
 use super::{DISRUPTED, DO_NOT_DISRUPT, FINALIZER, Karpenter};
 use crate::conditions;
@@ -192,14 +193,7 @@ fn mark(raw: &Value, key: &ObjectName, hands: &Hands) {
     }
     hands.edit("Node", key, |node| {
         node["metadata"]["labels"][EXCLUDE_FROM_BALANCERS] = json!("karpenter");
-        if !node["spec"]["taints"].is_array() {
-            node["spec"]["taints"] = json!([]);
-        }
-        if let Some(taints) = node["spec"]["taints"].as_array_mut()
-            && !taints.iter().any(|taint| taint["key"] == DISRUPTED)
-        {
-            taints.push(json!({"key": DISRUPTED, "effect": "NoSchedule"}));
-        }
+        taint(node);
     });
 }
 

@@ -234,6 +234,66 @@ async fn empty_nodes_go_where_a_pool_lets_karpenter_consolidate() {
     assert_eq!(names(&server, "Node"), [shielded]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn half_empty_nodes_become_fewer_and_cheaper_where_a_pool_lets_karpenter_consolidate() {
+    let (server, _, world) = drifted(20, Setup::default()).await;
+    let before = world.price_per_hour();
+    let consolidate = |policy: &'static str| {
+        let change = move |pool: &mut Value| {
+            pool["spec"]["disruption"]["consolidateAfter"] = json!("30s");
+            pool["spec"]["disruption"]["consolidationPolicy"] = json!(policy);
+        };
+        server.update("NodePool", None, "general", change).unwrap();
+    };
+    consolidate("WhenEmpty");
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(names(&server, "Node").len(), 19, "one is empty");
+    consolidate("WhenEmptyOrUnderutilized");
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    let (nodes, after) = (names(&server, "Node").len(), world.price_per_hour());
+    assert!(nodes < 14 && after.as_micros() * 10 < before.as_micros() * 8, "{nodes} nodes, {before:?} {after:?}");
+    assert_eq!(world.pods_not_running(), [""; 0]);
+    let tainted = server.list("Node").into_iter().filter(|node| node.to_string().contains("karpenter.sh/disrupted"));
+    assert_eq!(tainted.count(), 0, "what was begun has ended");
+    let writes = server.revision();
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    let deleted =
+        server.writes(writes).into_iter().filter(|write| &*write.kind == "NodeClaim" && write.verb == "delete");
+    assert_eq!(deleted.count(), 0, "it has come to rest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_of_an_older_template_are_replaced_one_by_one_and_those_of_a_budget_of_none_stay() {
+    let (server, _, world) = drifted(8, Setup::default()).await;
+    let first = names(&server, "Node");
+    let edit = |change: fn(&mut Value)| drop(server.update("NodePool", None, "general", change).unwrap());
+    edit(|pool| {
+        pool["spec"]["template"]["metadata"]["labels"] = json!({"team": "a"});
+        pool["spec"]["disruption"]["budgets"] = json!([{"nodes": "0", "reasons": ["Drifted"]}]);
+    });
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(names(&server, "Node"), first);
+    edit(|pool| pool["spec"]["disruption"]["budgets"] = json!([{"nodes": "1"}]));
+    tokio::time::sleep(Duration::from_secs(7_200)).await;
+    let pods = server.list("Pod").into_iter();
+    let budgets = server.list("PodDisruptionBudget").into_iter();
+    let shut: Vec<_> = budgets.filter(|budget| budget["status"]["disruptionsAllowed"] == 0).collect();
+    let is_shut = |pod: &Value| {
+        let app = |budget: &Value| budget["spec"]["selector"]["matchLabels"]["app"].clone();
+        let mut over = shut.iter().filter(|one| one["metadata"]["namespace"] == pod["metadata"]["namespace"]);
+        over.any(|budget| app(budget) == pod["metadata"]["labels"]["app"])
+    };
+    let forbids =
+        pods.filter(|pod| pod["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"] == "true" || is_shut(pod));
+    let held: Vec<String> = forbids.filter_map(|pod| pod["spec"]["nodeName"].as_str().map(str::to_owned)).collect();
+    for node in server.list("Node") {
+        let (name, is_new) = (node["metadata"]["name"].as_str().unwrap(), node["metadata"]["labels"]["team"] == "a");
+        assert_eq!(is_new, !held.iter().any(|held| held == name), "{name}");
+        assert_eq!(is_new, !first.iter().any(|old| old == name), "{name}");
+    }
+    assert_eq!(world.pods_not_running(), [""; 0]);
+}
+
 #[test]
 fn the_same_seed_gives_the_same_writes() {
     let run = |seed| {

@@ -1,0 +1,187 @@
+//! What Karpenter would disrupt next: empty nodes, a drifted one, several for at most one new node, one for a cheaper one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kentroller_planner::Money;
+use kentroller_planner::manifest::ObjectName;
+use serde_json::Value;
+
+use super::budgets::within;
+use super::candidates::Candidate;
+use crate::conditions;
+use crate::entropy::Entropy;
+use crate::karpenter::fit::NewClaim;
+use crate::karpenter::{Karpenter, claim_of_pool};
+use crate::readings::spans;
+use crate::room::Amounts;
+use crate::seen::Seen;
+
+/// The most nodes that go together.
+const MOST: usize = 100;
+
+/// Why nodes are disrupted; the words of budgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    Empty,
+    Drifted,
+    Underutilized,
+}
+
+/// NodeClaims that go, and what is bought for them.
+#[derive(Clone, Debug)]
+pub(super) struct Decision {
+    pub(super) reason: Reason,
+    pub(super) claims: BTreeSet<Arc<str>>,
+    pub(super) replacements: Vec<Replacement>,
+}
+
+/// A NodeClaim that is thought of.
+#[derive(Clone, Debug)]
+pub(super) struct Replacement {
+    pool: Arc<str>,
+    types: Vec<String>,
+    zones: Vec<String>,
+    requests: Amounts,
+}
+
+impl Replacement {
+    fn of(claim: &NewClaim<'_>) -> Self {
+        Self {
+            pool: claim.pool.object.metadata.name.clone(),
+            types: claim.types.iter().map(|sold| sold.name().to_owned()).collect(),
+            zones: claim.zones.iter().map(|zone| (*zone).to_owned()).collect(),
+            requests: claim.requests,
+        }
+    }
+
+    pub(super) fn object(&self, seen: &Seen, luck: &mut Entropy) -> Value {
+        let pool = seen.pools.get(&self.pool).map(|pool| (*pool.raw).clone()).unwrap_or_default();
+        claim_of_pool(&pool, self.types.clone(), self.zones.clone(), self.requests, luck)
+    }
+}
+
+impl Karpenter {
+    /// The first thing to do, in Karpenter's order.
+    pub(super) fn decided(&self, candidates: &[Candidate<'_>], seen: &Seen, now: Timestamp) -> Option<Decision> {
+        let empty = candidates.iter().filter(|one| one.pods.is_empty() && one.is("Consolidatable"));
+        let empty = within(empty, Reason::Empty, seen);
+        if !empty.is_empty() {
+            return Some(decision(Reason::Empty, &empty, Vec::new()));
+        }
+        self.drifted(candidates, seen, now).or_else(|| self.cheaper(candidates, seen, now))
+    }
+
+    /// The same once more: is it still right?
+    pub(super) fn confirmed(&self, thought: Decision, seen: &Seen, now: Timestamp) -> Option<Decision> {
+        let candidates = self.candidates(seen, now);
+        let chosen = candidates.iter().filter(|one| thought.claims.contains(&one.name));
+        let chosen = chosen.filter(|one| thought.reason != Reason::Empty || one.pods.is_empty());
+        let chosen = within(chosen, thought.reason, seen);
+        if thought.reason == Reason::Empty {
+            return (!chosen.is_empty()).then(|| decision(Reason::Empty, &chosen, Vec::new()));
+        }
+        if chosen.len() < thought.claims.len() || chosen.iter().any(|one| !one.is_underutilized()) {
+            return None;
+        }
+        let again = self.consolidated(&chosen, seen, now)?;
+        let same = |(new, old): (&Replacement, &Replacement)| new.types.iter().all(|one| old.types.contains(one));
+        let agrees = again.replacements.len() == thought.replacements.len()
+            && again.replacements.iter().zip(&thought.replacements).all(same);
+        agrees.then_some(again)
+    }
+
+    /// The node that has drifted for the longest time, and what its pods need.
+    fn drifted(&self, candidates: &[Candidate<'_>], seen: &Seen, now: Timestamp) -> Option<Decision> {
+        let mut drifted: Vec<&Candidate<'_>> = candidates.iter().filter(|one| one.is("Drifted")).collect();
+        drifted.sort_by_key(|one| conditions::true_since(&one.claim.raw, "Drifted"));
+        within(drifted, Reason::Drifted, seen).into_iter().find_map(|candidate| {
+            let claims = self.simulated(&[candidate], seen, now)?;
+            Some(decision(Reason::Drifted, &[candidate], claims.iter().map(Replacement::of).collect()))
+        })
+    }
+
+    /// The largest number of nodes from the top that need at most one new node; else the first that needs a cheaper one.
+    fn cheaper(&self, candidates: &[Candidate<'_>], seen: &Seen, now: Timestamp) -> Option<Decision> {
+        let all = within(candidates.iter().filter(|one| one.is_underutilized()), Reason::Underutilized, seen);
+        let (mut least, mut most, mut best) = (2, all.len().min(MOST), None);
+        while least <= most {
+            let middle = usize::midpoint(least, most);
+            match all.get(..middle).and_then(|some| self.consolidated(some, seen, now)) {
+                Some(found) => {
+                    best = Some(found);
+                    least = middle + 1;
+                }
+                None => most = middle - 1,
+            }
+        }
+        best.or_else(|| all.iter().find_map(|one| self.consolidated(&[one], seen, now)))
+    }
+
+    /// Whether all pods of these nodes fit on others and at most one new node, which costs less than they do.
+    fn consolidated(&self, leaving: &[&Candidate<'_>], seen: &Seen, now: Timestamp) -> Option<Decision> {
+        let mut claims = self.simulated(leaving, seen, now)?;
+        let price = leaving.iter().map(|one| one.price).sum::<Option<Money>>()?;
+        match claims.as_mut_slice() {
+            [] => {}
+            [claim] => {
+                claim.types.retain(|sold| sold.price < price);
+                if leaving.len() > 1 {
+                    // The same type once more, or a dearer one, is no gain that the others' removal would not bring alone.
+                    let alike =
+                        leaving.iter().filter(|one| claim.types.iter().any(|sold| sold.name() == one.instance_type));
+                    if let Some(least) = alike.filter_map(|one| one.price).min() {
+                        claim.types.retain(|sold| sold.price < least);
+                    }
+                }
+                if claim.types.is_empty() {
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+        Some(decision(Reason::Underutilized, leaving, claims.iter().map(Replacement::of).collect()))
+    }
+
+    /// What is bought when these nodes go; `None` when a pod of theirs finds no place, or only one on a node that is not there
+    /// so far.
+    fn simulated<'a>(
+        &'a self,
+        leaving: &[&Candidate<'_>],
+        seen: &'a Seen,
+        now: Timestamp,
+    ) -> Option<Vec<NewClaim<'a>>> {
+        let mut shop = self.provisioning(seen, now);
+        let names: BTreeSet<&str> = leaving.iter().map(|one| &*one.node).collect();
+        shop.without(&names);
+        for room in &mut shop.rooms.list {
+            room.unschedulable |= !receives(&room.name, seen);
+        }
+        let mut homeless = self.homeless(seen);
+        let own: BTreeSet<ObjectName> =
+            leaving.iter().flat_map(|one| one.pods.iter().map(|(key, _)| (*key).clone())).collect();
+        for key in &own {
+            let (key, pod) = seen.pods.get_key_value(key)?;
+            homeless.push((key, &pod.object));
+        }
+        let placed = shop.place(homeless);
+        let stranded = placed.missed.iter().any(|key| own.contains(*key));
+        (!stranded && !placed.leans_on_coming).then_some(placed.claims)
+    }
+}
+
+fn decision(reason: Reason, claims: &[&Candidate<'_>], replacements: Vec<Replacement>) -> Decision {
+    Decision { reason, claims: claims.iter().map(|one| one.name.clone()).collect(), replacements }
+}
+
+/// Whether Karpenter counts on a node when it empties others: not while its own `consolidateAfter` runs.
+fn receives(node: &str, seen: &Seen) -> bool {
+    let claim = seen.claims.values().find(|claim| *claim.object.status.node_name == *node);
+    let Some((claim, pool)) = claim.and_then(|claim| Some((claim, super::candidates::pool_of(&claim.object, seen)?)))
+    else {
+        return true;
+    };
+    let never = spans::seconds(&pool.object.spec.disruption.consolidate_after).is_none();
+    never || conditions::is_true(&claim.raw, "Consolidatable")
+}

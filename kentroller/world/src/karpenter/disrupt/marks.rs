@@ -1,0 +1,85 @@
+//! What Karpenter notes on NodeClaims for its own disruption: pod events, `Consolidatable`, `Drifted`.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use kentroller_planner::manifest::NodeClaim;
+use serde_json::json;
+
+use super::candidates::pool_of;
+use crate::conditions;
+use crate::hands::{Hands, sooner, stamp, wide};
+use crate::karpenter::launch::admits;
+use crate::karpenter::{HASH, HASH_VERSION};
+use crate::readings::spans;
+use crate::seen::{Kind, Known, News, Seen, is_leaving};
+
+/// The shortest time between two notes of pod events on a claim.
+const NOTE_PACE: SignedDuration = SignedDuration::from_secs(10);
+
+/// Notes on claims when pods last came or went; daemons do not count.
+pub(super) fn note_pods(seen: &Seen, news: &News, hands: &Hands) {
+    let nodes: BTreeSet<&str> = news
+        .of(Kind::Pod)
+        .filter_map(|key| seen.pods.get(key))
+        .filter(|pod| !pod.is_daemon() && (pod.is_leaving() || &*pod.object.status.phase == "Pending"))
+        .map(|pod| &*pod.object.spec.node_name)
+        .filter(|node| !node.is_empty())
+        .collect();
+    for claim in seen.claims.values().filter(|claim| nodes.contains(claim.object.status.node_name.as_str())) {
+        let noted: Option<Timestamp> =
+            claim.raw["status"]["lastPodEventTime"].as_str().and_then(|text| text.parse().ok());
+        if noted.is_none_or(|at| hands.now.duration_since(at) >= NOTE_PACE) {
+            hands.edit_status("NodeClaim", &wide(&claim.object.metadata.name), |status| {
+                status["lastPodEventTime"] = json!(stamp(hands.now));
+            });
+        }
+    }
+}
+
+/// Sets and clears `Consolidatable` by the pool's `consolidateAfter`, and `Drifted` by its template.
+pub(super) fn set_conditions(seen: &Seen, hands: &Hands) -> Option<Timestamp> {
+    let mut next = None;
+    for (name, claim) in seen.claims.iter().filter(|(_, claim)| !is_leaving(&claim.raw)) {
+        let Some(pool) = pool_of(&claim.object, seen) else { continue };
+        let wait = spans::seconds(&pool.object.spec.disruption.consolidate_after);
+        let since = claim.raw["status"]["lastPodEventTime"].as_str().and_then(|text| text.parse().ok());
+        let since = since.or_else(|| conditions::true_since(&claim.raw, "Initialized"));
+        let at = match (wait, since, claim.object.status.is("Initialized")) {
+            (Some(wait), Some(since), true) => since.saturating_add(SignedDuration::from_secs(wait)).ok(),
+            _ => None,
+        };
+        let consolidatable = at.is_some_and(|at| at <= hands.now);
+        if !consolidatable {
+            next = sooner(next, at);
+        }
+        let drifted = claim.object.status.is("Launched").then(|| drift(claim, &pool.raw, pool)).flatten();
+        let wanted = [("Consolidatable", consolidatable.then_some("Consolidatable")), ("Drifted", drifted)];
+        for (kind, reason) in wanted {
+            if reason.is_some() != conditions::is_true(&claim.raw, kind) {
+                hands.edit_status("NodeClaim", &wide(name), |status| match reason {
+                    Some(reason) => conditions::set(status, kind, "True", reason, "", hands.now),
+                    None => conditions::clear(status, kind),
+                });
+            }
+        }
+    }
+    next
+}
+
+/// Why a claim is not what its pool would make today. The pool's own note of its template counts, not the template: the two
+/// differ for a moment after an edit.
+fn drift(
+    claim: &Known<NodeClaim>,
+    pool: &serde_json::Value,
+    of: &Known<kentroller_planner::manifest::NodePool>,
+) -> Option<&'static str> {
+    let note = |object: &serde_json::Value, key: &str| object["metadata"]["annotations"][key].clone();
+    let same = |key: &str| note(&claim.raw, key) == note(pool, key);
+    let is_known = note(pool, HASH).is_string() && note(&claim.raw, HASH).is_string();
+    if is_known && same(HASH_VERSION) && !same(HASH) {
+        return Some("NodePoolDrifted");
+    }
+    let fits = admits(&of.object.spec.template.spec.requirements, &claim.object.metadata.labels);
+    (!fits).then_some("RequirementsDrifted")
+}
