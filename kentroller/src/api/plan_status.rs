@@ -42,6 +42,8 @@ pub struct PlanStatus {
     pub nodes_deletion: BTreeMap<String, NodeDeletion>,
     /// The generation of the plan that this status judges.
     pub observed_generation: Option<i64>,
+    /// The uids of the owners whose pods the plan has moved. Nothing else moves while pods of theirs do not serve.
+    pub owners_moved: Vec<String>,
     /// The uids of the owners of which some pods were not Ready when the plan began. It does not wait for pods of theirs.
     pub owners_not_ready: Vec<String>,
     /// What the plan promises to save.

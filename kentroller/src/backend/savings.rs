@@ -37,6 +37,7 @@ pub(super) fn savings(plan: &Plan, snapshot: &Snapshot, catalog: &Catalog) -> Co
     let blue = sum(blue_nodes.iter().copied(), catalog);
     let green = added.values().fold(Money::ZERO, |sum, node| sum + node.price);
     let cluster = sum(snapshot.nodes.iter(), catalog);
+    let is_known = snapshot.nodes.iter().all(|node| price(node, catalog).is_some());
     let (saved, cluster_after) = (blue - green, cluster - blue + green);
     let count = |count: usize| Some(i32::try_from(count).unwrap_or(i32::MAX));
     let moving = plan.moves();
@@ -56,7 +57,8 @@ pub(super) fn savings(plan: &Plan, snapshot: &Snapshot, catalog: &Catalog) -> Co
         projected_cluster_hourly_cost: Some(cluster_after.hourly()),
         projected_cluster_monthly_cost: Some(cluster_after.monthly()),
         projected_cluster_nodes: count(snapshot.nodes.len() + added.len() - blue_nodes.len()),
-        projected_cluster_savings_percent: Some(saved.percent_of(cluster).to_string()),
+        // A part of an unknown whole is no share.
+        projected_cluster_savings_percent: is_known.then(|| saved.percent_of(cluster).to_string()),
         projected_green_nodes: count(added.len()),
         projected_hourly_cost: Some(green.hourly()),
         projected_monthly_cost: Some(green.monthly()),

@@ -17,6 +17,12 @@ pub fn of(spec: &RebalancePlanSpec) -> usize {
     text + STATUS_OF_NODE * (spec.node_claims_to_add.len() + spec.node_claims_to_delete.len())
 }
 
+/// Whether the plan may be one that was made smaller to fit: what [`smaller`] asks for comes to no less than this, for the bytes of
+/// a node differ by less than a quarter from the mean of all.
+pub fn is_shrunk(spec: &RebalancePlanSpec) -> bool {
+    of(spec) >= MOST / 10 * 6
+}
+
 /// The options of a smaller plan, if the one with this spec is too large.
 pub fn smaller(options: &Options, spec: &RebalancePlanSpec) -> Option<Options> {
     let (bytes, nodes) = (of(spec), spec.node_claims_to_delete.len());

@@ -83,6 +83,21 @@ pub fn storage<'a>(
     }
 }
 
+/// How many pods each controller has, by namespace, kind and name. Whoever makes the pods is not read: how many there are tells how
+/// many are wanted.
+fn replicas(pods: &[manifest::Pod]) -> BTreeMap<(String, String, String), u32> {
+    let mut counts: BTreeMap<&str, (&manifest::Pod, &manifest::Owner, u32)> = BTreeMap::new();
+    for pod in pods.iter().filter(|pod| !pod.status.is_finished()) {
+        if let Some(owner) = pod.metadata.controller() {
+            counts.entry(&owner.uid).or_insert((pod, owner, 0)).2 += 1;
+        }
+    }
+    let named = |(pod, owner, count): (&manifest::Pod, &manifest::Owner, u32)| {
+        ((pod.metadata.namespace.to_string(), owner.kind.clone(), owner.name.clone()), count)
+    };
+    counts.into_values().map(named).collect()
+}
+
 /// Everything that planning reads, as of one cut. Kinds that the cut does not have are left out; where the planner can
 /// tell none from not known, they are not known. Besides, what of it could not be understood.
 pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>) {
@@ -101,9 +116,9 @@ pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>)
         namespaces: known(cut, as_read!(owners, Namespace => Namespace {})),
         ec2_node_classes: all(cut, as_read!(owners, Ec2NodeClass => Ec2NodeClass { spec, status })),
         node_overlays: all(cut, as_read!(owners, NodeOverlay => NodeOverlay { spec })),
-        // Whoever makes the pods is not read: how many there are tells how many are wanted.
         replicas: BTreeMap::new(),
     };
+    snapshot.replicas = replicas(&snapshot.pods);
     let buffers = all(cut, as_read!(owners, CapacityBuffer => CapacityBuffer { spec, status }));
     let templates =
         all(cut, |named: &NamedPodTemplate| (metadata(&named.metadata, owners).key(), named.template.clone()));

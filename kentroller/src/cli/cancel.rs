@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use kentroller_runtime::HasStatus;
+use kentroller_runtime::{HasStatus, Kind};
 use serde_json::json;
 
 use super::remote::Remote;
@@ -23,7 +23,7 @@ pub(super) struct Cancel {
 enum Way {
     /// `spec.execute` of the plan is set to false.
     Stop,
-    /// The claim is deleted: it has no plan that could be stopped.
+    /// The claim is deleted: it has no plan that is under way.
     Withdraw,
 }
 
@@ -35,13 +35,16 @@ impl Cancel {
 
     async fn cancel(self) -> anyhow::Result<ExitCode> {
         let remote = Remote::connect().await?;
-        let plan = remote.read::<RebalancePlan>(&self.name).await?;
         let claim = remote.read::<RebalancePlanClaim>(&self.name).await?;
+        // The claim knows its last plan; the first one has its name.
+        let last =
+            claim.as_ref().filter(|claim| !is_over(claim)).and_then(|claim| claim.status()?.rebalance_name.clone());
+        let plan = remote.read::<RebalancePlan>(last.as_ref().unwrap_or(&self.name)).await?;
         let mut out = std::io::stdout();
         match (way(&self.name, plan.as_ref(), claim.as_ref())?, plan, claim) {
             (Way::Stop, Some(plan), _) => {
                 remote.merge(&plan, json!({"spec": {"execute": false}})).await?;
-                let name = &self.name;
+                let name = plan.name();
                 writeln!(
                     out,
                     "Plan {name} stops at its next safe point: new nodes that replaced nothing are given back, the others stay. \
@@ -50,7 +53,7 @@ impl Cancel {
             }
             (Way::Withdraw, _, Some(claim)) => {
                 remote.delete(&claim).await?;
-                writeln!(out, "Claim {} is deleted; nothing of it had begun.", self.name)?;
+                writeln!(out, "Claim {} is deleted; nothing of it is under way.", self.name)?;
             }
             _ => {}
         }
@@ -58,15 +61,22 @@ impl Cancel {
     }
 }
 
-/// How the plan, or the claim without one, is stopped.
+fn is_over(claim: &RebalancePlanClaim) -> bool {
+    claim.status().and_then(|status| status.state.as_ref()).is_some_and(ClaimState::is_final)
+}
+
+/// How the plan, or the claim, is stopped. A plan that has not begun goes with its claim.
 fn way(name: &str, plan: Option<&RebalancePlan>, claim: Option<&RebalancePlanClaim>) -> anyhow::Result<Way> {
+    let claim_is_open = claim.is_some_and(|claim| !is_over(claim));
     if let Some(plan) = plan {
         let state = plan.status().and_then(|status| status.state.clone()).unwrap_or(PlanState::Pending);
-        return match state {
+        match state {
+            PlanState::Running => return Ok(Way::Stop),
+            _ if claim_is_open => return Ok(Way::Withdraw),
             state if state.is_final() => bail!("plan {name} is over ({})", state.as_str()),
             _ if !plan.spec.execute => bail!("plan {name} is not being executed: spec.execute is false"),
-            _ => Ok(Way::Stop),
-        };
+            _ => return Ok(Way::Stop),
+        }
     }
     let Some(claim) = claim else { bail!("there is no plan and no claim {name}; `kubectl get rp,rpc` lists them") };
     match claim.status().and_then(|status| status.state.clone()).unwrap_or(ClaimState::Pending) {
@@ -77,7 +87,6 @@ fn way(name: &str, plan: Option<&RebalancePlan>, claim: Option<&RebalancePlanCla
 
 #[cfg(test)]
 mod tests {
-    use kentroller_runtime::Kind;
     use serde_json::Value;
 
     use super::*;
@@ -100,6 +109,9 @@ mod tests {
         };
         assert_eq!(said(Some(plan(true, "Running")), Some(claim("Executing"))), Ok(Way::Stop));
         assert_eq!(said(Some(plan(true, "Created")), None), Ok(Way::Stop));
+        assert_eq!(said(Some(plan(false, "Created")), Some(claim("Ready"))), Ok(Way::Withdraw), "not begun");
+        assert_eq!(said(Some(plan(true, "Created")), Some(claim("Ready"))), Ok(Way::Withdraw), "waits for its turn");
+        assert_eq!(said(Some(plan(true, "Done")), Some(claim("Executing"))), Ok(Way::Withdraw), "between two plans");
         assert_eq!(said(None, Some(claim("Generating"))), Ok(Way::Withdraw));
         for (plan, claim, says) in [
             (Some(plan(false, "Created")), None, "is not being executed"),

@@ -12,7 +12,7 @@ use kentroller_runtime::{HasStatus, Kind};
 
 use super::remote::Remote;
 use crate::api::foreign::NodeClaim;
-use crate::api::{AttemptStatus, DeletionPhase, NodeCost, PlanState, PlanStatus, RebalancePlan};
+use crate::api::{AttemptStatus, DeletionPhase, NodeCost, PlanState, PlanStatus, RebalancePlan, marks};
 
 /// Arguments of `kentroller history`.
 #[derive(Args, Debug)]
@@ -148,13 +148,10 @@ fn in_wave(status: &PlanStatus, wave: u32) -> Vec<String> {
 /// What the plan was for.
 fn why(plan: &RebalancePlan, status: &PlanStatus) -> String {
     let promised = status.savings.as_ref().and_then(|savings| savings.projected_savings_cost_hourly.clone());
-    let owner = plan
-        .metadata
-        .owner_references
-        .iter()
-        .flatten()
-        .next()
-        .map_or("a person".to_owned(), |owner| format!("claim {}", owner.name));
+    let claim = plan.metadata.owner_references.iter().flatten().next().map(|owner| format!("claim {}", owner.name));
+    let is_of_a_cycle = plan.label(marks::CYCLE_MODE).is_some();
+    let by_itself = if is_of_a_cycle { "continuous rebalancing" } else { "a person" };
+    let owner = claim.unwrap_or_else(|| by_itself.to_owned());
     let really = achieved(status).map_or(String::new(), |saved| format!(", and saved {}", saved.hourly()));
     format!(
         "It was asked for by {owner} and promised {} USD an hour{really}.",

@@ -190,10 +190,15 @@ impl ClaimStep<'_> {
         self.out.look_at(end);
     }
 
+    /// Whether a plan of the claim is executed without a person.
+    fn executes(&self) -> bool {
+        self.claim.spec.auto_execute && self.world.settings().mode() == Mode::Act
+    }
+
     /// What a computed plan comes to.
     fn take(&mut self, planned: &Planned, waits_for: Option<&str>, stale: bool) {
         self.describe(planned);
-        let executes = self.claim.spec.auto_execute && self.world.settings().mode() == Mode::Act;
+        let executes = self.executes();
         let is_last_word = !stale && (waits_for.is_none() || !executes);
         match (planned.held_back, &planned.nothing) {
             (Some(saved), _) if is_last_word => {
@@ -236,6 +241,18 @@ impl ClaimStep<'_> {
         let key = format!("create RebalancePlan {}", plan.name());
         if let Some(Reply::Refused { code: 400 | 403 | 413 | 422, message, .. }) = self.world.reply(&key) {
             let text = format!("the API server does not take plan {}: {message}", plan.name());
+            self.fail(FailureReason::PlanInvalid, &text);
+            return;
+        }
+        let other = self.world.named::<RebalancePlan>(plan.name()).filter(|other| other.deleting().is_none());
+        let is_ours = |other: &RebalancePlan| {
+            other.metadata.owner_references.iter().flatten().any(|owner| owner.uid == self.claim.uid())
+        };
+        if other.is_some_and(|other| !is_ours(other)) {
+            let text = format!(
+                "there is a RebalancePlan {} of somebody else: delete it, or name the claim otherwise",
+                plan.name()
+            );
             self.fail(FailureReason::PlanInvalid, &text);
             return;
         }
@@ -319,20 +336,18 @@ impl ClaimStep<'_> {
                         return Ok(());
                     }
                 }
-                let warnings = plans.iter().filter_map(|plan| plan.status()).flat_map(|status| status.warnings.clone());
-                self.status.warnings.extend(warnings);
-                self.status.warnings.truncate(MOST_LISTED);
-                self.end(ClaimState::Completed);
-                let text = sequence::saved(plans).map_or("The plan was executed.".to_owned(), |saved| {
-                    format!("Saves {} USD an hour.", saved.hourly())
-                });
-                self.out.ready(true, ClaimReason::Completed, text.clone());
-                self.out.condition(ClaimCondition::Complete, true, ClaimReason::Completed, text.clone());
-                self.out.event(Claims::ClaimCompleted, text);
+                self.complete(plans);
             }
             PlanState::Failed => self.fail(status.failure_reason.unwrap_or(FailureReason::ClusterChanged), &message),
             PlanState::Skipped => self.skip(status.skipped_reason.unwrap_or(SkippedReason::NoSaving), &message),
-            PlanState::Expired => self.skip(SkippedReason::PlanExpired, "nobody executed the plan in time"),
+            PlanState::Expired if plans.len() == 1 => {
+                self.skip(SkippedReason::PlanExpired, "nobody executed the plan in time");
+            }
+            PlanState::Expired => {
+                let text = format!("nobody executed plan {} in time: not all was done", plan.name());
+                self.status.warnings.push(Warning { description: text });
+                self.complete(plans);
+            }
             PlanState::Canceled => self.cancel(&format!("the plan was canceled: {message}")),
             PlanState::Unknown(word) => {
                 let text = format!("Plan {} is in state {word:?}, which this version does not know.", plan.name());
@@ -340,6 +355,19 @@ impl ClaimStep<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What its plans have done is what there is.
+    fn complete(&mut self, plans: &[&RebalancePlan]) {
+        let warnings = plans.iter().filter_map(|plan| plan.status()).flat_map(|status| status.warnings.clone());
+        self.status.warnings.extend(warnings);
+        self.status.warnings.truncate(MOST_LISTED);
+        self.end(ClaimState::Completed);
+        let text = sequence::saved(plans)
+            .map_or("The plan was executed.".to_owned(), |saved| format!("Saves {} USD an hour.", saved.hourly()));
+        self.out.ready(true, ClaimReason::Completed, text.clone());
+        self.out.condition(ClaimCondition::Complete, true, ClaimReason::Completed, text.clone());
+        self.out.event(Claims::ClaimCompleted, text);
     }
 
     fn plan_vanished(&mut self) {

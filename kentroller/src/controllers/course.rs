@@ -14,8 +14,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(3 * 60);
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub(super) now: Timestamp,
-    /// Its NodeClaim is being deleted, by whomever.
-    pub(super) is_ending: bool,
+    /// Since when its NodeClaim is being deleted, by whomever.
+    pub(super) ending_since: Option<Timestamp>,
     pub(super) cordon: Cordon,
     /// What forbids that it goes.
     pub(super) held: Option<String>,
@@ -71,8 +71,15 @@ pub(super) fn next(course: &NodeDeletion, facts: &Facts) -> Want {
     if course.phase() == Some(DeletionPhase::Kept) {
         return Want::Nothing;
     }
-    if facts.is_ending {
-        return if facts.has_pods { Want::Leave } else { Want::End };
+    if facts.ending_since.is_some() {
+        return match facts.has_pods && is_over(facts.ending_since, facts.drain_timeout) {
+            true => Want::Keep(
+                DeletionStatus::Failed,
+                "its NodeClaim is being deleted, and its pods do not leave".to_owned(),
+            ),
+            false if facts.has_pods => Want::Leave,
+            false => Want::End,
+        };
     }
     if facts.cordon == Cordon::Lifted && course.phase() == Some(DeletionPhase::Draining) {
         return Want::Keep(DeletionStatus::NodeUncordoned, "somebody made it schedulable again".to_owned());
@@ -113,7 +120,7 @@ mod tests {
     fn facts() -> Facts {
         Facts {
             now: at(10_000),
-            is_ending: false,
+            ending_since: None,
             cordon: Cordon::None,
             held: None,
             has_pods: true,
@@ -136,8 +143,8 @@ mod tests {
         assert_eq!(next(&draining(), &ours()), Want::Drain);
         assert_eq!(next(&draining(), &Facts { has_slot: false, ..ours() }), Want::Drain, "it holds its slot");
         assert_eq!(next(&draining(), &Facts { has_pods: false, ..ours() }), Want::Delete);
-        assert_eq!(next(&draining(), &Facts { is_ending: true, has_pods: false, ..ours() }), Want::End);
-        assert_eq!(next(&draining(), &Facts { is_ending: true, ..ours() }), Want::Leave);
+        assert_eq!(next(&draining(), &Facts { ending_since: Some(at(1)), has_pods: false, ..ours() }), Want::End);
+        assert_eq!(next(&draining(), &Facts { ending_since: Some(at(8_801)), ..ours() }), Want::Leave);
         assert_eq!(next(&course(Some(DeletionPhase::Kept)), &Facts { has_pods: false, ..ours() }), Want::Nothing);
     }
 
@@ -160,6 +167,11 @@ mod tests {
                 draining(|one| one.cordon_time = Some(at(8_800))),
                 Facts { held: Some("x".to_owned()), ..forced() },
                 Want::Block("x".to_owned()),
+            ),
+            (
+                draining(|_| ()),
+                Facts { ending_since: Some(at(8_800)), ..ours() },
+                kept("its NodeClaim is being deleted, and its pods do not leave"),
             ),
             (draining(|one| one.stuck_since = Some(at(9_821))), ours(), Want::Drain),
             (draining(|one| one.stuck_since = Some(at(9_820))), ours(), kept("no other node has room for its pods")),

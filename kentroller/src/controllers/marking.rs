@@ -131,9 +131,19 @@ pub(crate) fn uncordon() -> Value {
     json!({"metadata": {"annotations": {UNCORDON_AFTER: null}}, "spec": {"unschedulable": null}})
 }
 
+/// It takes pods already, and nobody opens it once more.
+pub(crate) fn stay_open() -> Value {
+    json!({"metadata": {"annotations": {UNCORDON_AFTER: null}}})
+}
+
 /// Karpenter ends what is left on the node at this time, once its NodeClaim is deleted.
 pub(super) fn end_at(plan: &str, end: Timestamp) -> Value {
     json!({"metadata": {"labels": {PLAN: plan}, "annotations": {ENDS_AT: end.to_string()}}})
+}
+
+/// Nothing on the node is ended by force.
+pub(super) fn end_never() -> Value {
+    json!({"metadata": {"annotations": {ENDS_AT: null}}})
 }
 
 fn written(taint: &manifest::Taint) -> Value {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kentroller_planner::Options;
 use kentroller_runtime::condition::{in_status_since, seconds};
+use kentroller_runtime::settings::parse_duration;
 use kentroller_runtime::{
     Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
 };
@@ -78,8 +79,12 @@ pub struct RebalancePlans;
 impl Reconcile for RebalancePlans {
     fn reconcile(plan: &RebalancePlan, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let status = plan.status().cloned().unwrap_or_default();
-        let protection = Arc::new(Protection::of(plan, options_of(plan, world).unwrap_or_default(), world.now()));
-        let yields_to = turn::yields_to(plan, world.all::<RebalancePlanClaim>()).map(|claim| claim.name().to_owned());
+        // Where the options cannot be read, only what lifts no rule is left of them.
+        let strict = || Options { eviction: world.settings().eviction_config.rules().to_vec(), ..Options::default() };
+        let options = options_of(plan, world).unwrap_or_else(|_| strict());
+        let protection = Arc::new(Protection::of(plan, options, world.now()));
+        let yields_to = turn::yields_to(plan, world.all::<RebalancePlan>(), world.all::<RebalancePlanClaim>())
+            .map(|claim| claim.name().to_owned());
         let out = world.outcome(plan);
         let mut step = PlanStep { plan, world, out, status, protection, yields_to, not_ready: None, slots: None };
         match step.status.state.clone().unwrap_or(PlanState::Pending) {
@@ -209,9 +214,15 @@ impl PlanStep<'_> {
             self.fail(FailureReason::PlanInvalid, None, text);
             return Ok(());
         }
+        if let Some(wrong) = self.unreadable() {
+            self.fail(FailureReason::PlanInvalid, None, &wrong);
+            return Ok(());
+        }
         let Some(answer) = self.checked()? else { return Ok(()) };
         self.status.savings = Some(answer.savings.clone());
-        if let Some(text) = mistakes(&[&answer.violations[..], &answer.held[..]].concat()) {
+        // What came to be held while the plan was computed is looked at node by node. What a person wrote is right or wrong as a whole.
+        let held = if self.is_by_hand() { &answer.held[..] } else { &[] };
+        if let Some(text) = mistakes(&[&answer.violations[..], held].concat()) {
             self.out.event(RebalancePlans::PlanRejected, text.clone());
             self.fail(FailureReason::PlanInvalid, None, &text);
             return Ok(());
@@ -227,6 +238,24 @@ impl PlanStep<'_> {
         self.out.event(RebalancePlans::PlanChecked, self.promise());
         self.out.reconciling(PlanReason::Created, "The plan waits for its turn.");
         Ok(())
+    }
+
+    /// Whether neither a claim nor a cycle made the plan.
+    fn is_by_hand(&self) -> bool {
+        self.claim().is_none() && self.plan.label(marks::CYCLE_MODE).is_none()
+    }
+
+    /// A duration of the spec that is none.
+    fn unreadable(&self) -> Option<String> {
+        let spec = &self.plan.spec;
+        let drain = spec.aggressive_mode.as_ref().and_then(|mode| mode.drain_timeout.as_deref());
+        let execution = spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref());
+        let all = [("aggressiveMode.drainTimeout", drain), ("timeouts.rebalanceExecutionTimeout", execution)];
+        let (field, value) = all
+            .into_iter()
+            .filter_map(|(field, value)| Some((field, value?)))
+            .find(|(_, value)| parse_duration(value).is_none())?;
+        Some(format!("spec.{field} {value:?} is no duration: write one such as 20m"))
     }
 
     /// What the check found of the spec as it is now, not long ago; `None` while it is asked, or cannot be.

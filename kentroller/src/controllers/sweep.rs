@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kentroller_runtime::{Cluster, Failure, Guard, Kind, Outcome, Reconcile, World, controller};
 
-use super::marking;
+use super::{marking, turn};
 use crate::api::RebalancePlan;
 use crate::api::foreign::{Node, NodeClaim};
 
@@ -26,7 +26,7 @@ pub struct Sweep;
 impl Reconcile for Sweep {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut out = world.outcome(cluster);
-        let living: BTreeSet<&str> = world.all::<RebalancePlan>().map(Kind::uid).collect();
+        let living: BTreeSet<&str> = world.all::<RebalancePlan>().filter(|plan| lives(plan)).map(Kind::uid).collect();
         let nodes = world.all::<Node>().filter_map(|node| Some((node, orphan(node, &living)?)));
         for (node, plan) in nodes.take(MOST_AT_ONCE) {
             out.merge(node, marking::release(node, plan)).only_if(is_gone(plan));
@@ -39,6 +39,12 @@ impl Reconcile for Sweep {
         for node in world.all::<Node>().filter(is_over).take(MOST_AT_ONCE) {
             out.merge(node, marking::uncordon());
         }
+        // Who has opened it meanwhile, and closes it again, has reasons of his own.
+        let is_open =
+            |node: &&Node| !node.spec.unschedulable && marking::uncordon_time(node).is_some() && !is_over(node);
+        for node in world.all::<Node>().filter(is_open).take(MOST_AT_ONCE) {
+            out.merge(node, marking::stay_open());
+        }
         out.look_in(LOOK_EVERY);
         Ok(out)
     }
@@ -47,6 +53,11 @@ impl Reconcile for Sweep {
     fn disabled(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         Self::reconcile(cluster, world)
     }
+}
+
+/// Whether the plan, or its own clean-up, still looks after its marks.
+fn lives(plan: &RebalancePlan) -> bool {
+    !turn::has_ended(plan) || turn::is_marked(plan)
 }
 
 /// The uid of the plan whose marks the object bears, if none of the living has it.
@@ -59,7 +70,7 @@ fn is_gone(plan: &str) -> Guard<Sweep> {
     let uid = plan.to_owned();
     let guard = Guard::<Sweep>::that(move |fresh| {
         let plans = fresh.all::<RebalancePlan>()?;
-        match plans.iter().find(|plan| plan.uid() == uid) {
+        match plans.iter().find(|plan| plan.uid() == uid && lives(plan)) {
             Some(plan) => Err(format!("plan {} is there", plan.name())),
             None => Ok(()),
         }

@@ -40,10 +40,13 @@ impl Rank {
     }
 }
 
-/// Whether a claim waits for nothing but its turn.
-fn waits(claim: &RebalancePlanClaim) -> bool {
+/// Whether a claim waits for nothing but its turn. One whose plan waits for a person does not.
+fn waits(claim: &RebalancePlanClaim, plans: &[&RebalancePlan]) -> bool {
     let is_ready = claim.status().is_some_and(|status| status.state == Some(ClaimState::Ready));
-    is_ready && claim.spec.auto_execute && claim.deleting().is_none()
+    let is_of_it =
+        |plan: &RebalancePlan| plan.metadata.owner_references.iter().flatten().any(|owner| owner.uid == claim.uid());
+    let for_a_person = || plans.iter().any(|plan| !plan.spec.execute && !has_ended(plan) && is_of_it(plan));
+    is_ready && claim.spec.auto_execute && claim.deleting().is_none() && !for_a_person()
 }
 
 /// Whether anybody has something to do, or waits for something: then continuous rebalancing begins nothing.
@@ -62,21 +65,24 @@ pub(super) fn is_taken<'a>(
 /// The claim for which a plan that runs has to end at the border of its wave: it waits, and goes before.
 pub(super) fn yields_to<'a>(
     plan: &RebalancePlan,
+    plans: impl Iterator<Item = &'a RebalancePlan>,
     claims: impl Iterator<Item = &'a RebalancePlanClaim>,
 ) -> Option<&'a RebalancePlanClaim> {
-    claims.filter(|claim| waits(claim)).find(|claim| Rank::of(*claim) < Rank::of(plan))
+    let plans: Vec<&RebalancePlan> = plans.collect();
+    claims.filter(|claim| waits(claim, &plans)).find(|claim| Rank::of(*claim) < Rank::of(plan))
 }
 
 /// What a claim waits for, if it is not its turn: any plan that holds it, or a claim that waits too and goes before.
 pub(super) fn before_claim<'a>(
     claim: &RebalancePlanClaim,
-    mut plans: impl Iterator<Item = &'a RebalancePlan>,
+    plans: impl Iterator<Item = &'a RebalancePlan>,
     claims: impl Iterator<Item = &'a RebalancePlanClaim>,
 ) -> Option<String> {
-    if let Some(plan) = plans.find(|plan| holds_the_turn(plan)) {
+    let plans: Vec<&RebalancePlan> = plans.collect();
+    if let Some(plan) = plans.iter().find(|plan| holds_the_turn(plan)) {
         return Some(format!("plan {}", plan.name()));
     }
-    let others = claims.filter(|other| waits(other) && other.uid() != claim.uid());
+    let others = claims.filter(|other| waits(other, &plans) && other.uid() != claim.uid());
     let mut before = others.filter(|other| place(*other) < place(claim));
     before.next().map(|other| format!("claim {}", other.name()))
 }
@@ -147,6 +153,13 @@ mod tests {
         let mine = claim("mine", 20, true, "Generating");
         let free = plan("p", 30, false, "Created", false);
         let held = plan("p", 30, true, "Pending", false);
+        let of_a = |execute: bool, state: &str| {
+            let mut plan = plan("a", 30, execute, state, false);
+            let owner = json!([{"apiVersion": "", "kind": "RebalancePlanClaim", "name": "a", "uid": "a"}]);
+            plan.metadata.owner_references = serde_json::from_value(owner).expect("owners");
+            plan
+        };
+        let (unapproved, over) = (of_a(false, "Created"), of_a(false, "Expired"));
         let cases = [
             ("nobody", &free, claim("mine", 20, true, "Ready"), None),
             ("a plan that is about to run", &held, claim("mine", 20, true, "Ready"), Some("plan p")),
@@ -154,6 +167,8 @@ mod tests {
             ("an older claim that waits for a person", &free, claim("a", 10, false, "Ready"), None),
             ("an older claim without a plan", &free, claim("a", 10, true, "Generating"), None),
             ("a younger claim", &free, claim("a", 30, true, "Ready"), None),
+            ("an older claim whose plan waits for a person", &unapproved, claim("a", 10, true, "Ready"), None),
+            ("an older claim whose plan is over", &over, claim("a", 10, true, "Ready"), Some("claim a")),
         ];
         for (what, plan, other, wanted) in &cases {
             assert_eq!(before_claim(&mine, [*plan].into_iter(), [other].into_iter()).as_deref(), *wanted, "{what}");

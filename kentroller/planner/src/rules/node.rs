@@ -96,7 +96,8 @@ impl<'a> ObservedNode<'a> {
     fn by_its_marks(&self, options: &Options) -> Option<Reason> {
         let (node, lifted) = (self.node, &options.aggressive);
         let told = |reason: KeptReason, detail: &str| Some((reason, detail.to_owned()));
-        if node.metadata.annotations.get(marks::DO_NOT_DISRUPT).is_some_and(|value| value == "true") {
+        let is_shielded = node.metadata.annotations.get(marks::DO_NOT_DISRUPT).is_some_and(|value| value == "true");
+        if is_shielded && !lifted.ignore_problem_removal_disabled_nodes {
             return told(KeptReason::DoNotDisrupt, &format!("annotation {}", marks::DO_NOT_DISRUPT));
         }
         if node.metadata.mark(marks::REMOVAL_DISABLED) == Some("true") && !lifted.ignore_problem_removal_disabled_nodes

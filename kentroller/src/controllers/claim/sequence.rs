@@ -29,7 +29,7 @@ fn number(claim: &RebalancePlanClaim, plan: &RebalancePlan) -> usize {
 
 /// Whether the plan is as large as one may be: what it leaves may be worth another one.
 fn is_full(spec: &RebalancePlanSpec) -> bool {
-    spec.node_claims_to_delete.len() >= MOST_NODES || size::of(spec) >= size::MOST / 10 * 9
+    spec.node_claims_to_delete.len() >= MOST_NODES || size::is_shrunk(spec)
 }
 
 /// What the plans of the claim have really saved.
@@ -98,7 +98,7 @@ impl ClaimStep<'_> {
                     }
                     None => {
                         self.status.generation_start_time = None;
-                        self.write(&answer, number, true);
+                        self.write(&answer, number, self.executes());
                     }
                 }
                 self.out.look_at(after(at, PLAN_MAX_AGE));
@@ -122,6 +122,7 @@ impl ClaimStep<'_> {
 #[cfg(test)]
 mod tests {
     use kentroller_runtime::Reply;
+    use kentroller_runtime::outcome::Act;
     use kentroller_runtime::testing::{Given, given, object};
     use serde_json::{Value, json};
 
@@ -129,6 +130,7 @@ mod tests {
     use crate::api::{ClaimStatus, RebalancePlanClaim};
     use crate::backend::Planned;
     use crate::controllers::claim::Claims;
+    use crate::settings::OperatorMode;
 
     fn claim(spec: Value) -> RebalancePlanClaim {
         object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "a", "uid": "u", "generation": 1},
@@ -186,6 +188,17 @@ mod tests {
         let (status, asked, effects) = becomes(&after, &claim);
         assert_eq!((asked.as_str(), effects.len()), ("[]", 1));
         assert!(effects[0].contains("create RebalancePlan a-2"), "{effects:?}");
+        let is_armed = |given: &Given<Claims>| {
+            let decided = given.decide(&claim).expect("a decision");
+            let armed = decided.effects().any(|effect| match &effect.act {
+                Act::Create(object) => object["spec"]["execute"] == true,
+                _ => false,
+            });
+            armed
+        };
+        assert!(is_armed(&after));
+        let by_people = after.set(|settings| settings.mode = OperatorMode::Approve);
+        assert!(!is_armed(&by_people), "a person approves each plan, not only the first");
         assert_eq!(status.expect("a status").rebalance_name.as_deref(), Some("a-2"));
     }
 
@@ -209,6 +222,10 @@ mod tests {
         ends(json!({"autoExecute": true}), &[done("a", MOST_NODES - 1)], None);
         ends(json!({"autoExecute": true, "nodeConstraints": {"maxNodes": MOST_NODES}}), &[done("a", MOST_NODES)], None);
         ends(json!({}), &[done("a", MOST_NODES)], None);
+        let mut second = done("a-2", 1);
+        second.status = serde_json::from_value(json!({"state": "Expired", "conditions": []})).expect("a status");
+        let said = ends(json!({"autoExecute": true}), &[done("a", MOST_NODES), second], None);
+        assert!(said.iter().any(|said| said == "Saves 1.5000 USD an hour."), "{said:?}");
     }
 
     #[test]
@@ -246,5 +263,18 @@ mod tests {
         check(422, "Failed");
         check(429, "Ready");
         check(500, "Ready");
+    }
+
+    #[test]
+    fn a_plan_of_somebody_else_under_the_same_name_ends_the_claim_instead_of_being_waited_for() {
+        let claim: RebalancePlanClaim =
+            object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "b", "uid": "other",
+            "generation": 1}, "spec": {"autoExecute": true}, "status": {"state": "Ready", "conditions": []}}));
+        let answer = Answer::Given { at: at("10:00:00"), answer: planned(false).into() };
+        let given = given_at("10:00:00", &[done("b", 1)]).answered::<Plans>(&claim, answer);
+        let (status, _, effects) = becomes(&given, &claim);
+        let status = status.expect("a status");
+        assert_eq!((status.state.expect("a state").as_str(), effects.len()), ("Failed", 0));
+        assert!(status.error_message.unwrap_or_default().contains("RebalancePlan b of somebody else"));
     }
 }

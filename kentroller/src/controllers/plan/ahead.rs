@@ -19,18 +19,22 @@ impl PlanStep<'_> {
     /// What has to be before anything is bought for the wave; so many waves before it still move pods.
     pub(super) fn waits_to_begin(&mut self, index: u32, before: usize) -> Option<String> {
         let ahead = (before > 0).then(|| self.waits_ahead(index)).flatten();
-        ahead.or_else(|| self.waits_for_slots(index))
+        let usable = if before > 0 { USABLE } else { 100 };
+        ahead.or_else(|| self.waits_for_limits(index, usable)).or_else(|| self.waits_for_slots(index))
+    }
+
+    /// Karpenter does not hold a NodeClaim that it did not make to the limits of its pool.
+    fn waits_for_limits(&self, index: u32, usable: i64) -> Option<String> {
+        let pools = self.greens(index).filter_map(|add| add.metadata.labels.get(marks::NODE_POOL));
+        let mut pools = pools.filter_map(|name| self.world.named::<NodePool>(name));
+        let full = pools.find(|pool| !self.has_within_limits(pool, index, usable))?;
+        Some(format!("nodes of NodePool {} to go: its limits leave no room for more", full.name()))
     }
 
     fn waits_ahead(&self, index: u32) -> Option<String> {
         let adds: Vec<&NodeClaimToAdd> = self.greens(index).collect();
-        if !adds.is_empty() && self.surge_with(index) > self.most_surge() {
-            return Some("nodes to go before more come".to_owned());
-        }
-        let pools = adds.iter().filter_map(|add| add.metadata.labels.get(marks::NODE_POOL));
-        let mut pools = pools.filter_map(|name| self.world.named::<NodePool>(name));
-        let full = pools.find(|pool| !self.has_within_limits(pool, index))?;
-        Some(format!("nodes of NodePool {} to go: its limits leave no room for more", full.name()))
+        (!adds.is_empty() && self.surge_with(index) > self.most_surge())
+            .then(|| "nodes to go before more come".to_owned())
     }
 
     /// How many more nodes there would be than the plan has removed, if the wave made its own.
@@ -48,7 +52,7 @@ impl PlanStep<'_> {
     }
 
     /// Whether the pool may hold what it says that it holds, what is on its way, and the nodes of the wave.
-    fn has_within_limits(&self, pool: &NodePool, index: u32) -> bool {
+    fn has_within_limits(&self, pool: &NodePool, index: u32, usable: i64) -> bool {
         let comes = |add: &&NodeClaimToAdd| {
             let waits = add.wave == index || (self.wave(add.wave).is_some() && self.is_launching(add));
             waits && add.metadata.labels.get(marks::NODE_POOL).map(String::as_str) == Some(pool.name())
@@ -57,12 +61,12 @@ impl PlanStep<'_> {
         let sizes = self.status.savings.as_ref().map(|savings| savings.green_nodes.as_slice()).unwrap_or_default();
         let sizes: Option<Vec<&NodeCost>> =
             coming.iter().map(|add| sizes.iter().find(|node| node.name == add.metadata.name)).collect();
-        sizes.is_some_and(|sizes| is_within(&pool.spec.limits, &pool.status.resources, &sizes))
+        sizes.is_some_and(|sizes| is_within(&pool.spec.limits, &pool.status.resources, &sizes, usable))
     }
 }
 
-/// Whether so much more keeps the limits; not, where one of them cannot be judged.
-fn is_within(limits: &Resources, used: &Resources, coming: &[&NodeCost]) -> bool {
+/// Whether so much more keeps so many percent of the limits; not, where one of them cannot be judged.
+fn is_within(limits: &Resources, used: &Resources, coming: &[&NodeCost], usable: i64) -> bool {
     limits.iter().all(|(resource, limit)| {
         // In thousandths for cpu and nodes, in bytes for memory.
         let whole: fn(Quantity) -> i64 = if resource == "memory" { Quantity::units } else { Quantity::milli };
@@ -74,7 +78,7 @@ fn is_within(limits: &Resources, used: &Resources, coming: &[&NodeCost]) -> bool
         };
         let held = used.get(resource).copied().map(whole);
         let all = held.zip(more).map(|(held, more)| i128::from(held) + more);
-        all.is_some_and(|all| all * 100 <= i128::from(whole(*limit)) * i128::from(USABLE))
+        all.is_some_and(|all| all * 100 <= i128::from(whole(*limit)) * i128::from(usable))
     })
 }
 
@@ -91,7 +95,7 @@ mod tests {
         let check = |limits: Value, used: Value, nodes: usize, want: bool| {
             let coming = vec![&node; nodes];
             let told = format!("{limits} {used} {nodes}");
-            assert_eq!(is_within(&resources(limits), &resources(used), &coming), want, "{told}");
+            assert_eq!(is_within(&resources(limits), &resources(used), &coming, USABLE), want, "{told}");
         };
         check(json!({}), json!({}), 9, true);
         check(json!({"cpu": "100"}), json!({"cpu": "87"}), 2, true);

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_runtime::condition::seconds;
-use kentroller_runtime::{Kind, Lookup, ObjectKey, Reply};
+use kentroller_runtime::{Guard, Kind, Lookup, ObjectKey, Reply};
 use serde_json::{Value, json};
 
+use super::deletion::still_empty;
 use super::waves::told;
 use super::{PlanStep, Progress, RebalancePlans};
-use crate::api::foreign::{Node, NodeClaim, NodePool};
+use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::marks::{
     CAPACITY_TYPE, DO_NOT_DISRUPT, INSTANCE_TYPE, MADE_BY, NODE_POOL, NODE_POOL_HASH, NODE_POOL_HASH_VERSION, PLAN,
     RESERVED_BY, ZONE,
@@ -47,6 +48,30 @@ impl<'a> PlanStep<'a> {
             }
         }
         if waits.is_empty() { Progress::Done } else { Progress::Waits(told(waits)) }
+    }
+
+    /// While pods of the wave still have to move: what had come for them and is gone is asked for again, as long as there are
+    /// offerings. What can not be had then is done without: pods go where there is room, or stay.
+    pub(super) fn replace_lost(&mut self, wave: u32) {
+        let mut launching = self.plan.spec.node_claims_to_add.iter().filter(|add| self.is_launching(add)).count();
+        for add in self.greens(wave).filter(|add| !self.has_come(add)).collect::<Vec<_>>() {
+            self.create_node(add, &mut launching);
+        }
+    }
+
+    /// Once no pod of the wave has to move: what comes too late is given back. Says what is waited for.
+    pub(super) fn give_late_up(&mut self, wave: u32) -> Vec<String> {
+        let is_late = |add: &&NodeClaimToAdd| {
+            let status = self.last_attempt(add).map(|last| &last.status);
+            matches!(status, Some(AttemptStatus::InProgress | AttemptStatus::Failed))
+        };
+        let late = self.greens(wave).filter(is_late).collect::<Vec<_>>();
+        late.into_iter().filter_map(|add| self.give_up(add)).collect()
+    }
+
+    /// Whether the node has come, and is not lost again.
+    pub(super) fn has_come(&self, add: &NodeClaimToAdd) -> bool {
+        self.last_attempt(add).is_some_and(|last| last.status == AttemptStatus::Success) && !self.is_lost(add)
     }
 
     /// Keeps a new node free from the moment it is there until its wave is drained. A person who opens it meanwhile is right.
@@ -88,8 +113,17 @@ impl<'a> PlanStep<'a> {
         let tried = self.status.nodes_creation.get(name).map_or(0, |creation| creation.attempts.len());
         let Some(last) = self.last_attempt(add).cloned() else { return self.attempt(add, 0, launching) };
         match last.status {
-            AttemptStatus::Success => return Progress::Done,
-            AttemptStatus::Failed => return self.attempt(add, tried, launching),
+            AttemptStatus::Success if !self.is_lost(add) => return Progress::Done,
+            AttemptStatus::Success => {
+                self.note(name, AttemptStatus::Failed, "it disappeared after it had come");
+                return Progress::Waits(format!("node {name}"));
+            }
+            AttemptStatus::Failed => {
+                return match self.give_up(add) {
+                    Some(what) => Progress::Waits(what),
+                    None => self.attempt(add, tried, launching),
+                };
+            }
             // A word of another version: left alone.
             AttemptStatus::Unknown(word) => return Progress::Waits(format!("{name} (status {word} is not known)")),
             AttemptStatus::InProgress => {}
@@ -127,12 +161,46 @@ impl<'a> PlanStep<'a> {
             self.describe(name, &instance_type, zone, label(node, CAPACITY_TYPE));
             return Progress::Done;
         } else if let Some(step) = self.is_late(claim, since) {
-            self.out.delete(claim);
             self.note(name, AttemptStatus::Failed, step);
         } else {
             return Progress::Waits(format!("node {name} to be initialized"));
         }
         Progress::Waits(format!("node {name}"))
+    }
+
+    /// Whether a node that had come is gone, or on its way out.
+    pub(super) fn is_lost(&self, add: &NodeClaimToAdd) -> bool {
+        let Some(last) = self.last_attempt(add).filter(|last| last.status == AttemptStatus::Success) else {
+            return false;
+        };
+        match self.world.lookup::<NodeClaim>(&ObjectKey::cluster(last.node_claim_name.as_str())) {
+            Lookup::Present(claim) => claim.deleting().is_some(),
+            Lookup::Gone(_) => true,
+            Lookup::NeverSeen => false,
+        }
+    }
+
+    /// Gives the NodeClaim of a failed attempt back, while it is there; one on whose node pods run is left to them. Says what is
+    /// waited for.
+    fn give_up(&mut self, add: &NodeClaimToAdd) -> Option<String> {
+        let uid = self.plan.uid();
+        let claim = self.made(add).filter(|claim| claim.label(PLAN) == Some(uid) && claim.deleting().is_none())?;
+        let node = claim.status.node_name.as_str();
+        let pods = || self.world.indexed::<Pod>(node).into_iter();
+        if !node.is_empty() && pods().any(Pod::is_workload) {
+            if let Some(node) = self.world.named::<Node>(node) {
+                self.out.merge(node, marking::release(node, uid));
+            }
+            self.out.merge(claim, marking::release_claim(claim));
+            self.warn(format!("NodeClaim {} came too late for its plan, and pods run there: it stays", claim.name()));
+            return Some(format!("NodeClaim {} to be left to its pods", claim.name()));
+        }
+        let (selector, name) = (format!("spec.nodeName={node}"), node.to_owned());
+        let deletion = self.out.delete(claim);
+        if !node.is_empty() {
+            deletion.only_if(Guard::that(move |fresh| still_empty(&fresh.all::<Pod>()?, &name)).list::<Pod>(selector));
+        }
+        Some(format!("NodeClaim {} to be given back", claim.name()))
     }
 
     /// The step for which a new node takes too long, if it does.
@@ -161,8 +229,8 @@ impl<'a> PlanStep<'a> {
         if *launching >= MOST_UNLAUNCHED {
             return Progress::Waits(format!("node {name}, which is asked for when others are launched"));
         }
-        if let Some(pool) = self.changed_pool(add) {
-            return Progress::Changed(format!("node {name}: NodePool {pool} was changed after the plan was made"));
+        if let Some(what) = self.changed_pool(add) {
+            return Progress::Changed(format!("node {name}: NodePool {what} after the plan was made"));
         }
         *launching += 1;
         let claim = if index == 0 { name.clone() } else { format!("{name}-attempt-{index}") };
@@ -183,12 +251,15 @@ impl<'a> PlanStep<'a> {
         Progress::Waits(format!("node {name} to be launched"))
     }
 
-    /// The pool of the node, if its template is not what it was when the plan was made: Karpenter would take the node for one
-    /// of the new template, and never see that it is not.
+    /// What became of the pool of the node, if it is gone, or its template is not what it was when the plan was made: Karpenter
+    /// would take the node for one of the new template, and never see that it is not.
     fn changed_pool(&self, add: &NodeClaimToAdd) -> Option<String> {
         let name = add.metadata.labels.get(NODE_POOL)?;
-        let (pool, planned) = (self.world.named::<NodePool>(name)?, add.metadata.annotations.get(NODE_POOL_HASH)?);
-        (pool.annotation(NODE_POOL_HASH) != Some(planned)).then(|| name.clone())
+        let Some(pool) = self.world.named::<NodePool>(name).filter(|pool| pool.deleting().is_none()) else {
+            return Some(format!("{name} was deleted"));
+        };
+        let planned = add.metadata.annotations.get(NODE_POOL_HASH)?;
+        (pool.annotation(NODE_POOL_HASH) != Some(planned)).then(|| format!("{name} was changed"))
     }
 
     /// In the API server's words, why a NodeClaim will not be accepted however often it is sent. Of anything else the engine

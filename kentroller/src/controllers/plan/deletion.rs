@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_runtime::condition::seconds;
-use kentroller_runtime::{Guard, Kind, Lookup, ObjectKey};
+use kentroller_runtime::{Guard, Kind, ObjectKey};
 
 use super::protection::Beside;
 use super::room::{Room, siblings};
@@ -55,7 +55,10 @@ impl<'a> PlanStep<'a> {
         if let Some(why) = &self.not_ready {
             waits.insert(0, why.clone());
             self.open_all();
-        } else if !moving.is_empty() {
+        } else if moving.is_empty() {
+            waits.extend(self.give_late_up(wave));
+        } else {
+            self.replace_lost(wave);
             let receiver = self.wave(wave).and_then(|wave| wave.receiver.clone());
             let (protection, began) = (Arc::clone(&self.protection), self.began());
             let mut room = Room::of(self.world, protection, self.leaving(), receiver.as_deref(), &self.moved(), began);
@@ -113,10 +116,20 @@ impl<'a> PlanStep<'a> {
         if !matches!(want, Want::Block(_) | Want::Keep(..) | Want::Late) {
             self.course_of(&name).blocked_since = None;
         }
+        if facts.ending_since.is_some() && self.phase(&name) == Some(DeletionPhase::Draining) {
+            self.course_of(&name).phase = Some(DeletionPhase::Ending);
+        }
         match want {
             Want::Nothing | Want::End => Look::Over,
             Want::Leave => Look::Waits(format!("Karpenter to end node {name}")),
+            // What is wrong with the pods that were moved may be wrong with those that are left.
+            Want::Force | Want::Late if self.not_ready.is_some() => {
+                Look::Waits(format!("node {name}, whose drain takes longer than it may"))
+            }
             Want::Block(why) => {
+                if claim.annotation(marks::ENDS_AT).is_some() && facts.ending_since.is_none() {
+                    self.out.merge(claim, marking::end_never());
+                }
                 self.block(&name, &why);
                 Look::Waits(format!("node {name} ({why})"))
             }
@@ -131,6 +144,9 @@ impl<'a> PlanStep<'a> {
             }
             Want::Drain => Look::Leaves(pods),
             Want::Delete => {
+                if let Some(green) = self.new_nodes(wave).into_iter().find(|green| !self.is_there(green)) {
+                    return Look::Waits(format!("new node {green} to be Ready before node {name} is given back"));
+                }
                 self.give_back(claim, &name, wave);
                 Look::Waits(format!("Karpenter to end node {name}"))
             }
@@ -161,11 +177,12 @@ impl<'a> PlanStep<'a> {
         let forced = self.plan.spec.aggressive_mode.as_ref().and_then(|config| config.drain_timeout.as_deref());
         Facts {
             now: self.world.now(),
-            is_ending: claim.deleting().is_some(),
+            ending_since: claim.deleting(),
             cordon,
             held: self.what_holds(node, claim, pods),
             has_pods: !pods.is_empty(),
-            has_slot: slots.has_free(node) && (cordon == Cordon::Ours || self.before_cordoning(node.name()).is_none()),
+            has_slot: slots.has_free(node, pods.is_empty())
+                && (cordon == Cordon::Ours || self.before_cordoning(node.name()).is_none()),
             drain_timeout: duration(forced, DRAIN_TIMEOUT),
             forces: forced.is_some(),
         }
@@ -191,10 +208,32 @@ impl<'a> PlanStep<'a> {
     fn what_holds(&self, node: &Node, claim: &NodeClaim, pods: &[&Pod]) -> Option<String> {
         let pool = node.label(marks::NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
         let of_node = self.protection.holds_node(node, claim, pool, self.plan, pods.is_empty());
-        of_node.or_else(|| {
+        let of_node = of_node.or_else(|| self.is_too_few_without(node));
+        let of_pods = || {
             pods.iter()
                 .find_map(|pod| self.protection.holds_pod(pod, &self.beside(pod)).or_else(|| self.lacks_siblings(pod)))
-        })
+        };
+        // Karpenter drains them when the node goes, and waits for those that forbid it.
+        let of_residents = || {
+            let there = self.world.indexed::<Pod>(node.name()).into_iter();
+            let residents = there.filter(|pod| !pod.is_workload() && !pod.has_ended());
+            residents.into_iter().find_map(|pod| self.protection.holds_resident(pod))
+        };
+        of_node.or_else(of_pods).or_else(of_residents)
+    }
+
+    /// Whether the cluster would have fewer nodes than are asked for without this one and those that we drain. Others remove nodes too.
+    fn is_too_few_without(&self, node: &Node) -> Option<String> {
+        let least = self.protection.options.min_cluster_size;
+        if least == 0 {
+            return None;
+        }
+        let uid = self.plan.uid();
+        let stays = |one: &&Node| {
+            one.deleting().is_none() && one.name() != node.name() && one.annotation(marks::CORDONED_BY) != Some(uid)
+        };
+        let left = self.world.all::<Node>().filter(stays).count();
+        (left < least).then(|| format!("{left} nodes would be left, minClusterSize is {least}"))
     }
 
     /// What the rules of the pod look at besides it.
@@ -237,6 +276,9 @@ impl<'a> PlanStep<'a> {
             self.out.merge(claim, marking::end_at(self.plan.uid(), after(now, FORCED_GRACE)));
             return;
         }
+        for pod in pods {
+            self.note_moved(pod);
+        }
         let left = told(pods.iter().map(|pod| pod.key().to_string()));
         let text = format!("node {name} was not drained in time, and its drain is forced: {left}");
         self.event_of(name, DeletionStatus::InProgress, "not drained in time; forced");
@@ -264,17 +306,17 @@ impl<'a> PlanStep<'a> {
     ) {
         let new_nodes = self.new_nodes(wave);
         let (node_name, wanted, plan) = (name.to_owned(), new_nodes.clone(), self.plan.uid().to_owned());
+        let may_be_shielded = self.protection.options.aggressive.ignore_problem_removal_disabled_nodes;
         let mut guard = Guard::<RebalancePlans>::that(move |fresh| {
             let nodes = fresh.all::<Node>()?;
             judge_pods(&fresh.all::<Pod>()?, &node_name)?;
-            still_ours(&nodes, &node_name, &plan)?;
+            still_ours(&nodes, &node_name, &plan, may_be_shielded)?;
             ready(&nodes, &wanted)
         });
         guard = guard.list::<Pod>(format!("spec.nodeName={name}")).get::<Node>(ObjectKey::cluster(name));
         for node in new_nodes {
             guard = guard.get::<Node>(ObjectKey::cluster(node));
         }
-        self.course_of(name).phase = Some(DeletionPhase::Ending);
         self.out
             .delete(claim)
             .only_if(guard)
@@ -290,6 +332,11 @@ impl<'a> PlanStep<'a> {
         self.course_of(&name).phase = Some(DeletionPhase::Kept);
         if node.label(marks::PLAN) == Some(self.plan.uid()) {
             self.out.merge(node, marking::keep(node, self.plan.uid(), was_drained, until));
+        }
+        for claim in self.world.indexed::<NodeClaim>(&name) {
+            if claim.label(marks::PLAN) == Some(self.plan.uid()) {
+                self.out.merge(claim, marking::release_claim(claim));
+            }
         }
         self.out.event(RebalancePlans::NodeKept, format!("node {name} is kept: {why}"));
         self.warn(format!("node {name} is kept: {why}"));
@@ -350,13 +397,14 @@ impl<'a> PlanStep<'a> {
         nodes.map(|claim| claim.status.node_name.clone()).filter(|name| !name.is_empty() && !kept(name)).collect()
     }
 
-    /// The new nodes of the wave; one that is gone has the name of its NodeClaim.
+    /// The new nodes of the wave that have come and are not lost.
     fn new_nodes(&self, wave: u32) -> Vec<String> {
-        let made = self.greens(wave).filter_map(|add| match self.made(add) {
-            Some(claim) => Some(claim.status.node_name.clone()),
-            None => self.last_attempt(add).map(|last| last.node_claim_name.clone()),
-        });
-        made.filter(|name| !name.is_empty()).collect()
+        let came = self.greens(wave).filter(|add| self.has_come(add));
+        came.filter_map(|add| self.made(add)).map(|claim| claim.status.node_name.clone()).collect()
+    }
+
+    fn is_there(&self, node: &str) -> bool {
+        self.world.named::<Node>(node).is_some_and(Node::is_ready)
     }
 
     /// Owners of pods that this plan moves now or has moved, by uid. Others that miss pods are none of its business, nor are those
@@ -365,16 +413,15 @@ impl<'a> PlanStep<'a> {
         let draining =
             self.status.nodes_deletion.keys().filter(|name| self.phase(name) == Some(DeletionPhase::Draining));
         let leaving = draining.flat_map(|name| self.world.indexed::<Pod>(name)).filter_map(Pod::controller);
-        let begun = |wave: u32| self.wave(wave).is_some_and(|wave| wave.touched);
-        let planned = self.plan.spec.pods_to_migrate.iter().filter(|pod| begun(pod.wave));
-        let gone = planned.filter_map(|pod| {
-            match self.world.lookup::<Pod>(&ObjectKey::namespaced(pod.namespace.as_str(), pod.name.as_str())) {
-                Lookup::Gone(gone) => gone.last.controller(),
-                Lookup::Present(_) | Lookup::NeverSeen => None,
-            }
-        });
-        let uids = leaving.chain(gone).map(|owner| &owner.uid);
+        let uids = leaving.map(|owner| &owner.uid).chain(&self.status.owners_moved);
         uids.filter(|uid| !self.status.owners_not_ready.contains(uid)).cloned().collect()
+    }
+
+    /// The pod is about to be ended: whether its successor serves is asked from here on, after a restart too.
+    pub(super) fn note_moved(&mut self, pod: &Pod) {
+        if let Some(owner) = pod.controller().filter(|owner| !self.status.owners_moved.contains(&owner.uid)) {
+            self.status.owners_moved.push(owner.uid.clone());
+        }
     }
 
     /// The node of a destination of the plan, which is named by its NodeClaim, of whatever attempt.
@@ -384,7 +431,7 @@ impl<'a> PlanStep<'a> {
         self.world.named::<NodeClaim>(name).map_or_else(|| claim.to_owned(), |claim| claim.status.node_name.clone())
     }
 
-    fn phase(&self, name: &str) -> Option<DeletionPhase> {
+    pub(super) fn phase(&self, name: &str) -> Option<DeletionPhase> {
         self.status.nodes_deletion.get(name)?.phase()
     }
 
@@ -415,12 +462,12 @@ pub(super) fn still_empty(pods: &[Pod], node: &str) -> Result<(), String> {
 }
 
 /// It is cordoned, by us, and nobody has shielded it.
-fn still_ours(nodes: &[Node], name: &str, plan: &str) -> Result<(), String> {
+fn still_ours(nodes: &[Node], name: &str, plan: &str, may_be_shielded: bool) -> Result<(), String> {
     let Some(node) = nodes.iter().find(|node| node.name() == name) else { return Ok(()) };
     if !marking::is_cordoned_by(node, plan) {
         return Err(format!("node {name} is not cordoned any more"));
     }
-    match node.annotation(marks::DO_NOT_DISRUPT).filter(|_| !marking::is_shielded_by_us(node)) {
+    match node.annotation(marks::DO_NOT_DISRUPT).filter(|_| !marking::is_shielded_by_us(node) && !may_be_shielded) {
         Some("true") => Err(format!("node {name} has annotation {}", marks::DO_NOT_DISRUPT)),
         _ => Ok(()),
     }

@@ -9,16 +9,16 @@ use crate::api::{
 };
 
 /// Whether a wave of an ended plan came to nothing, so that its new nodes are of no use: the plan failed or was stopped before
-/// it touched a node that goes, or every one of them was kept.
+/// it touched a node that goes, or none of them went through us: they were kept, or gone before.
 pub(super) fn is_in_vain(plan: &RebalancePlan, status: &PlanStatus, wave: u32) -> bool {
     let known = status.waves.iter().find(|known| known.index == wave);
     let touched = known.is_some_and(|wave| wave.touched);
     let is_over = known.is_some_and(|wave| matches!(wave.phase, WavePhase::Ending | WavePhase::Done));
     let stopped = matches!(status.state, Some(PlanState::Failed | PlanState::Canceled));
-    let kept = status.nodes_deletion.values().filter(|course| course.wave == Some(wave));
-    let kept = kept.filter(|course| course.phase() == Some(DeletionPhase::Kept)).count();
-    let going = plan.spec.node_claims_to_delete.iter().filter(|one| one.wave == wave).count();
-    (stopped && !touched && !is_over) || (is_over && going > 0 && kept == going)
+    let mut courses = status.nodes_deletion.values().filter(|course| course.wave == Some(wave));
+    let replaced = courses.any(|course| matches!(course.phase(), Some(DeletionPhase::Ending | DeletionPhase::Gone)));
+    let goes = plan.spec.node_claims_to_delete.iter().any(|one| one.wave == wave);
+    (stopped && !touched && !is_over) || (is_over && goes && !replaced)
 }
 
 /// The outcome of an ended plan; `None` for a plan that only deletes, and for one that never began.

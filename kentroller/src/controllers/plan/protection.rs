@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kentroller_planner::manifest;
 use kentroller_planner::rules::{ObservedNode, PodRules, Surroundings};
-use kentroller_planner::{KeptReason, Moment, Options};
+use kentroller_planner::{Moment, Options};
 use kentroller_runtime::{Guard, Kind};
 
 use super::RebalancePlans;
@@ -22,6 +22,8 @@ use crate::backend::snapshot;
 #[derive(Debug)]
 pub(super) struct Protection {
     pub(super) options: Options,
+    /// The same, but for what our own evictions change (`Consolidatable`), and what has a rule of its own while a plan runs (slots).
+    while_it_runs: Options,
     now: Moment,
     /// Namespace and name of the pods that the plan says are moved alive or not at all.
     mandatory: BTreeSet<(String, String)>,
@@ -38,9 +40,13 @@ pub(super) struct Beside {
 
 impl Protection {
     pub(super) fn of(plan: &RebalancePlan, options: Options, now: Timestamp) -> Self {
-        let moves = plan.spec.pods_to_migrate.iter().filter(|pod| pod.policy == MigrationPolicy::Mandatory);
+        // A word of another version is no leave to evict.
+        let moves = plan.spec.pods_to_migrate.iter().filter(|pod| pod.policy != MigrationPolicy::Optional);
         let mandatory = moves.map(|pod| (pod.namespace.clone(), pod.name.clone())).collect();
-        Self { options, now: Moment(now.as_second()), mandatory }
+        let mut while_it_runs = options.clone();
+        while_it_runs.aggressive.ignore_consolidatable = true;
+        while_it_runs.aggressive.ignore_zero_node_pool_disruption_budgets = true;
+        Self { options, while_it_runs, now: Moment(now.as_second()), mandatory }
     }
 
     /// The rule that holds the pod where it is, in words for people; none of a pod that somebody has ended.
@@ -60,9 +66,14 @@ impl Protection {
         Some(format!("pod {}: {rule}", pod.key()))
     }
 
+    /// The rule by which a pod that belongs to its node holds it there.
+    pub(super) fn holds_resident(&self, pod: &Pod) -> Option<String> {
+        let around = Surroundings { now: self.now, pdbs: &[], nodes: &[], replicas: &BTreeMap::new() };
+        let rule = PodRules::of(around, &self.options, []).holds_resident(&snapshot::pod(pod))?;
+        Some(format!("pod {}: {rule}", pod.key()))
+    }
+
     /// Why the node may not go, whatever its pods say.
-    ///
-    /// What our own evictions change is left out (`Consolidatable`), and what has a rule of its own while a plan runs (slots).
     pub(super) fn holds_node(
         &self,
         node: &Node,
@@ -76,9 +87,7 @@ impl Protection {
         }
         let (read, claim, pool) = (snapshot::node(node), snapshot::claim(claim), pool.map(snapshot::pool));
         let observed = ObservedNode { node: &read, claim: Some(&claim), pool: pool.as_ref() };
-        let (reason, detail) = observed.holds(self.now, &self.options, is_empty, false)?;
-        let is_ours = matches!(reason, KeptReason::NotConsolidatable | KeptReason::BudgetZero);
-        (!is_ours).then_some(detail)
+        observed.holds(self.now, &self.while_it_runs, is_empty, false).map(|(_, detail)| detail)
     }
 
     /// Whether the node may be given pods as the planner has it, wherever they come from.

@@ -39,6 +39,8 @@ pub(super) struct Room<'a> {
     neighbours: Neighbours<'a>,
     /// Pods that are on their way: they leave a node of the plan, or succeed such pods and are not Ready so far.
     moving: usize,
+    /// Whether one of them has been on its way for less than the time that is waited for it.
+    is_moving: bool,
     /// Pods that will have a node soon, and do not have it.
     unsettled: usize,
     /// By uid of the owner: ending pods whose successor is not there yet.
@@ -73,9 +75,12 @@ impl<'a> Room<'a> {
             let of_ours = pod.controller().is_some_and(|owner| moved.contains(&owner.uid));
             of_ours && pod.deleting().is_none() && pod.created() >= began
         };
-        let moving = unwell.iter().filter(|pod| leaves(pod) || is_successor(pod)).count();
+        let is_late = |since: Timestamp| world.now().duration_since(since) >= SETTLE_TIMEOUT;
+        let ends = |pod: &&Pod| leaves(pod) && pod.deleting().is_some_and(|since| !is_late(since));
+        let moving = unwell.iter().filter(|pod| ends(pod) || is_successor(pod)).count();
+        let is_moving = unwell.iter().any(|pod| ends(pod) || (is_successor(pod) && !is_late(pod.created())));
         let mut waiting: Vec<&Pod> = unwell.iter().copied().filter(|pod| pod.spec.node_name.is_empty()).collect();
-        let soon = |pod: &&&Pod| is_successor(pod) && world.now().duration_since(pod.created()) < SETTLE_TIMEOUT;
+        let soon = |pod: &&&Pod| is_successor(pod) && !is_late(pod.created());
         let unsettled = waiting.iter().filter(soon).count() + to_come.values().map(Vec::len).sum::<usize>();
         waiting.extend(to_come.values().flatten());
         let mut room = Self {
@@ -87,6 +92,7 @@ impl<'a> Room<'a> {
             storage: OnceCell::new(),
             neighbours: Neighbours::of(world, &occupancy),
             moving,
+            is_moving,
             unsettled,
             to_come,
             evicted: BTreeMap::new(),
@@ -103,6 +109,11 @@ impl<'a> Room<'a> {
     /// Whether every pod that was moved has its new place.
     pub(super) fn is_settled(&self) -> bool {
         self.unsettled == 0
+    }
+
+    /// Whether a pod that was moved may end, or its successor be Ready, soon.
+    pub(super) fn is_moving(&self) -> bool {
+        self.is_moving
     }
 
     /// Whether the pod may be ended now, wherever its successor goes.

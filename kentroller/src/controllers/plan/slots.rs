@@ -8,7 +8,7 @@ use kentroller_planner::{Moment, manifest};
 use kentroller_runtime::{Kind, Switches};
 
 use super::PlanStep;
-use crate::api::foreign::{Node, NodePool};
+use crate::api::foreign::{Node, NodePool, Pod};
 use crate::api::marks::{BUDGET, CONSOLIDATION};
 use crate::api::{NodePoolBudget, marks};
 use crate::backend::snapshot;
@@ -19,8 +19,10 @@ use crate::controllers::marking;
 struct Count {
     /// Initialized nodes whose machine is not ending.
     total: usize,
-    /// So many nodes may be disrupted at once.
+    /// So many nodes may be disrupted at once, if pods run there.
     allowed: usize,
+    /// So many that are empty: budgets may have another reason for them.
+    allowed_empty: usize,
     /// Nodes that count against the pool's budgets, whoever disrupts them.
     disrupting: usize,
     /// Those among them that this plan has cordoned.
@@ -29,16 +31,24 @@ struct Count {
     draining: usize,
 }
 
+impl Count {
+    fn allowed(&self, is_empty: bool) -> usize {
+        if is_empty { self.allowed_empty } else { self.allowed }
+    }
+}
+
 /// The slots of all pools in one look; those that are taken in it are counted.
 pub(super) struct Slots {
     pools: BTreeMap<String, Count>,
-    /// So many nodes of a pool may be drained at once.
+    /// So many nodes may be drained at once.
     workers: usize,
 }
 
 impl Slots {
-    pub(super) fn has_free(&self, node: &Node) -> bool {
-        self.of(node).is_some_and(|count| count.disrupting < count.allowed && count.draining < self.workers)
+    /// Whether the node, which is empty or not, may be disrupted too.
+    pub(super) fn has_free(&self, node: &Node, is_empty: bool) -> bool {
+        let draining: usize = self.pools.values().map(|count| count.draining).sum();
+        self.of(node).is_some_and(|count| count.disrupting < count.allowed(is_empty)) && draining < self.workers
     }
 
     /// Takes one of the slots of the node's pool; it is held until the node is gone.
@@ -51,8 +61,8 @@ impl Slots {
     }
 
     /// Whether a slot of the node's pool is free, or will be when nodes of ours are gone.
-    fn has_ours(&self, node: &Node) -> bool {
-        self.of(node).is_some_and(|count| count.disrupting - count.ours < count.allowed)
+    fn has_ours(&self, node: &Node, is_empty: bool) -> bool {
+        self.of(node).is_some_and(|count| count.disrupting - count.ours < count.allowed(is_empty))
     }
 
     fn of(&self, node: &Node) -> Option<&Count> {
@@ -74,7 +84,13 @@ impl Slots {
 
 /// How many nodes of a pool of so many may be disrupted now, by the rules of planning. A pool that says nothing, and one
 /// that is handed over to us without a pace, keep Karpenter's default. `ignore_zero`: a budget of none counts as the default.
-fn allowed(pool: &manifest::NodePool, ignore_zero: bool, total: usize, now: Timestamp) -> usize {
+fn allowed(
+    pool: &manifest::NodePool,
+    reason: DisruptionReason,
+    ignore_zero: bool,
+    total: usize,
+    now: Timestamp,
+) -> usize {
     let annotation = |key: &str| pool.metadata.annotations.get(key).map(String::as_str);
     let is_ours = annotation(CONSOLIDATION) == Some("include");
     let default = total.div_ceil(10);
@@ -85,7 +101,7 @@ fn allowed(pool: &manifest::NodePool, ignore_zero: bool, total: usize, now: Time
         return default;
     }
     let nodes = u32::try_from(total).unwrap_or(u32::MAX);
-    let told = budget(pool, DisruptionReason::Underutilized, nodes, Moment(now.as_second())).nodes;
+    let told = budget(pool, reason, nodes, Moment(now.as_second())).nodes;
     match usize::try_from(told).unwrap_or(usize::MAX) {
         0 if ignore_zero && !is_ours => default.max(1),
         allowed => allowed.min(total),
@@ -99,7 +115,8 @@ impl PlanStep<'_> {
         self.greens(wave).next()?;
         let slots = self.slots();
         let mut nodes = self.blues(wave).filter_map(|claim| self.world.named::<Node>(&claim.status.node_name));
-        let shut = nodes.find(|node| !slots.has_ours(node));
+        let is_empty = |node: &Node| !self.world.indexed::<Pod>(node.name()).iter().any(|pod| pod.is_workload());
+        let shut = nodes.find(|node| !slots.has_ours(node, is_empty(node)));
         self.slots = Some(slots);
         let pool = shut?.label(marks::NODE_POOL).unwrap_or_default();
         Some(format!("a disruption slot of NodePool {pool} before anything is bought"))
@@ -125,17 +142,18 @@ impl PlanStep<'_> {
             count.disrupting += usize::from(is_ours || is_disrupted(node));
         }
         for (pool, count) in &mut pools {
-            count.allowed = self.allowed(pool, count.total);
+            count.allowed = self.allowed(pool, DisruptionReason::Underutilized, count.total);
+            count.allowed_empty = self.allowed(pool, DisruptionReason::Empty, count.total);
         }
         Slots { pools, workers: self.world.settings().workers() }
     }
 
     /// How many nodes of a pool may be disrupted at once; none of a pool that is gone.
-    fn allowed(&self, pool: &str, total: usize) -> usize {
+    fn allowed(&self, pool: &str, reason: DisruptionReason, total: usize) -> usize {
         let ignore_zero =
             self.plan.spec.aggressive_mode.as_ref().is_some_and(|mode| mode.ignore_zero_node_pool_disruption_budgets);
         let Some(pool) = self.world.named::<NodePool>(pool) else { return 0 };
-        allowed(&snapshot::pool(pool), ignore_zero, total, self.world.now())
+        allowed(&snapshot::pool(pool), reason, ignore_zero, total, self.world.now())
     }
 }
 
@@ -156,7 +174,8 @@ mod tests {
         let read: manifest::NodePool = serde_json::from_value(pool.clone()).expect("a pool");
         // A Tuesday.
         let now = "2026-11-24T10:00:00Z".parse().expect("a time");
-        assert_eq!(allowed(&read, ignore_zero, total, now), want, "{pool} of {total}");
+        let of = |reason| allowed(&read, reason, ignore_zero, total, now);
+        assert_eq!(of(DisruptionReason::Underutilized), want, "{pool} of {total}");
     }
 
     #[test]
@@ -180,6 +199,20 @@ mod tests {
         check(of(json!([{"nodes": "10%"}, {"nodes": "0", "reasons": ["Drifted"]}])), false, 40, 4);
         check(of(json!([{"nodes": "many"}])), false, 40, 0);
         check(of(json!([{"nodes": "0"}])), true, 30, 3);
+    }
+
+    #[test]
+    fn an_empty_node_has_the_budgets_of_its_own_reason() {
+        let check = |budgets: Value, filled: usize, empty: usize| {
+            let pool = json!({"spec": {"disruption": {"budgets": budgets}}});
+            let read: manifest::NodePool = serde_json::from_value(pool.clone()).expect("a pool");
+            let of = |reason| allowed(&read, reason, false, 40, Timestamp::UNIX_EPOCH);
+            let found = (of(DisruptionReason::Underutilized), of(DisruptionReason::Empty));
+            assert_eq!(found, (filled, empty), "{pool}");
+        };
+        check(json!([{"nodes": "10%"}]), 4, 4);
+        check(json!([{"nodes": "0", "reasons": ["Underutilized"]}, {"nodes": "10%"}]), 0, 4);
+        check(json!([{"nodes": "0", "reasons": ["Empty"]}, {"nodes": "10%"}]), 4, 0);
     }
 
     #[test]

@@ -43,7 +43,8 @@ impl<'a> PlanStep<'a> {
                 }
             }
         }
-        let at_rest = waits.is_empty() && by_receiver.is_empty() && room.is_settled();
+        // What has moved nothing for a while holds up no other.
+        let at_rest = by_receiver.is_empty() && room.is_settled() && (waits.is_empty() || !room.is_moving());
         for pod in put_off {
             match room.best(pod).filter(|_| at_rest) {
                 Some(other) => by_receiver.entry(other).or_default().push(pod),
@@ -70,6 +71,7 @@ impl<'a> PlanStep<'a> {
             match room.may_end(pod) {
                 Ok(()) if room.takes(pod, &receiver) => {
                     room.move_out(pod, &receiver);
+                    self.note_moved(pod);
                     let guard = self.protection.guard_of(pod, self.beside(pod));
                     self.out.evict(pod).keyed(eviction(pod)).only_if(guard);
                     waits.push(format!("{} to move to {receiver}", pod.key()));

@@ -8,7 +8,7 @@ use kentroller_runtime::condition::seconds;
 
 use super::{PlanStep, Progress, RebalancePlans};
 use crate::api::foreign::NodeClaim;
-use crate::api::{FailurePhase, NodeClaimToAdd, WavePhase, WaveStatus};
+use crate::api::{DeletionPhase, FailurePhase, NodeClaimToAdd, WavePhase, WaveStatus};
 
 /// So many waves may have their nodes made before it is their turn to be drained.
 const MOST_AHEAD: usize = 3;
@@ -62,6 +62,7 @@ impl<'a> PlanStep<'a> {
         }
         loop {
             let next = match self.wave(index).map(|wave| wave.phase.clone()) {
+                None if self.is_settled_already(index) => WavePhase::Done,
                 None => match self.waits_to_begin(index, before) {
                     Some(what) => return waits(what),
                     None => WavePhase::Creating,
@@ -69,6 +70,9 @@ impl<'a> PlanStep<'a> {
                 // What is made for waves that do not come is given back.
                 Some(WavePhase::Creating | WavePhase::Gating | WavePhase::Waiting) if self.yields_to.is_some() => {
                     return waits("its end".to_owned());
+                }
+                Some(WavePhase::Gating | WavePhase::Waiting) if self.greens(index).any(|add| self.is_lost(add)) => {
+                    WavePhase::Creating
                 }
                 Some(WavePhase::Creating) => match self.create_nodes(index, before > 0) {
                     Progress::Done => WavePhase::Gating,
@@ -94,6 +98,13 @@ impl<'a> PlanStep<'a> {
             };
             self.enter(index, next);
         }
+    }
+
+    /// Whether every node that the wave replaces is gone or kept: what it would buy is of no use.
+    fn is_settled_already(&self, index: u32) -> bool {
+        let goes = self.plan.spec.node_claims_to_delete.iter().any(|one| one.wave == index);
+        let mut open = self.blues(index).filter(|claim| claim.deleting().is_none());
+        goes && open.all(|claim| self.phase(&claim.status.node_name) == Some(DeletionPhase::Kept))
     }
 
     fn enter(&mut self, index: u32, phase: WavePhase) {
