@@ -13,6 +13,7 @@ mod features;
 mod gate;
 mod idle;
 mod layers;
+mod losses;
 mod outlines;
 mod pace;
 mod pages;

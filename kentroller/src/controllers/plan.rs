@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 
 use self::protection::Protection;
 use self::slots::Slots;
+use self::waves::told;
 use super::continuous::cycle_options;
 use super::rest::Rest;
 use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
@@ -48,6 +49,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 #[controller(
     of = RebalancePlan,
     feature = "rebalancer",
+    // Each pod that comes or goes may let the next one go.
+    least_interval = "250ms",
     finalizes,
     writes(NodeClaim: create + patch + delete, Node: patch, Pod: evict),
     watches(
@@ -194,6 +197,8 @@ enum Progress {
     Done,
     /// For this.
     Waits(String),
+    /// For nothing but Karpenter, which was told to end these nodes.
+    Ends(Vec<String>),
     /// A node cannot be had with any of its offerings.
     Exhausted(String),
     /// What the plan was made for is not so any more.
@@ -405,13 +410,23 @@ impl PlanStep<'_> {
             Progress::Changed(why) => self.fail(FailureReason::ClusterChanged, Some(self.failure_phase()), &why),
             Progress::Dear(why) => self.fail(FailureReason::InsufficientSavings, Some(self.failure_phase()), &why),
             Progress::Exhausted(why) => self.fail(FailureReason::NodeCreateFailed, Some(self.failure_phase()), &why),
-            Progress::Waits(what) if left.is_zero() => {
-                let text = format!("not finished within {} s; wave {wave} waited for: {what}", limit.as_secs());
-                let reason = self.not_ready.as_ref().map_or(FailureReason::Timeout, |_| FailureReason::PodsNotReady);
-                self.fail(reason, Some(self.failure_phase()), &text);
+            Progress::Ends(nodes) => {
+                let what = told(nodes.into_iter().map(|node| format!("Karpenter to end node {node}")));
+                self.waits(wave, &what, left, limit);
             }
-            Progress::Waits(what) => self.out.reconciling(PlanReason::Running, format!("Wave {wave}: {what}.")),
+            Progress::Waits(what) => self.waits(wave, &what, left, limit),
         }
+    }
+
+    /// Tells what the plan waits for, in this wave; it fails once no time is left of its limit.
+    fn waits(&mut self, wave: u32, what: &str, left: Duration, limit: Duration) {
+        if !left.is_zero() {
+            self.out.reconciling(PlanReason::Running, format!("Wave {wave}: {what}."));
+            return;
+        }
+        let text = format!("not finished within {} s; wave {wave} waited for: {what}", limit.as_secs());
+        let reason = self.not_ready.as_ref().map_or(FailureReason::Timeout, |_| FailureReason::PodsNotReady);
+        self.fail(reason, Some(self.failure_phase()), &text);
     }
 
     /// For how long the plan was worked on. A longer time without a look is one in which nobody led. The clocks of the nodes

@@ -1,5 +1,6 @@
 //! The first phase of a wave: its new nodes come, each from the first of its offerings that can be had.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -50,27 +51,40 @@ impl<'a> PlanStep<'a> {
         if waits.is_empty() { Progress::Done } else { Progress::Waits(told(waits)) }
     }
 
-    /// While pods of the wave still have to move: what had come for them and is gone is asked for again, as long as there are
-    /// offerings. What can not be had then is done without: pods go where there is room, or stay.
+    /// While nodes of the wave still have to go: what had come for them and is gone is asked for again, as long as there are
+    /// offerings.
     pub(super) fn replace_lost(&mut self, wave: u32) {
         let mut launching = self.plan.spec.node_claims_to_add.iter().filter(|add| self.is_launching(add)).count();
-        for add in self.greens(wave).filter(|add| !self.has_come(add)).collect::<Vec<_>>() {
-            self.create_node(add, &mut launching);
+        for add in self.receivers(wave) {
+            if !self.has_come(add) {
+                self.create_node(add, &mut launching);
+            }
         }
     }
 
-    /// Once no pod of the wave has to move: what comes too late is given back. Says what is waited for.
-    pub(super) fn give_late_up(&mut self, wave: u32) -> Vec<String> {
-        let is_late = |add: &&NodeClaimToAdd| {
-            let status = self.last_attempt(add).map(|last| &last.status);
-            matches!(status, Some(AttemptStatus::InProgress | AttemptStatus::Failed))
-        };
-        let late = self.greens(wave).filter(is_late).collect::<Vec<_>>();
-        late.into_iter().filter_map(|add| self.give_up(add)).collect()
+    /// The new nodes of the wave, and those of earlier ones that take pods of it.
+    fn receivers(&self, wave: u32) -> Vec<&'a NodeClaimToAdd> {
+        let spec = &self.plan.spec;
+        let moves = spec.pods_to_migrate.iter().filter(|pod| pod.wave == wave);
+        let names: BTreeSet<&str> = moves.map(|pod| pod.dst_node_claim_name.as_str()).collect();
+        let is_asked_for = |add: &NodeClaimToAdd| self.last_attempt(add).is_some();
+        let all = spec.node_claims_to_add.iter();
+        let takes = all.filter(|add| {
+            let is_earlier = add.wave < wave && names.contains(&*add.metadata.name) && is_asked_for(add);
+            add.wave == wave || is_earlier
+        });
+        takes.collect()
+    }
+
+    /// Whether no offering is left for the node.
+    pub(super) fn is_exhausted(&self, add: &NodeClaimToAdd) -> bool {
+        let tried = self.status.nodes_creation.get(&add.metadata.name).map_or(0, |creation| creation.attempts.len());
+        let is_failed = self.last_attempt(add).is_some_and(|last| last.status == AttemptStatus::Failed);
+        is_failed && tried >= most_attempts(add)
     }
 
     /// Whether the node has come, and is not lost again.
-    pub(super) fn has_come(&self, add: &NodeClaimToAdd) -> bool {
+    fn has_come(&self, add: &NodeClaimToAdd) -> bool {
         self.last_attempt(add).is_some_and(|last| last.status == AttemptStatus::Success) && !self.is_lost(add)
     }
 
@@ -220,7 +234,7 @@ impl<'a> PlanStep<'a> {
     /// Tries the offering with this place in the list, if there is one.
     fn attempt(&mut self, add: &NodeClaimToAdd, index: usize, launching: &mut usize) -> Progress {
         let name = &add.metadata.name;
-        if index >= add.alternatives.len().clamp(1, MOST_ATTEMPTS) {
+        if index >= most_attempts(add) {
             let last = self.last_attempt(add).map_or("", |last| &last.description);
             return Progress::Exhausted(format!(
                 "node {name}: none of its {index} offerings can be had; the last: {last}"
@@ -308,6 +322,11 @@ impl<'a> PlanStep<'a> {
             last.capacity_type = Some(capacity_type);
         }
     }
+}
+
+/// How many offerings are tried for the node.
+fn most_attempts(add: &NodeClaimToAdd) -> usize {
+    add.alternatives.len().clamp(1, MOST_ATTEMPTS)
 }
 
 /// The key of the effect that creates a NodeClaim.

@@ -33,8 +33,12 @@ const MOST_EVENTS: usize = 10;
 enum Look<'a> {
     /// These pods still have to leave it.
     Leaves(Vec<&'a Pod>),
+    /// It is cordoned in this look, and these pods will have to leave it.
+    Begins(Vec<&'a Pod>),
     /// For this is waited.
     Waits(String),
+    /// It is empty, and Karpenter is told to end it.
+    Ends,
     /// Nothing of it moves any more.
     Over,
 }
@@ -44,30 +48,42 @@ impl<'a> PlanStep<'a> {
     pub(super) fn remove_nodes(&mut self, wave: u32) -> Progress {
         self.open(wave);
         let mut slots = self.slots();
-        let (mut waits, mut moving) = (Vec::new(), Vec::new());
+        let (mut waits, mut ends, mut begins, mut moving) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for claim in self.blues(wave) {
             match self.look_at(claim, wave, &mut slots) {
                 Look::Over => {}
+                Look::Ends => ends.push(claim.status.node_name.clone()),
                 Look::Leaves(pods) => moving.extend(pods),
+                Look::Begins(pods) => {
+                    waits.push(format!("node {} to be cordoned", claim.status.node_name));
+                    begins.extend(pods);
+                }
                 Look::Waits(what) => waits.push(what),
             }
         }
         if let Some(why) = &self.not_ready {
             waits.insert(0, why.clone());
             self.open_all();
-        } else if moving.is_empty() {
-            waits.extend(self.give_late_up(wave));
-        } else {
-            self.replace_lost(wave);
+        } else if !moving.is_empty() || !begins.is_empty() {
+            // What is being cordoned only has its way prepared.
+            let evicts = !moving.is_empty();
+            let moving = if evicts { moving } else { begins };
             let receiver = self.wave(wave).and_then(|wave| wave.receiver.clone());
             let (protection, began) = (Arc::clone(&self.protection), self.began());
             let mut room = Room::of(self.world, protection, self.leaving(), receiver.as_deref(), &self.moved(), began);
             let moving = self.with_places(moving);
-            waits.extend(self.steer(wave, moving, &mut room));
+            waits.extend(self.steer(wave, moving, evicts, &mut room));
+        }
+        if self.not_ready.is_none() && !(waits.is_empty() && ends.is_empty()) {
+            self.replace_lost(wave);
         }
         self.status.node_pool_budgets = slots.report();
         self.slots = Some(slots);
-        if waits.is_empty() { Progress::Done } else { Progress::Waits(told(waits)) }
+        match (waits.is_empty(), ends.is_empty()) {
+            (true, true) => Progress::Done,
+            (true, false) => Progress::Ends(ends),
+            (false, _) => Progress::Waits(told(waits)),
+        }
     }
 
     /// Before the first wave: shields the nodes that go, and those that are to take pods, from Karpenter. Says how many are not
@@ -140,15 +156,19 @@ impl<'a> PlanStep<'a> {
             Want::Cordon => {
                 slots.take(node);
                 self.cordon(claim, node, wave);
-                Look::Waits(format!("node {name} to be cordoned"))
+                Look::Begins(pods)
             }
             Want::Drain => Look::Leaves(pods),
             Want::Delete => {
+                if self.greens(wave).any(|add| self.is_exhausted(add)) {
+                    self.keep(node, DeletionStatus::Failed, "what had come instead of it is lost", None);
+                    return Look::Waits(format!("node {name} to be left alone"));
+                }
                 if let Some(green) = self.new_nodes(wave).into_iter().find(|green| !self.is_there(green)) {
                     return Look::Waits(format!("new node {green} to be Ready before node {name} is given back"));
                 }
                 self.give_back(claim, &name, wave);
-                Look::Waits(format!("Karpenter to end node {name}"))
+                Look::Ends
             }
             Want::Force => {
                 self.force(claim, &name, wave, &pods);
@@ -397,14 +417,18 @@ impl<'a> PlanStep<'a> {
         nodes.map(|claim| claim.status.node_name.clone()).filter(|name| !name.is_empty() && !kept(name)).collect()
     }
 
-    /// The new nodes of the wave that have come and are not lost.
+    /// The new nodes of the wave; one that is not there has the name of its NodeClaim.
     fn new_nodes(&self, wave: u32) -> Vec<String> {
-        let came = self.greens(wave).filter(|add| self.has_come(add));
-        came.filter_map(|add| self.made(add)).map(|claim| claim.status.node_name.clone()).collect()
+        let asked_for = self.greens(wave).filter_map(|add| Some((add, self.last_attempt(add)?)));
+        let named = asked_for.map(|(add, last)| {
+            let stays = self.made(add).filter(|claim| claim.deleting().is_none() && claim.is_initialized());
+            stays.map_or_else(|| last.node_claim_name.clone(), |claim| claim.status.node_name.clone())
+        });
+        named.collect()
     }
 
     fn is_there(&self, node: &str) -> bool {
-        self.world.named::<Node>(node).is_some_and(Node::is_ready)
+        self.world.named::<Node>(node).is_some_and(|node| node.is_ready() && node.deleting().is_none())
     }
 
     /// Owners of pods that this plan moves now or has moved, by uid. Others that miss pods are none of its business, nor are those
@@ -475,7 +499,8 @@ fn still_ours(nodes: &[Node], name: &str, plan: &str, may_be_shielded: bool) -> 
 
 /// Every node that the plan made is there and Ready.
 fn ready(nodes: &[Node], new_nodes: &[String]) -> Result<(), String> {
-    let is_ready = |name: &String| nodes.iter().any(|node| node.name() == name && node.is_ready());
+    let is_ready =
+        |name: &String| nodes.iter().any(|node| node.name() == name && node.is_ready() && node.deleting().is_none());
     match new_nodes.iter().find(|name| !is_ready(name)) {
         Some(name) => Err(format!("new node {name} is not Ready")),
         None => Ok(()),

@@ -108,3 +108,74 @@ impl Protection {
         guard.get::<Pod>(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kentroller_planner::Mode;
+    use kentroller_runtime::testing::object;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn plan(policy: &str) -> RebalancePlan {
+        let pod = json!({"namespace": "shop", "name": "web", "srcNode": "a", "dstNodeClaimName": "b", "policy": policy, "wave": 0});
+        object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "now", "uid": "u"},
+            "spec": {"nodeClaimsToAdd": [], "nodeClaimsToDelete": [], "podsToMigrate": [pod]}}))
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-22T10:00:00Z".parse().expect("a time")
+    }
+
+    #[test]
+    fn what_a_plan_changes_itself_hides_no_other_reason_why_a_node_stays() {
+        let condition =
+            |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-11-22T08:00:00Z"});
+        let labels = json!({"karpenter.sh/nodepool": "general", "karpenter.sh/capacity-type": "on-demand",
+            "kubernetes.io/os": "linux", "topology.kubernetes.io/zone": "a", "karpenter.sh/initialized": "true"});
+        let node: Node =
+            object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "labels": labels},
+            "spec": {}, "status": {"conditions": [condition("Ready")]}}));
+        // Its pods have just left it, or one has just come: Karpenter has taken Consolidatable off.
+        let claim: NodeClaim = object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "c"}, "spec": {},
+            "status": {"conditions": [condition("Initialized")]}}));
+        let pool = |disruption: Value| -> NodePool {
+            object(
+                json!({"apiVersion": "", "kind": "", "metadata": {"name": "general"}, "spec": {"disruption": disruption}}),
+            )
+        };
+        let check = |mode: Mode, disruption: Value, is_empty: bool, want: Option<&str>| {
+            let options = Options { mode, ..Options::default() };
+            let told = Protection::of(&plan("Optional"), options, now()).holds_node(
+                &node,
+                &claim,
+                Some(&pool(disruption.clone())),
+                &plan("Optional"),
+                is_empty,
+            );
+            let fits = want.map_or(told.is_none(), |want| told.as_ref().is_some_and(|told| told.contains(want)));
+            assert!(fits, "{mode:?} {disruption} {is_empty}: {told:?}, not {want:?}");
+        };
+        let plain = || json!({"consolidateAfter": "30s", "consolidationPolicy": "WhenEmptyOrUnderutilized"});
+        let shut =
+            || json!({"consolidateAfter": "30s", "consolidationPolicy": "WhenEmpty", "budgets": [{"nodes": "0"}]});
+        check(Mode::Full, plain(), false, None);
+        check(Mode::DeleteEmpty, plain(), true, None);
+        check(Mode::DeleteEmpty, plain(), false, Some("only empty nodes"));
+        check(Mode::Full, shut(), true, None);
+        check(Mode::Full, shut(), false, Some("WhenEmpty"));
+    }
+
+    #[test]
+    fn a_pod_whose_policy_is_not_known_stays_as_one_that_is_to_be_moved_alive() {
+        let pod: Pod = object(
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "web",
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "w", "controller": true}]},
+            "spec": {"containers": [], "nodeName": "a"}, "status": {"phase": "Running"}}),
+        );
+        for (policy, stays) in [("Optional", false), ("Mandatory", true), ("Sometimes", true)] {
+            let held = Protection::of(&plan(policy), Options::default(), now()).holds_pod(&pod, &Beside::default());
+            assert_eq!(held.is_some(), stays, "{policy}: {held:?}");
+        }
+    }
+}

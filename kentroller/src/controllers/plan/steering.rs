@@ -24,7 +24,14 @@ impl<'a> PlanStep<'a> {
     ///
     /// Pods go where the plan has them. A pod whose place is still taken is put off while others move: that may free it.
     /// Only when nothing else moves does it go elsewhere. A pod that the API server refuses to evict holds up no other.
-    pub(super) fn steer(&mut self, wave: u32, pods: Vec<MovingPod<'a>>, room: &mut Room<'a>) -> Vec<String> {
+    /// Without `evicts` all is made ready for the first of them, and none is moved.
+    pub(super) fn steer(
+        &mut self,
+        wave: u32,
+        pods: Vec<MovingPod<'a>>,
+        evicts: bool,
+        room: &mut Room<'a>,
+    ) -> Vec<String> {
         let all: Vec<&'a Pod> = pods.iter().map(|moving| moving.pod).collect();
         let (mut waits, mut refused) = (Vec::new(), Vec::new());
         let mut by_receiver: BTreeMap<String, Vec<&'a Pod>> = BTreeMap::new();
@@ -62,7 +69,8 @@ impl<'a> PlanStep<'a> {
         if let Some(wave) = self.wave_mut(wave) {
             wave.receiver = Some(receiver.clone());
         }
-        if !self.turn_to(&receiver, &room.rivals(all.into_iter(), &receiver)) {
+        let is_turned = self.turn_to(&receiver, &room.rivals(all.into_iter(), &receiver));
+        if !is_turned || !evicts {
             waits.insert(0, format!("nodes to prefer {receiver}"));
             return waits;
         }

@@ -50,7 +50,7 @@ impl<'a> PlanStep<'a> {
         match first {
             Some((_, progress)) => progress,
             None if ending.is_empty() => Progress::Done,
-            None => Progress::Waits(told(ending.into_iter().map(|node| format!("Karpenter to end node {node}")))),
+            None => Progress::Ends(ending),
         }
     }
 
@@ -86,6 +86,7 @@ impl<'a> PlanStep<'a> {
                 Some(WavePhase::Waiting) => WavePhase::Draining,
                 Some(WavePhase::Draining) => match self.remove_nodes(index) {
                     Progress::Done => WavePhase::Ending,
+                    Progress::Ends(nodes) => return Stand::Ends(nodes),
                     progress => return Stand::Open(progress),
                 },
                 Some(WavePhase::Ending) => match self.ending(index) {

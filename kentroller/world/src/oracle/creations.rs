@@ -36,8 +36,10 @@ impl State {
         if self.created.contains(&*name) {
             found.push(("S11", format!("claim {name} was made a second time")));
         }
+        // One that was left to other people's pods is the plan's no more.
         let others = self.seen.claims.iter().filter(|(other, claim)| {
             plan.made(&claim.raw)
+                && claim.raw["metadata"]["labels"][PLAN].is_string()
                 && !is_leaving(&claim.raw)
                 && plan.green(other).is_some_and(|one| one.name == green.name)
         });
