@@ -1,6 +1,6 @@
 //! The instance types that the simulated cloud sells: what a node of them gives, what it costs, and its labels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kentroller_planner::Money;
 use kentroller_planner::manifest::Labels;
@@ -15,8 +15,10 @@ pub const CSV: &str = include_str!("catalogue.csv");
 pub const REGION: &str = "us-east-1";
 pub const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 
-/// The only capacity type sold: there is no list of spot prices that would hold for longer than an hour.
+/// The only capacity type of the shipped list: there is none of spot prices that would hold for longer than an hour.
 pub(crate) const ON_DEMAND: &str = "on-demand";
+/// Bought before all others where a claim allows it.
+pub(crate) const SPOT: &str = "spot";
 
 pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
 pub(crate) const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
@@ -31,7 +33,33 @@ pub struct Offering {
     pub capacity_type: String,
 }
 
-/// An instance type on sale; it costs the same in every zone.
+/// An instance type as somebody else's list tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub instance_type: String,
+    pub cores: i64,
+    /// As the maker names it; a machine finds less.
+    pub memory_mib: i64,
+    pub arch: String,
+    pub most_pods: i64,
+    /// How many GPUs, and their name.
+    pub gpus: (i64, String),
+    /// Zone, capacity type, and the price of an hour.
+    pub prices: Vec<(String, String, Money)>,
+}
+
+/// Where a type is sold, and for how much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) zone: String,
+    pub(crate) capacity_type: String,
+    /// An hour.
+    pub(crate) price: Money,
+    /// Of a machine that was bought so.
+    pub(crate) labels: Labels,
+}
+
+/// An instance type on sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sold {
     name: String,
@@ -40,10 +68,12 @@ pub struct Sold {
     nominal_mib: i64,
     arch: String,
     most_pods: i64,
-    /// An hour, on demand.
+    gpus: (i64, String),
+    /// The lowest price of an hour.
     pub price: Money,
-    /// By zone.
-    labels: BTreeMap<&'static str, Labels>,
+    pub(crate) offers: Vec<Offer>,
+    /// Capacity and allocatable of the least machine of this type that was seen.
+    measured: Option<(Amounts, Amounts)>,
 }
 
 /// All types on sale.
@@ -52,16 +82,32 @@ pub struct Catalogue {
     /// Cheapest first, then by name.
     sold: Vec<Sold>,
     by_name: BTreeMap<String, usize>,
+    /// Zones and capacity types in which anything is sold.
+    places: Vec<(String, String)>,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self::shipped()
+    }
 }
 
 impl Catalogue {
     /// The shipped catalogue.
     pub fn shipped() -> Self {
         let rows = CSV.lines().skip_while(|line| line.starts_with('#')).skip(1);
-        let mut sold: Vec<Sold> = rows.map(|row| Sold::of(row).expect("the shipped rows are read by a test")).collect();
+        let rows = rows.map(|row| shipped_row(row).expect("the shipped rows are read by a test"));
+        Self::of(REGION, rows.collect())
+    }
+
+    /// The catalogue of a region; types that are sold nowhere are left out.
+    pub fn of(region: &str, rows: Vec<Row>) -> Self {
+        let mut sold: Vec<Sold> = rows.into_iter().filter_map(|row| Sold::of(region, row)).collect();
         sold.sort_by(|one, other| one.price.cmp(&other.price).then_with(|| one.name().cmp(other.name())));
         let by_name = sold.iter().enumerate().map(|(at, one)| (one.name().to_owned(), at)).collect();
-        Self { sold, by_name }
+        let offers = sold.iter().flat_map(|one| &one.offers);
+        let places: BTreeSet<_> = offers.map(|offer| (offer.zone.clone(), offer.capacity_type.clone())).collect();
+        Self { sold, by_name, places: places.into_iter().collect() }
     }
 
     /// The type of this name.
@@ -74,31 +120,56 @@ impl Catalogue {
         &self.sold
     }
 
-    /// What a node with these labels costs an hour; `None` for an unknown type or a capacity type that is not sold.
+    /// Zones and capacity types in which anything is sold.
+    pub(crate) fn places(&self) -> &[(String, String)] {
+        &self.places
+    }
+
+    /// What a node with these labels costs an hour; `None` for an unknown type, zone or capacity type.
     pub fn price_of(&self, labels: &Labels) -> Option<Money> {
-        let label = |key: &str| labels.get(key).map(String::as_str);
-        (label(CAPACITY_TYPE) == Some(ON_DEMAND)).then_some(())?;
-        self.get(label(INSTANCE_TYPE)?).map(|one| one.price)
+        let label = |key: &str| labels.get(key).map(String::as_str).unwrap_or_default();
+        self.get(label(INSTANCE_TYPE))?.offer(label(ZONE), label(CAPACITY_TYPE)).map(|offer| offer.price)
+    }
+
+    /// Machines of a type are there, and this is what they have: new ones will have no less.
+    pub(crate) fn measure(&mut self, name: &str, capacity: Amounts, allocatable: Amounts) {
+        if let Some(at) = self.by_name.get(name) {
+            let least = self.sold[*at].measured.map_or((capacity, allocatable), |(least, allocated)| {
+                (least.min_of_each(capacity), allocated.min_of_each(allocatable))
+            });
+            self.sold[*at].measured = Some(least);
+        }
     }
 }
 
+/// A row of the shipped catalogue: name, region, cores, MiB, architecture, pods, GPUs and their name, USD an hour.
+fn shipped_row(row: &str) -> Option<Row> {
+    let [name, _, cores, memory_mib, arch, most_pods, gpus, gpu_name, usd] =
+        row.split(',').collect::<Vec<_>>().try_into().ok()?;
+    let (dollars, fraction) = usd.split_once('.').unwrap_or((usd, ""));
+    let price = Money::micros(format!("{dollars}{fraction:0<6}").parse().ok()?);
+    Some(Row {
+        instance_type: name.to_owned(),
+        cores: cores.parse().ok()?,
+        memory_mib: memory_mib.parse().ok()?,
+        arch: arch.to_owned(),
+        most_pods: most_pods.parse().ok()?,
+        gpus: (gpus.parse().ok()?, gpu_name.to_owned()),
+        prices: ZONES.map(|zone| (zone.to_owned(), ON_DEMAND.to_owned(), price)).into(),
+    })
+}
+
 impl Sold {
-    /// A row of the catalogue: name, region, cores, MiB, architecture, pods, GPUs and their name, USD an hour.
-    fn of(row: &str) -> Option<Self> {
-        let [name, _, cores, nominal_mib, arch, most_pods, _, _, usd] =
-            row.split(',').collect::<Vec<_>>().try_into().ok()?;
-        let (dollars, fraction) = usd.split_once('.').unwrap_or((usd, ""));
-        let micros: i64 = format!("{dollars}{fraction:0<6}").parse().ok()?;
-        let mut sold = Self {
-            name: name.to_owned(),
-            cores: cores.parse().ok()?,
-            nominal_mib: nominal_mib.parse().ok()?,
-            arch: arch.to_owned(),
-            most_pods: most_pods.parse().ok()?,
-            price: Money::micros(micros),
-            labels: BTreeMap::new(),
-        };
-        sold.labels = ZONES.into_iter().map(|zone| (zone, labels(&sold, zone))).collect();
+    fn of(region: &str, row: Row) -> Option<Self> {
+        let Row { instance_type: name, cores, memory_mib: nominal_mib, arch, most_pods, gpus, prices } = row;
+        let price = prices.iter().map(|(_, _, price)| *price).min()?;
+        let mut sold =
+            Self { name, cores, nominal_mib, arch, most_pods, gpus, price, offers: Vec::new(), measured: None };
+        let offers = prices.into_iter().map(|(zone, capacity_type, price)| {
+            let labels = labels(&sold, region, &zone, &capacity_type);
+            Offer { zone, capacity_type, price, labels }
+        });
+        sold.offers = offers.collect();
         Some(sold)
     }
 
@@ -106,14 +177,23 @@ impl Sold {
         &self.name
     }
 
-    /// The labels of a machine in one of the [`ZONES`].
-    pub fn labels(&self, zone: &str) -> &Labels {
-        &self.labels[zone]
+    /// How it is sold in a zone under a capacity type.
+    pub(crate) fn offer(&self, zone: &str, capacity_type: &str) -> Option<&Offer> {
+        self.offers.iter().find(|offer| offer.zone == zone && offer.capacity_type == capacity_type)
+    }
+
+    /// The labels of an on-demand machine in one of the [`ZONES`].
+    #[cfg(test)]
+    pub(crate) fn labels(&self, zone: &str) -> &Labels {
+        &self.offer(zone, ON_DEMAND).expect("it is sold there").labels
     }
 
     /// What Karpenter takes the machine to have before one of its type was seen: 7.5 % of the memory, and 64 MiB on arm64,
     /// are taken off for the hypervisor. What it has is in `Sold::memory_beyond`.
     pub fn capacity(&self) -> Amounts {
+        if let Some((capacity, _)) = self.measured {
+            return capacity;
+        }
         let found = if self.arch == "arm64" { self.nominal_mib - 64 } else { self.nominal_mib };
         let hypervisor = (found * 3).div_euclid(40) + i64::from((found * 3).rem_euclid(40) > 0);
         Amounts { cpu_milli: self.cores * 1_000, memory: (found - hypervisor) << 20, pods: self.most_pods }
@@ -124,6 +204,9 @@ impl Sold {
     /// Kept are 6 % of the first core, 1 % of the second, 0.5 % of the next two and 0.25 % of the others; 255 MiB and 11 MiB
     /// a pod; and the eviction threshold of 100 MiB.
     pub fn allocatable(&self) -> Amounts {
+        if let Some((_, allocatable)) = self.measured {
+            return allocatable;
+        }
         // Ten-thousandths of each core.
         let kept_of = |core: i64| match core {
             0 => 600,
@@ -146,18 +229,31 @@ impl Sold {
     }
 }
 
+/// The keys of labels by which AWS's types differ and that a type here tells, where it has them.
+pub(crate) const TOLD: [&str; 9] = [
+    "karpenter.k8s.aws/instance-category",
+    "karpenter.k8s.aws/instance-generation",
+    "karpenter.k8s.aws/instance-family",
+    "karpenter.k8s.aws/instance-size",
+    "karpenter.k8s.aws/instance-cpu",
+    "karpenter.k8s.aws/instance-memory",
+    "karpenter.k8s.aws/instance-gpu-count",
+    "karpenter.k8s.aws/instance-gpu-name",
+    "karpenter.k8s.aws/instance-gpu-manufacturer",
+];
+
 /// The labels that the AWS provider gives to NodeClaim and Node. `m6i.2xlarge` is category `m`, generation `6`,
 /// family `m6i`, size `2xlarge`.
-fn labels(sold: &Sold, zone: &str) -> Labels {
-    let Sold { name, cores, nominal_mib, arch, .. } = sold;
+fn labels(sold: &Sold, region: &str, zone: &str, capacity_type: &str) -> Labels {
+    let Sold { name, cores, nominal_mib, arch, gpus: (gpus, gpu_name), .. } = sold;
     let (family, size) = name.split_once('.').unwrap_or((name, ""));
     let (category, rest) = family.split_at(family.find(|c: char| c.is_ascii_digit()).unwrap_or(family.len()));
     let generation: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    [
+    let all = [
         (INSTANCE_TYPE, name.as_str()),
         (ZONE, zone),
-        ("topology.kubernetes.io/region", REGION),
-        (CAPACITY_TYPE, ON_DEMAND),
+        ("topology.kubernetes.io/region", region),
+        (CAPACITY_TYPE, capacity_type),
         ("kubernetes.io/arch", arch.as_str()),
         ("kubernetes.io/os", "linux"),
         ("karpenter.k8s.aws/instance-category", category),
@@ -167,8 +263,10 @@ fn labels(sold: &Sold, zone: &str) -> Labels {
         ("karpenter.k8s.aws/instance-cpu", &cores.to_string()),
         ("karpenter.k8s.aws/instance-memory", &nominal_mib.to_string()),
     ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .into()
+    .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let gpu = [("count", gpus.to_string()), ("name", gpu_name.clone()), ("manufacturer", "nvidia".to_owned())];
+    let gpu = gpu.map(|(key, value)| (format!("karpenter.k8s.aws/instance-gpu-{key}"), value));
+    all.into_iter().chain(gpu.into_iter().filter(|_| *gpus > 0)).collect()
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@
 mod actor;
 mod catalogue;
 mod conditions;
+mod copy;
 mod drift;
 mod entropy;
 mod hands;
 mod karpenter;
 mod kubelet;
+mod ledger;
 mod oracle;
 mod readings;
 mod room;
@@ -23,9 +25,11 @@ mod timings;
 mod workloads;
 mod world;
 
-pub use catalogue::{CSV, Catalogue, Offering, REGION, Sold, ZONES};
+pub use catalogue::{CSV, Catalogue, Offering, REGION, Row, Sold, ZONES};
+pub use copy::{Dumped, Measured, Uncopied};
 pub use drift::{Drift, Drifted};
 pub use entropy::Entropy;
+pub use ledger::{Ledger, Tally};
 pub use oracle::{Oracle, Violation};
 pub use room::Amounts;
 pub use timings::{Faults, Timings};

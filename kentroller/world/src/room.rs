@@ -1,14 +1,15 @@
 //! The room there is for pods: nodes as kube-scheduler and Karpenter count them, kept as plain values.
 //!
-//! Counted are CPU, memory and the number of pods. Absent: storage, devices, host ports, volumes (nothing in the simulated
-//! workload asks for them).
+//! Counted are CPU, memory and the number of pods, and the places from which volumes are reached. Absent: storage, devices, host
+//! ports, the number of volumes (nothing in the simulated workload asks for them).
 
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 
 use kentroller_planner::manifest::{
-    Affinity, Effect, LabelSelector, Labels, Node, Pod, PodAffinityTerm, PodShape, Resources, Taint, Toleration,
+    Affinity, Effect, LabelSelector, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodAffinityTerm, PodShape,
+    Resources, Taint, Toleration,
 };
 
 use crate::readings::requests;
@@ -50,6 +51,14 @@ impl Amounts {
     /// What a pod of this shape requests.
     pub(crate) fn of_pod(shape: &PodShape) -> Self {
         Self { cpu_milli: requests::of(shape, "cpu").milli(), memory: requests::of(shape, "memory").units(), pods: 1 }
+    }
+
+    pub(crate) fn min_of_each(self, other: Self) -> Self {
+        Self {
+            cpu_milli: self.cpu_milli.min(other.cpu_milli),
+            memory: self.memory.min(other.memory),
+            pods: self.pods.min(other.pods),
+        }
     }
 
     pub(crate) fn max_of_each(self, other: Self) -> Self {
@@ -138,17 +147,29 @@ impl Room {
     }
 }
 
+/// By claim on a volume: from where the volume can be reached, any of these.
+pub(crate) type Pins = Arc<BTreeMap<ObjectName, Vec<NodeSelectorTerm>>>;
+
 /// All nodes, and the classes of the pods on them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rooms {
     pub(crate) list: Vec<Room>,
     pub(crate) classes: Vec<Class>,
+    pub(crate) pins: Pins,
     by_class: BTreeMap<Class, usize>,
 }
 
 impl Rooms {
     pub(crate) fn of(list: Vec<Room>) -> Self {
         Self { list, ..Self::default() }
+    }
+
+    /// From where the volumes of a pod can be reached: a list for each.
+    pub(crate) fn pins_of(&self, pod: &Pod) -> Vec<Vec<NodeSelectorTerm>> {
+        let claims = pod.spec.shape.volumes.iter().filter(|volume| !volume.claim.is_empty());
+        let keys = claims
+            .map(|volume| ObjectName { namespace: pod.metadata.namespace.clone(), name: volume.claim.as_str().into() });
+        keys.filter_map(|key| self.pins.get(&key).cloned()).collect()
     }
 
     /// The number of a class, given on first sight.

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::room::{Amounts, Class, Room, Rooms};
+use crate::room::{Amounts, Class, Pins, Room, Rooms};
 
 /// The kinds that the actors read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,12 +23,15 @@ pub(crate) enum Kind {
     NodeClass,
     Deployment,
     ReplicaSet,
+    StatefulSet,
     DaemonSet,
     DisruptionBudget,
+    Volume,
+    VolumeClaim,
 }
 
 impl Kind {
-    pub(crate) const ALL: [(Self, &'static str); 9] = [
+    pub(crate) const ALL: [(Self, &'static str); 12] = [
         (Self::Pod, "Pod"),
         (Self::Node, "Node"),
         (Self::NodeClaim, "NodeClaim"),
@@ -36,8 +39,11 @@ impl Kind {
         (Self::NodeClass, "EC2NodeClass"),
         (Self::Deployment, "Deployment"),
         (Self::ReplicaSet, "ReplicaSet"),
+        (Self::StatefulSet, "StatefulSet"),
         (Self::DaemonSet, "DaemonSet"),
         (Self::DisruptionBudget, "PodDisruptionBudget"),
+        (Self::Volume, "PersistentVolume"),
+        (Self::VolumeClaim, "PersistentVolumeClaim"),
     ];
 
     fn named(name: &str) -> Option<Self> {
@@ -112,6 +118,8 @@ pub(crate) struct Seen {
     pub(crate) plain: BTreeMap<Kind, BTreeMap<ObjectName, Arc<Value>>>,
     pub(crate) pods_of_owner: BTreeMap<String, BTreeSet<ObjectName>>,
     pub(crate) pods_on_node: BTreeMap<Arc<str>, BTreeSet<ObjectName>>,
+    /// By claim on a volume: from where the volume can be reached, any of these.
+    pub(crate) pins: Pins,
     /// Pods without a node.
     pub(crate) unbound: BTreeSet<ObjectName>,
 }
@@ -185,11 +193,27 @@ impl Seen {
                     Some(object) => of_kind.insert(key.clone(), object.clone()),
                     None => of_kind.remove(&key),
                 };
+                if let (Kind::VolumeClaim, Some(claim)) = (kind, &after) {
+                    self.pin(&key, claim);
+                }
                 let states = before.iter().chain(&after);
                 news.owners.extend(states.filter_map(|object| controller(object).map(str::to_owned)));
             }
         }
         news.touched.entry(kind).or_default().insert(key);
+    }
+
+    /// Notes from where the volume of a claim can be reached; a volume is there before its claim names it.
+    fn pin(&mut self, key: &ObjectName, claim: &Value) {
+        let volume =
+            ObjectName { namespace: "".into(), name: claim["spec"]["volumeName"].as_str().unwrap_or_default().into() };
+        let volumes = self.plain.get(&Kind::Volume);
+        let terms = volumes
+            .and_then(|all| all.get(&volume))
+            .map(|volume| &volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]);
+        if let Some(terms) = terms.and_then(|terms| serde_json::from_value(terms.clone()).ok()) {
+            Arc::make_mut(&mut self.pins).insert(key.clone(), terms);
+        }
     }
 
     fn put_pod(&mut self, key: &ObjectName, after: Option<Arc<Value>>, news: &mut News) {
@@ -237,6 +261,7 @@ impl Seen {
     /// The room that nodes have for pods.
     pub(crate) fn rooms(&self) -> Rooms {
         let mut rooms = Rooms::of(self.nodes.values().map(|node| Room::of(&node.object)).collect());
+        rooms.pins = Arc::clone(&self.pins);
         let by_name: BTreeMap<&str, usize> = self.nodes.keys().enumerate().map(|(at, name)| (&**name, at)).collect();
         for pod in self.pods.values().filter(|pod| !pod.object.status.is_finished()) {
             if let Some(at) = by_name.get(&*pod.object.spec.node_name) {

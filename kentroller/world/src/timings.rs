@@ -1,6 +1,6 @@
 //! How long things take in the simulated world, and what goes wrong there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::catalogue::Offering;
@@ -20,6 +20,8 @@ pub struct Timings {
     pub pod_start: Duration,
     /// From the deletion of a running pod to its end; never longer than its grace period.
     pub pod_stop: Duration,
+    /// By uid of an owner: what its pods take to start, where that is known.
+    pub starts: BTreeMap<String, Duration>,
     /// From the order to terminate an instance to its end.
     pub terminate: Duration,
 }
@@ -35,6 +37,7 @@ impl Default for Timings {
             pod_start: Duration::from_secs(4),
             pod_stop: Duration::from_secs(2),
             terminate: Duration::from_secs(20),
+            starts: BTreeMap::new(),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::kubelet::Kubelets;
 use crate::scheduler::Scheduler;
 use crate::seen::{Inbox, Seen, is_leaving};
 use crate::timings::{Faults, Timings};
-use crate::workloads::{Budgets, Daemons, Deployments, ReplicaSets};
+use crate::workloads::{Budgets, Daemons, Deployments, ReplicaSets, StatefulSets};
 
 /// How a world is set up.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,8 @@ pub struct Setup {
     pub seed: u64,
     pub timings: Timings,
     pub faults: Faults,
+    /// What the cloud sells.
+    pub catalogue: Arc<Catalogue>,
 }
 
 /// A running world. It ends when this is dropped.
@@ -53,8 +55,7 @@ impl World {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(server: &ApiServer, clock: &Clock, setup: Setup) -> Self {
-        let Setup { seed, timings, faults } = setup;
-        let catalogue = Arc::new(Catalogue::shipped());
+        let Setup { seed, timings, faults, catalogue } = setup;
         let weather = Weather::of(faults);
         let actors = actors(&catalogue, &timings, &weather, seed);
         let inbox = Inbox::of(server);
@@ -89,6 +90,7 @@ fn actors(catalogue: &Arc<Catalogue>, timings: &Timings, weather: &Weather, seed
     vec![
         Box::new(Deployments),
         Box::new(ReplicaSets::new(entropy.fork("replicas"))),
+        Box::new(StatefulSets::default()),
         Box::new(Daemons::new(entropy.fork("daemons"))),
         Box::new(Budgets),
         Box::new(Scheduler::new(entropy.fork("scheduler"))),
@@ -163,6 +165,7 @@ pub fn kinds() -> Vec<Served> {
     let besides = [
         Served::built_in("apps", "v1", "Deployment", "deployments", true, true),
         Served::built_in("apps", "v1", "ReplicaSet", "replicasets", true, true),
+        Served::built_in("apps", "v1", "StatefulSet", "statefulsets", true, true),
         Served::built_in("events.k8s.io", "v1", "Event", "events", true, false),
     ];
     read.chain(besides).collect()

@@ -202,7 +202,8 @@ impl ApiServer {
         self.bring(object, false)
     }
 
-    /// Creates an object together with its status, for worlds that begin in the middle of a life.
+    /// Creates an object together with its status, for worlds that begin in the middle of a life. It keeps the uid and the
+    /// `creationTimestamp` that it brings.
     ///
     /// # Errors
     /// What the server would answer.

@@ -60,7 +60,8 @@ pub(super) fn seconds(at: Timestamp) -> String {
 }
 
 impl State {
-    /// Creates an object. `seeded` keeps the status of the request: for worlds that begin in the middle of a life.
+    /// Creates an object. `seeded` keeps the status of the request, and the uid and age that it tells: for worlds that begin
+    /// in the middle of a life.
     pub(super) fn create(
         &mut self,
         table: usize,
@@ -95,9 +96,12 @@ impl State {
         for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "selfLink", "generation"] {
             object::meta_mut(&mut object).remove(field);
         }
-        let uid = self.next_uid();
-        object::set_meta(&mut object, "uid", json!(uid));
-        object::set_meta(&mut object, "creationTimestamp", json!(seconds(self.now)));
+        let (uid, now) = (self.next_uid(), seconds(self.now));
+        for (field, new) in [("uid", uid), ("creationTimestamp", now)] {
+            if !seeded || object::text(&object, field).is_empty() {
+                object::set_meta(&mut object, field, json!(new));
+            }
+        }
         if builtin::has_generation(&served) {
             object::set_meta(&mut object, "generation", json!(1));
         }

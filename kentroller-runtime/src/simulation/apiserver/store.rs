@@ -268,8 +268,17 @@ impl State {
         table.objects.get(key).ok_or_else(|| refusal::not_found(&table.served, &key.1))
     }
 
-    /// A new uid. The sequence is the same in every run.
+    /// A uid that nobody has or had. The sequence is the same in every run.
     pub(super) fn next_uid(&mut self) -> String {
+        loop {
+            let uid = self.another_uid();
+            if !self.places.contains_key(&uid) && !self.gone.contains(&uid) {
+                return uid;
+            }
+        }
+    }
+
+    fn another_uid(&mut self) -> String {
         let (high, low) = (self.next_number(), self.next_number());
         format!(
             "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",

@@ -128,7 +128,7 @@ fn bought(
     claims
         .iter()
         .filter_map(|claim| {
-            let zone = claim.zones[entropy.below(claim.zones.len())].to_owned();
+            let zone = claim.places[entropy.below(claim.places.len())].0.clone();
             let instance_type = claim.types.first()?.name().to_owned();
             Some(Machine { name: String::new(), instance_type, zone, requests: claim.requests, pods: Vec::new() })
         })
@@ -146,7 +146,8 @@ fn unused_name(machines: &[Machine], entropy: &mut Entropy) -> String {
 
 fn room(machine: &Machine, catalogue: &Catalogue) -> Room {
     let sold = catalogue.get(&machine.instance_type).expect("it was bought from this catalogue");
-    let mut labels = sold.labels(&machine.zone).clone();
+    let offer = sold.offer(&machine.zone, ON_DEMAND).expect("it was bought there");
+    let mut labels = offer.labels.clone();
     labels.insert(HOSTNAME.into(), machine.name.clone());
     let mut used = Amounts::default();
     for daemon in objects::daemons() {

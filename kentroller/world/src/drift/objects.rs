@@ -139,9 +139,9 @@ fn node(
     entropy: &mut Entropy,
 ) -> Result<(), Refusal> {
     let sold = catalogue.get(&machine.instance_type).expect("it was bought from this catalogue");
-    let mut claim =
-        claim_of_pool(pool, vec![machine.instance_type.clone()], vec![machine.zone.clone()], machine.requests, entropy);
-    for (key, value) in sold.labels(&machine.zone) {
+    let place = (machine.zone.clone(), ON_DEMAND.to_owned());
+    let mut claim = claim_of_pool(pool, vec![machine.instance_type.clone()], &[&place], machine.requests, entropy);
+    for (key, value) in sold.offer(&place.0, &place.1).into_iter().flat_map(|offer| &offer.labels) {
         claim["metadata"]["labels"][key] = json!(value);
     }
     claim["metadata"]["finalizers"] = json!([FINALIZER]);

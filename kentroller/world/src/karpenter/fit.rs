@@ -1,7 +1,7 @@
 //! One pass of placing pods: what fits on existing nodes, and which claims the rest takes.
 //!
 //! First fit, as Karpenter does it: existing nodes (soft taints count as hard), claims just thought of, a new claim of the
-//! first pool that works. Absent: preferences, NodeOverlays, minValues, volumes.
+//! first pool that works. Absent: preferences, NodeOverlays, minValues.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::launch::admits;
 use super::{NODE_CLASS, NODE_POOL, resources};
-use crate::catalogue::{CAPACITY_TYPE, Catalogue, HOSTNAME, INSTANCE_TYPE, ON_DEMAND, Offering, Sold, ZONE, ZONES};
+use crate::catalogue::{CAPACITY_TYPE, Catalogue, HOSTNAME, INSTANCE_TYPE, Offer, Offering, Sold, ZONE};
 use crate::entropy::Entropy;
 use crate::room::{Amounts, Class, Room, Rooms};
 use crate::scheduler::filter::{Rules, SoftTaints, meets_node_rules};
@@ -58,7 +58,8 @@ pub(crate) struct NewClaim<'a> {
     pub(super) pool: &'a Known<NodePool>,
     /// Types that hold everything so far, cheapest first.
     pub(crate) types: Vec<&'a Sold>,
-    pub(crate) zones: Vec<&'static str>,
+    /// Zones and capacity types in which one of the types is to be had.
+    pub(crate) places: Vec<&'a (String, String)>,
     /// Of its pods and of the daemons.
     pub(crate) requests: Amounts,
     room: usize,
@@ -156,7 +157,8 @@ impl<'a> Provisioning<'a> {
                 Room { name: name.into(), labels, taints, allocatable: boundless, used: requests, ..Room::default() };
             self.rooms.list.push(room);
             let at = self.rooms.list.len() - 1;
-            let mut claim = NewClaim { pool, types, zones: ZONES.to_vec(), requests, room: at };
+            let places = self.catalogue.places().iter().collect();
+            let mut claim = NewClaim { pool, types, places, requests, room: at };
             if self.narrow(&mut claim, pod, rules) {
                 let largest =
                     claim.types.iter().fold(Amounts::default(), |most, sold| most.max_of_each(sold.capacity()));
@@ -169,61 +171,59 @@ impl<'a> Provisioning<'a> {
         None
     }
 
-    /// Whether a pool may buy a type in a zone.
-    fn is_open(&self, sold: &Sold, zone: &str, requirements: &[Requirement]) -> bool {
-        let instance_type = sold.name().to_owned();
-        let offering = Offering { instance_type, zone: zone.to_owned(), capacity_type: ON_DEMAND.to_owned() };
-        !self.barred.contains(&offering) && admits(requirements, sold.labels(zone))
+    /// The offer of a type in a place, where a pool may buy it.
+    fn open<'s>(&self, sold: &'s Sold, place: &(String, String), requirements: &[Requirement]) -> Option<&'s Offer> {
+        let (zone, capacity_type) = (place.0.clone(), place.1.clone());
+        let offer = sold.offer(&zone, &capacity_type)?;
+        let offering = Offering { instance_type: sold.name().to_owned(), zone, capacity_type };
+        (!self.barred.contains(&offering) && admits(requirements, &offer.labels)).then_some(offer)
     }
 
-    /// Leaves a claim those types and zones that also take this pod; `false` when there are none.
+    /// Leaves a claim those types and places that also take this pod; `false` when there are none.
     fn narrow(&mut self, claim: &mut NewClaim<'a>, pod: &Pod, rules: &Rules<'_>) -> bool {
         let requirements = &claim.pool.object.spec.template.spec.requirements;
         let requests = claim.requests.plus(Amounts::of_pod(&pod.spec.shape));
         let template = &self.rooms.list[claim.room];
-        let mut zones = Vec::new();
+        let mut places = Vec::new();
         let mut types = Vec::new();
-        for zone in &claim.zones {
+        for place in &claim.places {
             let mut room = template.clone();
-            room.labels.insert(ZONE.into(), (*zone).to_owned());
-            let fitting: Vec<&Sold> = claim
+            room.labels.insert(ZONE.into(), place.0.clone());
+            let fitting: Vec<(&Sold, &Offer)> = claim
                 .types
                 .iter()
-                .copied()
                 .filter(|sold| requests.fits(sold.allocatable()))
-                .filter(|sold| self.is_open(sold, zone, requirements) && takes(pod, sold, zone, &room))
+                .filter_map(|sold| Some((*sold, self.open(sold, place, requirements)?)))
+                .filter(|(_, offer)| takes(pod, offer, &room))
                 .collect();
             // The rules about the node's labels hold for each fitting type; those about other pods are left.
-            if let Some(first) = fitting.first() {
-                room.labels.extend(first.labels(zone).clone());
+            if let Some((_, first)) = fitting.first() {
+                room.labels.extend(first.labels.clone());
                 if rules.miss(&room).is_none() {
-                    zones.push(*zone);
-                    types = merged(types, fitting);
+                    places.push(*place);
+                    types = merged(types, fitting.into_iter().map(|(sold, _)| sold).collect());
                 }
             }
         }
-        if zones.is_empty() {
-            return false;
+        let Some((first, _)) = places.first() else { return false };
+        if has_zonal_rules(pod) {
+            places.retain(|(zone, _)| zone == first);
         }
-        let zonal = has_zonal_rules(pod);
-        if zonal {
-            zones.truncate(1);
+        if places.iter().all(|(zone, _)| zone == first) {
+            self.rooms.list[claim.room].labels.insert(ZONE.into(), first.clone());
         }
-        if zones.len() == 1 {
-            self.rooms.list[claim.room].labels.insert(ZONE.into(), zones[0].to_owned());
-        }
-        *claim = NewClaim { types, zones, requests, ..claim.clone() };
+        *claim = NewClaim { types, places, requests, ..claim.clone() };
         true
     }
 }
 
-/// Whether a pod's rules about node labels hold on a machine of a type.
-fn takes(pod: &Pod, sold: &Sold, zone: &str, room: &Room) -> bool {
+/// Whether a pod's rules about node labels hold on a machine that is bought so.
+fn takes(pod: &Pod, offer: &Offer, room: &Room) -> bool {
     let shape = &pod.spec.shape;
     if shape.node_selector.is_empty() && shape.affinity.node_affinity.required.is_none() {
         return true;
     }
-    let mut labels = sold.labels(zone).clone();
+    let mut labels = offer.labels.clone();
     labels.extend(room.labels.clone());
     meets_node_rules(shape, &room.name, &labels)
 }
@@ -261,8 +261,7 @@ fn headroom(pool: &NodePool) -> (Amounts, i64) {
 impl NewClaim<'_> {
     pub(super) fn object(&self, luck: &mut Entropy) -> Value {
         let types = self.types.iter().take(MOST_TYPES).map(|sold| sold.name().to_owned()).collect();
-        let zones = self.zones.iter().map(|zone| (*zone).to_owned()).collect();
-        claim_of_pool(&self.pool.raw, types, zones, self.requests, luck)
+        claim_of_pool(&self.pool.raw, types, &self.places, self.requests, luck)
     }
 }
 
@@ -270,12 +269,15 @@ impl NewClaim<'_> {
 pub(crate) fn claim_of_pool(
     pool: &Value,
     types: Vec<String>,
-    zones: Vec<String>,
+    places: &[&(String, String)],
     requests: Amounts,
     luck: &mut Entropy,
 ) -> Value {
     let (name, template) = (pool["metadata"]["name"].as_str().unwrap_or_default(), &pool["spec"]["template"]);
-    let narrowed = [(INSTANCE_TYPE, types), (ZONE, zones), (CAPACITY_TYPE, vec![ON_DEMAND.to_owned()])];
+    let once = |words: BTreeSet<&String>| words.into_iter().cloned().collect();
+    let zones = once(places.iter().map(|(zone, _)| zone).collect());
+    let capacity_types = once(places.iter().map(|(_, capacity_type)| capacity_type).collect());
+    let narrowed = [(INSTANCE_TYPE, types), (ZONE, zones), (CAPACITY_TYPE, capacity_types)];
     let mut requirements: Vec<Value> = template["spec"]["requirements"].as_array().cloned().unwrap_or_default();
     requirements.retain(|one| narrowed.iter().all(|(key, _)| one["key"] != *key));
     requirements

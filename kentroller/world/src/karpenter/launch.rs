@@ -1,14 +1,15 @@
 //! From a NodeClaim to an initialized Node: instance, registration, readiness, and what a failure looks like.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kentroller_planner::manifest::{Labels, NodeClaim, ObjectName, Requirement};
+use kentroller_planner::manifest::{Labels, NodeClaim, ObjectName, Operator, Requirement};
 use kentroller_runtime::simulation::apiserver::DeleteOptions;
 use serde_json::{Value, json};
 
 use super::{FINALIZER, Karpenter, NODE_CLASS, class_is_ready, resources};
-use crate::catalogue::{HOSTNAME, ON_DEMAND, Offering, Sold, ZONES};
+use crate::catalogue::{Catalogue, HOSTNAME, Offer, Offering, SPOT, Sold, TOLD};
 use crate::entropy::Entropy;
 use crate::hands::{Hands, after, wide};
 use crate::readings::selectors;
@@ -85,14 +86,17 @@ impl Karpenter {
         }
         let mut luck = self.luck(claim);
         self.short.retain(|_, until| *until > hands.now);
-        let (bought, missed) = self.buy(&claim.object, &claim.raw, &faults, &mut luck);
+        let catalogue = Arc::clone(&self.catalogue);
+        let (bought, missed) = buy(&catalogue, claim, &faults, &mut luck);
         self.short.extend(missed.into_iter().map(|offering| (offering, after(hands.now, SHORTAGE))));
-        match bought.and_then(|(name, zone)| Some((self.catalogue.get(&name)?, zone))) {
-            Some((sold, zone)) => {
-                let labels = sold.labels(&zone);
+        match bought {
+            Some((sold, offer)) => {
+                let mut labels = single_values(&claim.object.spec.requirements);
+                labels.extend(offer.labels.clone());
+                let zone = &offer.zone;
                 let class = &claim.object.spec.node_class_ref.name;
                 hands.edit("NodeClaim", key, |object| {
-                    put_all(&mut object["metadata"]["labels"], labels);
+                    put_all(&mut object["metadata"]["labels"], &labels);
                     object["metadata"]["labels"][NODE_CLASS] = json!(class);
                 });
                 let provider = format!("aws:///{zone}/i-0{}", luck.hex(16));
@@ -108,35 +112,6 @@ impl Karpenter {
             }
         }
         None
-    }
-
-    /// The cheapest type that the claim allows, that fits its requests and that is to be had, in a zone drawn by lot; and
-    /// the offerings that were asked for in vain.
-    fn buy(
-        &self,
-        claim: &NodeClaim,
-        raw: &Value,
-        faults: &Faults,
-        luck: &mut Entropy,
-    ) -> (Option<(String, String)>, Vec<Offering>) {
-        let asked = requests(raw);
-        let mut missed = Vec::new();
-        for sold in self.catalogue.cheapest_first().iter().filter(|sold| asked.fits(sold.allocatable())) {
-            let allowed = ZONES.into_iter().filter(|zone| admits(&claim.spec.requirements, sold.labels(zone)));
-            let offerings = allowed.map(|zone| Offering {
-                instance_type: sold.name().to_owned(),
-                zone: zone.to_owned(),
-                capacity_type: ON_DEMAND.to_owned(),
-            });
-            let (none, mut some): (Vec<Offering>, Vec<Offering>) =
-                offerings.partition(|offering| faults.exhausted.contains(offering));
-            missed.extend(none);
-            if !some.is_empty() {
-                let Offering { instance_type, zone, .. } = some.swap_remove(luck.below(some.len()));
-                return (Some((instance_type, zone)), missed);
-            }
-        }
-        (None, missed)
     }
 
     /// Waits for the instance to join, then copies the claim to its Node, once.
@@ -183,6 +158,38 @@ impl Karpenter {
     }
 }
 
+/// The cheapest offering that the claim allows, that fits its requests and that is to be had, spot before the others, in a
+/// zone drawn by lot where several ask the same; and the offerings that were asked for in vain.
+fn buy<'c>(
+    catalogue: &'c Catalogue,
+    claim: &Known<NodeClaim>,
+    faults: &Faults,
+    luck: &mut Entropy,
+) -> (Option<(&'c Sold, &'c Offer)>, Vec<Offering>) {
+    let asked = requests(&claim.raw);
+    let fitting = catalogue.cheapest_first().iter().filter(|sold| asked.fits(sold.allocatable()));
+    let all = fitting.flat_map(|sold| sold.offers.iter().map(move |offer| (sold, offer)));
+    let mut allowed: Vec<(&Sold, &Offer)> =
+        all.filter(|(_, offer)| admits(&claim.object.spec.requirements, &offer.labels)).collect();
+    let rank = |(sold, offer): &(&Sold, &Offer)| (offer.capacity_type != SPOT, offer.price, sold.name().to_owned());
+    allowed.sort_by_cached_key(rank);
+    let mut missed = Vec::new();
+    for alike in allowed.chunk_by(|one, other| rank(one) == rank(other)) {
+        let offering = |(sold, offer): &(&Sold, &Offer)| Offering {
+            instance_type: sold.name().to_owned(),
+            zone: offer.zone.clone(),
+            capacity_type: offer.capacity_type.clone(),
+        };
+        let (none, some): (Vec<_>, Vec<_>) =
+            alike.iter().copied().partition(|one| faults.exhausted.contains(&offering(one)));
+        missed.extend(none.iter().map(offering));
+        if !some.is_empty() {
+            return (Some(some[luck.below(some.len())]), missed);
+        }
+    }
+    (None, missed)
+}
+
 /// A name as EC2 gives it.
 pub(crate) fn node_name(luck: &mut Entropy) -> String {
     format!("ip-10-0-{}-{}.ec2.internal", luck.below(256), luck.between(4, 254))
@@ -222,11 +229,17 @@ fn amounts(list: &Value) -> Amounts {
     Amounts::of_node(&serde_json::from_value(list.clone()).unwrap_or_default())
 }
 
+/// The labels that a claim's requirements leave no choice of.
+fn single_values(requirements: &[Requirement]) -> Labels {
+    let single = requirements.iter().filter(|one| one.operator == Operator::In && one.values.len() == 1);
+    single.map(|one| (one.key.clone(), one.values[0].clone())).collect()
+}
+
 /// Whether labels satisfy all requirements; keys that an instance type knows nothing of are no obstacle.
 pub(crate) fn admits(requirements: &[Requirement], labels: &Labels) -> bool {
     requirements.iter().all(|Requirement { key, operator, values, .. }| {
         let value = labels.get(key).map(String::as_str);
-        let is_unknown = value.is_none() && !key.starts_with("karpenter.k8s.aws/");
+        let is_unknown = value.is_none() && !TOLD.contains(&key.as_str());
         is_unknown || selectors::holds(operator, values, value)
     })
 }

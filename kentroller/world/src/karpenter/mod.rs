@@ -100,7 +100,12 @@ impl Actor for Karpenter {
 
 /// Karpenter ignores claims of node classes that its provider does not serve.
 pub(crate) fn is_managed(class: &NodeClassRef) -> bool {
-    class.group == "karpenter.k8s.aws" && class.kind == "EC2NodeClass"
+    is_known_provider(&class.group)
+}
+
+/// The groups of node classes that are served: those of EKS Auto Mode are played like those of the AWS provider.
+pub(crate) fn is_known_provider(group: &str) -> bool {
+    matches!(group, "karpenter.k8s.aws" | "eks.amazonaws.com")
 }
 
 /// Whether the class of a claim or pool exists and is ready.

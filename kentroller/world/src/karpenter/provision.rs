@@ -61,7 +61,7 @@ impl Karpenter {
     }
 
     fn wanted<'a>(&'a self, seen: &'a Seen, hands: &Hands) -> Vec<NewClaim<'a>> {
-        let homeless = self.homeless(seen);
+        let homeless = Self::homeless(seen);
         if homeless.is_empty() {
             return Vec::new();
         }
@@ -69,7 +69,7 @@ impl Karpenter {
     }
 
     /// Pods that wait for a node, and those on nodes that leave.
-    pub(super) fn homeless<'a>(&self, seen: &'a Seen) -> Vec<(&'a ObjectName, &'a Pod)> {
+    pub(super) fn homeless(seen: &Seen) -> Vec<(&ObjectName, &Pod)> {
         let waiting = seen.unbound.iter().filter_map(|key| seen.pods.get_key_value(key));
         let waiting = waiting.filter(|(_, pod)| is_provisionable(pod)).map(|(key, pod)| (key, &pod.object));
         let leaving = seen.nodes.values().filter(|node| is_leaving(&node.raw));
@@ -148,6 +148,7 @@ fn existing(seen: &Seen, daemons: &[PodSpec]) -> (Rooms, BTreeSet<Arc<str>>) {
     let names = coming.iter().map(|room| room.name.clone()).collect();
     ready.append(&mut coming);
     let mut rooms = Rooms::of(ready);
+    rooms.pins = Arc::clone(&seen.pins);
     for (at, name) in rooms.list.iter().map(|room| room.name.clone()).enumerate().collect::<Vec<_>>() {
         for (_, pod) in seen.on_node(&name).filter(|(_, pod)| !pod.object.status.is_finished()) {
             let class = rooms.class(Class::of(&pod.object));

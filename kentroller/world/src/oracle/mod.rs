@@ -64,9 +64,14 @@ pub struct Oracle {
 impl Oracle {
     /// Judges every write from now on; `operator` is the user whose deeds are judged. Plans are known from their next write.
     pub fn watch(server: &ApiServer, clock: &Clock, operator: &str) -> Self {
+        Self::watch_beside(server, clock, operator, Catalogue::shipped())
+    }
+
+    /// As [`Oracle::watch`], where the cloud sells what this catalogue says.
+    pub fn watch_beside(server: &ApiServer, clock: &Clock, operator: &str, catalogue: Catalogue) -> Self {
         let mut seen = Seen::default();
         seen.read(server);
-        let state = Arc::new(Mutex::new(State::of(operator, seen)));
+        let state = Arc::new(Mutex::new(State::of(operator, seen, catalogue)));
         // Weak: the server keeps its observers for ever.
         let (judge, told) = (Arc::downgrade(&state), clock.clone());
         server.on_commit(move |commit| {
@@ -120,12 +125,12 @@ struct State {
 }
 
 impl State {
-    fn of(operator: &str, seen: Seen) -> Self {
+    fn of(operator: &str, seen: Seen, catalogue: Catalogue) -> Self {
         Self {
             operator: operator.to_owned(),
             seen,
             plans: Plans::default(),
-            catalogue: Catalogue::shipped(),
+            catalogue,
             lead: Lead::default(),
             violations: Vec::new(),
             shielded: BTreeSet::new(),

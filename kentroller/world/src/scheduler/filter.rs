@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kentroller_planner::manifest::{Effect, Labels, Pod, PodAffinityTerm, PodShape, SpreadConstraint, Taint};
+use kentroller_planner::manifest::{
+    Effect, Labels, NodeSelectorTerm, Pod, PodAffinityTerm, PodShape, SpreadConstraint, Taint,
+};
 
 use crate::readings::selectors::{selects, term_selects};
 use crate::room::{Amounts, Class, Namespaces, Room, Rooms, fill_in, term_selector, tolerates};
@@ -15,6 +17,7 @@ pub(crate) enum Miss {
     Unschedulable,
     Taint,
     NodeAffinity,
+    Volume,
     Pods,
     Cpu,
     Memory,
@@ -30,6 +33,7 @@ impl Miss {
             Self::Unschedulable => "node(s) were unschedulable",
             Self::Taint => "node(s) had untolerated taint(s)",
             Self::NodeAffinity => "node(s) didn't match Pod's node affinity/selector",
+            Self::Volume => "node(s) had volume node affinity conflict",
             Self::Pods => "Too many pods",
             Self::Cpu => "Insufficient cpu",
             Self::Memory => "Insufficient memory",
@@ -62,6 +66,8 @@ pub(crate) struct Rules<'a> {
     /// Domains (key, value) that the pod's own anti-affinity excludes, then those that other pods' does.
     unwanted: BTreeSet<(String, String)>,
     unwelcome: BTreeSet<(String, String)>,
+    /// From where each of the pod's volumes can be reached.
+    pins: Vec<Vec<NodeSelectorTerm>>,
 }
 
 #[derive(Debug)]
@@ -92,6 +98,7 @@ impl<'a> Rules<'a> {
             wanted: shape.affinity.pod_affinity.required.iter().map(|term| wanted(pod, term, rooms)).collect(),
             unwanted,
             unwelcome: unwelcome(pod, rooms),
+            pins: rooms.pins_of(pod),
         }
     }
 
@@ -107,6 +114,9 @@ impl<'a> Rules<'a> {
         }
         if !meets_node_rules(shape, &room.name, &room.labels) {
             return Some(Miss::NodeAffinity);
+        }
+        if !self.pins.iter().all(|terms| terms.iter().any(|term| term_selects(term, &room.name, &room.labels))) {
+            return Some(Miss::Volume);
         }
         let free = room.free();
         if self.amounts.pods > free.pods {

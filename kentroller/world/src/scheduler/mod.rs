@@ -1,6 +1,6 @@
 //! kube-scheduler: binds pods, highest priority and longest waiting first, and says of the rest why they wait.
 //!
-//! Absent: preemption, scheduling gates, profiles, other schedulers' pods.
+//! Absent: preemption, profiles; it places pods of other schedulers as well.
 
 pub(crate) mod filter;
 pub(crate) mod score;
@@ -17,7 +17,7 @@ use crate::conditions;
 use crate::entropy::Entropy;
 use crate::hands::{Hands, after, sooner};
 use crate::room::Class;
-use crate::seen::{Kind, News, Seen, time, uid};
+use crate::seen::{Kind, KnownPod, News, Seen, time, uid};
 use score::Chooser;
 
 /// The scheduler and what it remembers of pods that it could not place.
@@ -40,7 +40,7 @@ impl Scheduler {
         let mut due: Vec<(i32, Timestamp, ObjectName)> = Vec::new();
         let mut next = None;
         for key in &seen.unbound {
-            let Some(pod) = seen.pods.get(key).filter(|pod| pod.is_active()) else { continue };
+            let Some(pod) = seen.pods.get(key).filter(|pod| pod.is_active() && !is_gated(pod)) else { continue };
             match self.tried.get(uid(&pod.raw)) {
                 Some((_, until)) if *until > now => {
                     if self.stirred {
@@ -94,6 +94,11 @@ impl Actor for Scheduler {
         }
         next
     }
+}
+
+/// Whether somebody else has not let the pod go yet.
+fn is_gated(pod: &KnownPod) -> bool {
+    pod.raw["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty())
 }
 
 /// Whether a touched pod may have freed something: it has gone, is ending, or it was bound and now counts for spread.

@@ -90,8 +90,14 @@ fn scale(guarded: &[(&ObjectName, &KnownPod)], seen: &Seen) -> i64 {
     // A Deployment in a rollout counts once, with what it wants in all.
     let deployments: BTreeSet<&str> = sets.iter().filter_map(|(_, set)| controller(set)).collect();
     let of_deployments = seen.plain(Kind::Deployment).filter(|(_, one)| deployments.contains(uid(one)));
+    let stateful = seen.plain(Kind::StatefulSet).filter(|(_, set)| owners.contains(uid(set))).map(|(_, set)| set);
     let of_sets = sets.iter().filter(|(_, set)| controller(set).is_none()).map(|(_, set)| *set);
-    of_deployments.map(|(_, one)| one).chain(of_sets).filter_map(|one| one["spec"]["replicas"].as_i64()).sum()
+    of_deployments
+        .map(|(_, one)| one)
+        .chain(of_sets)
+        .chain(stateful)
+        .filter_map(|one| one["spec"]["replicas"].as_i64())
+        .sum()
 }
 
 /// A number, or a percentage of a whole, rounded up.

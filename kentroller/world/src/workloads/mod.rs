@@ -1,9 +1,10 @@
-//! The controllers of workloads: Deployments, ReplicaSets, DaemonSets and disruption budgets.
+//! The controllers of workloads: Deployments, ReplicaSets, StatefulSets, DaemonSets and disruption budgets.
 
 mod budgets;
 mod daemons;
 mod deployments;
 mod replicas;
+mod stateful;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,10 @@ pub(crate) use budgets::Budgets;
 pub(crate) use daemons::{Daemons, belongs as daemon_belongs, daemon_pod, spec_of as daemon_spec};
 pub(crate) use deployments::{Deployments, replica_set_of};
 pub(crate) use replicas::ReplicaSets;
+pub(crate) use stateful::StatefulSets;
+
+/// On a ReplicaSet that plays an owner of another kind: how pods refer to that owner.
+pub(crate) const PLAYS: &str = "simulation/plays";
 
 /// A pod of an owner's template, named after the owner with a random ending.
 pub(crate) fn pod_of(owner: &Value, entropy: &mut Entropy) -> Value {
@@ -35,6 +40,11 @@ pub(crate) fn pod_of(owner: &Value, entropy: &mut Entropy) -> Value {
 
 /// The reference that makes an object the controller of another.
 pub(crate) fn owner_reference(owner: &Value) -> Value {
+    let played = owner["metadata"]["annotations"][PLAYS].as_str().and_then(|text| serde_json::from_str(text).ok());
+    if let Some(Value::Object(mut reference)) = played {
+        reference.insert("uid".to_owned(), json!(uid(owner)));
+        return Value::Object(reference);
+    }
     json!({
         "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"],
         "uid": uid(owner), "controller": true, "blockOwnerDeletion": true,

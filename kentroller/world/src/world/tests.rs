@@ -196,7 +196,7 @@ async fn an_unlaunched_claim_stalls_all_provisioning() {
     let claim = crate::karpenter::claim_of_pool(
         &pool,
         vec!["m5.large".into()],
-        vec!["us-east-1a".into()],
+        &[&("us-east-1a".to_owned(), "on-demand".to_owned())],
         Default::default(),
         &mut entropy,
     );

@@ -42,7 +42,7 @@ pub(super) struct Decision {
 pub(super) struct Replacement {
     pool: Arc<str>,
     types: Vec<String>,
-    zones: Vec<String>,
+    places: Vec<(String, String)>,
     requests: Amounts,
 }
 
@@ -51,14 +51,15 @@ impl Replacement {
         Self {
             pool: claim.pool.object.metadata.name.clone(),
             types: claim.types.iter().map(|sold| sold.name().to_owned()).collect(),
-            zones: claim.zones.iter().map(|zone| (*zone).to_owned()).collect(),
+            places: claim.places.iter().map(|place| (*place).clone()).collect(),
             requests: claim.requests,
         }
     }
 
     pub(super) fn object(&self, seen: &Seen, luck: &mut Entropy) -> Value {
         let pool = seen.pools.get(&self.pool).map(|pool| (*pool.raw).clone()).unwrap_or_default();
-        claim_of_pool(&pool, self.types.clone(), self.zones.clone(), self.requests, luck)
+        let places: Vec<_> = self.places.iter().collect();
+        claim_of_pool(&pool, self.types.clone(), &places, self.requests, luck)
     }
 }
 
@@ -158,7 +159,7 @@ impl Karpenter {
         for room in &mut shop.rooms.list {
             room.unschedulable |= !receives(&room.name, seen);
         }
-        let mut homeless = self.homeless(seen);
+        let mut homeless = Self::homeless(seen);
         let own: BTreeSet<ObjectName> =
             leaving.iter().flat_map(|one| one.pods.iter().map(|(key, _)| (*key).clone())).collect();
         for key in &own {
