@@ -1,18 +1,19 @@
 //! A simulated cluster with our operator in it: what the demo shows and the tests drive.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kentroller_planner::Catalog;
+use kentroller_planner::{CapacityType, Catalog};
 use kentroller_runtime::Clock;
 use kentroller_runtime::engine::ports::Ports;
 use kentroller_runtime::operator::{Ended, Operator};
 use kentroller_runtime::settings::Settings as _;
 use kentroller_runtime::simulation::apiserver::{ApiServer, Refusal, Served};
-use kentroller_world::{CSV, Drift, Drifted, Setup, World};
+use kentroller_world::{CSV, Catalogue, Drift, Row, Setup, World};
 use kube::client::Body;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -33,7 +34,6 @@ pub struct Operated {
     pub server: ApiServer,
     pub clock: Clock,
     pub world: World,
-    pub drifted: Drifted,
     /// Where the next operator has its prices from; see [`Operated::restart`].
     pub prices: Prices,
     /// Where the next operator writes the records of what it decided.
@@ -66,20 +66,26 @@ impl Operated {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(drift: Drift, setup: Setup, start: Timestamp) -> Result<Self, Refusal> {
-        let clock = Clock::starting_at(start);
-        let now = clock.clone();
-        let server = ApiServer::new(move || now.now(), served());
-        let drifted = drift.build(&server, start)?;
+        let (server, clock) = empty(start);
+        drift.build(&server, start)?;
+        Ok(Self::on(server, clock, setup, prices()))
+    }
+
+    /// Starts the world around the cluster that is on a server, and our operator.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn on(server: ApiServer, clock: Clock, setup: Setup, prices: Prices) -> Self {
         let world = World::start(&server, &clock, setup);
         let defaults =
             Settings::from_env(&|_| None).unwrap_or_else(|_| unreachable!("every default is valid, as a test shows"));
         let (settings, current) = watch::channel(Arc::new(defaults));
         let (stop, stopped) = watch::channel(false);
-        let (prices, instance) = (prices(), "kentroller-0".to_owned());
+        let instance = "kentroller-0".to_owned();
         let (line, client) = Line::to(server.client(USER));
         let operator = operator(current, prices.clone(), None, &instance);
         let operator = tokio::spawn(operator.run_until(client, clock.clone(), stopped));
-        Ok(Self { server, clock, world, drifted, prices, records: None, instance, settings, stop, operator, line })
+        Self { server, clock, world, prices, records: None, instance, settings, stop, operator, line }
     }
 
     /// Changes the operator's settings, as a new text in its ConfigMap would.
@@ -168,8 +174,39 @@ async fn until_cut(is_cut: &AtomicBool) {
     }
 }
 
+/// A server with nothing on it, and the clock that it goes by.
+pub fn empty(start: Timestamp) -> (ApiServer, Clock) {
+    let clock = Clock::starting_at(start);
+    let now = clock.clone();
+    (ApiServer::new(move || now.now(), served()), clock)
+}
+
+/// What the simulated cloud sells where these prices hold; a zone without a name stands for the only one.
+pub fn sold(catalog: &Catalog, region: &str, zones: &BTreeSet<String>) -> Catalogue {
+    let capacity_types = [CapacityType::OnDemand, CapacityType::Spot, CapacityType::Reserved];
+    let places: Vec<(&String, &CapacityType)> =
+        zones.iter().flat_map(|zone| capacity_types.iter().map(move |one| (zone, one))).collect();
+    let rows = catalog.types(region).map(|priced| {
+        let it = &priced.instance_type;
+        let price = |(zone, capacity_type): &(&String, &CapacityType)| {
+            let offer = priced.offer(zone, capacity_type).filter(|offer| offer.available)?;
+            Some(((*zone).clone(), capacity_type.as_str().to_owned(), offer.price))
+        };
+        Row {
+            instance_type: it.name.clone(),
+            cores: it.vcpu,
+            memory_mib: it.memory_mib,
+            arch: it.arch.clone(),
+            most_pods: it.max_pods,
+            gpus: (it.gpu_count, it.gpu_name.clone()),
+            prices: places.iter().filter_map(price).collect(),
+        }
+    });
+    Catalogue::of(region, rows.collect())
+}
+
 /// What the simulated cloud asks for.
-fn prices() -> Prices {
+pub fn prices() -> Prices {
     let catalog = Catalog::from_csv(CSV, "the simulated cloud", "").map(Arc::new);
     Prices::Fixed(catalog.unwrap_or_else(|_| unreachable!("the shipped catalogue reads, as a test shows")))
 }

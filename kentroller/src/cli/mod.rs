@@ -7,6 +7,8 @@ mod demo;
 mod history;
 mod pause;
 mod plan;
+#[cfg(feature = "simulation")]
+mod rehearse;
 mod release;
 mod remote;
 mod replay;
@@ -47,6 +49,9 @@ enum Command {
     Release(release::Release),
     /// Repeats a recorded reconcile, and says whether it decides the same.
     Replay(replay::Replay),
+    /// Plays a claim or continuous rebalancing on a simulated copy of your cluster, in virtual time. Writes to no cluster.
+    #[cfg(feature = "simulation")]
+    Rehearse(Box<rehearse::RehearseArguments>),
     /// Shows a whole rebalancing on a simulated cluster, in virtual time.
     #[cfg(feature = "simulation")]
     Demo(demo::Demo),
@@ -65,6 +70,8 @@ pub fn run() -> ExitCode {
         Command::Resume(resume) => resume.execute(),
         Command::Release(release) => release.execute(),
         Command::Replay(replay) => replay.execute(),
+        #[cfg(feature = "simulation")]
+        Command::Rehearse(rehearse) => rehearse.execute(),
         #[cfg(feature = "simulation")]
         Command::Demo(demo) => demo.execute(),
     };

@@ -1,9 +1,9 @@
 //! `kentroller plan`: what a cluster costs, what it could cost, and how to get there. Reads only.
 
-mod ask;
+pub(super) mod ask;
 #[cfg(test)]
 mod cases;
-mod dump;
+pub(super) mod dump;
 mod items;
 mod live;
 #[cfg(test)]
@@ -199,14 +199,14 @@ impl PlanArguments {
                 Output::Wide => report::table::table(report, true),
                 Output::Json => report.json(),
                 Output::Yaml => report.yaml().map_err(Trouble::Input)?,
-                Output::Html => report::html::page(report),
+                Output::Html => report::html::plan(report, &report::html::fills(plan, &dump.snapshot)),
                 Output::Rebalanceplan => rebalance_plan(plan, dump)?,
             }
         } else {
             self.explain.iter().map(|node| report::explain::explain(report, node)).collect::<Vec<_>>().join("\n")
         };
         if let Some(file) = &self.report {
-            std::fs::write(file, report::html::page(report))
+            std::fs::write(file, report::html::plan(report, &report::html::fills(plan, &dump.snapshot)))
                 .map_err(|error| Trouble::Input(format!("{}: {error}", file.display())))?;
         }
         let mut out = std::io::stdout().lock();

@@ -1,8 +1,9 @@
 //! A plan as people and scripts read it.
 
-mod document;
+pub(crate) mod document;
 pub mod explain;
 pub mod html;
+pub mod rehearsal;
 pub mod table;
 
 pub use self::document::{Report, Timing};

@@ -86,7 +86,7 @@ fn head(report: &Report) -> String {
     out
 }
 
-fn plain(head: &[&str]) -> Table {
+pub(super) fn plain(head: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head);
     table

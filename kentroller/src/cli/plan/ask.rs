@@ -138,7 +138,7 @@ pub(super) fn time_limit(text: &str) -> Result<Duration, String> {
 }
 
 /// A duration in Go's form.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
     let millis = text.strip_suffix("ms").filter(|n| n.bytes().all(|b| b.is_ascii_digit())).and_then(|n| n.parse().ok());
     if let Some(millis) = millis {
         return Ok(Duration::from_millis(millis));

@@ -18,11 +18,13 @@ use super::items::Items;
 
 /// A dump as read.
 #[derive(Debug, Default)]
-pub(super) struct Dump {
+pub(in crate::cli) struct Dump {
     pub snapshot: Snapshot,
     pub warnings: Vec<String>,
     /// The first twelve hex digits of the hash of all that was read.
     pub digest: String,
+    /// Every object as it was written; absent unless somebody asked for it.
+    pub whole: Option<Vec<serde_json::Value>>,
     seen: BTreeSet<String>,
     nodes: BTreeSet<Arc<str>>,
     pods: BTreeSet<ObjectName>,
@@ -35,15 +37,23 @@ pub(super) struct Dump {
     names: Vec<String>,
 }
 
+/// Kinds that are kept whole besides those that planning reads: how many pods they want.
+const KEPT_BESIDES: [&str; 2] = ["ReplicaSet", "StatefulSet"];
+
 /// Larger YAML is refused: a document of it is read whole.
 const LARGEST_YAML: usize = 2 << 30;
 
 impl Dump {
+    /// A dump that keeps every object as it was written.
+    pub(in crate::cli) fn whole() -> Self {
+        Self { whole: Some(Vec::new()), ..Self::default() }
+    }
+
     /// Reads a file, or the standard input when it is called `-`; gzip is told by its first bytes.
     ///
     /// # Errors
     /// A message that names file, object and field.
-    pub(super) fn read(&mut self, name: &str) -> Result<(), String> {
+    pub(in crate::cli) fn read(&mut self, name: &str) -> Result<(), String> {
         if name == "-" {
             return self.take("standard input", io::stdin().lock());
         }
@@ -203,9 +213,11 @@ impl Dump {
         let is_it = |one: &&ReadKind| one.kind == kind && (api_version.is_empty() || one.group == group);
         if KINDS.iter().any(|one| is_it(&one)) {
             self.take_object(place, &kind, item)?;
-            self.seen.insert(kind);
+            self.seen.insert(kind.clone());
+        } else if !(group == "apps" && KEPT_BESIDES.contains(&kind.as_str())) {
+            return Ok(());
         }
-        Ok(())
+        self.keep(place, &kind, item)
     }
 
     /// Takes what a list holds, lists among it as well.
@@ -222,6 +234,16 @@ impl Dump {
         for (index, item) in items.into_iter().enumerate() {
             self.add_as(&format!("{place}, item {}", index + 1), item.get().as_bytes(), of)?;
         }
+        Ok(())
+    }
+
+    /// Keeps an object as it was written, its kind told.
+    fn keep(&mut self, place: &str, kind: &str, item: &[u8]) -> Result<(), String> {
+        let Some(whole) = &mut self.whole else { return Ok(()) };
+        let mut object: serde_json::Value =
+            serde_json::from_slice(item).map_err(|error| format!("{place}: {kind}: {error}"))?;
+        object["kind"] = kind.into();
+        whole.push(object);
         Ok(())
     }
 
@@ -273,7 +295,7 @@ impl Dump {
     ///
     /// # Errors
     /// Input without nodes.
-    pub(super) fn finish(mut self) -> Result<Self, String> {
+    pub(in crate::cli) fn finish(mut self) -> Result<Self, String> {
         if self.snapshot.nodes.is_empty() {
             let names = if self.names.is_empty() { "the cluster".to_owned() } else { self.names.join(", ") };
             return Err(format!(
