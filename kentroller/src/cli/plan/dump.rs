@@ -45,6 +45,7 @@ const LARGEST_YAML: usize = 2 << 30;
 
 impl Dump {
     /// A dump that keeps every object as it was written.
+    #[cfg(feature = "simulation")]
     pub(in crate::cli) fn whole() -> Self {
         Self { whole: Some(Vec::new()), ..Self::default() }
     }
