@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kentroller_planner::Percent;
 use kentroller_runtime::settings::{Decimal, SettingMistake, SettingType, SettingValue, Settings as _};
 use kentroller_runtime::{Cut, Kind, KindInfo, Mode, Switches};
 use serde::{Deserialize, Serialize};
@@ -134,6 +135,15 @@ pub struct Settings {
     /// How long the planner searches for a better plan.
     #[setting(env = "PLAN_TIME_LIMIT", config = "rebalancer.planTimeLimit", default = "10s", range("1s", "10m"))]
     pub plan_time_limit: Duration,
+    /// By how much a plan may be dearer than the cheapest one found, in percent of its cost, where fewer pods move; 0: the
+    /// cheapest. A claim's tolerancePercent goes before it.
+    #[setting(
+        env = "PLAN_TOLERANCE_PERCENT",
+        config = "rebalancer.planTolerancePercent",
+        default = "1.0",
+        range("0", "100")
+    )]
+    pub plan_tolerance: Decimal,
     /// The ConfigMap in our namespace that holds prices under the key `catalog.csv`; without it the file named at the
     /// start, or the embedded catalogue, counts.
     #[setting(env = "CATALOG_CONFIG_MAP_NAME")]
@@ -235,6 +245,11 @@ impl CycleMode {
 }
 
 impl Settings {
+    /// By how much a plan may be dearer than the cheapest one found.
+    pub(crate) fn tolerance(&self) -> Percent {
+        Percent::from_parts(self.plan_tolerance.millionths() / 100)
+    }
+
     /// These settings overlaid by what the ConfigMap says; `None` if it is not the one that holds settings, or holds none.
     ///
     /// # Errors

@@ -82,9 +82,12 @@ async fn comes_true(seed: u64) {
     stage.pass(60).await;
     assert_eq!(stage.operated.unplanned(revision), [""; 0], "seed {seed}: bought by Karpenter");
     let plans = stage.list("RebalancePlan");
-    let status = &plans.first().expect("the plan")["status"];
+    let (spec, status) = plans.first().map(|plan| (&plan["spec"], &plan["status"])).expect("the plan");
     let saved = before - stage.operated.world.price_per_hour();
-    assert_eq!(text(&status["achievedOutcome"]["diff"]["priceHourly"]), saved.hourly(), "seed {seed}");
+    // A plan that buys nothing has no other outcome than the planned one.
+    let buys = spec["nodeClaimsToAdd"].as_array().is_some_and(|claims| !claims.is_empty());
+    let achieved = buys.then(|| saved.hourly()).unwrap_or_default();
+    assert_eq!(text(&status["achievedOutcome"]["diff"]["priceHourly"]), achieved, "seed {seed}");
     assert_eq!(text(&status["savings"]["projectedSavingsCostHourly"]), saved.hourly(), "seed {seed}");
     assert_eq!(before, price_per_hour(&stage.operated.server, &Catalogue::shipped()) + saved);
 }
@@ -376,7 +379,7 @@ async fn constraints_narrow_what_goes() {
     for (name, constraint, reason) in [
         ("young", json!({"minAgeSeconds": age + 600}), "NothingInScope"),
         ("old", json!({"minAgeSeconds": 60}), ""),
-        ("large", json!({"minClusterSize": nodes + 1}), "MinClusterSize"),
+        ("large", json!({"minClusterSize": nodes + 20}), "MinClusterSize"),
         ("small", json!({"minClusterSize": 1}), ""),
     ] {
         stage.claim(name, json!({"autoExecute": false, "nodeConstraints": constraint}));

@@ -1,11 +1,14 @@
-//! Cost over the lower bound on generated clusters. `cargo bench -p kentroller-planner --features generate -- 100 1000`.
+//! Cost over the lower bound, on generated clusters and on lists such as `clusters.py` prints.
+//!
+//! `cargo bench -p kentroller-planner --features generate -- NODES SECONDS SEEDS [hard] [FILE.json] [cheapest] [curve [karpenter]]`;
+//! `cheapest`: nothing is tolerated. `curve`: what a plan that is stopped early has come to, beside the best plan of so many moves.
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 use std::time::Instant;
 
 use kentroller_planner::bound::move_limited::floor;
 use kentroller_planner::generate::{Recipe, generate};
-use kentroller_planner::{Catalog, Money, MoveLimit, Options, Percent, plan};
+use kentroller_planner::{Catalog, Money, MoveLimit, Options, Percent, Plan, Snapshot, plan};
 
 fn main() {
     let catalog =
@@ -13,6 +16,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let number = |at: usize, default: f64| arguments.get(at).and_then(|word| word.parse().ok()).unwrap_or(default);
     let nodes = number(0, 100.0) as usize;
+    let file = arguments.iter().find(|word| word.ends_with(".json"));
     let seconds = number(1, 1.0);
     let seeds = number(2, 3.0) as u64;
     let constrained = arguments.get(3).is_some_and(|word| word == "hard");
@@ -21,10 +25,15 @@ fn main() {
     } else {
         Vec::new()
     };
-    let options = Options { curve, ..Options::default() };
+    let is_calm = !arguments.iter().any(|word| word == "cheapest");
+    let tolerance = if is_calm { Options::default().tolerance } else { Percent::whole(0) };
+    let options = Options { curve, tolerance, ..Options::default() };
     let zone = |labels: &kentroller_planner::manifest::Labels| labels.get("topology.kubernetes.io/zone").cloned();
     for seed in 0..seeds {
-        let snapshot = generate(Recipe { nodes, seed, constrained, held: constrained }, &catalog);
+        let snapshot = match &file {
+            Some(file) => read(file),
+            None => generate(Recipe { nodes, seed, constrained, held: constrained }, &catalog),
+        };
         let start = Instant::now();
         let mut clock = |_: u64| (start.elapsed().as_secs_f64() * 1000.0 / seconds) as u32;
         let found = plan(&snapshot, &catalog, &options, &mut clock).expect("the cluster is sound");
@@ -51,6 +60,9 @@ fn main() {
             found.steps,
             start.elapsed().as_secs_f64(),
         );
+        if let Some(cheapest) = found.cheapest {
+            println!("  {cheapest}");
+        }
         let mut held: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
         for kept in &found.kept {
             *held
@@ -58,6 +70,15 @@ fn main() {
                 .or_default() += 1;
         }
         println!("  stays: {held:?}");
+        for point in &found.curve {
+            let stopped = stopped(&found, point.moved.of_count(found.workload_pods));
+            println!(
+                "  stopped at {} %: {stopped}, which is {:.3} of the best plan of so many moves, {}",
+                point.moved,
+                stopped.as_micros() as f64 / point.hourly.as_micros().max(1) as f64,
+                point.hourly,
+            );
+        }
         if arguments.iter().any(|word| word == "karpenter") {
             let curve =
                 kentroller_planner::consolidation::consolidate(&snapshot, &catalog).expect("the cluster is sound");
@@ -101,4 +122,36 @@ fn main() {
             println!("  {} violations, such as {}", violations.len(), violations[0]);
         }
     }
+}
+
+/// What the cluster costs when a plan is stopped after the last wave that keeps to so many moves.
+fn stopped(plan: &Plan, most: usize) -> Money {
+    let mut moves = 0;
+    let made = plan.waves.iter().take_while(|wave| {
+        moves += wave.moves.len();
+        moves <= most
+    });
+    made.last().map_or(plan.cost_before, |wave| wave.hourly_after)
+}
+
+/// A cluster from a list such as `clusters.py` prints.
+fn read(file: &str) -> Snapshot {
+    fn objects<K: serde::de::DeserializeOwned>(list: &serde_json::Value, kind: &str) -> Vec<K> {
+        let items = list["items"].as_array().into_iter().flatten().filter(|item| item["kind"] == kind);
+        items.map(|item| K::deserialize(item).expect("an object of its kind")).collect()
+    }
+    let text = std::fs::read_to_string(file).expect("the file can be read");
+    let list: serde_json::Value = serde_json::from_str(&text).expect("a list as JSON");
+    let mut snapshot = Snapshot {
+        nodes: objects(&list, "Node"),
+        pods: objects(&list, "Pod"),
+        node_pools: objects(&list, "NodePool"),
+        node_claims: objects(&list, "NodeClaim"),
+        pdbs: objects(&list, "PodDisruptionBudget"),
+        daemon_sets: Some(objects(&list, "DaemonSet")),
+        ..Snapshot::default()
+    };
+    snapshot.now = snapshot.nodes.iter().filter_map(|node| node.metadata.creation_timestamp).max().unwrap_or_default();
+    snapshot.now.0 += 86_400;
+    snapshot
 }

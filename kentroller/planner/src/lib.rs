@@ -40,8 +40,8 @@ pub use manifest::{Moment, Quantity, QuantityError, parse_span};
 pub use planner::plan;
 pub use reuse::{PreviousPlan, plan_again};
 pub use value::{
-    Advice, Aggressive, Blocker, Budget, CapacityType, Catalog, CatalogError, CurvePoint, EvictionRule, EvictionTarget,
-    Flag, HOURS_A_MONTH, Headroom, InputError, InstanceType, Kept, KeptReason, LowerBound, Mode, Money, Move,
-    MoveLimit, NewNode, Nothing, Offer, Offering, Options, Percent, Plan, Priced, Rule, Scope, Snapshot, SortBy, Steps,
-    Strictness, Warning, Wave,
+    Advice, Aggressive, Blocker, Budget, CapacityType, Catalog, CatalogError, Cheapest, CurvePoint, EvictionRule,
+    EvictionTarget, Flag, HOURS_A_MONTH, Headroom, InputError, InstanceType, Kept, KeptReason, LowerBound, Mode, Money,
+    Move, MoveLimit, NewNode, Nothing, Offer, Offering, Options, Percent, Plan, Priced, Rule, Scope, Snapshot, SortBy,
+    Steps, Strictness, Warning, Wave,
 };

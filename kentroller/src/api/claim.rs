@@ -57,6 +57,10 @@ pub struct RebalancePlanClaimSpec {
     pub scope: Option<Scope>,
     /// How long the phases may take.
     pub timeouts: Option<Timeouts>,
+    /// By how much the plan may be dearer than the cheapest one found, in percent of its cost, where fewer pods move.
+    /// 0: the cheapest. Absent: as the settings say, 1.
+    #[garde(range(min = 0, max = 100))]
+    pub tolerance_percent: Option<i32>,
     /// How long after a failed drain a kept node is made schedulable again, such as 30m. Absent: 30m.
     pub uncordon_after: Option<String>,
 }

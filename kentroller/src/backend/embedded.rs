@@ -181,6 +181,7 @@ impl Port for Plans {
                 .iter()
                 .map(|warning| format!("{} {}", warning.object, warning.message).trim().to_owned())
                 .chain(unknown)
+                .chain(made.cheapest.map(|cheapest| cheapest.to_string()))
                 .collect(),
             kept: made.kept.iter().map(skipped).collect(),
             nothing: made.nothing.map(nothing),

@@ -7,15 +7,21 @@ use kentroller_runtime::settings::parse_duration;
 
 use crate::api::{CapacityChoice, ClaimMode, RebalancePlanClaimSpec, SortBy as Order};
 
-/// The planner's options that a claim asks for, beside what `evictionConfig` says of every plan.
+/// The planner's options that a claim asks for, beside what settings say of every plan: `evictionConfig`, and the tolerance
+/// of a claim that names none.
 ///
 /// # Errors
 /// A field that cannot be read, or holds a word that this version does not know.
-pub(crate) fn options(spec: &RebalancePlanClaimSpec, eviction: &[EvictionRule]) -> Result<Options, String> {
+pub(crate) fn options(
+    spec: &RebalancePlanClaimSpec,
+    eviction: &[EvictionRule],
+    tolerance: Percent,
+) -> Result<Options, String> {
     check_durations(spec)?;
     // Of these rules only those that protect bind a claim.
     let eviction = eviction.to_vec();
-    let mut options = Options { scope: scope(spec), eviction, breaks_pdbs: false, ..Options::default() };
+    let tolerance = spec.tolerance_percent.map_or(tolerance, |percent| Percent::whole(i64::from(percent)));
+    let mut options = Options { scope: scope(spec), eviction, tolerance, breaks_pdbs: false, ..Options::default() };
     if let Some(least) = spec.min_savings_percentage {
         options.roll = least == 0;
         options.min_savings = (least > 0).then(|| Percent::whole(i64::from(least)));
@@ -112,7 +118,7 @@ mod tests {
     use super::*;
 
     fn read(spec: serde_json::Value) -> Result<Options, String> {
-        options(&serde_json::from_value(spec).expect("a spec"), &[])
+        options(&serde_json::from_value(spec).expect("a spec"), &[], Percent::whole(1))
     }
 
     #[test]
@@ -131,6 +137,14 @@ mod tests {
         assert_eq!(savings(json!({})), (false, None));
         assert_eq!(savings(json!({"minSavingsPercentage": 0})), (true, None));
         assert_eq!(savings(json!({"minSavingsPercentage": 15})), (false, Some(Percent::whole(15))));
+    }
+
+    #[test]
+    fn what_a_claim_tolerates_goes_before_what_the_settings_do() {
+        let tolerance = |spec| read(spec).expect("options").tolerance;
+        assert_eq!(tolerance(json!({})), Percent::whole(1));
+        assert_eq!(tolerance(json!({"tolerancePercent": 0})), Percent::whole(0));
+        assert_eq!(tolerance(json!({"tolerancePercent": 5})), Percent::whole(5));
     }
 
     #[test]

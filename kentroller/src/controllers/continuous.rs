@@ -258,6 +258,7 @@ pub(super) fn cycle_options(settings: &Settings, mode: CycleMode) -> Options {
         eviction: settings.eviction_config.rules().to_vec(),
         max_nodes: usize::try_from(settings.max_nodes_per_iteration).ok(),
         min_age: settings.min_node_age,
+        tolerance: settings.tolerance(),
         min_savings: threshold
             .filter(|millionths| *millionths > 0)
             .map(|millionths| Percent::from_parts(millionths / 100)),

@@ -176,7 +176,8 @@ fn options_of(plan: &RebalancePlan, world: &World<RebalancePlans>) -> Result<Opt
         return Ok(cycle_options(world.settings(), mode));
     }
     let spec = claim_of(plan, world).map_or_else(RebalancePlanClaimSpec::default, |claim| claim.spec.clone());
-    options(&spec, world.settings().eviction_config.rules())
+    let settings = world.settings();
+    options(&spec, settings.eviction_config.rules(), settings.tolerance())
 }
 
 /// What the check found wrong, in one line; `None` if it found nothing.

@@ -1,6 +1,8 @@
 //! The report: a public interface, whose fields scripts depend on. Money and percentages are decimal texts.
 
-use kentroller_planner::manifest::Resources;
+use std::collections::BTreeMap;
+
+use kentroller_planner::manifest::{Resources, marks};
 use kentroller_planner::{Catalog, Money, Percent, Plan, Snapshot};
 use serde::Serialize;
 
@@ -13,6 +15,9 @@ pub struct Report {
     pub catalog: CatalogPart,
     pub cost: Cost,
     pub moves: Moves,
+    /// The cheapest plan found, where another one was chosen since it moves fewer pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cheapest: Option<Cheapest>,
     pub waves: Vec<Wave>,
     pub kept: Vec<Kept>,
     pub curve: Vec<Point>,
@@ -80,10 +85,20 @@ pub struct Bound {
 
 /// Pods that move.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Moves {
     pub pods: usize,
     /// Of all pods but those of DaemonSets.
     pub percent: String,
+    /// Those whose new node is in another zone.
+    pub zone_changes: usize,
+}
+
+/// A plan that was found and not chosen.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cheapest {
+    pub hourly: String,
+    pub moves: usize,
 }
 
 /// One step.
@@ -96,6 +111,9 @@ pub struct Wave {
     pub moves: Vec<Move>,
     pub hourly_after: String,
     pub reason: String,
+    /// What each of its moves saves an hour; empty where none moves. Not part of the JSON.
+    #[serde(skip)]
+    pub saves_per_move: String,
 }
 
 /// A node to buy.
@@ -245,8 +263,15 @@ impl Report {
                 types: catalog.types(&plan.region).count(),
             },
             cost: Cost::of(plan),
-            moves: Moves { pods: plan.moves(), percent: share(plan.moves(), plan.workload_pods).to_string() },
-            waves: plan.waves.iter().enumerate().map(|(index, wave)| Wave::of(index + 1, wave)).collect(),
+            moves: Moves {
+                pods: plan.moves(),
+                percent: share(plan.moves(), plan.workload_pods).to_string(),
+                zone_changes: zone_changes(plan, snapshot),
+            },
+            cheapest: plan
+                .cheapest
+                .map(|cheapest| Cheapest { hourly: cheapest.hourly.hourly(), moves: cheapest.moves }),
+            waves: waves(plan),
             kept: plan.kept.iter().map(Kept::of).collect(),
             curve: plan
                 .curve
@@ -290,13 +315,32 @@ impl Report {
     }
 }
 
+fn waves(plan: &Plan) -> Vec<Wave> {
+    let before = [plan.cost_before].into_iter().chain(plan.waves.iter().map(|wave| wave.hourly_after));
+    plan.waves.iter().zip(before).enumerate().map(|(at, (wave, before))| Wave::of(at + 1, wave, before)).collect()
+}
+
+/// How many pods come to another zone than theirs, as far as zones are known.
+fn zone_changes(plan: &Plan, snapshot: &Snapshot) -> usize {
+    let existing = snapshot
+        .nodes
+        .iter()
+        .filter_map(|node| Some((&*node.metadata.name, node.metadata.labels.get(marks::ZONE)?.as_ref())));
+    let new = plan.waves.iter().flat_map(|wave| &wave.add).map(|node| (node.name.as_str(), node.zone.as_str()));
+    let zones: BTreeMap<&str, &str> = existing.chain(new).filter(|(_, zone)| !zone.is_empty()).collect();
+    let zone = |node: &str| zones.get(node);
+    let moves = plan.waves.iter().flat_map(|wave| &wave.moves);
+    moves.filter(|step| zone(&step.from).zip(zone(&step.to)).is_some_and(|(from, to)| from != to)).count()
+}
+
 fn share(part: usize, whole: usize) -> Percent {
     let micros = |count: usize| Money::micros(i64::try_from(count).unwrap_or(i64::MAX));
     micros(part).percent_of(micros(whole))
 }
 
 impl Wave {
-    fn of(index: usize, wave: &kentroller_planner::Wave) -> Self {
+    fn of(index: usize, wave: &kentroller_planner::Wave, before: Money) -> Self {
+        let moves = i64::try_from(wave.moves.len()).unwrap_or(i64::MAX);
         Self {
             index,
             add: wave
@@ -330,6 +374,7 @@ impl Wave {
                 .collect(),
             hourly_after: wave.hourly_after.hourly(),
             reason: wave.reason.clone(),
+            saves_per_move: if moves == 0 { String::new() } else { ((before - wave.hourly_after) / moves).hourly() },
         }
     }
 }

@@ -81,6 +81,12 @@ fn head(report: &Report) -> String {
                 cost.transition,
                 cost.payback_hours.as_ref().map_or(String::new(), |hours| format!(", paid back in {hours} h"))
             ));
+            if let Some(cheapest) = &report.cheapest {
+                line(format!(
+                    "the cheapest plan found comes to {} USD/h and moves {} pods (--tolerance 0)",
+                    cheapest.hourly, cheapest.moves
+                ));
+            }
         }
     }
     out
@@ -93,7 +99,7 @@ pub(super) fn plain(head: &[&str]) -> Table {
 }
 
 fn waves(report: &Report, wide: bool) -> String {
-    let mut table = plain(&["wave", "goes", "comes", "pods", "USD/h after"]);
+    let mut table = plain(&["wave", "goes", "comes", "pods", "USD/h after", "saved a move"]);
     let shown = if wide { report.waves.len() } else { SHOWN };
     for wave in report.waves.iter().take(shown) {
         let mut types: BTreeMap<&str, usize> = BTreeMap::new();
@@ -112,6 +118,7 @@ fn waves(report: &Report, wide: bool) -> String {
             comes.join(", "),
             wave.moves.len().to_string(),
             wave.hourly_after.clone(),
+            wave.saves_per_move.clone(),
         ]);
     }
     let mut text = format!("{table}\n");
@@ -141,4 +148,56 @@ fn kept(report: &Report, wide: bool) -> String {
     let told: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
     let _ = writeln!(out, "{} nodes stay: {} (--explain NODE, -o wide)", report.kept.len(), told.join(", "));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use kentroller_planner::manifest::{Node, ObjectName, marks};
+    use kentroller_planner::{Catalog, Cheapest, Money, Move, Plan, Snapshot, Wave};
+
+    use super::*;
+    use crate::report::Timing;
+
+    fn node(name: &str, zone: &str) -> Node {
+        serde_json::from_value(serde_json::json!({"metadata": {"name": name, "labels": {marks::ZONE: zone}}}))
+            .expect("a node")
+    }
+
+    #[test]
+    fn it_tells_what_a_move_saves_how_many_change_their_zone_and_which_plan_was_cheapest() {
+        let step = |pod: &str, to: &str| Move {
+            pod: ObjectName { namespace: "apps".into(), name: pod.into() },
+            from: "a".into(),
+            to: to.into(),
+        };
+        let wave = Wave {
+            remove: vec!["a".into()],
+            moves: vec![step("p", "near"), step("q", "far")],
+            hourly_after: Money::micros(600_000),
+            ..Wave::default()
+        };
+        let plan = Plan {
+            cost_before: Money::micros(1_000_000),
+            cost_after: Money::micros(600_000),
+            workload_pods: 4,
+            cheapest: Some(Cheapest { hourly: Money::micros(596_000), moves: 4 }),
+            waves: vec![wave],
+            ..Plan::default()
+        };
+        let snapshot =
+            Snapshot { nodes: vec![node("a", "z1"), node("near", "z1"), node("far", "z2")], ..Snapshot::default() };
+        let told = |plan: &Plan| {
+            let report =
+                Report::of(plan, &snapshot, &Catalog::embedded(), String::new(), Vec::new(), Timing::default());
+            (table(&report, false), serde_json::to_value(&report).expect("JSON"))
+        };
+        let (text, json) = told(&plan);
+        let row = text.lines().find(|line| line.ends_with("0.2000")).expect("the wave");
+        assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["1", "a", "2", "0.6000", "0.2000"]);
+        assert!(text.contains("the cheapest plan found comes to 0.5960 USD/h and moves 4 pods"), "{text}");
+        assert_eq!(json["cheapest"], serde_json::json!({"hourly": "0.5960", "moves": 4}));
+        assert_eq!(json["moves"], serde_json::json!({"pods": 2, "percent": "50.0", "zoneChanges": 1}));
+        let (text, json) = told(&Plan { cheapest: None, ..plan });
+        assert!(!text.contains("cheapest") && json.get("cheapest").is_none(), "{text}");
+    }
 }

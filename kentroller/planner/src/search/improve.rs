@@ -86,10 +86,12 @@ impl Search<'_, '_> {
     /// What a bin costs beyond what its content is worth, or a part of that worth.
     fn waste(&self, bin: BinId, charged: f64) -> f64 {
         let of = &self.state.bins[bin];
-        let own = match of.bin_ref {
-            BinRef::Node(node) if self.state.may_close(bin) => self.market.value(&self.state.own[node]),
+        if !self.state.may_close(bin) {
             // A node that must stay wastes the cost of its empty room.
-            BinRef::Node(node) => return of.price.as_f64() * self.state.emptiness(node),
+            return of.price.as_f64() * self.state.emptiness(bin);
+        }
+        let own = match of.bin_ref {
+            BinRef::Node(node) => self.market.value(&self.state.own[node]),
             BinRef::New(_) => 0.0,
         };
         of.price.as_f64() - charged * (own + self.market.value(&of.given))
@@ -229,7 +231,8 @@ impl Search<'_, '_> {
         let mut best: Option<(f64, NodeId)> = None;
         for _ in 0..24 {
             let node = NodeId::from(self.rng.below(self.state.model.nodes.len()));
-            if self.state.bins[node.bin()].open || self.state.own[node].is_empty() {
+            let is_gone = !self.state.bins[node.bin()].open && !self.state.is_settled(node.bin());
+            if !is_gone || self.state.own[node].is_empty() {
                 continue;
             }
             let saves =
@@ -274,7 +277,8 @@ impl Search<'_, '_> {
                 }
             }
             missing.retain(|(_, count)| *count > 0);
-            if matches!(self.state.bins[*bin].bin_ref, BinRef::New(_)) && self.state.bins[*bin].given.is_empty() {
+            let of = &self.state.bins[*bin];
+            if matches!(of.bin_ref, BinRef::New(_)) && of.given.is_empty() && self.state.may_close(*bin) {
                 self.state.close(*bin, pool);
             }
         }

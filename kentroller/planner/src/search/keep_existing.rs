@@ -20,7 +20,7 @@ pub(crate) fn keep_existing(state: &mut State<'_>) {
         }
     }
     for bin in state.bins.keys() {
-        if !state.bins[bin].open || !matches!(state.bins[bin].bin_ref, BinRef::New(_)) {
+        if !state.may_close(bin) || !matches!(state.bins[bin].bin_ref, BinRef::New(_)) {
             continue;
         }
         let (price, given) = (state.bins[bin].price, &state.bins[bin].given);

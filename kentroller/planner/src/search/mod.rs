@@ -21,6 +21,9 @@ use crate::model::BinId;
 use crate::solution::State;
 use crate::value::{Mode, Money, Pace};
 
+/// The share of the budget, in thousandths, in which a first solution is made.
+const FIRST: u32 = 500;
+
 /// Searches among all solutions: everything that may move may move.
 pub(crate) fn free<'m>(start: &State<'m>, given: Given<'_>, until: u32, pace: &mut Pace<'_>) -> State<'m> {
     let options = given.options;
@@ -37,7 +40,7 @@ pub(crate) fn free<'m>(start: &State<'m>, given: Given<'_>, until: u32, pace: &m
     }
     let mut first = match fresh.into_iter().min_by_key(|made| made.cost) {
         Some(fresh) if options.roll || fresh.cost < start.cost => fresh,
-        _ => shrink(start.clone(), options, None, pace),
+        _ => shrink(start.clone(), options, Limits { moves: None, until: until.min(FIRST) }, pace),
     };
     first.frozen = start.frozen;
     improve(first, given, limits, pace)
@@ -58,13 +61,16 @@ pub(crate) fn near<'m>(
     pace: &mut Pace<'_>,
 ) -> State<'m> {
     let options = given.options;
-    let mut best = shrink(start, options, limits.moves, pace);
+    let mut best = shrink(start, options, limits, pace);
     if options.mode != Mode::Full {
         return best;
     }
     let churn = options.churn_price;
     if !options.roll {
         for charged in select::CHARGED {
+            if pace.used() >= limits.until {
+                break;
+            }
             let moves = limits.moves.unwrap_or(i64::MAX);
             let removed = select::removable(origin, given.market, charged, moves, churn);
             let made = construct(origin, &removed, given.market, pace);
@@ -74,4 +80,15 @@ pub(crate) fn near<'m>(
         }
     }
     improve(best, given, limits, pace)
+}
+
+/// What a rough solution costs in which everything that may move is packed anew; `None` where there is none.
+pub(crate) fn rough(start: &State<'_>, given: Given<'_>, pace: &mut Pace<'_>) -> Option<Money> {
+    anew(start, given, pace).into_iter().map(|made| made.cost).min()
+}
+
+/// Searches near a solution for one with fewer moves, each of which must save its price.
+pub(crate) fn calm<'m>(start: State<'m>, given: Given<'_>, until: u32, pace: &mut Pace<'_>) -> State<'m> {
+    let limits = Limits { moves: Some(start.moved), until };
+    improve(start, given, limits, pace)
 }

@@ -23,7 +23,7 @@ pub(crate) fn removable(start: &State<'_>, market: &Market, charged: i32, moves:
         .filter(|(saves, _, _)| *saves > 0.0)
         .collect();
     all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut left = moves;
+    let mut left = moves.saturating_sub(start.moved);
     all.retain(|(_, _, own)| {
         let fits = *own <= left;
         left -= if fits { *own } else { 0 };

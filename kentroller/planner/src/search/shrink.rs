@@ -1,16 +1,12 @@
 //! The simplest way to less: nodes go one by one, as long as what is left holds their pods.
 
+use super::Limits;
 use crate::model::{BinId, BinRef, Counts, NodeId, OfferingId};
 use crate::solution::{Bin, State};
 use crate::value::{Mode, Options, Pace};
 
 /// Removes nodes one by one whose pods fit on others or, in full mode, on one cheaper new node.
-pub(crate) fn shrink<'m>(
-    mut state: State<'m>,
-    options: &Options,
-    moves: Option<i64>,
-    pace: &mut Pace<'_>,
-) -> State<'m> {
+pub(crate) fn shrink<'m>(mut state: State<'m>, options: &Options, limits: Limits, pace: &mut Pace<'_>) -> State<'m> {
     let churn = options.churn_price;
     let mut order: Vec<NodeId> = state.model.nodes.keys().filter(|node| state.may_close(node.bin())).collect();
     order.sort_by_key(|node| {
@@ -19,10 +15,10 @@ pub(crate) fn shrink<'m>(
     });
     for node in order {
         let bin = node.bin();
-        if pace.is_past(500, 16) {
+        if pace.is_past(limits.until, 16) {
             break;
         }
-        if moves.is_some_and(|most| state.moved + state.own_moves(node) > most) {
+        if limits.moves.is_some_and(|most| state.moved + state.own_moves(node) > most) {
             continue;
         }
         let before = state.objective(churn);

@@ -14,7 +14,7 @@ pub(crate) fn swap(state: &mut State<'_>, market: &Market, until: u32, pace: &mu
     loop {
         let before = state.unmet;
         for bin in &bins {
-            if let BinRef::New(offering) = state.bins[*bin].bin_ref {
+            if let (BinRef::New(offering), true) = (state.bins[*bin].bin_ref, state.may_close(*bin)) {
                 rezone(state, market, *bin, offering);
             }
         }

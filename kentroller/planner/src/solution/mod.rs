@@ -3,12 +3,14 @@
 //! One invariant carries everything: a node that exists either keeps all its pods (and may be given more) or goes.
 //! So pods move only off nodes that go, and any subset of the removals is feasible.
 
+mod steps;
 mod zone_moves;
 
 use std::sync::Arc;
 
 use typed_index_collections::TiVec;
 
+use self::steps::Steps;
 use self::zone_moves::ZoneMoves;
 use crate::model::preferences::price;
 use crate::model::{
@@ -82,6 +84,8 @@ pub(crate) struct State<'m> {
     /// Whether they count as cost.
     pub counts_preferences: bool,
     zone_moves: ZoneMoves,
+    /// What earlier steps of the plan did, which stays.
+    steps: Steps,
 }
 
 impl<'m> State<'m> {
@@ -142,6 +146,7 @@ impl<'m> State<'m> {
             unmet: 0,
             counts_preferences: false,
             zone_moves: ZoneMoves::none(model),
+            steps: Steps::default(),
         };
         for node in model.nodes.keys() {
             let bin = state.node_bin(node);
@@ -216,6 +221,7 @@ impl<'m> State<'m> {
     pub(crate) fn may_close(&self, bin: BinId) -> bool {
         let of = &self.bins[bin];
         of.open
+            && !self.is_settled(bin)
             && match of.bin_ref {
                 BinRef::Node(node) => self.model.nodes[node].held.is_none() && !(self.frozen && self.ordered[node]),
                 BinRef::New(_) => true,
@@ -227,11 +233,13 @@ impl<'m> State<'m> {
         self.own_moves[node]
     }
 
-    /// The part of a node's cpu and memory that is left.
-    pub(crate) fn emptiness(&self, node: NodeId) -> f64 {
-        let part = |dim: usize| {
-            self.bins[node.bin()].free[dim].max(0) as f64 / self.model.nodes[node].allocatable[dim].max(1) as f64
+    /// The part of a bin's cpu and memory that is left.
+    pub(crate) fn emptiness(&self, bin: BinId) -> f64 {
+        let allocatable = match self.bins[bin].bin_ref {
+            BinRef::Node(node) => &self.model.nodes[node].allocatable,
+            BinRef::New(offering) => &self.model.offerings[offering].allocatable,
         };
+        let part = |dim: usize| self.bins[bin].free[dim].max(0) as f64 / allocatable[dim].max(1) as f64;
         part(CPU).midpoint(part(MEMORY))
     }
 
@@ -272,6 +280,7 @@ impl<'m> State<'m> {
     /// Whether a closed node's own pods are all in `pool`.
     pub(crate) fn may_reopen(&self, node: NodeId, pool: &Counts) -> bool {
         !self.bins[node.bin()].open
+            && !self.is_settled(node.bin())
             && self.own[node].iter().all(|(class, count)| pool.iter().any(|(have, n)| have == class && n >= count))
     }
 

@@ -1,7 +1,7 @@
 //! The way from a model to a plan.
 
 mod binding;
-mod curve;
+mod growth;
 mod kept;
 mod scope;
 mod shares;
@@ -9,7 +9,7 @@ mod shares;
 use std::collections::BTreeMap;
 
 use self::binding::bindings;
-use self::curve::curve;
+use self::growth::{Goal, grow};
 use self::kept::kept;
 use self::scope::narrow;
 use self::shares::Shares;
@@ -18,7 +18,9 @@ use crate::consolidation;
 use crate::model::Model;
 use crate::search::{self, Given, Limits, Market, keep_existing};
 use crate::solution::State;
-use crate::value::{Budget, LowerBound, Mode, Money, MoveLimit, Nothing, Options, Pace, Percent, Plan, Wave};
+use crate::value::{
+    Budget, Cheapest, CurvePoint, LowerBound, Mode, Money, MoveLimit, Nothing, Options, Pace, Percent, Plan, Wave,
+};
 use crate::waves::Waves;
 
 /// Finds the cheapest set of nodes for a model.
@@ -33,13 +35,9 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
     let bound = bound(&start, &mut pace);
     let market = Market::of(&start, &bound);
     let given = Given { market: &market, bound: &bound, options };
-    let shares = Shares::of(spent, breaks_a_spread(model, options));
+    let shares = Shares::of(spent, breaks_a_spread(model, options), options.is_calm() || !options.curve.is_empty());
     let limit = options.max_moves.map(|limit| moves(limit, model));
-    let curve_until = if options.curve.is_empty() { 0 } else { shares.curve };
-    let (curve, last) = curve(&start, given, curve_until, &mut pace);
-    // The last point of the curve may be better than what a whole search finds.
-    let other = last.filter(|_| limit.is_none() && !options.roll);
-    let best = best_waves(&start, given, limit, shares, other, &mut pace);
+    let Chosen { waves: best, cheapest, curve } = chosen(&start, given, limit, shares, &mut pace);
     let outcome = Outcome::of(best, &start, options);
     let mut warnings = model.warnings.clone();
     if !options.roll {
@@ -57,6 +55,7 @@ pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget
         nothing: outcome.nothing(model),
         held_back: outcome.too_small,
         refused: outcome.refused,
+        cheapest: cheapest.filter(|_| !outcome.waves.is_empty()),
         waves: outcome.waves,
         curve,
         advice: Vec::new(),
@@ -81,20 +80,49 @@ fn moves(limit: MoveLimit, model: &Model) -> i64 {
     i64::try_from(pods).unwrap_or(i64::MAX)
 }
 
-/// The cheapest waves of a search and of `other`. A second search follows where the order of moves cost a lot.
-fn best_waves(
-    start: &State<'_>,
-    given: Given<'_>,
-    limit: Option<i64>,
-    shares: Shares,
-    other: Option<Waves>,
-    pace: &mut Pace<'_>,
-) -> Waves {
+/// The plan that is made, and what it was chosen from.
+struct Chosen {
+    waves: Waves,
+    /// The cheapest plan, where one with fewer moves was chosen.
+    cheapest: Option<Cheapest>,
+    curve: Vec<CurvePoint>,
+}
+
+/// Of all plans that cost little more than the cheapest one, that with the fewest moves.
+fn chosen(start: &State<'_>, given: Given<'_>, limit: Option<i64>, shares: Shares, pace: &mut Pace<'_>) -> Chosen {
+    let (before, options) = (start.cost, given.options);
+    let cost = |made: &Waves| made.waves.last().map_or(before, |wave| wave.hourly_after);
+    let moves = |made: &Waves| made.waves.iter().map(|wave| wave.moves.len()).sum::<usize>();
+    let first = best_waves(start, given, limit, shares, pace);
+    let tolerated = |least: Money| least + options.tolerance.of_money(least);
+    let is_calm = options.is_calm() && !first.waves.is_empty();
+    if !is_calm && options.curve.is_empty() {
+        return Chosen { waves: first, cheapest: None, curve: Vec::new() };
+    }
+    let least = cost(&first);
+    let goal = Goal { moves: limit, least, cost: tolerated(least), grows_on: is_calm };
+    let grown = grow(start, given, goal, shares.growth, pace);
+    let mut made = vec![first];
+    for mut state in grown.ends {
+        finish(&mut state, given, limit, pace);
+        made.push(Waves::of(&state, before, options, pace));
+    }
+    let least = made.iter().map(|waves| (cost(waves), moves(waves))).min().unwrap_or_default();
+    let most = if is_calm { tolerated(least.0) } else { least.0 };
+    made.retain(|waves| cost(waves) <= most);
+    made.sort_by_key(|waves| (moves(waves), cost(waves)));
+    let waves = made.into_iter().next().unwrap_or_default();
+    let is_another = (cost(&waves), moves(&waves)) != least;
+    let cheapest = is_another.then_some(Cheapest { hourly: least.0, moves: least.1 });
+    Chosen { waves, cheapest, curve: grown.curve }
+}
+
+/// The cheapest waves of a search. A second search follows where the order of moves cost a lot.
+fn best_waves(start: &State<'_>, given: Given<'_>, limit: Option<i64>, shares: Shares, pace: &mut Pace<'_>) -> Waves {
     let (before, options) = (start.cost, given.options);
     let cost = |made: &Waves| made.waves.last().map_or(before, |wave| wave.hourly_after);
     let state = found(start, given, limit, shares.search, pace);
-    let mut best = Waves::of(&state, before, options, pace);
-    let mut others: Vec<Waves> = other.into_iter().collect();
+    let best = Waves::of(&state, before, options, pace);
     let in_time = pace.used() < shares.frozen_begins;
     let cost_a_lot = cost(&best) > state.cost + state.cost / 200;
     if breaks_a_spread(start.model, options) && in_time && cost_a_lot {
@@ -102,11 +130,9 @@ fn best_waves(
         let mut frozen = start.clone();
         frozen.frozen = true;
         let state = found(&frozen, given, limit, shares.frozen, pace);
-        others.push(Waves::of(&state, before, options, pace));
-    }
-    for made in others {
-        if cost(&made) < cost(&best) {
-            best = made;
+        let other = Waves::of(&state, before, options, pace);
+        if cost(&other) < cost(&best) {
+            return other;
         }
     }
     best
@@ -169,14 +195,20 @@ fn found<'m>(start: &State<'m>, given: Given<'_>, limit: Option<i64>, until: u32
         Some(_) => search::near(start, start.clone(), given, Limits { moves: limit, until }, pace),
         None => search::free(start, given, until, pace),
     };
-    if !given.options.roll {
-        keep_existing(&mut found);
-        if given.options.mode == Mode::Full {
-            let churn = given.options.churn_price;
-            consolidation::extend(&mut found, limit.unwrap_or(i64::MAX), churn, pace);
-        }
-    }
+    finish(&mut found, given, limit, pace);
     found
+}
+
+/// The last touch to a solution.
+fn finish(found: &mut State<'_>, given: Given<'_>, limit: Option<i64>, pace: &mut Pace<'_>) {
+    if given.options.roll {
+        return;
+    }
+    keep_existing(found);
+    if given.options.mode == Mode::Full {
+        let churn = given.options.churn_price;
+        consolidation::extend(found, limit.unwrap_or(i64::MAX), churn, pace);
+    }
 }
 
 /// What it costs that a wave's removed and added nodes run side by side for ten minutes. Unit: US dollars.

@@ -18,7 +18,8 @@ pub use self::options::{
     Aggressive, EvictionRule, EvictionTarget, Flag, Headroom, Mode, MoveLimit, Options, Scope, SortBy, Strictness,
 };
 pub use self::plan::{
-    Advice, Blocker, CurvePoint, Kept, KeptReason, LowerBound, Move, NewNode, Nothing, Offering, Plan, Rule, Wave,
+    Advice, Blocker, Cheapest, CurvePoint, Kept, KeptReason, LowerBound, Move, NewNode, Nothing, Offering, Plan, Rule,
+    Wave,
 };
 pub(crate) use self::rng::Rng;
 pub use self::snapshot::{InputError, Snapshot, Warning};

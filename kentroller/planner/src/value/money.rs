@@ -173,10 +173,10 @@ impl Percent {
         (money.0 >= 0).then_some(Self(money.0 / 100))
     }
 
-    /// This share of a count, rounded up.
+    /// This share of a count, rounded down: a limit of 5 % is never more than 5 %.
     pub fn of_count(self, count: usize) -> usize {
         let share = (i128::from(self.0) * count as i128).max(0);
-        usize::try_from((share + 999_999) / 1_000_000).unwrap_or(usize::MAX)
+        usize::try_from(share / 1_000_000).unwrap_or(usize::MAX)
     }
 
     /// This share of an amount, rounded up.
@@ -239,7 +239,8 @@ mod tests {
 
     #[test]
     fn percentages_round_up_as_counts_and_half_to_even_as_text() {
-        assert_eq!(Percent::whole(10).of_count(11), 2);
+        assert_eq!(Percent::whole(5).of_count(971), 48);
+        assert_eq!(Percent::whole(100).of_count(971), 971);
         assert_eq!(Percent::whole(0).of_count(11), 0);
         assert_eq!(Money::micros(1).percent_of(Money::micros(3)).to_string(), "33.3");
         assert_eq!(Money::micros(5).percent_of(Money::ZERO).to_string(), "0.0");

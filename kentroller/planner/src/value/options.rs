@@ -37,6 +37,8 @@ pub struct Options {
     pub max_moves: Option<MoveLimit>,
     /// What moving one pod of ordinary cost must save an hour.
     pub churn_price: Money,
+    /// By how much a plan may be dearer than the cheapest one found, if fewer pods move. Default: 1 %; 0: the cheapest.
+    pub tolerance: Percent,
     /// The share of cpu and memory that every node which takes pods keeps free. Default: 1 %.
     pub reserve: Percent,
     /// Room that is kept free, by NodePool.
@@ -76,6 +78,7 @@ impl Default for Options {
             continuous: false,
             max_moves: None,
             churn_price: Money::ZERO,
+            tolerance: Percent::whole(1),
             reserve: Percent::whole(1),
             headroom: BTreeMap::new(),
             curve: Vec::new(),
@@ -87,6 +90,13 @@ impl Default for Options {
             advise: false,
             seed: 0,
         }
+    }
+}
+
+impl Options {
+    /// Whether a plan that costs a little more is preferred where fewer pods move.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.tolerance > Percent::whole(0) && self.mode == Mode::Full && !self.roll
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the planner answers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::{CapacityType, Money, Percent, Warning, words};
 use crate::manifest::{Labels, ObjectName, Resources, Taint};
@@ -20,6 +21,8 @@ pub struct Plan {
     pub transition: Money,
     /// Nodes whose price is not known. No amount here counts them.
     pub unpriced: Vec<String>,
+    /// The cheapest plan found, where one that costs a little more was chosen since fewer pods move.
+    pub cheapest: Option<Cheapest>,
     /// In order. The plan may stop after any of them.
     pub waves: Vec<Wave>,
     /// Every node that stays, by name.
@@ -54,6 +57,26 @@ pub struct LowerBound {
     pub hourly: Money,
     /// How it was found: `lp-dual` or `resource-prices`.
     pub method: &'static str,
+}
+
+/// A plan that was found and not chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cheapest {
+    /// What the cluster would cost after it.
+    pub hourly: Money,
+    /// How many pods it would move.
+    pub moves: usize,
+}
+
+impl fmt::Display for Cheapest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "the cheapest plan found comes to {} USD/h and moves {} pods; this one moves fewer for little more",
+            self.hourly.hourly(),
+            self.moves,
+        )
+    }
 }
 
 /// One step of a plan: after it everything that ran has a place, and the bill is not above the bill before.

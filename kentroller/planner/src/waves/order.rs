@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use typed_index_collections::TiVec;
 
 use super::draft::Draft;
-use crate::model::{BinId, BinRef, BrokenSpread, ClassId, Counts, NodeId};
+use crate::model::{BinId, BinRef, BrokenSpread, ClassId, Counts, DIMS, NodeId, PODS, add};
 use crate::solution::State;
 use crate::value::Money;
 
@@ -35,8 +35,14 @@ pub(crate) struct RemovalOrder<'a, 'm> {
     /// By class: nodes that wait and own it.
     owners: TiVec<ClassId, Vec<NodeId>>,
     waits: TiVec<NodeId, bool>,
-    /// (missing pods for its price, price negated, node), possibly stale.
-    queue: BinaryHeap<Reverse<(i64, Money, NodeId)>>,
+    /// By class: what a place for a pod costs where it is bought. Unit: millionths of a US dollar an hour.
+    worth: TiVec<ClassId, i64>,
+    /// (what each move saves, node), the best first, possibly stale.
+    queue: BinaryHeap<(i64, Reverse<NodeId>)>,
+    /// By step of the plan: the nodes that wait for their step to come.
+    later: Vec<Vec<NodeId>>,
+    /// How much of what is bought in advance counts as gained. Unit: percent.
+    credit: i64,
     /// Nodes that a broken spread holds up until other moves are made.
     held_up: Vec<NodeId>,
     /// Broken spreads as they stand after the moves so far.
@@ -44,8 +50,9 @@ pub(crate) struct RemovalOrder<'a, 'm> {
 }
 
 impl<'a, 'm> RemovalOrder<'a, 'm> {
-    /// `stay`: closed nodes that are to stay after all.
-    pub(crate) fn of(state: &'a State<'m>, stay: &BTreeSet<NodeId>) -> Self {
+    /// `stay`: closed nodes that are to stay after all. `credit`: how much of the room that is bought for later moves counts as
+    /// gained, in percent.
+    pub(crate) fn of(state: &'a State<'m>, stay: &BTreeSet<NodeId>, credit: i64) -> Self {
         let classes = state.model.classes.len();
         let mut order = Self {
             state,
@@ -55,7 +62,10 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             is_open: vec![false; state.bins.len()].into(),
             owners: vec![Vec::new(); classes].into(),
             waits: vec![false; state.model.nodes.len()].into(),
+            worth: worth(state),
             queue: BinaryHeap::new(),
+            later: vec![Vec::new(); state.steps()],
+            credit,
             held_up: Vec::new(),
             spreads: state.model.broken.clone(),
         };
@@ -71,15 +81,26 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             }
         }
         for node in state.model.nodes.keys().filter(|node| !state.bins[node.bin()].open && !stay.contains(node)) {
-            order.waits[node] = true;
-            for (class, _) in &state.own[node] {
-                order.owners[*class].push(node);
-            }
+            order.later[state.step_of(node.bin())].push(node);
         }
-        for node in state.model.nodes.keys().filter(|node| order.waits[*node]).collect::<Vec<_>>() {
-            order.push(node);
-        }
+        order.later.reverse();
         order
+    }
+
+    /// Lets the nodes of the next step come; whether there is one.
+    pub(crate) fn next_step(&mut self) -> bool {
+        let Some(nodes) = self.later.pop() else { return false };
+        for node in nodes {
+            self.waits[node] = true;
+            for (class, _) in &self.state.own[node] {
+                self.owners[*class].push(node);
+            }
+            self.push(node);
+        }
+        for node in std::mem::take(&mut self.held_up) {
+            self.push(node);
+        }
+        true
     }
 
     fn missing(&self, node: NodeId) -> i64 {
@@ -87,38 +108,47 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
     }
 
     fn push(&mut self, node: NodeId) {
-        self.queue.push(Reverse((self.lack(node), -self.state.bins[node.bin()].price, node)));
+        self.queue.push((self.saving_per_move(node), Reverse(node)));
     }
 
-    fn lack(&self, node: NodeId) -> i64 {
-        per_price(self.missing(node), self.state.bins[node.bin()].price)
+    /// What each move off a node saves, if places that it lacks cost what they are worth.
+    fn saving_per_move(&self, node: NodeId) -> i64 {
+        let own = self.state.own[node].iter();
+        let lacks: i64 = own.map(|(class, count)| (count - self.free[*class]).max(0) * self.worth[*class]).sum();
+        self.per_move(node, self.state.bins[node.bin()].price.as_micros() - lacks)
     }
 
-    /// The node to close next, with the new bins that it waits for.
+    /// Unit: thousandths of a millionth of a US dollar an hour. A node without running pods comes before all others.
+    fn per_move(&self, node: NodeId, micros: i64) -> i64 {
+        match self.state.own_moves(node) {
+            0 => i64::MAX / 2 + micros.clamp(-1 << 60, 1 << 60),
+            moves => micros.saturating_mul(1000) / moves,
+        }
+    }
+
+    /// The node to close next, with the new bins that it waits for: the one whose moves save most.
     ///
-    /// Nodes that lack few places for their price come first. Among those wins the one whose new bins cost the smallest
-    /// part of its price. So few nodes pay for what a wave buys.
+    /// What is bought for it and holds more than its pods has a value for later moves.
     pub(crate) fn next(&mut self) -> Option<(NodeId, Vec<BinId>)> {
         let mut best: Option<(i64, NodeId, Vec<BinId>)> = None;
         let mut looked: Vec<NodeId> = Vec::new();
         while looked.len() < COMPARED {
-            let Some(Reverse((told, _, node))) = self.queue.pop() else { break };
+            let Some((told, Reverse(node))) = self.queue.pop() else { break };
             if !self.waits[node] || looked.contains(&node) {
                 continue;
             }
-            let lack = self.lack(node);
-            if lack > told {
+            let now = self.saving_per_move(node);
+            if now < told {
                 self.push(node);
                 continue;
             }
             looked.push(node);
             let bins = self.wanted(node);
-            let cost: Money = bins.iter().map(|bin| self.state.bins[*bin].price).sum();
-            let cost = per_price(cost.as_micros(), self.state.bins[node.bin()].price);
-            if best.as_ref().is_none_or(|(least, _, _)| cost < *least) {
-                best = Some((cost, node, bins));
+            let saves = self.per_move(node, self.saving(node, &bins));
+            if best.as_ref().is_none_or(|(most, _, _)| saves > *most) {
+                best = Some((saves, node, bins));
             }
-            if lack == 0 {
+            if self.missing(node) == 0 {
                 break;
             }
         }
@@ -127,11 +157,21 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         Some((node, bins))
     }
 
+    /// What a node costs less the new bins that it waits for, part of whose spare room counts as gained.
+    fn saving(&self, node: NodeId, bins: &[BinId]) -> i64 {
+        let own = self.state.own[node].iter();
+        let lacks: i64 = own.map(|(class, count)| (count - self.free[*class]).max(0) * self.worth[*class]).sum();
+        let cost: i64 = bins.iter().map(|bin| self.state.bins[*bin].price.as_micros()).sum();
+        let spare = (cost - lacks).max(0);
+        self.state.bins[node.bin()].price.as_micros() - cost + spare * self.credit / 100
+    }
+
     /// New bins that together hold what a node lacks. Each is the most useful for its price when it is chosen.
     fn wanted(&mut self, node: NodeId) -> Vec<BinId> {
         let own = self.state.own[node].iter().map(|(class, count)| (*class, count - self.free[*class]));
         let mut lacks: Counts = own.filter(|(_, lack)| *lack > 0).collect();
         let mut bins: Vec<BinId> = Vec::new();
+        let step = self.state.step_of(node.bin());
         while let Some((class, _)) = lacks.first().copied() {
             let is_open = &self.is_open;
             self.unopened[class].retain(|bin| !is_open[*bin]);
@@ -139,7 +179,8 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             let chosen = compared.max_by_key(|bin| {
                 let of = &self.state.bins[*bin];
                 let useful = lacks.iter().map(|(class, lack)| of.holds(*class).min(*lack)).sum();
-                (per_price(useful, of.price), Reverse(of.price), Reverse(*bin))
+                let step = Reverse(self.state.step_of(*bin).max(step));
+                (step, per_price(useful, of.price), Reverse(of.price), Reverse(*bin))
             });
             // The solution has a place for every pod. A place that is not to be had now waits for other moves.
             let Some(bin) = chosen else { break };
@@ -160,9 +201,8 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
             self.slots[*class].push((bin, *count));
             self.free[*class] += count;
         }
-        // Nodes with pods of the new bin's classes may lack less now. Those of its rarest class are looked at.
-        let rarest = self.state.bins[bin].given.iter().min_by_key(|(class, _)| (self.owners[*class].len(), *class));
-        if let Some((class, _)) = rarest.copied() {
+        // Nodes with pods of the new bin's classes may lack less now. Some of each class are looked at.
+        for (class, _) in self.state.bins[bin].given.clone() {
             let waits = &self.waits;
             self.owners[class].retain(|node| waits[*node]);
             for node in self.owners[class].iter().copied().take(COMPARED).collect::<Vec<_>>() {
@@ -254,4 +294,26 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
 /// An amount divided by a price, large enough to tell small differences apart.
 fn per_price(amount: i64, price: Money) -> i64 {
     amount.saturating_mul(1_000_000_000) / price.as_micros().max(1)
+}
+
+/// By class: what a place for one pod costs in the new bins of a solution. A pod pays for its mean share of what a bin was given.
+fn worth(state: &State<'_>) -> TiVec<ClassId, i64> {
+    let mut paid: TiVec<ClassId, (i64, i64)> = vec![(0, 0); state.model.classes.len()].into();
+    for bin in state.bins.iter().filter(|bin| bin.open && matches!(bin.bin_ref, BinRef::New(_))) {
+        let mut whole = [0; DIMS];
+        bin.given.iter().for_each(|(class, count)| add(&mut whole, &state.model.classes[*class].request, *count));
+        // A pod itself is a resource of which every pod has one: it says little.
+        let dims = whole.iter().enumerate().filter(|(dim, sum)| *dim != PODS && **sum > 0).count().max(1) as f64;
+        for (class, count) in &bin.given {
+            let request = &state.model.classes[*class].request;
+            let share: f64 = (0..DIMS)
+                .filter(|dim| *dim != PODS && whole[*dim] > 0)
+                .map(|dim| request[dim] as f64 / whole[dim] as f64)
+                .sum();
+            let of = &mut paid[*class];
+            of.0 += (bin.price.as_f64() * share / dims) as i64 * count;
+            of.1 += count;
+        }
+    }
+    paid.into_iter().map(|(sum, count)| if count == 0 { 0 } else { sum / count }).collect()
 }

@@ -1,10 +1,10 @@
 //! What is read of objects before any rule is: what new nodes will have, what volumes and DaemonSets take, where nodes are.
 
-use kentroller_planner::Moment;
 use kentroller_planner::manifest::{CsiNode, DaemonSet, Ec2NodeClass, PersistentVolume};
+use kentroller_planner::Moment;
 use serde_json::{Value, json};
 
-use crate::scene::Must::{Buy, Keep, Remove, RemoveSome, Warn};
+use crate::scene::Must::{Buy, InOrder, Keep, Remove, RemoveSome, Warn};
 use crate::scene::{Must, Scene, read, shown};
 
 const NOTHING: &[Must] = &[Remove(&[]), Buy(&[])];
@@ -487,5 +487,40 @@ fn a_node_that_karpenter_boots_again_neither_goes_nor_is_given_pods() {
         ("by its Node", scene().annotate("Node", "a", key, "x"), STAY),
         ("by its NodeClaim", scene().annotate("NodeClaim", "a", key, "x"), STAY),
         ("a budget against repair", scene().with("NodePool", "general", budgets), &[RemoveSome(1)]),
+    ]);
+}
+
+#[test]
+fn moves_that_save_most_come_first() {
+    // `few` has one pod, and a smaller node would do; the pods of `many` fit on `kept`.
+    let kept = |scene: Scene| {
+        scene.node("kept", "m5.xlarge").pod("k", "kept", "1").annotate(
+            "Node",
+            "kept",
+            "karpenter.sh/do-not-disrupt",
+            "true",
+        )
+    };
+    let many = |scene: Scene, pods: usize| {
+        let scene = scene.node("many", "m5.large");
+        (0..pods).fold(scene, |scene, at| scene.pod(&format!("small-{at}"), "many", "300m"))
+    };
+    let few = |scene: Scene, of: &str| scene.node("few", of).pod("p", "few", "3");
+    shown(vec![
+        (
+            "one move that buys and saves much",
+            few(many(kept(Scene::new()), 6), "m5.2xlarge"),
+            &[InOrder(&["few", "many"])],
+        ),
+        (
+            "moves that buy nothing and save more each",
+            few(many(kept(Scene::new()), 1), "m5.xlarge"),
+            &[InOrder(&["many", "few"])],
+        ),
+        (
+            "nodes without pods before all others",
+            few(many(kept(Scene::new()), 6), "m5.2xlarge").node("void", "m5.small"),
+            &[InOrder(&["void", "few", "many"])],
+        ),
     ]);
 }

@@ -230,6 +230,8 @@ impl Scene {
 pub enum Must {
     /// Exactly these nodes go.
     Remove(&'static [&'static str]),
+    /// These nodes go, in this order.
+    InOrder(&'static [&'static str]),
     /// As many nodes go.
     RemoveSome(usize),
     /// Nodes of these types are bought, and no others.
@@ -253,6 +255,7 @@ impl Must {
         let added = plan.added();
         let (wanted, found) = match self {
             Self::Remove(nodes) => (format!("{nodes:?}"), format!("{:?}", removed.iter().collect::<Vec<_>>())),
+            Self::InOrder(nodes) => (format!("{nodes:?}"), format!("{:?}", plan.removed().collect::<Vec<_>>())),
             Self::RemoveSome(count) => (count.to_string(), removed.len().to_string()),
             Self::Buy(types) => {
                 let mut bought: Vec<&str> = added.values().map(|node| node.instance_type.as_str()).collect();

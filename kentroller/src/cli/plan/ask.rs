@@ -40,6 +40,9 @@ pub(super) struct Ask {
     /// What moving one pod must save, USD an hour.
     #[arg(long, value_name = "USD", value_parser = money)]
     churn_price: Option<Money>,
+    /// By how much the plan may be dearer than the cheapest one found, where fewer pods move; 0: the cheapest.
+    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "1%")]
+    tolerance: Percent,
     /// Replace every selected node, saving or not.
     #[arg(long)]
     roll: bool,
@@ -121,6 +124,7 @@ impl Ask {
             aggressive,
             max_moves: self.max_moves,
             churn_price: self.churn_price.unwrap_or_default(),
+            tolerance: self.tolerance,
             reserve: self.reserve,
             curve: self.curve.clone(),
             eviction,

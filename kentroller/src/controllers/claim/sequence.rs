@@ -46,7 +46,8 @@ impl ClaimStep<'_> {
     /// What is asked of the plan with this number: no more nodes in all than the claim allows, and none that came since the
     /// claim's first plan began.
     pub(super) fn options(&self, plans: &[&RebalancePlan]) -> Result<Options, String> {
-        let mut options = options(&self.claim.spec, self.world.settings().eviction_config.rules())?;
+        let settings = self.world.settings();
+        let mut options = options(&self.claim.spec, settings.eviction_config.rules(), settings.tolerance())?;
         let gone: usize = plans.iter().map(|plan| plan.spec.node_claims_to_delete.len()).sum();
         let left = options.max_nodes.map_or(MOST_NODES, |most| most.saturating_sub(gone));
         options.max_nodes = Some(left.min(MOST_NODES));
