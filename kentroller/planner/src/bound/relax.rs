@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use typed_index_collections::TiVec;
 
-use crate::model::{ClassId, DIMS, Model, NodeId, OfferingId, Vector, add};
+use crate::model::{ClassId, DIMS, Model, NodeId, OfferingId, PodUnit, Vector, add};
 use crate::solution::State;
-use crate::value::{CapacityType, Money};
+use crate::value::{CapacityType, KeptReason, Money};
 
 /// The most sets of pods that keep apart for which the bound has a dimension. The largest ones count.
 const SETS: usize = 16;
@@ -50,9 +50,15 @@ fn keeps_apart(model: &Model, class: ClassId, set: usize) -> bool {
     of.apart.contains(&set) && of.selected.contains(&set)
 }
 
-/// The classes of pods for which room is only reserved on a node: another plan may reserve it elsewhere.
-fn reserved(model: &Model, node: NodeId) -> impl Iterator<Item = ClassId> {
-    model.nodes[node].pods.iter().map(|pod| &model.pods[*pod]).filter(|pod| pod.not_running).map(|pod| pod.class)
+/// The classes of pods that some plan may put elsewhere, although their node stays: room is only reserved for them, or
+/// nothing but other pods holds the node.
+fn leaving(model: &Model, node: NodeId) -> impl Iterator<Item = ClassId> {
+    let of = &model.nodes[node];
+    let others_hold_it = of.receives && matches!(of.held, Some((KeptReason::BlockedByPods, _)));
+    let may_leave = move |pod: &&PodUnit| {
+        pod.not_running || (others_hold_it && of.blockers.iter().all(|blocker| blocker.pod != pod.name))
+    };
+    of.pods.iter().map(|pod| &model.pods[*pod]).filter(may_leave).map(|pod| pod.class)
 }
 
 /// The largest sets of pods no two of which may share a node, as terms.
@@ -87,7 +93,7 @@ fn wanted(start: &State<'_>) -> (BTreeMap<ClassId, i64>, Money) {
         if node.held.is_some() {
             fixed += start.bins[index.bin()].price;
             if node.receives {
-                reserved(start.model, index).for_each(|class| *wanted.entry(class).or_default() += 1);
+                leaving(start.model, index).for_each(|class| *wanted.entry(class).or_default() += 1);
             }
             continue;
         }
@@ -198,6 +204,10 @@ impl<'a, 'm> Relaxing<'a, 'm> {
             let admits = |class: ClassId| model.admits.get(model.classes[class].needs, node.signature);
             let mut reach = reach_of.entry(node.signature).or_insert_with(|| self.reach(admits)).clone();
             if node.held.is_some() {
+                // Where they are they may stay, even if they would be refused today.
+                for demand in leaving(model, index).filter_map(|class| self.of_class[class]) {
+                    reach[demand] = true;
+                }
                 *existing.entry((self.room_beside(index), Money::ZERO, reach)).or_default() += 1;
                 continue;
             }
@@ -219,15 +229,15 @@ impl<'a, 'm> Relaxing<'a, 'm> {
         existing.into_iter().map(group).collect()
     }
 
-    /// What a node that stays has left beside the pods that run on it.
+    /// What a node that stays has left beside the pods that stay on it.
     fn room_beside(&self, node: NodeId) -> Wide {
         let model = self.start.model;
         let mut room = model.nodes[node].allocatable;
         add(&mut room, &model.nodes[node].used, -1);
-        reserved(model, node).for_each(|class| add(&mut room, &model.classes[class].request, 1));
-        let runs =
-            |set| self.own_of(node, set) - reserved(model, node).map(|class| self.is_of(class, set)).sum::<i64>();
-        self.wide(&room, |set| 1 - runs(set)).map(|room| room.max(0))
+        leaving(model, node).for_each(|class| add(&mut room, &model.classes[class].request, 1));
+        let leave = |set| leaving(model, node).map(|class| self.is_of(class, set)).sum::<i64>();
+        let stay = |set| self.own_of(node, set) - leave(set);
+        self.wide(&room, |set| (1 - stay(set)).max(leave(set))).map(|room| room.max(0))
     }
 
     /// What a node that may go has once its own pods are off it.

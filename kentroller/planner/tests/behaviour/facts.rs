@@ -1,7 +1,7 @@
 //! What is read of objects before any rule is: what new nodes will have, what volumes and DaemonSets take, where nodes are.
 
 use kentroller_planner::manifest::{CsiNode, DaemonSet, Ec2NodeClass, PersistentVolume};
-use kentroller_planner::Moment;
+use kentroller_planner::{Moment, Money};
 use serde_json::{Value, json};
 
 use crate::scene::Must::{Buy, InOrder, Keep, Remove, RemoveSome, Warn};
@@ -488,6 +488,25 @@ fn a_node_that_karpenter_boots_again_neither_goes_nor_is_given_pods() {
         ("by its NodeClaim", scene().annotate("NodeClaim", "a", key, "x"), STAY),
         ("a budget against repair", scene().with("NodePool", "general", budgets), &[RemoveSome(1)]),
     ]);
+}
+
+#[test]
+fn the_bound_counts_moves_off_nodes_that_other_pods_hold() {
+    // Of two nodes for pods that want their disk, one is held by a bare pod. If `m` left it for a cheaper node, `x` could come.
+    let scene = |pod_that_could_leave: Value| {
+        let scene = ["a", "k"]
+            .iter()
+            .fold(Scene::new(), |scene, node| scene.node(node, "m5.xlarge").label("Node", node, "disk", "ssd"));
+        let scene = scene.pod("x", "a", "3700m").pod("m", "k", "3700m").pod("bare", "k", "50m");
+        let scene = scene.with("Pod", "x", json!({"spec": {"nodeSelector": {"disk": "ssd"}}}));
+        scene.with("Pod", "bare", json!({"metadata": {"ownerReferences": null}})).with("Pod", "m", pod_that_could_leave)
+    };
+    let bound = |pod: Value| scene(pod).plan().expect("a plan").lower_bound.expect("a bound").hourly;
+    // What `k` and a c5.xlarge for `m` cost.
+    let with_room_made = Money::parse("0.362").expect("an amount");
+    assert!(bound(json!({})) <= with_room_made);
+    let held = json!({"metadata": {"annotations": {"karpenter.sh/do-not-disrupt": "true"}}});
+    assert!(bound(held) > with_room_made, "no room can be made");
 }
 
 #[test]
