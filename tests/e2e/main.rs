@@ -12,6 +12,7 @@
 
 mod chart;
 mod cluster;
+mod commands;
 mod conformance;
 mod install;
 mod look;

@@ -135,7 +135,15 @@ impl Log {
 /// # Errors
 /// What it says when it refuses.
 pub fn approve(kubeconfig: &Path, plan: &str) -> Result<String, String> {
-    let told = Command::new(binary()).args(["approve", plan]).env("KUBECONFIG", kubeconfig).output().expect("it runs");
+    command(kubeconfig, &["approve", plan])
+}
+
+/// What `kentroller` says with these arguments to whom the kubeconfig stands for.
+///
+/// # Errors
+/// What it says when it refuses.
+pub fn command(kubeconfig: &Path, arguments: &[&str]) -> Result<String, String> {
+    let told = Command::new(binary()).args(arguments).env("KUBECONFIG", kubeconfig).output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if told.status.success() { Ok(text(&told.stdout)) } else { Err(text(&told.stderr)) }
 }

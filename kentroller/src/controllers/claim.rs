@@ -97,7 +97,7 @@ impl ClaimStep<'_> {
     fn rest(&mut self, rest: Rest) {
         let settings = self.world.settings();
         let reason = match rest {
-            Rest::FeatureDisabled => ClaimReason::FeatureDisabled,
+            Rest::FeatureDisabled(_) => ClaimReason::FeatureDisabled,
             Rest::Paused => ClaimReason::Paused,
         };
         // The time does not count for planGenerationTimeout.

@@ -20,8 +20,8 @@ pub(super) struct Facts {
     /// What forbids that it goes.
     pub(super) held: Option<String>,
     pub(super) has_pods: bool,
-    /// Whether it may be begun with now: its pool's budget leaves a slot for it, and what was moved before is well.
-    pub(super) has_slot: bool,
+    /// What has to be before it is begun with: a slot of its pool's budget, or that what was moved before is well.
+    pub(super) waits_for: Option<String>,
     /// How long its drain may take.
     pub(super) drain_timeout: Duration,
     /// Whether the drain is forced to its end then.
@@ -50,8 +50,8 @@ pub(super) enum Want {
     Leave,
     /// Wait, and say that this forbids it.
     Block(String),
-    /// Wait until it may be begun with.
-    Slot,
+    /// Wait for this until it may be begun with.
+    Wait(String),
     Cordon,
     /// Move its pods away.
     Drain,
@@ -103,8 +103,7 @@ pub(super) fn next(course: &NodeDeletion, facts: &Facts) -> Want {
             Want::Keep(DeletionStatus::Failed, "no other node has room for its pods".to_owned())
         }
         Cordon::Ours => Want::Drain,
-        _ if facts.has_slot => Want::Cordon,
-        _ => Want::Slot,
+        _ => facts.waits_for.clone().map_or(Want::Cordon, Want::Wait),
     }
 }
 
@@ -124,7 +123,7 @@ mod tests {
             cordon: Cordon::None,
             held: None,
             has_pods: true,
-            has_slot: true,
+            waits_for: None,
             drain_timeout: Duration::from_secs(1_200),
             forces: false,
         }
@@ -139,9 +138,16 @@ mod tests {
         let draining = || course(Some(DeletionPhase::Draining));
         let ours = || Facts { cordon: Cordon::Ours, ..facts() };
         assert_eq!(next(&course(None), &facts()), Want::Cordon);
-        assert_eq!(next(&course(None), &Facts { has_slot: false, ..facts() }), Want::Slot);
+        assert_eq!(
+            next(&course(None), &Facts { waits_for: Some("a slot".to_owned()), ..facts() }),
+            Want::Wait("a slot".to_owned())
+        );
         assert_eq!(next(&draining(), &ours()), Want::Drain);
-        assert_eq!(next(&draining(), &Facts { has_slot: false, ..ours() }), Want::Drain, "it holds its slot");
+        assert_eq!(
+            next(&draining(), &Facts { waits_for: Some("a slot".to_owned()), ..ours() }),
+            Want::Drain,
+            "it holds its slot"
+        );
         assert_eq!(next(&draining(), &Facts { has_pods: false, ..ours() }), Want::Delete);
         assert_eq!(next(&draining(), &Facts { ending_since: Some(at(1)), has_pods: false, ..ours() }), Want::End);
         assert_eq!(next(&draining(), &Facts { ending_since: Some(at(8_801)), ..ours() }), Want::Leave);

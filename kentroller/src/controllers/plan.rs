@@ -198,8 +198,8 @@ enum Progress {
     Done,
     /// For this.
     Waits(String),
-    /// For nothing but Karpenter, which was told to end these nodes.
-    Ends(Vec<String>),
+    /// For these things, while which others may move: Karpenter ends its nodes, or the API server refuses its evictions.
+    Lingers(Vec<String>),
     /// A node cannot be had with any of its offerings.
     Exhausted(String),
     /// What the plan was made for is not so any more.
@@ -361,7 +361,7 @@ impl PlanStep<'_> {
                 self.out.look_at(end);
             }
             let reason = match rest {
-                Rest::FeatureDisabled => PlanReason::FeatureDisabled,
+                Rest::FeatureDisabled(_) => PlanReason::FeatureDisabled,
                 Rest::Paused => PlanReason::Paused,
             };
             return Some((reason, rest.told(settings)));
@@ -411,10 +411,7 @@ impl PlanStep<'_> {
             Progress::Changed(why) => self.fail(FailureReason::ClusterChanged, Some(self.failure_phase()), &why),
             Progress::Dear(why) => self.fail(FailureReason::InsufficientSavings, Some(self.failure_phase()), &why),
             Progress::Exhausted(why) => self.fail(FailureReason::NodeCreateFailed, Some(self.failure_phase()), &why),
-            Progress::Ends(nodes) => {
-                let what = told(nodes.into_iter().map(|node| format!("Karpenter to end node {node}")));
-                self.waits(wave, &what, left, limit);
-            }
+            Progress::Lingers(what) => self.waits(wave, &told(what), left, limit),
             Progress::Waits(what) => self.waits(wave, &what, left, limit),
         }
     }
@@ -518,5 +515,64 @@ impl PlanStep<'_> {
 
     fn warn(&mut self, text: String) {
         self.status.warnings.push(Warning { description: text });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kentroller_runtime::testing::{given, object};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn plan(of: Value, spec: Value) -> RebalancePlan {
+        let mut whole = json!({"nodeClaimsToAdd": [], "nodeClaimsToDelete": [{"nodeClaimName": "c", "wave": 0}], "podsToMigrate": []});
+        for (field, value) in spec.as_object().into_iter().flatten() {
+            whole[field] = value.clone();
+        }
+        let mut metadata = json!({"name": "now", "uid": "u", "generation": 1});
+        for (field, value) in of.as_object().into_iter().flatten() {
+            metadata[field] = value.clone();
+        }
+        object(json!({"apiVersion": "", "kind": "", "metadata": metadata, "spec": whole,
+            "status": {"state": "Pending", "conditions": []}}))
+    }
+
+    /// The state that the plan comes to after a check that found these things.
+    fn comes_to(plan: &RebalancePlan, violations: &[&str], held: &[&str]) -> String {
+        let now = "2026-11-22T10:00:00Z";
+        let claim: RebalancePlanClaim =
+            object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "now", "uid": "k"}, "spec": {}}));
+        let checked: Checked =
+            serde_json::from_value(json!({"savings": {}, "violations": violations, "held": held})).expect("an answer");
+        let answer = Answer::Given { at: now.parse().expect("a time"), answer: checked.into() };
+        let given = given::<RebalancePlans>().at(now).with(claim).answered::<Checks>(plan, answer);
+        let decided = given.decide(plan).expect("a decision");
+        let status: PlanStatus = serde_json::from_value(decided.status.expect("a status")).expect("a status");
+        status.state.expect("a state").as_str().to_owned()
+    }
+
+    #[test]
+    fn what_came_to_be_held_while_a_plan_was_computed_is_looked_at_node_by_node_but_a_person_is_told() {
+        let of_claim =
+            json!({"ownerReferences": [{"apiVersion": "", "kind": "RebalancePlanClaim", "name": "now", "uid": "k"}]});
+        let of_cycle = json!({"labels": {(marks::CYCLE_MODE): "full"}});
+        let cases = [(of_claim, "Created"), (of_cycle, "Created"), (json!({}), "Failed")];
+        for (of, wanted) in cases {
+            let plan = plan(of.clone(), json!({}));
+            assert_eq!(comes_to(&plan, &[], &["pod shop/web came"]), wanted, "{of}");
+            assert_eq!(comes_to(&plan, &[], &[]), "Created", "{of}");
+            assert_eq!(comes_to(&plan, &["node n is not there"], &[]), "Failed", "{of}");
+        }
+    }
+
+    #[test]
+    fn a_duration_that_is_none_is_told_before_anything_is_done_by_it() {
+        let check = |spec: Value, wanted: &str| {
+            assert_eq!(comes_to(&plan(json!({}), spec.clone()), &[], &[]), wanted, "{spec}");
+        };
+        check(json!({"aggressiveMode": {"drainTimeout": "20m"}}), "Created");
+        check(json!({"aggressiveMode": {"drainTimeout": "20 minutes"}}), "Failed");
+        check(json!({"timeouts": {"rebalanceExecutionTimeout": "soon"}}), "Failed");
     }
 }

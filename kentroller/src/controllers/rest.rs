@@ -8,8 +8,8 @@ use crate::settings::Settings;
 /// Why the operator rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// The feature of the controller is off.
-    FeatureDisabled,
+    /// The feature of the controller is off; its name.
+    FeatureDisabled(&'static str),
     /// Somebody paused everything.
     Paused,
 }
@@ -20,13 +20,13 @@ impl Rest {
         if world.settings().paused.is_on(world.now()) {
             return Some(Self::Paused);
         }
-        (!world.enabled()).then_some(Self::FeatureDisabled)
+        (!world.enabled()).then(|| Self::FeatureDisabled(C::declaration().feature.unwrap_or_default()))
     }
 
     /// In words, for people.
     pub(super) fn told(self, settings: &Settings) -> String {
         match (self, settings.paused.end()) {
-            (Self::FeatureDisabled, _) => "Feature rebalancer is off.".to_owned(),
+            (Self::FeatureDisabled(name), _) => format!("Feature {name} is off."),
             (Self::Paused, Some(end)) => format!("Everything is paused until {end}."),
             (Self::Paused, None) => "Everything is paused.".to_owned(),
         }

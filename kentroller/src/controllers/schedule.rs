@@ -117,7 +117,7 @@ fn pass_over(out: &mut Outcome<Schedules>, status: &mut ScheduleStatus, due: Due
 
 fn reason(rest: Rest) -> ScheduleReason {
     match rest {
-        Rest::FeatureDisabled => ScheduleReason::FeatureDisabled,
+        Rest::FeatureDisabled(_) => ScheduleReason::FeatureDisabled,
         Rest::Paused => ScheduleReason::Paused,
     }
 }

@@ -121,6 +121,58 @@ mod tests {
     }
 
     #[test]
+    fn marks_of_a_plan_that_has_ended_and_lost_its_finalizer_are_swept_and_those_of_one_that_cleans_up_are_not() {
+        let plan = |state: &str, marked: bool| -> RebalancePlan {
+            let finalizers = if marked { json!([crate::api::marks::PLAN_FINALIZER]) } else { Value::Null };
+            object(
+                json!({"apiVersion": "", "kind": "", "metadata": {"name": "now", "uid": "u", "finalizers": finalizers},
+                "spec": {"nodeClaimsToAdd": [], "nodeClaimsToDelete": [], "podsToMigrate": []},
+                "status": {"state": state, "conditions": []}}),
+            )
+        };
+        let node: Node = object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n",
+            "labels": {"rebalancing.cast.ai/plan": "u"}}, "spec": {}}));
+        for (state, marked, swept) in [
+            ("Running", true, 0),
+            ("Running", false, 0),
+            ("Canceled", true, 0),
+            ("Canceled", false, 1),
+            ("Done", false, 1),
+        ] {
+            let given = given::<Sweep>().with(plan(state, marked)).with(node.clone());
+            let effects = given.decide(&Cluster::default()).expect("a decision").effects().count();
+            assert_eq!(effects, swept, "{state} {marked}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_somebody_opened_early_is_not_opened_once_more() {
+        let node = |unschedulable: bool, until: &str| -> Node {
+            object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n",
+                "annotations": {"rebalancing.cast.ai/uncordon-after": until}}, "spec": {"unschedulable": unschedulable}}))
+        };
+        let check = |node: Node, want: Option<Value>| {
+            let given = given::<Sweep>().at("2026-11-22T10:00:00Z").with(node);
+            let decided = given.decide(&Cluster::default()).expect("a decision");
+            let patches: Vec<Value> = decided
+                .effects()
+                .map(|effect| match &effect.act {
+                    kentroller_runtime::outcome::Act::Patch(patch) => patch.clone(),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(patches, want.into_iter().collect::<Vec<_>>());
+        };
+        let (early, late) = ("2026-11-22T10:30:00Z", "2026-11-22T09:30:00Z");
+        let forgets = json!({"metadata": {"annotations": {"rebalancing.cast.ai/uncordon-after": null}}});
+        let mut opens = forgets.clone();
+        opens["spec"] = json!({"unschedulable": null});
+        check(node(true, early), None);
+        check(node(true, late), Some(opens));
+        check(node(false, early), Some(forgets));
+    }
+
+    #[test]
     fn its_rights_are_to_read_plans_and_to_patch_nodes() {
         assert_eq!(
             Rights::of_one(&Sweep::declaration(), &[]).lines(),

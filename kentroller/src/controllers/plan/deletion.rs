@@ -12,7 +12,7 @@ use super::protection::Beside;
 use super::room::{Room, siblings};
 use super::slots::Slots;
 use super::steering::MovingPod;
-use super::waves::told;
+use super::waves::{ending, told};
 use super::{PlanStep, Progress, RebalancePlans};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{DeletionEvent, DeletionPhase, DeletionStatus, NodeDeletion, marks};
@@ -44,15 +44,15 @@ enum Look<'a> {
 }
 
 impl<'a> PlanStep<'a> {
-    /// Drains the nodes of the wave as far as slots and room allow.
-    pub(super) fn remove_nodes(&mut self, wave: u32) -> Progress {
+    /// Drains the nodes of the wave as far as slots and room allow. Its pods move only if it `is_first`: one wave steers.
+    pub(super) fn remove_nodes(&mut self, wave: u32, is_first: bool) -> Progress {
         self.open(wave);
         let mut slots = self.slots();
-        let (mut waits, mut ends, mut begins, mut moving) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut waits, mut lingers, mut begins, mut moving) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for claim in self.blues(wave) {
             match self.look_at(claim, wave, &mut slots) {
                 Look::Over => {}
-                Look::Ends => ends.push(claim.status.node_name.clone()),
+                Look::Ends => lingers.push(ending(&claim.status.node_name)),
                 Look::Leaves(pods) => moving.extend(pods),
                 Look::Begins(pods) => {
                     waits.push(format!("node {} to be cordoned", claim.status.node_name));
@@ -64,7 +64,9 @@ impl<'a> PlanStep<'a> {
         if let Some(why) = &self.not_ready {
             waits.insert(0, why.clone());
             self.open_all();
-        } else if !moving.is_empty() || !begins.is_empty() {
+        } else if !is_first && !moving.is_empty() {
+            waits.push("the waves before it".to_owned());
+        } else if is_first && !(moving.is_empty() && begins.is_empty()) {
             // What is being cordoned only has its way prepared.
             let evicts = !moving.is_empty();
             let moving = if evicts { moving } else { begins };
@@ -72,17 +74,19 @@ impl<'a> PlanStep<'a> {
             let (protection, began) = (Arc::clone(&self.protection), self.began());
             let mut room = Room::of(self.world, protection, self.leaving(), receiver.as_deref(), &self.moved(), began);
             let moving = self.with_places(moving);
-            waits.extend(self.steer(wave, moving, evicts, &mut room));
+            let (what, refused) = self.steer(wave, moving, evicts, &mut room);
+            waits.extend(what);
+            lingers.extend(refused);
         }
-        if self.not_ready.is_none() && !(waits.is_empty() && ends.is_empty()) {
+        if self.not_ready.is_none() && !(waits.is_empty() && lingers.is_empty()) {
             self.replace_lost(wave);
         }
         self.status.node_pool_budgets = slots.report();
         self.slots = Some(slots);
-        match (waits.is_empty(), ends.is_empty()) {
+        match (waits.is_empty(), lingers.is_empty()) {
             (true, true) => Progress::Done,
-            (true, false) => Progress::Ends(ends),
-            (false, _) => Progress::Waits(told(waits)),
+            (true, false) => Progress::Lingers(lingers),
+            (false, _) => Progress::Waits(told(waits.into_iter().chain(lingers))),
         }
     }
 
@@ -137,7 +141,7 @@ impl<'a> PlanStep<'a> {
         }
         match want {
             Want::Nothing | Want::End => Look::Over,
-            Want::Leave => Look::Waits(format!("Karpenter to end node {name}")),
+            Want::Leave => Look::Waits(ending(&name)),
             // What is wrong with the pods that were moved may be wrong with those that are left.
             Want::Force | Want::Late if self.not_ready.is_some() => {
                 Look::Waits(format!("node {name}, whose drain takes longer than it may"))
@@ -149,10 +153,7 @@ impl<'a> PlanStep<'a> {
                 self.block(&name, &why);
                 Look::Waits(format!("node {name} ({why})"))
             }
-            Want::Slot => {
-                let slot = || format!("a disruption slot for node {name}");
-                Look::Waits(self.before_cordoning(&name).unwrap_or_else(slot))
-            }
+            Want::Wait(what) => Look::Waits(what),
             Want::Cordon => {
                 slots.take(node);
                 self.cordon(claim, node, wave);
@@ -195,14 +196,17 @@ impl<'a> PlanStep<'a> {
             false => Cordon::None,
         };
         let forced = self.plan.spec.aggressive_mode.as_ref().and_then(|config| config.drain_timeout.as_deref());
+        let has_free = slots.has_free(node, pods.is_empty());
+        let slot = || (!has_free).then(|| format!("a disruption slot for node {}", node.name()));
+        let is_begun = cordon == Cordon::Ours;
+        let waits_for = if is_begun { None } else { self.before_cordoning(node.name()).or_else(slot) };
         Facts {
             now: self.world.now(),
             ending_since: claim.deleting(),
             cordon,
             held: self.what_holds(node, claim, pods),
             has_pods: !pods.is_empty(),
-            has_slot: slots.has_free(node, pods.is_empty())
-                && (cordon == Cordon::Ours || self.before_cordoning(node.name()).is_none()),
+            waits_for,
             drain_timeout: duration(forced, DRAIN_TIMEOUT),
             forces: forced.is_some(),
         }

@@ -20,7 +20,7 @@ pub(super) struct MovingPod<'a> {
 }
 
 impl<'a> PlanStep<'a> {
-    /// Moves what can be moved to one receiver; says what is waited for.
+    /// Moves what can be moved to one receiver; says what is waited for, and which evictions are refused.
     ///
     /// Pods go where the plan has them. A pod whose place is still taken is put off while others move: that may free it.
     /// Only when nothing else moves does it go elsewhere. A pod that the API server refuses to evict holds up no other.
@@ -31,7 +31,7 @@ impl<'a> PlanStep<'a> {
         pods: Vec<MovingPod<'a>>,
         evicts: bool,
         room: &mut Room<'a>,
-    ) -> Vec<String> {
+    ) -> (Vec<String>, Vec<String>) {
         let all: Vec<&'a Pod> = pods.iter().map(|moving| moving.pod).collect();
         let (mut waits, mut refused) = (Vec::new(), Vec::new());
         let mut by_receiver: BTreeMap<String, Vec<&'a Pod>> = BTreeMap::new();
@@ -61,18 +61,17 @@ impl<'a> PlanStep<'a> {
         if at_rest {
             self.note_stuck(by_receiver.is_empty() && refused.is_empty());
         }
-        waits.append(&mut refused);
         let now = self.wave(wave).and_then(|wave| wave.receiver.clone());
         let stays = now.filter(|now| by_receiver.contains_key(now) || !room.is_settled());
         let fullest = || by_receiver.iter().max_by_key(|(_, pods)| pods.len()).map(|(name, _)| name.clone());
-        let Some(receiver) = stays.or_else(fullest) else { return waits };
+        let Some(receiver) = stays.or_else(fullest) else { return (waits, refused) };
         if let Some(wave) = self.wave_mut(wave) {
             wave.receiver = Some(receiver.clone());
         }
         let is_turned = self.turn_to(&receiver, &room.rivals(all.into_iter(), &receiver));
         if !is_turned || !evicts {
             waits.insert(0, format!("nodes to prefer {receiver}"));
-            return waits;
+            return (waits, refused);
         }
         for pod in by_receiver.remove(&receiver).unwrap_or_default() {
             // What was moved before in this look may have taken the room, or the owner's share.
@@ -92,7 +91,7 @@ impl<'a> PlanStep<'a> {
         if others > 0 {
             waits.push(format!("{others} pods that go elsewhere"));
         }
-        waits
+        (waits, refused)
     }
 
     /// Until when the eviction of a pod is not tried again, because it was refused.

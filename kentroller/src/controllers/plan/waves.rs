@@ -18,8 +18,8 @@ const MOST_TOLD: usize = 4;
 /// How one wave stands after a look.
 enum Stand {
     Done,
-    /// Nothing of it moves any more; Karpenter ends these nodes.
-    Ends(Vec<String>),
+    /// Nothing of it moves now; these things are waited for.
+    Lingers(Vec<String>),
     /// It is not through so far.
     Open(Progress),
 }
@@ -28,11 +28,11 @@ impl<'a> PlanStep<'a> {
     /// One look at every wave that is under way; how the first one stands whose pods still move. It alone can fail the plan:
     /// what goes wrong with those behind it has time until it is their turn.
     pub(super) fn advance(&mut self) -> Progress {
-        let (mut first, mut before, mut ending) = (None, 0, Vec::new());
+        let (mut first, mut before, mut lingering) = (None, 0, Vec::new());
         for index in 0..=self.last_wave() {
             match self.advance_wave(index, before) {
                 Stand::Done => {}
-                Stand::Ends(nodes) => ending.extend(nodes),
+                Stand::Lingers(what) => lingering.extend(what),
                 Stand::Open(progress) => {
                     before += 1;
                     first.get_or_insert((index, progress));
@@ -49,8 +49,8 @@ impl<'a> PlanStep<'a> {
         }
         match first {
             Some((_, progress)) => progress,
-            None if ending.is_empty() => Progress::Done,
-            None => Progress::Ends(ending),
+            None if lingering.is_empty() => Progress::Done,
+            None => Progress::Lingers(lingering),
         }
     }
 
@@ -84,14 +84,14 @@ impl<'a> PlanStep<'a> {
                 },
                 Some(WavePhase::Waiting) if before > 0 => return waits("the waves before it".to_owned()),
                 Some(WavePhase::Waiting) => WavePhase::Draining,
-                Some(WavePhase::Draining) => match self.remove_nodes(index) {
+                Some(WavePhase::Draining) => match self.remove_nodes(index, before == 0) {
                     Progress::Done => WavePhase::Ending,
-                    Progress::Ends(nodes) => return Stand::Ends(nodes),
+                    Progress::Lingers(what) => return Stand::Lingers(what),
                     progress => return Stand::Open(progress),
                 },
                 Some(WavePhase::Ending) => match self.ending(index) {
                     nodes if nodes.is_empty() => WavePhase::Done,
-                    nodes => return Stand::Ends(nodes),
+                    nodes => return Stand::Lingers(nodes.iter().map(|node| ending(node)).collect()),
                 },
                 Some(WavePhase::Done) => return Stand::Done,
                 // A word of another version: left alone.
@@ -167,6 +167,11 @@ impl<'a> PlanStep<'a> {
         let moves = spec.pods_to_migrate.iter().map(|one| one.wave);
         adds.chain(spec.node_claims_to_delete.iter().map(|one| one.wave)).chain(moves).max().unwrap_or(0)
     }
+}
+
+/// What is waited for once a node is empty.
+pub(super) fn ending(node: &str) -> String {
+    format!("Karpenter to end node {node}")
 }
 
 /// The first few of what is waited for, and how many more there are.
