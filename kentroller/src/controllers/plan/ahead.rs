@@ -19,15 +19,14 @@ impl PlanStep<'_> {
     /// What has to be before anything is bought for the wave; so many waves before it still move pods.
     pub(super) fn waits_to_begin(&mut self, index: u32, before: usize) -> Option<String> {
         let ahead = (before > 0).then(|| self.waits_ahead(index)).flatten();
-        let usable = if before > 0 { USABLE } else { 100 };
-        ahead.or_else(|| self.waits_for_limits(index, usable)).or_else(|| self.waits_for_slots(index))
+        ahead.or_else(|| self.waits_for_limits(index, before > 0)).or_else(|| self.waits_for_slots(index))
     }
 
     /// Karpenter does not hold a NodeClaim that it did not make to the limits of its pool.
-    fn waits_for_limits(&self, index: u32, usable: i64) -> Option<String> {
+    fn waits_for_limits(&self, index: u32, is_ahead: bool) -> Option<String> {
         let pools = self.greens(index).filter_map(|add| add.metadata.labels.get(marks::NODE_POOL));
         let mut pools = pools.filter_map(|name| self.world.named::<NodePool>(name));
-        let full = pools.find(|pool| !self.has_within_limits(pool, index, usable))?;
+        let full = pools.find(|pool| !self.has_within_limits(pool, index, is_ahead))?;
         Some(format!("nodes of NodePool {} to go: its limits leave no room for more", full.name()))
     }
 
@@ -52,7 +51,7 @@ impl PlanStep<'_> {
     }
 
     /// Whether the pool may hold what it says that it holds, what is on its way, and the nodes of the wave.
-    fn has_within_limits(&self, pool: &NodePool, index: u32, usable: i64) -> bool {
+    fn has_within_limits(&self, pool: &NodePool, index: u32, is_ahead: bool) -> bool {
         let comes = |add: &&NodeClaimToAdd| {
             let waits = add.wave == index || (self.wave(add.wave).is_some() && self.is_launching(add));
             waits && add.metadata.labels.get(marks::NODE_POOL).map(String::as_str) == Some(pool.name())
@@ -61,12 +60,14 @@ impl PlanStep<'_> {
         let sizes = self.status.savings.as_ref().map(|savings| savings.green_nodes.as_slice()).unwrap_or_default();
         let sizes: Option<Vec<&NodeCost>> =
             coming.iter().map(|add| sizes.iter().find(|node| node.name == add.metadata.name)).collect();
-        sizes.is_some_and(|sizes| is_within(&pool.spec.limits, &pool.status.resources, &sizes, usable))
+        sizes.map_or(!is_ahead, |sizes| is_within(&pool.spec.limits, &pool.status.resources, &sizes, is_ahead))
     }
 }
 
-/// Whether so much more keeps so many percent of the limits; not, where one of them cannot be judged.
-fn is_within(limits: &Resources, used: &Resources, coming: &[&NodeCost], usable: i64) -> bool {
+/// Whether so much more keeps the limits. What is made ahead leaves a reserve, and is not made where a limit cannot be judged; of a wave
+/// whose turn it is the check of its plan has judged all of them.
+fn is_within(limits: &Resources, used: &Resources, coming: &[&NodeCost], is_ahead: bool) -> bool {
+    let usable = i128::from(if is_ahead { USABLE } else { 100 });
     limits.iter().all(|(resource, limit)| {
         // In thousandths for cpu and nodes, in bytes for memory.
         let whole: fn(Quantity) -> i64 = if resource == "memory" { Quantity::units } else { Quantity::milli };
@@ -78,7 +79,7 @@ fn is_within(limits: &Resources, used: &Resources, coming: &[&NodeCost], usable:
         };
         let held = used.get(resource).copied().map(whole);
         let all = held.zip(more).map(|(held, more)| i128::from(held) + more);
-        all.is_some_and(|all| all * 100 <= i128::from(whole(*limit)) * i128::from(usable))
+        all.map_or(!is_ahead, |all| all * 100 <= i128::from(whole(*limit)) * usable)
     })
 }
 
@@ -92,10 +93,11 @@ mod tests {
     fn limits_are_kept_with_a_reserve_and_what_cannot_be_judged_is_not_kept() {
         let node = NodeCost { milli_cpu: Some(4_000), memory_mib: Some(16 * 1024), ..NodeCost::default() };
         let resources = |value: Value| -> Resources { serde_json::from_value(value).expect("quantities") };
+        let within = |limits: &Value, used: &Value, nodes: usize, is_ahead: bool| {
+            is_within(&resources(limits.clone()), &resources(used.clone()), &vec![&node; nodes], is_ahead)
+        };
         let check = |limits: Value, used: Value, nodes: usize, want: bool| {
-            let coming = vec![&node; nodes];
-            let told = format!("{limits} {used} {nodes}");
-            assert_eq!(is_within(&resources(limits), &resources(used), &coming, USABLE), want, "{told}");
+            assert_eq!(within(&limits, &used, nodes, true), want, "{limits} {used} {nodes}");
         };
         check(json!({}), json!({}), 9, true);
         check(json!({"cpu": "100"}), json!({"cpu": "87"}), 2, true);
@@ -106,6 +108,13 @@ mod tests {
         check(json!({"nodes": "20"}), json!({"nodes": "18"}), 2, false);
         check(json!({"cpu": "100"}), json!({}), 1, false);
         check(json!({"nvidia.com/gpu": "8"}), json!({"nvidia.com/gpu": "0"}), 1, false);
+        let its_turn = |limits: Value, used: Value, nodes: usize, want: bool| {
+            assert_eq!(within(&limits, &used, nodes, false), want, "{limits} {used} {nodes}");
+        };
+        its_turn(json!({"cpu": "100"}), json!({"cpu": "92"}), 2, true);
+        its_turn(json!({"cpu": "100"}), json!({"cpu": "93"}), 2, false);
+        its_turn(json!({"nodes": "0"}), json!({"nodes": "18"}), 1, false);
+        its_turn(json!({"nvidia.com/gpu": "8", "cpu": "100"}), json!({"cpu": "8"}), 1, true);
         // As many large nodes as no sum in thousandths of a byte holds.
         check(json!({"memory": "40Ti"}), json!({"memory": "1Ti"}), 2_000, true);
     }
