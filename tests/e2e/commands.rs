@@ -47,7 +47,8 @@ fn people_pause_resume_cancel_and_release_and_read_what_happened() {
     on_the_cluster(|cluster, admin| async move {
         let run = |arguments: &[&str]| command(&cluster.kubeconfig, arguments);
         let account = kubeconfig(cluster, &admin, OPERATOR).await;
-        let mut operator = Operator::start(cluster, &account, "kentroller-4", &["--leader-elect"]);
+        let config_map = format!("{OPERATOR}-dynamic-config");
+        let mut operator = Operator::reading(cluster, &account, "kentroller-4", &["--leader-elect"], &config_map);
         let nodes = admin.list(NODES).await.len();
         assert!(run(&["status"]).expect("anybody may read").contains("Nothing runs"), "{:?}", run(&["status"]));
 

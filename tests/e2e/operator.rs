@@ -27,6 +27,11 @@ pub struct Operator {
 impl Operator {
     /// Starts `kentroller run` with further arguments; its log is named after `name`.
     pub fn start(cluster: &Cluster, kubeconfig: &Path, name: &str, arguments: &[&str]) -> Self {
+        Self::reading(cluster, kubeconfig, name, arguments, "")
+    }
+
+    /// As [`Operator::start`], with the ConfigMap of its settings; none if it has no name.
+    pub fn reading(cluster: &Cluster, kubeconfig: &Path, name: &str, arguments: &[&str], config_map: &str) -> Self {
         let log = cluster.folder.join(format!("{name}.log"));
         // A port that was free a moment ago.
         let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
@@ -37,6 +42,7 @@ impl Operator {
             .env("KUBECONFIG", kubeconfig)
             .env("POD_NAME", name)
             .env("POD_NAMESPACE", NAMESPACE)
+            .env("DYNAMIC_CONFIG_MAP_NAME", config_map)
             .env("RUST_LOG", "info")
             .stderr(File::create(&log).expect("a log"))
             .spawn()

@@ -57,7 +57,7 @@ pub(super) fn untaint(node: &Node) -> Value {
 
 /// Whether the node bears our shield, and nobody shielded it before.
 pub(crate) fn is_shielded_by_us(node: &Node) -> bool {
-    node.annotation(FORMER_SHIELD).is_some_and(|note| former_value(note).is_none())
+    node.annotation(FORMER_SHIELD).is_some_and(|note| former_value(note) != Some("true"))
 }
 
 /// Shields the node from Karpenter; what it had before is noted beside it.
@@ -155,4 +155,28 @@ fn written(taint: &manifest::Taint) -> Value {
         written["timeAdded"] = json!(time);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use kentroller_runtime::testing::object;
+
+    use super::*;
+
+    #[test]
+    fn our_shield_is_ours_unless_somebody_had_shielded_the_node_before() {
+        let node = |annotations: Value| -> Node {
+            object(
+                json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n", "annotations": annotations}, "spec": {}}),
+            )
+        };
+        let shielded = |former: Option<&str>| {
+            let shield = shield_after(former);
+            is_shielded_by_us(&node(shield))
+        };
+        assert!(shielded(None));
+        assert!(shielded(Some("false")), "what was there before forbade nothing");
+        assert!(!shielded(Some("true")));
+        assert!(!is_shielded_by_us(&node(json!({DO_NOT_DISRUPT: "true"}))));
+    }
 }

@@ -190,12 +190,10 @@ mod tests {
         assert_eq!((asked.as_str(), effects.len()), ("[]", 1));
         assert!(effects[0].contains("create RebalancePlan a-2"), "{effects:?}");
         let is_armed = |given: &Given<Claims>| {
-            let decided = given.decide(&claim).expect("a decision");
-            let armed = decided.effects().any(|effect| match &effect.act {
+            given.decide(&claim).expect("a decision").effects().any(|effect| match &effect.act {
                 Act::Create(object) => object["spec"]["execute"] == true,
                 _ => false,
-            });
-            armed
+            })
         };
         assert!(is_armed(&after));
         let by_people = after.set(|settings| settings.mode = OperatorMode::Approve);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_runtime::condition::seconds;
-use kentroller_runtime::{Guard, Kind, ObjectKey};
+use kentroller_runtime::{Guard, Kind, ObjectKey, Reply};
 
 use super::protection::Beside;
 use super::room::{Room, siblings};
@@ -168,6 +168,10 @@ impl<'a> PlanStep<'a> {
                 if let Some(green) = self.new_nodes(wave).into_iter().find(|green| !self.is_there(green)) {
                     return Look::Waits(format!("new node {green} to be Ready before node {name} is given back"));
                 }
+                if let Some(why) = self.is_refused(claim) {
+                    self.keep(node, DeletionStatus::Failed, &why, None);
+                    return Look::Waits(format!("node {name} to be left alone"));
+                }
                 self.give_back(claim, &name, wave);
                 Look::Ends
             }
@@ -276,6 +280,18 @@ impl<'a> PlanStep<'a> {
         course.phase.get_or_insert(DeletionPhase::Blocked);
         let since = *course.blocked_since.get_or_insert(now);
         self.out.look_at(after(since, course::PATIENCE));
+    }
+
+    /// Why the deletion of the NodeClaim has been refused for as long as anything is waited for, and still is.
+    fn is_refused(&self, claim: &NodeClaim) -> Option<String> {
+        let now = self.world.now();
+        match self.world.reply(&format!("delete {} {}", NodeClaim::INFO.kind, claim.key()))? {
+            Reply::Refused { since, message, retry_at, .. } => {
+                let is_tried = now < after(*retry_at, course::PATIENCE);
+                (is_tried && now >= after(*since, course::PATIENCE)).then(|| message.clone())
+            }
+            Reply::Accepted { .. } => None,
+        }
     }
 
     /// Deletes the NodeClaim of an empty node, if a last look finds that it still is, and that the new nodes are Ready.
