@@ -9,6 +9,7 @@ use kentroller_planner::Catalog;
 use kentroller_runtime::simulation::apiserver::ApiServer;
 use kentroller_world::{Catalogue, Drift, Dumped, Timings};
 
+use crate::api::marks::REGION;
 use crate::backend::Prices;
 use crate::cli::plan::dump::Dump;
 use crate::simulation::{prices, sold};
@@ -132,7 +133,7 @@ fn aws() -> Timings {
 fn region(nodes: &[kentroller_planner::manifest::Node]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for node in nodes {
-        let told = node.metadata.labels.get("topology.kubernetes.io/region").map(String::as_str);
+        let told = node.metadata.labels.get(REGION).map(String::as_str);
         *counts.entry(told.unwrap_or_default()).or_default() += 1;
     }
     let most = counts.into_iter().max_by_key(|(_, count)| *count);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kentroller_planner::manifest::marks::INSTANCE_TYPE;
 use kentroller_planner::manifest::{Pod, Resources};
 use kentroller_planner::rules::requests;
 use kentroller_planner::{Plan, Snapshot};
@@ -49,7 +50,7 @@ pub fn fills(plan: &Plan, snapshot: &Snapshot) -> Vec<Fill> {
         };
         Fill {
             node: name.to_owned(),
-            instance_type: label("node.kubernetes.io/instance-type"),
+            instance_type: label(INSTANCE_TYPE),
             zone: label("topology.kubernetes.io/zone"),
             before: Some(percent(&before)),
             after: (!gone.contains(name)).then(|| percent(&taken)),
