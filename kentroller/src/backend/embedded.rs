@@ -216,9 +216,12 @@ impl Port for Checks {
             // A pod that was replaced is gone, and its successor may have come to a node that goes.
             let (came, gone): (Vec<_>, Vec<_>) =
                 found.iter().filter(|one| one.is_churn()).partition(|one| one.fault == Fault::NotEmpty);
-            let few = is_few(came.len().max(gone.len()), ask.spec.pods_to_migrate.len());
-            let (holding, wrong): (Vec<_>, Vec<_>) =
-                found.iter().partition(|one| one.fault.holds() || (few && one.is_churn()));
+            // Where the successors of others came to decides what a spread or a reserve allows: both are asked again before each eviction.
+            let is_displaced = |fault: Fault| matches!(fault, Fault::Spread | Fault::Reserve);
+            let displaced = found.iter().filter(|one| is_displaced(one.fault)).count();
+            let few = is_few(came.len().max(gone.len()).max(displaced), ask.spec.pods_to_migrate.len());
+            let is_held = |fault: Fault, churn: bool| fault.holds() || (few && (churn || is_displaced(fault)));
+            let (holding, wrong): (Vec<_>, Vec<_>) = found.iter().partition(|one| is_held(one.fault, one.is_churn()));
             violations.extend(wrong.into_iter().map(ToString::to_string));
             held.extend(holding.into_iter().map(ToString::to_string));
         }

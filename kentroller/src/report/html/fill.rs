@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kentroller_planner::manifest::marks::INSTANCE_TYPE;
+use kentroller_planner::manifest::marks::{INSTANCE_TYPE, ZONE};
 use kentroller_planner::manifest::{Pod, Resources};
 use kentroller_planner::rules::requests;
 use kentroller_planner::{Plan, Snapshot};
@@ -51,7 +51,7 @@ pub fn fills(plan: &Plan, snapshot: &Snapshot) -> Vec<Fill> {
         Fill {
             node: name.to_owned(),
             instance_type: label(INSTANCE_TYPE),
-            zone: label("topology.kubernetes.io/zone"),
+            zone: label(ZONE),
             before: Some(percent(&before)),
             after: (!gone.contains(name)).then(|| percent(&taken)),
         }
