@@ -62,6 +62,11 @@ impl<'a> PlanStep<'a> {
             self.note_stuck(by_receiver.is_empty() && refused.is_empty());
         }
         let now = self.wave(wave).and_then(|wave| wave.receiver.clone());
+        // What the wave before has moved is still to find its place where that one wanted it.
+        if now.is_none() && !room.is_settled() {
+            waits.push("the pods that were moved before to have their places".to_owned());
+            return (waits, refused);
+        }
         let stays = now.filter(|now| by_receiver.contains_key(now) || !room.is_settled());
         let fullest = || by_receiver.iter().max_by_key(|(_, pods)| pods.len()).map(|(name, _)| name.clone());
         let Some(receiver) = stays.or_else(fullest) else { return (waits, refused) };
