@@ -13,18 +13,7 @@ const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 const RESERVED_BY: &str = "rebalancing.cast.ai/reserved-by";
 
 async fn planned() -> Stage {
-    let stage = Stage::drifted(12, 1);
-    stage.claim("now", json!({"autoExecute": false}));
-    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Created").await);
-    stage
-}
-
-fn plan(stage: &Stage) -> Value {
-    (*stage.get("RebalancePlan", "now").expect("the plan")).clone()
-}
-
-fn execute(stage: &Stage) {
-    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
+    Stage::drifted(12, 1).planned(json!({})).await
 }
 
 async fn over(stage: &Stage) {
@@ -37,7 +26,7 @@ async fn over(stage: &Stage) {
 
 /// Nodes that are there already and that the plan needs: those that go, and those that take pods.
 fn needed(stage: &Stage) -> Vec<String> {
-    let spec = plan(stage)["spec"].clone();
+    let spec = stage.plan()["spec"].clone();
     let names = |list: &str, field: &str| -> Vec<String> {
         spec[list].as_array().into_iter().flatten().map(|one| text(&one[field])).collect()
     };
@@ -51,7 +40,7 @@ fn needed(stage: &Stage) -> Vec<String> {
 
 /// Whether the plan takes the node away.
 fn leaves(stage: &Stage, node: &str) -> bool {
-    let going = plan(stage)["spec"]["nodeClaimsToDelete"].clone();
+    let going = stage.plan()["spec"]["nodeClaimsToDelete"].clone();
     let claims =
         going.as_array().into_iter().flatten().filter_map(|one| stage.get("NodeClaim", &text(&one["nodeClaimName"])));
     claims.into_iter().any(|claim| claim["status"]["nodeName"] == node)
@@ -67,14 +56,14 @@ async fn every_node_that_a_plan_needs_is_shielded_while_it_runs_and_as_it_was_af
     let nodes = needed(&stage);
     let (said, silent) = (&nodes[0], &nodes[1]);
     stage.edit("Node", said, |node| node["metadata"]["annotations"][DO_NOT_DISRUPT] = json!("false"));
-    execute(&stage);
-    assert!(stage.until(LONG, |stage| !plan(stage)["status"]["waves"].is_null()).await);
+    stage.execute();
+    assert!(stage.until(LONG, |stage| !stage.plan()["status"]["waves"].is_null()).await);
     for node in &nodes {
         assert_eq!(shield(&stage, node), "true", "{node}");
     }
     over(&stage).await;
     stage.pass(60).await;
-    assert!(stage.is_done("now"), "{}", plan(&stage)["status"]);
+    assert!(stage.is_done("now"), "{}", stage.plan()["status"]);
     for (node, former) in [(said, json!("false")), (silent, Value::Null)] {
         if stage.get("Node", node).is_some() {
             assert_eq!(shield(&stage, node), former, "{node}");
@@ -88,10 +77,10 @@ async fn every_node_that_a_plan_needs_is_shielded_while_it_runs_and_as_it_was_af
 #[tokio::test(start_paused = true)]
 async fn the_marks_of_a_plan_that_is_gone_are_swept_and_those_of_a_person_stay() {
     let stage = planned().await;
-    execute(&stage);
-    let drains = |stage: &Stage| plan(stage)["status"]["nodesDeletion"].to_string().contains("Draining");
+    stage.execute();
+    let drains = |stage: &Stage| stage.plan()["status"]["nodesDeletion"].to_string().contains("Draining");
     assert!(stage.until(LONG, drains).await);
-    let going = plan(&stage)["status"]["nodesDeletion"].clone();
+    let going = stage.plan()["status"]["nodesDeletion"].clone();
     let of_person = needed(&stage).into_iter().find(|node| going[node.as_str()].is_null() && !leaves(&stage, node));
     let of_person = of_person.expect("a node that takes pods");
     stage.edit("Node", &of_person, |node| node["spec"]["unschedulable"] = json!(true));
@@ -190,15 +179,15 @@ fn strangers(stage: &Stage, count: usize) {
 async fn pods_of_others_that_wait_stop_no_plan() {
     let undisturbed = {
         let stage = planned().await;
-        execute(&stage);
+        stage.execute();
         over(&stage).await;
-        plan(&stage)["status"].clone()
+        stage.plan()["status"].clone()
     };
     let stage = planned().await;
     strangers(&stage, 30);
-    execute(&stage);
+    stage.execute();
     over(&stage).await;
-    let status = plan(&stage)["status"].clone();
+    let status = stage.plan()["status"].clone();
     assert_eq!(status["state"], undisturbed["state"], "{}", status["warnings"]);
     assert_eq!(status["achievedOutcome"]["diff"], undisturbed["achievedOutcome"]["diff"]);
 }
@@ -218,11 +207,11 @@ fn of_the_largest_batch(plan: &Value) -> String {
 #[tokio::test(start_paused = true)]
 async fn a_pod_whose_budget_forbids_it_holds_its_own_node_and_nothing_else() {
     let stage = planned().await;
-    let first = of_the_largest_batch(&plan(&stage));
+    let first = of_the_largest_batch(&stage.plan());
     let pod = stage.list("Pod").into_iter().find(|pod| pod["metadata"]["name"] == first.as_str()).expect("the pod");
     let (namespace, node) = (text(&pod["metadata"]["namespace"]), text(&pod["spec"]["nodeName"]));
     stage.edit_in("Pod", &namespace, &first, |pod| pod["metadata"]["labels"]["only"] = json!("this"));
-    execute(&stage);
+    stage.execute();
     assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Running").await);
     let spec = json!({"selector": {"matchLabels": {"only": "this"}}, "maxUnavailable": 0});
     let metadata = json!({"name": "only-this", "namespace": namespace});
@@ -240,7 +229,7 @@ async fn a_pod_whose_budget_forbids_it_holds_its_own_node_and_nothing_else() {
     let alone = stage.until(Duration::from_secs(300), |stage| left(stage) == 1).await;
     assert!(alone, "{} pods are left where one is held", left(&stage));
     over(&stage).await;
-    let status = plan(&stage)["status"].clone();
+    let status = stage.plan()["status"].clone();
     let deletions = status["nodesDeletion"].as_object().expect("nodes that go");
     let kept: Vec<&String> = deletions.iter().filter(|(_, one)| one["phase"] == "Kept").map(|(name, _)| name).collect();
     assert_eq!(kept, [&node], "{status}");

@@ -21,17 +21,13 @@ async fn stuck(spec: &Value) -> (Stage, String) {
     let pod = &plan["spec"]["podsToMigrate"][0];
     let (name, namespace, node) = (text(&pod["name"]), text(&pod["namespace"]), text(&pod["srcNode"]));
     stage.edit_in("Pod", &namespace, &name, |pod| pod["metadata"]["labels"]["only"] = json!("this"));
-    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
+    stage.execute();
     assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Running").await);
     let spec = json!({"selector": {"matchLabels": {"only": "this"}}, "maxUnavailable": 0});
     let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
         "metadata": {"name": "only-this", "namespace": namespace}, "spec": spec});
     stage.operated.server.create(budget).expect("it is accepted");
     (stage, node)
-}
-
-fn plan(stage: &Stage) -> Value {
-    (*stage.get("RebalancePlan", "now").expect("the plan")).clone()
 }
 
 fn node(stage: &Stage, name: &str) -> Value {
@@ -47,7 +43,7 @@ async fn a_node_that_is_not_drained_in_time_is_kept_and_takes_pods_again_later()
     ] {
         let (stage, name) = stuck(&spec).await;
         assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
-        let status = plan(&stage)["status"].clone();
+        let status = stage.plan()["status"].clone();
         assert_eq!(status["state"], "DoneWithWarnings", "{spec}: {status}");
         let kept = node(&stage, &name);
         assert_eq!(kept["metadata"]["annotations"]["rebalancing.cast.ai/status"], "drain-failed", "{kept}");
@@ -76,7 +72,7 @@ async fn with_aggressive_eviction_a_drain_is_forced_when_its_time_is_over() {
     ] {
         let (stage, name) = stuck(&spec).await;
         assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
-        let status = plan(&stage)["status"].clone();
+        let status = stage.plan()["status"].clone();
         assert_eq!(status["state"], "Done", "{spec}: {status}");
         assert!(node(&stage, &name).is_null(), "{spec}: {name} is gone");
         let told = status["warnings"].to_string();

@@ -12,21 +12,14 @@ const LONG: Duration = Duration::from_secs(3 * 3600);
 
 /// A plan that waits to be executed, of a claim with this policy.
 async fn planned(policy: Value) -> Stage {
-    let stage = Stage::drifted(12, 1);
-    stage.claim("now", json!({"autoExecute": false, "executionPolicy": policy}));
-    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Created").await);
-    stage
-}
-
-fn plan(stage: &Stage) -> Value {
-    (*stage.get("RebalancePlan", "now").expect("the plan")).clone()
+    Stage::drifted(12, 1).planned(json!({"executionPolicy": policy})).await
 }
 
 async fn executed(stage: &Stage) -> Value {
-    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
+    stage.execute();
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
     stage.pass(120).await;
-    plan(stage)
+    stage.plan()
 }
 
 fn offering(alternative: &Value) -> Offering {
@@ -43,7 +36,7 @@ fn offering(alternative: &Value) -> Offering {
 
 /// Takes away what the new nodes of a wave are cheapest in; says which wave.
 fn make_dearer(stage: &Stage) -> u64 {
-    let adds = plan(stage)["spec"]["nodeClaimsToAdd"].as_array().cloned().expect("new nodes");
+    let adds = stage.plan()["spec"]["nodeClaimsToAdd"].as_array().cloned().expect("new nodes");
     let price = |one: &Value| one["priceHourly"].as_str().expect("a price").parse::<f64>().expect("a number");
     let alternatives = |add: &Value| add["alternatives"].as_array().cloned().expect("a list");
     let has_dearer = |add: &&Value| alternatives(add).iter().any(|one| price(one) > price(&alternatives(add)[0]));
@@ -121,7 +114,7 @@ async fn a_plan_that_is_edited_is_checked_anew_before_its_start_and_fails_if_it_
 #[tokio::test(start_paused = true)]
 async fn a_plan_whose_cluster_has_moved_on_since_it_was_checked_does_not_begin() {
     let stage = planned(json!({})).await;
-    let first = text(&plan(&stage)["spec"]["nodeClaimsToDelete"][0]["nodeClaimName"]);
+    let first = text(&stage.plan()["spec"]["nodeClaimsToDelete"][0]["nodeClaimName"]);
     stage.delete("NodeClaim", &first);
     stage.pass(30 * 60).await;
     let plan = executed(&stage).await;
@@ -132,12 +125,12 @@ async fn a_plan_whose_cluster_has_moved_on_since_it_was_checked_does_not_begin()
 
 #[tokio::test(start_paused = true)]
 async fn a_few_pods_that_were_replaced_since_a_plan_was_checked_do_not_end_it_and_many_do() {
-    let all = plan(&planned(json!({})).await)["spec"]["podsToMigrate"].as_array().map_or(0, Vec::len);
+    let all = planned(json!({})).await.plan()["spec"]["podsToMigrate"].as_array().map_or(0, Vec::len);
     assert!(all > 50, "{all} pods move");
     // Where exactly few ends has a unit test: a pod that is made again elsewhere may take room that the plan counts on.
     for (replaced, ends) in [(2, true), (all / 3, false)] {
         let stage = planned(json!({})).await;
-        let moves = plan(&stage)["spec"]["podsToMigrate"].as_array().cloned().unwrap_or_default();
+        let moves = stage.plan()["spec"]["podsToMigrate"].as_array().cloned().unwrap_or_default();
         let named: Vec<_> = moves.iter().map(|pod| (text(&pod["namespace"]), text(&pod["name"]))).collect();
         let mut gone: Vec<Arc<Value>> = stage.list("Pod");
         gone.retain(|pod| named.contains(&(text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["name"]))));
@@ -165,15 +158,15 @@ async fn a_few_pods_that_were_replaced_since_a_plan_was_checked_do_not_end_it_an
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_is_edited_while_it_runs_fails_and_leaves_nothing_behind() {
     let stage = planned(json!({})).await;
-    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
-    assert!(stage.until(LONG, |stage| !plan(stage)["status"]["nodesDeletion"].is_null()).await);
-    let kept = plan(&stage)["spec"]["nodeClaimsToDelete"].as_array().expect("a list").last().cloned().expect("one");
+    stage.execute();
+    assert!(stage.until(LONG, |stage| !stage.plan()["status"]["nodesDeletion"].is_null()).await);
+    let kept = stage.plan()["spec"]["nodeClaimsToDelete"].as_array().expect("a list").last().cloned().expect("one");
     stage.edit("RebalancePlan", "now", |plan| {
         plan["spec"]["nodeClaimsToDelete"].as_array_mut().expect("a list").pop();
     });
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
     stage.pass(120).await;
-    let plan = plan(&stage);
+    let plan = stage.plan();
     assert_eq!(plan["status"]["state"], "Failed", "{}", plan["status"]);
     assert_eq!(plan["status"]["failureReason"], "FailureReasonPlanInvalid", "{}", plan["status"]);
     assert!(stage.get("NodeClaim", &text(&kept["nodeClaimName"])).is_some());

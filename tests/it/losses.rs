@@ -9,28 +9,18 @@ use serde_json::{Value, json};
 const LONG: Duration = Duration::from_secs(3 * 3600);
 const PLAN_LABEL: &str = "rebalancing.cast.ai/plan";
 
-/// A plan that waits to be executed.
-async fn planned(stage: Stage) -> Stage {
-    stage.claim("now", json!({"autoExecute": false}));
-    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Created").await);
-    stage
-}
-
-fn plan(stage: &Stage) -> Value {
-    (*stage.get("RebalancePlan", "now").expect("the plan")).clone()
-}
-
-fn execute(stage: &Stage) {
-    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
+/// A cluster with a plan that waits to be executed.
+async fn planned() -> Stage {
+    Stage::drifted(12, 1).planned(json!({})).await
 }
 
 async fn over(stage: &Stage) -> Value {
-    assert!(stage.until(LONG, |stage| stage.is_over("now")).await, "{}", plan(stage)["status"]);
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await, "{}", stage.plan()["status"]);
     stage.pass(120).await;
-    let courses = plan(stage)["status"]["nodesDeletion"].clone();
+    let courses = stage.plan()["status"]["nodesDeletion"].clone();
     let left: Vec<String> = stage.marks().into_iter().filter(|name| courses[name]["phase"] != "Kept").collect();
     assert_eq!(left, [""; 0]);
-    plan(stage)
+    stage.plan()
 }
 
 /// What the plan has tried for its new nodes: name of the NodeClaim and status.
@@ -47,11 +37,11 @@ fn lose(stage: &Stage, claim: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_node_that_is_lost_after_it_came_is_made_once_more_and_the_plan_ends_well() {
-    let stage = planned(Stage::drifted(12, 1)).await;
-    execute(&stage);
-    let come = |stage: &Stage| attempts(&plan(stage)).iter().any(|(_, status)| status == "Success");
+    let stage = planned().await;
+    stage.execute();
+    let come = |stage: &Stage| attempts(&stage.plan()).iter().any(|(_, status)| status == "Success");
     assert!(stage.until(LONG, come).await);
-    let (lost, _) = attempts(&plan(&stage)).into_iter().find(|(_, status)| status == "Success").expect("it came");
+    let (lost, _) = attempts(&stage.plan()).into_iter().find(|(_, status)| status == "Success").expect("it came");
     lose(&stage, &lost);
     let plan = over(&stage).await;
     assert_eq!(plan["status"]["state"], "Done", "{}", plan["status"]);
@@ -66,17 +56,17 @@ async fn a_new_node_that_is_lost_after_it_came_is_made_once_more_and_the_plan_en
 
 #[tokio::test(start_paused = true)]
 async fn a_new_node_that_is_lost_while_its_wave_is_drained_does_not_hold_the_plan_until_its_time_out() {
-    let stage = planned(Stage::drifted(12, 1)).await;
-    execute(&stage);
+    let stage = planned().await;
+    stage.execute();
     let draining = |stage: &Stage| -> Option<u64> {
-        let waves = plan(stage)["status"]["waves"].as_array().cloned().unwrap_or_default();
+        let waves = stage.plan()["status"]["waves"].as_array().cloned().unwrap_or_default();
         let wave = waves.iter().find(|one| one["phase"] == "Draining")?["index"].as_u64();
-        let adds = plan(stage)["spec"]["nodeClaimsToAdd"].as_array().cloned().unwrap_or_default();
+        let adds = stage.plan()["spec"]["nodeClaimsToAdd"].as_array().cloned().unwrap_or_default();
         wave.filter(|wave| adds.iter().any(|add| add["wave"].as_u64().unwrap_or_default() == *wave))
     };
     assert!(stage.until(LONG, |stage| draining(stage).is_some()).await);
     let wave = draining(&stage).expect("a wave");
-    let adds = plan(&stage)["spec"]["nodeClaimsToAdd"].as_array().cloned().expect("new nodes");
+    let adds = stage.plan()["spec"]["nodeClaimsToAdd"].as_array().cloned().expect("new nodes");
     let add = adds.iter().find(|add| add["wave"].as_u64().unwrap_or_default() == wave).expect("a node of the wave");
     lose(&stage, &text(&add["metadata"]["name"]));
     let begun = stage.operated.clock.now();
@@ -89,8 +79,8 @@ async fn a_new_node_that_is_lost_while_its_wave_is_drained_does_not_hold_the_pla
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_bought_for_nodes_that_are_gone_before_their_turn() {
-    let stage = planned(Stage::drifted(12, 1)).await;
-    let spec = plan(&stage)["spec"].clone();
+    let stage = planned().await;
+    let spec = stage.plan()["spec"].clone();
     let of = |list: &str, wave: u64| -> Vec<Value> {
         let all = spec[list].as_array().cloned().unwrap_or_default();
         all.into_iter().filter(|one| one["wave"].as_u64().unwrap_or_default() == wave).collect()
@@ -100,7 +90,7 @@ async fn nothing_is_bought_for_nodes_that_are_gone_before_their_turn() {
     for one in of("nodeClaimsToDelete", wave) {
         lose(&stage, &text(&one["nodeClaimName"]));
     }
-    execute(&stage);
+    stage.execute();
     let plan = over(&stage).await;
     assert!(stage.is_done("now"), "{}", plan["status"]);
     let bought: Vec<String> = attempts(&plan).into_iter().map(|(name, _)| name).collect();
@@ -116,8 +106,8 @@ async fn nothing_is_bought_for_nodes_that_are_gone_before_their_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_node_that_comes_too_late_is_left_to_the_pods_that_found_it() {
-    let stage = planned(Stage::drifted(12, 1)).await;
-    execute(&stage);
+    let stage = planned().await;
+    stage.execute();
     let joined = |stage: &Stage| {
         let ours = stage.list("NodeClaim").into_iter().find(|claim| {
             !claim["metadata"]["labels"][PLAN_LABEL].is_null()
@@ -153,13 +143,13 @@ async fn a_new_node_that_comes_too_late_is_left_to_the_pods_that_found_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_whose_node_pool_is_deleted_while_it_buys_ends_at_once_and_says_so() {
-    let stage = planned(Stage::drifted(12, 1)).await;
+    let stage = planned().await;
     for pool in stage.names("NodePool") {
         stage.delete("NodePool", &pool);
     }
-    execute(&stage);
+    stage.execute();
     assert!(stage.until(Duration::from_secs(600), |stage| stage.state("RebalancePlan", "now") == "Failed").await);
-    assert_eq!(plan(&stage)["status"]["failureReason"], "FailureReasonClusterChanged", "{}", plan(&stage)["status"]);
+    assert_eq!(stage.plan()["status"]["failureReason"], "FailureReasonClusterChanged", "{}", stage.plan()["status"]);
 }
 
 /// Lets Karpenter consolidate, as it does where nobody says otherwise.
@@ -171,18 +161,18 @@ fn let_karpenter_consolidate(stage: &Stage) {
 
 #[tokio::test(start_paused = true)]
 async fn beside_a_karpenter_that_consolidates_a_plan_comes_to_its_end_and_none_of_its_nodes_is_taken() {
-    let stage = planned(Stage::drifted(12, 1)).await;
+    let stage = planned().await;
     let_karpenter_consolidate(&stage);
     let from = stage.operated.server.revision();
-    execute(&stage);
+    stage.execute();
     assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Running").await);
-    let needed: Vec<String> = plan(&stage)["spec"]["podsToMigrate"]
+    let needed: Vec<String> = stage.plan()["spec"]["podsToMigrate"]
         .as_array()
         .into_iter()
         .flatten()
         .map(|pod| text(&pod["dstNodeClaimName"]))
         .collect();
-    assert!(stage.until(LONG, |stage| stage.is_over("now")).await, "{}", plan(&stage)["status"]);
+    assert!(stage.until(LONG, |stage| stage.is_over("now")).await, "{}", stage.plan()["status"]);
     let writes = stage.operated.server.writes(from).into_iter();
     let taken = writes.filter(|write| {
         &*write.kind == "NodeClaim" && write.verb == "delete" && &*write.user != kentroller::simulation::USER
@@ -198,8 +188,8 @@ async fn beside_a_karpenter_that_consolidates_a_plan_comes_to_its_end_and_none_o
 
 #[tokio::test(start_paused = true)]
 async fn after_a_plan_karpenter_finds_little_to_undo() {
-    let stage = planned(Stage::drifted(12, 1)).await;
-    execute(&stage);
+    let stage = planned().await;
+    stage.execute();
     over(&stage).await;
     let (price, from) = (stage.operated.world.price_per_hour(), stage.operated.server.revision());
     let_karpenter_consolidate(&stage);
@@ -214,8 +204,8 @@ async fn after_a_plan_karpenter_finds_little_to_undo() {
 
 #[tokio::test(start_paused = true)]
 async fn while_karpenter_replaces_drifted_nodes_the_budget_of_the_pool_holds_for_both() {
-    let stage = planned(Stage::drifted(12, 1)).await;
-    execute(&stage);
+    let stage = planned().await;
+    stage.execute();
     assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Running").await);
     for pool in stage.names("NodePool") {
         stage.edit("NodePool", &pool, |pool| pool["spec"]["template"]["metadata"]["labels"]["team"] = json!("shop"));

@@ -30,10 +30,6 @@ async fn say(stage: &Stage, data: &Value) {
     stage.pass(1).await;
 }
 
-fn plan(stage: &Stage) -> Value {
-    (*stage.get("RebalancePlan", "now").expect("the plan")).clone()
-}
-
 /// What the operator did since that version to anything that is not its own.
 fn touched(stage: &Stage, since: u64) -> Vec<String> {
     let writes = stage.operated.server.writes(since).into_iter().filter(|write| *write.user == *USER);
@@ -61,7 +57,7 @@ async fn holds(says: Value, reason: &str) -> (Stage, Value) {
     assert_eq!(stage.condition("RebalancePlan", "now", "Reconciling"), format!("{reason}=True"), "{says}");
     say(&stage, &json!({})).await;
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
-    let status = plan(&stage)["status"].clone();
+    let status = stage.plan()["status"].clone();
     (stage, status)
 }
 
@@ -71,7 +67,7 @@ async fn a_plan_at_work_is_held_by_every_switch_and_ends_afterwards_as_if_nothin
         let stage = stage().await;
         stage.claim("now", json!({}));
         assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
-        plan(&stage)["status"].clone()
+        stage.plan()["status"].clone()
     };
     assert_eq!(undisturbed["state"], "Done", "{undisturbed}");
     for (says, reason) in [

@@ -20,19 +20,7 @@ fn leaving(stage: &Stage) -> Vec<String> {
 
 /// A cluster with a plan that waits for somebody to execute it.
 async fn planned(spec: Value) -> Stage {
-    planned_on(Stage::drifted(12, 1), spec).await
-}
-
-async fn planned_on(stage: Stage, spec: Value) -> Stage {
-    let mut whole = json!({"autoExecute": false});
-    whole.as_object_mut().expect("an object").extend(spec.as_object().cloned().unwrap_or_default());
-    stage.claim("now", whole);
-    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Created").await);
-    stage
-}
-
-fn execute(stage: &Stage) {
-    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
+    Stage::drifted(12, 1).planned(spec).await
 }
 
 /// A pod of the workload on the node.
@@ -127,7 +115,7 @@ async fn what_is_protected_after_planning_stays_and_its_node_with_it() {
         let stage = planned(json!({})).await;
         let node = leaving(&stage).pop().expect("a node");
         let pod = meddle(&stage, &node);
-        execute(&stage);
+        stage.execute();
         kept(&stage, &node, pod.as_ref(), why).await;
         let there = stage.get("Node", &node).expect("it");
         assert_eq!(there["spec"]["unschedulable"] == true, why.contains("cordoned"), "{why}: {there}");
@@ -160,7 +148,7 @@ async fn what_is_protected_during_a_drain_stays_and_its_node_takes_pods_again() 
         }),
     ] {
         let stage = planned(json!({})).await;
-        execute(&stage);
+        stage.execute();
         let node = draining(&stage).await;
         let pod = meddle(&stage, &node);
         kept(&stage, &node, pod.as_ref(), why).await;
@@ -173,7 +161,7 @@ async fn what_is_protected_during_a_drain_stays_and_its_node_takes_pods_again() 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_a_person_uncordons_during_its_drain_is_left_to_that_person() {
     let stage = planned(json!({})).await;
-    execute(&stage);
+    stage.execute();
     let node = draining(&stage).await;
     let pod = pod_on(&stage, &node);
     stage.edit("Node", &node, |node| node["spec"]["unschedulable"] = json!(false));
@@ -189,7 +177,7 @@ async fn a_protection_that_ends_soon_costs_nothing() {
     let node = leaving(&stage).pop().expect("a node");
     let pod = pod_on(&stage, &node);
     change_pod(&stage, &pod, |pod| annotate(pod, DO_NOT_DISRUPT, "true"));
-    execute(&stage);
+    stage.execute();
     let blocked = |stage: &Stage| {
         let plan = stage.get("RebalancePlan", "now").expect("the plan");
         plan["status"]["nodesDeletion"][&node]["phase"] == "Blocked"
@@ -207,7 +195,7 @@ async fn a_flag_of_the_claim_lifts_its_rule_at_the_eviction_too() {
     let stage = planned(json!({"aggressiveModeConfig": {"ignoreProblemPodsWithoutController": true}})).await;
     let node = leaving(&stage).pop().expect("a node");
     bare(&stage, &node);
-    execute(&stage);
+    stage.execute();
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
     assert!(stage.get("Node", &node).is_none(), "{}", stage.condition("RebalancePlan", "now", "Ready"));
 }
@@ -266,7 +254,7 @@ async fn a_node_that_does_not_finish_dying_does_not_hold_the_turn() {
     let bystander = stays.expect("a node that stays");
     let pod = pod_on(&stage, &text(&bystander["status"]["nodeName"]));
     change_pod(&stage, &pod, |pod| annotate(pod, DO_NOT_DISRUPT, "true"));
-    execute(&stage);
+    stage.execute();
     let node = text(&bystander["status"]["nodeName"]);
     let touched = |stage: &Stage| {
         stage.get("Node", &node).is_some_and(|node| node["metadata"]["labels"]["rebalancing.cast.ai/plan"].is_string())
@@ -309,11 +297,11 @@ async fn a_claim_made_anew_under_the_same_name_makes_nodes_of_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_of_a_pool_that_was_changed_after_planning_is_not_made() {
-    let stage = planned_on(tight(), roll()).await;
+    let stage = tight().planned(roll()).await;
     for pool in stage.names("NodePool") {
         stage.edit("NodePool", &pool, |pool| pool["spec"]["template"]["metadata"]["labels"]["team"] = json!("shop"));
     }
-    execute(&stage);
+    stage.execute();
     over(&stage, "now").await;
     let status = stage.get("RebalancePlan", "now").expect("the plan")["status"].clone();
     assert_eq!((&status["state"], &status["failureReason"]), (&json!("Failed"), &json!("FailureReasonClusterChanged")));
@@ -324,7 +312,7 @@ async fn a_node_of_a_pool_that_was_changed_after_planning_is_not_made() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_bought_before_a_slot_is_free() {
-    let stage = planned_on(tight(), roll()).await;
+    let stage = tight().planned(roll()).await;
     let claims = stage.names("NodeClaim");
     let pace = |stage: &Stage, pace: &str| {
         for pool in stage.names("NodePool") {
@@ -332,7 +320,7 @@ async fn nothing_is_bought_before_a_slot_is_free() {
         }
     };
     pace(&stage, "0");
-    execute(&stage);
+    stage.execute();
     stage.pass(900).await;
     assert_eq!(stage.names("NodeClaim"), claims);
     let plan = stage.get("RebalancePlan", "now").expect("the plan");
@@ -345,9 +333,9 @@ async fn nothing_is_bought_before_a_slot_is_free() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_ends_before_it_touched_a_node_gives_its_new_nodes_back() {
-    let stage = planned_on(tight(), roll()).await;
+    let stage = tight().planned(roll()).await;
     let claims = stage.names("NodeClaim");
-    execute(&stage);
+    stage.execute();
     let begun = |stage: &Stage| stage.names("NodeClaim").len() > claims.len();
     assert!(stage.until(LONG, begun).await);
     for pool in stage.names("NodePool") {

@@ -6,29 +6,18 @@ use std::time::Duration;
 
 use kentroller::simulation::USER;
 use kentroller_tests::{Stage, text};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const LONG: Duration = Duration::from_secs(6 * 3600);
 
 /// A plan that waits to be executed, and may take four hours.
 async fn planned() -> Stage {
-    let stage = Stage::drifted(12, 1);
-    stage.claim("now", json!({"autoExecute": false, "timeouts": {"rebalanceExecutionTimeout": "4h"}}));
-    assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Created").await);
-    stage
-}
-
-fn execute(stage: &Stage) {
-    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
-}
-
-fn plan(stage: &Stage) -> Value {
-    (*stage.get("RebalancePlan", "now").expect("the plan")).clone()
+    Stage::drifted(12, 1).planned(json!({"timeouts": {"rebalanceExecutionTimeout": "4h"}})).await
 }
 
 /// The owner of a pod that moves in the first wave.
 fn owner(stage: &Stage) -> String {
-    let plan = plan(stage);
+    let plan = stage.plan();
     let moves = plan["spec"]["podsToMigrate"].as_array().expect("pods");
     let first =
         moves.iter().find(|pod| pod["wave"].as_u64().unwrap_or_default() == 0).expect("a pod of the first wave");
@@ -47,13 +36,13 @@ async fn while_moved_pods_do_not_serve_nothing_else_moves_and_when_they_do_it_go
     let mut stage = planned().await;
     let owner = owner(&stage);
     stage.operated.world.set_faults(|faults| faults.crashing = BTreeSet::from([owner.clone()]));
-    execute(&stage);
+    stage.execute();
     let says = |stage: &Stage| {
-        let plan = plan(stage);
+        let plan = stage.plan();
         let conditions = plan["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions.iter().any(|one| text(&one["message"]).contains("before anything else moves"))
     };
-    assert!(stage.until(Duration::from_secs(1800), says).await, "{}", plan(&stage)["status"]["conditions"]);
+    assert!(stage.until(Duration::from_secs(1800), says).await, "{}", stage.plan()["status"]["conditions"]);
     let since = stage.operated.server.revision();
     stage.pass(450).await;
     // Whose pods were moved is not forgotten with the process.
@@ -61,7 +50,7 @@ async fn while_moved_pods_do_not_serve_nothing_else_moves_and_when_they_do_it_go
     stage.pass(450).await;
     assert_eq!(moves(&stage, since), 0);
     stage.operated.world.set_faults(|faults| faults.crashing.clear());
-    assert!(stage.until(LONG, |stage| stage.is_done("now")).await, "{}", plan(&stage)["status"]);
+    assert!(stage.until(LONG, |stage| stage.is_done("now")).await, "{}", stage.plan()["status"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,9 +58,9 @@ async fn pods_that_never_serve_end_the_plan_and_it_says_which() {
     let stage = planned().await;
     let owner = owner(&stage);
     stage.operated.world.set_faults(|faults| faults.crashing = BTreeSet::from([owner.clone()]));
-    execute(&stage);
+    stage.execute();
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
-    let status = plan(&stage)["status"].clone();
+    let status = stage.plan()["status"].clone();
     assert_eq!(status["state"], "Failed", "{status}");
     assert_eq!(status["failureReason"], "FailureReasonPodsNotReady", "{status}");
     let pods =
@@ -92,9 +81,9 @@ async fn pods_that_did_not_serve_before_the_plan_stop_nothing() {
     let (namespace, name) = (text(&victim["metadata"]["namespace"]), text(&victim["metadata"]["name"]));
     stage.operated.server.delete("Pod", Some(&namespace), &name, &Default::default()).expect("the deletion");
     stage.pass(30).await;
-    execute(&stage);
+    stage.execute();
     assert!(stage.until(LONG, |stage| stage.is_over("now")).await);
-    let status = plan(&stage)["status"].clone();
+    let status = stage.plan()["status"].clone();
     assert!(["Done", "DoneWithWarnings"].contains(&text(&status["state"]).as_str()), "{status}");
     let saved = &status["achievedOutcome"]["diff"]["priceHourly"];
     assert!(saved.is_string(), "{status}");
@@ -137,7 +126,7 @@ async fn the_first_node_goes_alone_until_its_pods_serve_elsewhere() {
             _ => {}
         }
     });
-    execute(&stage);
+    stage.execute();
     assert!(stage.until(LONG, |stage| stage.is_done("now")).await);
     let (all, first) = seen.lock().expect("one thread").clone();
     assert!(all.len() > 2, "{all:?}");

@@ -115,7 +115,7 @@ async fn mode_observe_gets_by_without_the_rights_to_act() {
     stage.claim("now", json!({"autoExecute": true}));
     assert!(stage.until(LONG, |stage| stage.state("RebalancePlan", "now") == "Created").await);
     // Not even when somebody approves.
-    stage.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
+    stage.execute();
     stage.pass(1200).await;
     assert_eq!(stage.state("RebalancePlan", "now"), "Created");
     assert_eq!(stage.condition("RebalancePlan", "now", "Reconciling"), "ModeObserve=True");

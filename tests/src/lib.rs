@@ -18,6 +18,9 @@ use crate::lock::Lock;
 /// The start of every story, two minutes before 02:00.
 pub const START: &str = "2026-11-22T01:58:00Z";
 
+/// How long a plan is waited for.
+const PATIENCE: Duration = Duration::from_secs(3 * 3600);
+
 /// A cluster with the operator in it, and eyes to look at both. What the operator does is judged write by write: a story
 /// in which an invariant broke fails at its end.
 pub struct Stage {
@@ -68,6 +71,24 @@ impl Stage {
             whole[field] = value.clone();
         }
         self.create("RebalancePlanClaim", name, whole).expect("the claim is accepted");
+    }
+
+    /// As it stands once the plan of claim `now` waits to be executed; `spec` adds to that claim.
+    pub async fn planned(self, mut spec: Value) -> Self {
+        spec["autoExecute"] = json!(false);
+        self.claim("now", spec);
+        assert!(self.until(PATIENCE, |stage| stage.state("RebalancePlan", "now") == "Created").await);
+        self
+    }
+
+    /// The plan of claim `now`.
+    pub fn plan(&self) -> Value {
+        (*self.get("RebalancePlan", "now").expect("the plan")).clone()
+    }
+
+    /// Has the plan of claim `now` executed, as a person does.
+    pub fn execute(&self) {
+        self.edit("RebalancePlan", "now", |plan| plan["spec"]["execute"] = json!(true));
     }
 
     /// A schedule whose claims execute; `spec` adds to it.

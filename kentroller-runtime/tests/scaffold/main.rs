@@ -1,7 +1,6 @@
 //! What `crdgen -- new Widget` writes, compiled and run as it stands: the tests below `controllers/widget.rs` are its own.
 
-#[allow(unused_imports, reason = "in a crate others use them")]
-mod api;
+pub mod api;
 mod controllers;
 
 /// What every operator has once.
