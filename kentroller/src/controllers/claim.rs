@@ -245,10 +245,7 @@ impl ClaimStep<'_> {
             return;
         }
         let other = self.world.named::<RebalancePlan>(plan.name()).filter(|other| other.deleting().is_none());
-        let is_ours = |other: &RebalancePlan| {
-            other.metadata.owner_references.iter().flatten().any(|owner| owner.uid == self.claim.uid())
-        };
-        if other.is_some_and(|other| !is_ours(other)) {
+        if other.is_some_and(|other| !turn::is_of(other, self.claim)) {
             let text = format!(
                 "there is a RebalancePlan {} of somebody else: delete it, or name the claim otherwise",
                 plan.name()

@@ -128,7 +128,9 @@ pub(crate) fn uncordon_time(node: &Node) -> Option<Timestamp> {
 
 /// A node that was kept takes pods again.
 pub(crate) fn uncordon() -> Value {
-    json!({"metadata": {"annotations": {UNCORDON_AFTER: null}}, "spec": {"unschedulable": null}})
+    let mut patch = stay_open();
+    patch["spec"] = json!({"unschedulable": null});
+    patch
 }
 
 /// It takes pods already, and nobody opens it once more.

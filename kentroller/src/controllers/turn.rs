@@ -16,6 +16,11 @@ pub(super) fn is_marked(plan: &RebalancePlan) -> bool {
     plan.metadata.finalizers.iter().flatten().any(|name| name == marks::PLAN_FINALIZER)
 }
 
+/// Whether the claim made the plan.
+pub(super) fn is_of(plan: &RebalancePlan, claim: &RebalancePlanClaim) -> bool {
+    plan.metadata.owner_references.iter().flatten().any(|owner| owner.uid == claim.uid())
+}
+
 /// Whether others must wait for this plan: it executes or is about to, or still has its marks on the cluster.
 fn holds_the_turn(plan: &RebalancePlan) -> bool {
     is_marked(plan) || (plan.spec.execute && !has_ended(plan))
@@ -43,9 +48,7 @@ impl Rank {
 /// Whether a claim waits for nothing but its turn. One whose plan waits for a person does not.
 fn waits(claim: &RebalancePlanClaim, plans: &[&RebalancePlan]) -> bool {
     let is_ready = claim.status().is_some_and(|status| status.state == Some(ClaimState::Ready));
-    let is_of_it =
-        |plan: &RebalancePlan| plan.metadata.owner_references.iter().flatten().any(|owner| owner.uid == claim.uid());
-    let for_a_person = || plans.iter().any(|plan| !plan.spec.execute && !has_ended(plan) && is_of_it(plan));
+    let for_a_person = || plans.iter().any(|plan| !plan.spec.execute && !has_ended(plan) && is_of(plan, claim));
     is_ready && claim.spec.auto_execute && claim.deleting().is_none() && !for_a_person()
 }
 

@@ -30,16 +30,8 @@ impl PlanStep<'_> {
         }
         for claim in self.world.all::<NodeClaim>().filter(|claim| claim.label(PLAN) == Some(uid)) {
             clean = false;
-            let pods = self.world.indexed::<Pod>(&claim.status.node_name);
-            let used = !claim.status.node_name.is_empty() && pods.iter().any(|pod| pod.is_workload());
-            if useless.contains(claim.name()) && !used && claim.deleting().is_none() {
-                let node = claim.status.node_name.clone();
-                let empty = Guard::that(move |fresh| still_empty(&fresh.all::<Pod>()?, &node));
-                let selector = format!("spec.nodeName={}", claim.status.node_name);
-                let deletion = self.out.delete(claim);
-                if !claim.status.node_name.is_empty() {
-                    deletion.only_if(empty.list::<Pod>(selector));
-                }
+            if useless.contains(claim.name()) && !self.is_used(claim) && claim.deleting().is_none() {
+                self.take_back(claim);
             } else {
                 self.out.merge(claim, marking::release_claim(claim));
             }
@@ -48,6 +40,22 @@ impl PlanStep<'_> {
             self.out.remove_finalizer(self.plan, PLAN_FINALIZER);
         } else {
             self.out.look_in(CLEAN_UP_EVERY);
+        }
+    }
+
+    /// Whether pods run on the node of a NodeClaim of ours.
+    pub(super) fn is_used(&self, claim: &NodeClaim) -> bool {
+        let node = claim.status.node_name.as_str();
+        !node.is_empty() && self.world.indexed::<Pod>(node).into_iter().any(Pod::is_workload)
+    }
+
+    /// Deletes a NodeClaim that the plan made in vain, if a last look finds no pods there.
+    pub(super) fn take_back(&mut self, claim: &NodeClaim) {
+        let node = claim.status.node_name.clone();
+        let deletion = self.out.delete(claim);
+        if !node.is_empty() {
+            let selector = format!("spec.nodeName={node}");
+            deletion.only_if(Guard::that(move |fresh| still_empty(&fresh.all::<Pod>()?, &node)).list::<Pod>(selector));
         }
     }
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_runtime::condition::seconds;
-use kentroller_runtime::{Guard, Kind, Lookup, ObjectKey, Reply};
+use kentroller_runtime::{Kind, Lookup, ObjectKey, Reply};
 use serde_json::{Value, json};
 
-use super::deletion::still_empty;
 use super::waves::told;
 use super::{PlanStep, Progress, RebalancePlans};
-use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
+use crate::api::foreign::{Node, NodeClaim, NodePool};
 use crate::api::marks::{
     CAPACITY_TYPE, DO_NOT_DISRUPT, INSTANCE_TYPE, MADE_BY, NODE_POOL, NODE_POOL_HASH, NODE_POOL_HASH_VERSION, PLAN,
     RESERVED_BY, ZONE,
@@ -36,7 +35,7 @@ const NO_CAPACITY: &str = "InsufficientCapacityError";
 impl<'a> PlanStep<'a> {
     /// Looks at each new node of the wave, and starts what is to be started. `reserved`: the nodes take no pods so far.
     pub(super) fn create_nodes(&mut self, wave: u32, reserved: bool) -> Progress {
-        let mut launching = self.plan.spec.node_claims_to_add.iter().filter(|add| self.is_launching(add)).count();
+        let mut launching = self.launching();
         let mut waits = Vec::new();
         for add in self.greens(wave) {
             if reserved {
@@ -54,7 +53,7 @@ impl<'a> PlanStep<'a> {
     /// While nodes of the wave still have to go: what had come for them and is gone is asked for again, as long as there are
     /// offerings.
     pub(super) fn replace_lost(&mut self, wave: u32) {
-        let mut launching = self.plan.spec.node_claims_to_add.iter().filter(|add| self.is_launching(add)).count();
+        let mut launching = self.launching();
         for add in self.receivers(wave) {
             if !self.has_come(add) {
                 self.create_node(add, &mut launching);
@@ -120,6 +119,10 @@ impl<'a> PlanStep<'a> {
     pub(super) fn is_launching(&self, add: &NodeClaimToAdd) -> bool {
         let is_asked_for = self.last_attempt(add).is_some_and(|last| last.status == AttemptStatus::InProgress);
         is_asked_for && self.made(add).is_none_or(|claim| !claim.is_launched())
+    }
+
+    fn launching(&self) -> usize {
+        self.plan.spec.node_claims_to_add.iter().filter(|add| self.is_launching(add)).count()
     }
 
     fn create_node(&mut self, add: &NodeClaimToAdd, launching: &mut usize) -> Progress {
@@ -199,21 +202,15 @@ impl<'a> PlanStep<'a> {
     fn give_up(&mut self, add: &NodeClaimToAdd) -> Option<String> {
         let uid = self.plan.uid();
         let claim = self.made(add).filter(|claim| claim.label(PLAN) == Some(uid) && claim.deleting().is_none())?;
-        let node = claim.status.node_name.as_str();
-        let pods = || self.world.indexed::<Pod>(node).into_iter();
-        if !node.is_empty() && pods().any(Pod::is_workload) {
-            if let Some(node) = self.world.named::<Node>(node) {
+        if self.is_used(claim) {
+            if let Some(node) = self.world.named::<Node>(&claim.status.node_name) {
                 self.out.merge(node, marking::release(node, uid));
             }
             self.out.merge(claim, marking::release_claim(claim));
             self.warn(format!("NodeClaim {} came too late for its plan, and pods run there: it stays", claim.name()));
             return Some(format!("NodeClaim {} to be left to its pods", claim.name()));
         }
-        let (selector, name) = (format!("spec.nodeName={node}"), node.to_owned());
-        let deletion = self.out.delete(claim);
-        if !node.is_empty() {
-            deletion.only_if(Guard::that(move |fresh| still_empty(&fresh.all::<Pod>()?, &name)).list::<Pod>(selector));
-        }
+        self.take_back(claim);
         Some(format!("NodeClaim {} to be given back", claim.name()))
     }
 

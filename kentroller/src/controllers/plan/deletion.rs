@@ -162,14 +162,14 @@ impl<'a> PlanStep<'a> {
             Want::Drain => Look::Leaves(pods),
             Want::Delete => {
                 if self.greens(wave).any(|add| self.is_exhausted(add)) {
-                    self.keep(node, DeletionStatus::Failed, "what had come instead of it is lost", None);
+                    self.keep(claim, node, DeletionStatus::Failed, "what had come instead of it is lost", None);
                     return Look::Waits(format!("node {name} to be left alone"));
                 }
                 if let Some(green) = self.new_nodes(wave).into_iter().find(|green| !self.is_there(green)) {
                     return Look::Waits(format!("new node {green} to be Ready before node {name} is given back"));
                 }
                 if let Some(why) = self.is_refused(claim) {
-                    self.keep(node, DeletionStatus::Failed, &why, None);
+                    self.keep(claim, node, DeletionStatus::Failed, &why, None);
                     return Look::Waits(format!("node {name} to be left alone"));
                 }
                 self.give_back(claim, &name, wave);
@@ -180,13 +180,13 @@ impl<'a> PlanStep<'a> {
                 Look::Waits(format!("Karpenter to end node {name} by force"))
             }
             Want::Keep(status, why) => {
-                self.keep(node, status, &why, None);
+                self.keep(claim, node, status, &why, None);
                 Look::Waits(format!("node {name} to be left alone"))
             }
             Want::Late => {
                 let pause = self.claim().and_then(|claim| claim.spec.uncordon_after.as_deref());
                 let until = after(seconds(self.world.now()), duration(pause, UNCORDON_AFTER));
-                self.keep(node, DeletionStatus::Failed, "not drained in time", Some(until));
+                self.keep(claim, node, DeletionStatus::Failed, "not drained in time", Some(until));
                 Look::Waits(format!("node {name} to be left alone"))
             }
         }
@@ -365,7 +365,7 @@ impl<'a> PlanStep<'a> {
     }
 
     /// The node stays. If it was we who cordoned it, it takes pods again: at once, or at that time.
-    fn keep(&mut self, node: &Node, status: DeletionStatus, why: &str, until: Option<Timestamp>) {
+    fn keep(&mut self, claim: &NodeClaim, node: &Node, status: DeletionStatus, why: &str, until: Option<Timestamp>) {
         let name = node.name().to_owned();
         let was_drained = status == DeletionStatus::Failed && marking::is_cordoned_by(node, self.plan.uid());
         self.event_of(&name, status, &format!("{why}; kept"));
@@ -373,10 +373,8 @@ impl<'a> PlanStep<'a> {
         if node.label(marks::PLAN) == Some(self.plan.uid()) {
             self.out.merge(node, marking::keep(node, self.plan.uid(), was_drained, until));
         }
-        for claim in self.world.indexed::<NodeClaim>(&name) {
-            if claim.label(marks::PLAN) == Some(self.plan.uid()) {
-                self.out.merge(claim, marking::release_claim(claim));
-            }
+        if claim.label(marks::PLAN) == Some(self.plan.uid()) {
+            self.out.merge(claim, marking::release_claim(claim));
         }
         self.out.event(RebalancePlans::NodeKept, format!("node {name} is kept: {why}"));
         self.warn(format!("node {name} is kept: {why}"));
