@@ -31,6 +31,18 @@ pub struct Tally {
     pub most_not_ready: usize,
 }
 
+impl Tally {
+    /// What all machines cost an hour at the beginning.
+    pub fn price_before(&self) -> Money {
+        self.prices.first().map_or(Money::ZERO, |(_, price)| *price)
+    }
+
+    /// What they cost an hour now.
+    pub fn price(&self) -> Money {
+        self.prices.last().map_or(Money::ZERO, |(_, price)| *price)
+    }
+}
+
 /// Watches a server for as long as it is kept.
 #[derive(Debug)]
 pub struct Ledger {
@@ -134,8 +146,7 @@ impl Book {
         let millis = i64::try_from(now.duration_since(self.at).as_millis()).unwrap_or(0).max(0);
         self.at = now;
         self.tally.not_ready_millis += millis * i64::try_from(self.not_ready.len()).unwrap_or(0);
-        let price = self.tally.prices.last().map_or(Money::ZERO, |(_, price)| *price);
-        let spent = i128::from(price.as_micros()) * i128::from(millis) / 3_600_000;
+        let spent = i128::from(self.tally.price().as_micros()) * i128::from(millis) / 3_600_000;
         self.tally.spent += Money::micros(i64::try_from(spent).unwrap_or(0));
     }
 

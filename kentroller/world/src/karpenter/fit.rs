@@ -28,7 +28,7 @@ pub(super) fn overhead(daemons: &[PodSpec], name: &str, labels: &Labels, taints:
 }
 
 /// One pass of placing pods, with what it thinks of buying.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Provisioning<'a> {
     pub(crate) rooms: Rooms,
     /// Names of rooms whose node is not there so far.

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kentroller_planner::manifest::{DisruptionBudget, NodePool};
+use kentroller_planner::manifest::{DisruptionBudget, Node, NodePool};
 
 use super::candidates::Candidate;
 use super::decision::Reason;
 use crate::conditions;
 use crate::karpenter::{DISRUPTED, NODE_POOL};
 use crate::readings::shares;
-use crate::seen::{Seen, is_leaving};
+use crate::seen::{Known, Seen, is_leaving};
 
 /// The candidates, in their order, without those that are more than the budgets of their pools allow.
 pub(super) fn within<'c, 'a>(
@@ -44,7 +44,7 @@ fn allowed(pool: &NodePool, reason: Reason, seen: &Seen) -> i64 {
         })
     };
     let busy = members().filter(|claim| {
-        let is_busy = |node: &crate::seen::Known<kentroller_planner::manifest::Node>| {
+        let is_busy = |node: &Known<Node>| {
             !node.object.status.is_ready() || node.object.spec.taints.iter().any(|taint| taint.key == DISRUPTED)
         };
         is_leaving(&claim.raw) || seen.node_of(&claim.object).is_none_or(is_busy)

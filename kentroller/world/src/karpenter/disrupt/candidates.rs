@@ -1,11 +1,13 @@
 //! The nodes that Karpenter may disrupt: no pod on them, and nothing of theirs, forbids it.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kentroller_planner::Money;
-use kentroller_planner::manifest::{Effect, Labels, NodeClaim, NodePool, ObjectName, Taint};
+use kentroller_planner::manifest::{Effect, LabelSelector, Labels, NodeClaim, NodePool, ObjectName, Taint};
+use serde_json::Value;
 
 use crate::catalogue::INSTANCE_TYPE;
 use crate::conditions;
@@ -43,8 +45,9 @@ impl Karpenter {
             conditions::is_true(&claim.raw, "Consolidatable") || conditions::is_true(&claim.raw, "Drifted")
         };
         let claims = seen.claims.iter().filter(|(_, claim)| concerned(claim));
+        let guards = Guards::of(seen);
         let mut all: Vec<Candidate<'a>> =
-            claims.filter_map(|(name, claim)| self.candidate(name, claim, seen, now)).collect();
+            claims.filter_map(|(name, claim)| self.candidate(name, claim, &guards, seen, now)).collect();
         all.sort_by(|one, other| other.worth(one).then_with(|| one.name.cmp(&other.name)));
         all
     }
@@ -53,6 +56,7 @@ impl Karpenter {
         &self,
         name: &Arc<str>,
         claim: &'a Known<NodeClaim>,
+        guards: &Guards<'_>,
         seen: &'a Seen,
         now: Timestamp,
     ) -> Option<Candidate<'a>> {
@@ -63,7 +67,7 @@ impl Karpenter {
             && node.raw["metadata"]["annotations"][DO_NOT_DISRUPT] != "true"
             && !node.object.spec.taints.iter().any(|taint| taint.key == DISRUPTED);
         let pods: Vec<_> = seen.on_node(&node.object.metadata.name).collect();
-        if !is_free || pods.iter().any(|(key, pod)| is_kept(pod, now) || is_guarded(key, pod, seen)) {
+        if !is_free || pods.iter().any(|(key, pod)| is_kept(pod, now) || guards.hold(key, pod)) {
             return None;
         }
         let moves =
@@ -109,22 +113,35 @@ fn cost(pod: &KnownPod) -> i64 {
     (1_000 + deletion * 1_000 / (1 << 27) + priority * 1_000 / (1 << 25)).clamp(-10_000, 10_000)
 }
 
-/// Whether budgets forbid that the pod is evicted: one that allows none, or more than one.
-fn is_guarded(key: &ObjectName, pod: &KnownPod, seen: &Seen) -> bool {
-    let disrupted =
-        Taint { key: DISRUPTED.into(), value: String::new(), effect: Effect::NoSchedule, ..Taint::default() };
-    let tolerates = tolerates(&pod.object.spec.shape.tolerations, &disrupted);
-    if !pod.is_active() || pod.owner_kind() == "Node" || tolerates {
-        return false;
+/// The disruption budgets of pods, by namespace, each with its selector.
+struct Guards<'a>(BTreeMap<&'a str, Vec<(LabelSelector, &'a Value)>>);
+
+impl<'a> Guards<'a> {
+    fn of(seen: &'a Seen) -> Self {
+        let mut guards = Self(BTreeMap::new());
+        for (key, raw) in seen.plain(Kind::DisruptionBudget) {
+            guards.0.entry(&key.namespace).or_default().extend(selector(raw).map(|selector| (selector, &**raw)));
+        }
+        guards
     }
-    let over = seen.plain(Kind::DisruptionBudget).filter(|(budget, raw)| {
-        budget.namespace == key.namespace
-            && selector(raw).is_some_and(|selector| selects(&selector, &pod.object.metadata.labels))
-    });
-    let over: Vec<_> = over.collect();
-    let allows_none = over.iter().any(|(_, raw)| {
-        let always = raw["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow" && !pod.object.status.is_ready();
-        raw["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) == 0 && !always
-    });
-    over.len() > 1 || allows_none
+
+    /// Whether budgets forbid that the pod is evicted: one that allows none, or more than one.
+    fn hold(&self, key: &ObjectName, pod: &KnownPod) -> bool {
+        let disrupted =
+            Taint { key: DISRUPTED.into(), value: String::new(), effect: Effect::NoSchedule, ..Taint::default() };
+        let tolerates = tolerates(&pod.object.spec.shape.tolerations, &disrupted);
+        if !pod.is_active() || pod.owner_kind() == "Node" || tolerates {
+            return false;
+        }
+        let near = self.0.get(&*key.namespace).into_iter().flatten();
+        let over: Vec<&Value> = near
+            .filter(|(selector, _)| selects(selector, &pod.object.metadata.labels))
+            .map(|(_, budget)| *budget)
+            .collect();
+        let allows_none = over.iter().any(|budget| {
+            let always = budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow" && !pod.object.status.is_ready();
+            budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) == 0 && !always
+        });
+        over.len() > 1 || allows_none
+    }
 }

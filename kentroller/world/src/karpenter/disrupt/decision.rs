@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kentroller_planner::Money;
-use kentroller_planner::manifest::ObjectName;
+use kentroller_planner::manifest::{NodeClaim, ObjectName};
 use serde_json::Value;
 
 use super::budgets::within;
-use super::candidates::Candidate;
+use super::candidates::{Candidate, pool_of};
 use crate::conditions;
 use crate::entropy::Entropy;
-use crate::karpenter::fit::NewClaim;
+use crate::karpenter::fit::{NewClaim, Provisioning};
 use crate::karpenter::{Karpenter, claim_of_pool};
 use crate::readings::spans;
 use crate::room::Amounts;
-use crate::seen::Seen;
+use crate::seen::{Known, Seen};
 
 /// The most nodes that go together.
 const MOST: usize = 100;
@@ -71,7 +71,8 @@ impl Karpenter {
         if !empty.is_empty() {
             return Some(decision(Reason::Empty, &empty, Vec::new()));
         }
-        self.drifted(candidates, seen, now).or_else(|| self.cheaper(candidates, seen, now))
+        let cluster = self.cluster(seen, now);
+        drifted(candidates, seen, &cluster).or_else(|| cheaper(candidates, seen, &cluster))
     }
 
     /// The same once more: is it still right?
@@ -86,103 +87,102 @@ impl Karpenter {
         if chosen.len() < thought.claims.len() || chosen.iter().any(|one| !one.is_underutilized()) {
             return None;
         }
-        let again = self.consolidated(&chosen, seen, now)?;
+        let again = consolidated(&chosen, seen, &self.cluster(seen, now))?;
         let same = |(new, old): (&Replacement, &Replacement)| new.types.iter().all(|one| old.types.contains(one));
         let agrees = again.replacements.len() == thought.replacements.len()
             && again.replacements.iter().zip(&thought.replacements).all(same);
         agrees.then_some(again)
     }
 
-    /// The node that has drifted for the longest time, and what its pods need.
-    fn drifted(&self, candidates: &[Candidate<'_>], seen: &Seen, now: Timestamp) -> Option<Decision> {
-        let mut drifted: Vec<&Candidate<'_>> = candidates.iter().filter(|one| one.is("Drifted")).collect();
-        drifted.sort_by_key(|one| conditions::true_since(&one.claim.raw, "Drifted"));
-        within(drifted, Reason::Drifted, seen).into_iter().find_map(|candidate| {
-            let claims = self.simulated(&[candidate], seen, now)?;
-            Some(decision(Reason::Drifted, &[candidate], claims.iter().map(Replacement::of).collect()))
-        })
+    /// The cluster as it is before anything leaves. Karpenter counts on no node whose own `consolidateAfter` runs.
+    fn cluster<'a>(&'a self, seen: &'a Seen, now: Timestamp) -> Provisioning<'a> {
+        let mut cluster = self.provisioning(seen, now);
+        let settling = seen.claims.values().filter(|claim| is_settling(claim, seen));
+        let settling: BTreeSet<&str> = settling.map(|claim| claim.object.status.node_name.as_str()).collect();
+        for room in &mut cluster.rooms.list {
+            room.unschedulable |= settling.contains(&*room.name);
+        }
+        cluster
     }
+}
 
-    /// The largest number of nodes from the top that need at most one new node; else the first that needs a cheaper one.
-    fn cheaper(&self, candidates: &[Candidate<'_>], seen: &Seen, now: Timestamp) -> Option<Decision> {
-        let all = within(candidates.iter().filter(|one| one.is_underutilized()), Reason::Underutilized, seen);
-        let (mut least, mut most, mut best) = (2, all.len().min(MOST), None);
-        while least <= most {
-            let middle = usize::midpoint(least, most);
-            match all.get(..middle).and_then(|some| self.consolidated(some, seen, now)) {
-                Some(found) => {
-                    best = Some(found);
-                    least = middle + 1;
+/// The node that has drifted for the longest time, and what its pods need.
+fn drifted(candidates: &[Candidate<'_>], seen: &Seen, cluster: &Provisioning<'_>) -> Option<Decision> {
+    let mut drifted: Vec<&Candidate<'_>> = candidates.iter().filter(|one| one.is("Drifted")).collect();
+    drifted.sort_by_key(|one| conditions::true_since(&one.claim.raw, "Drifted"));
+    within(drifted, Reason::Drifted, seen).into_iter().find_map(|candidate| {
+        let claims = simulated(&[candidate], seen, cluster)?;
+        Some(decision(Reason::Drifted, &[candidate], claims.iter().map(Replacement::of).collect()))
+    })
+}
+
+/// The largest number of nodes from the top that need at most one new node; else the first that needs a cheaper one.
+fn cheaper(candidates: &[Candidate<'_>], seen: &Seen, cluster: &Provisioning<'_>) -> Option<Decision> {
+    let all = within(candidates.iter().filter(|one| one.is_underutilized()), Reason::Underutilized, seen);
+    let (mut least, mut most, mut best) = (2, all.len().min(MOST), None);
+    while least <= most {
+        let middle = usize::midpoint(least, most);
+        match all.get(..middle).and_then(|some| consolidated(some, seen, cluster)) {
+            Some(found) => {
+                best = Some(found);
+                least = middle + 1;
+            }
+            None => most = middle - 1,
+        }
+    }
+    best.or_else(|| all.iter().find_map(|one| consolidated(&[one], seen, cluster)))
+}
+
+/// Whether all pods of these nodes fit on others and at most one new node, which costs less than they do.
+fn consolidated(leaving: &[&Candidate<'_>], seen: &Seen, cluster: &Provisioning<'_>) -> Option<Decision> {
+    let mut claims = simulated(leaving, seen, cluster)?;
+    let price = leaving.iter().map(|one| one.price).sum::<Option<Money>>()?;
+    match claims.as_mut_slice() {
+        [] => {}
+        [claim] => {
+            claim.types.retain(|sold| sold.price < price);
+            if leaving.len() > 1 {
+                // The same type once more, or a dearer one, is no gain that the others' removal would not bring alone.
+                let alike =
+                    leaving.iter().filter(|one| claim.types.iter().any(|sold| sold.name() == one.instance_type));
+                if let Some(least) = alike.filter_map(|one| one.price).min() {
+                    claim.types.retain(|sold| sold.price < least);
                 }
-                None => most = middle - 1,
+            }
+            if claim.types.is_empty() {
+                return None;
             }
         }
-        best.or_else(|| all.iter().find_map(|one| self.consolidated(&[one], seen, now)))
+        _ => return None,
     }
+    Some(decision(Reason::Underutilized, leaving, claims.iter().map(Replacement::of).collect()))
+}
 
-    /// Whether all pods of these nodes fit on others and at most one new node, which costs less than they do.
-    fn consolidated(&self, leaving: &[&Candidate<'_>], seen: &Seen, now: Timestamp) -> Option<Decision> {
-        let mut claims = self.simulated(leaving, seen, now)?;
-        let price = leaving.iter().map(|one| one.price).sum::<Option<Money>>()?;
-        match claims.as_mut_slice() {
-            [] => {}
-            [claim] => {
-                claim.types.retain(|sold| sold.price < price);
-                if leaving.len() > 1 {
-                    // The same type once more, or a dearer one, is no gain that the others' removal would not bring alone.
-                    let alike =
-                        leaving.iter().filter(|one| claim.types.iter().any(|sold| sold.name() == one.instance_type));
-                    if let Some(least) = alike.filter_map(|one| one.price).min() {
-                        claim.types.retain(|sold| sold.price < least);
-                    }
-                }
-                if claim.types.is_empty() {
-                    return None;
-                }
-            }
-            _ => return None,
-        }
-        Some(decision(Reason::Underutilized, leaving, claims.iter().map(Replacement::of).collect()))
+/// What is bought when these nodes go; `None` when a pod of theirs finds no place, or only one on a node that is not there
+/// so far.
+fn simulated<'a>(leaving: &[&Candidate<'_>], seen: &'a Seen, cluster: &Provisioning<'a>) -> Option<Vec<NewClaim<'a>>> {
+    let mut shop = cluster.clone();
+    let names: BTreeSet<&str> = leaving.iter().map(|one| &*one.node).collect();
+    shop.without(&names);
+    let mut homeless = Karpenter::homeless(seen);
+    let own: BTreeSet<ObjectName> =
+        leaving.iter().flat_map(|one| one.pods.iter().map(|(key, _)| (*key).clone())).collect();
+    for key in &own {
+        let (key, pod) = seen.pods.get_key_value(key)?;
+        homeless.push((key, &pod.object));
     }
-
-    /// What is bought when these nodes go; `None` when a pod of theirs finds no place, or only one on a node that is not there
-    /// so far.
-    fn simulated<'a>(
-        &'a self,
-        leaving: &[&Candidate<'_>],
-        seen: &'a Seen,
-        now: Timestamp,
-    ) -> Option<Vec<NewClaim<'a>>> {
-        let mut shop = self.provisioning(seen, now);
-        let names: BTreeSet<&str> = leaving.iter().map(|one| &*one.node).collect();
-        shop.without(&names);
-        for room in &mut shop.rooms.list {
-            room.unschedulable |= !receives(&room.name, seen);
-        }
-        let mut homeless = Self::homeless(seen);
-        let own: BTreeSet<ObjectName> =
-            leaving.iter().flat_map(|one| one.pods.iter().map(|(key, _)| (*key).clone())).collect();
-        for key in &own {
-            let (key, pod) = seen.pods.get_key_value(key)?;
-            homeless.push((key, &pod.object));
-        }
-        let placed = shop.place(homeless);
-        let stranded = placed.missed.iter().any(|key| own.contains(*key));
-        (!stranded && !placed.leans_on_coming).then_some(placed.claims)
-    }
+    let placed = shop.place(homeless);
+    let stranded = placed.missed.iter().any(|key| own.contains(*key));
+    (!stranded && !placed.leans_on_coming).then_some(placed.claims)
 }
 
 fn decision(reason: Reason, claims: &[&Candidate<'_>], replacements: Vec<Replacement>) -> Decision {
     Decision { reason, claims: claims.iter().map(|one| one.name.clone()).collect(), replacements }
 }
 
-/// Whether Karpenter counts on a node when it empties others: not while its own `consolidateAfter` runs.
-fn receives(node: &str, seen: &Seen) -> bool {
-    let claim = seen.claims.values().find(|claim| *claim.object.status.node_name == *node);
-    let Some((claim, pool)) = claim.and_then(|claim| Some((claim, super::candidates::pool_of(&claim.object, seen)?)))
-    else {
-        return true;
-    };
-    let never = spans::seconds(&pool.object.spec.disruption.consolidate_after).is_none();
-    never || conditions::is_true(&claim.raw, "Consolidatable")
+/// Whether the `consolidateAfter` of a NodeClaim runs.
+fn is_settling(claim: &Known<NodeClaim>, seen: &Seen) -> bool {
+    let Some(pool) = pool_of(&claim.object, seen) else { return false };
+    let has_one = spans::seconds(&pool.object.spec.disruption.consolidate_after).is_some();
+    has_one && !conditions::is_true(&claim.raw, "Consolidatable")
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use kentroller_planner::manifest::NodeClaim;
+use kentroller_planner::manifest::{NodeClaim, NodePool};
 use serde_json::json;
 
 use super::candidates::pool_of;
@@ -38,8 +38,10 @@ pub(super) fn note_pods(seen: &Seen, news: &News, hands: &Hands) {
 }
 
 /// Sets and clears `Consolidatable` by the pool's `consolidateAfter`, and `Drifted` by its template.
-pub(super) fn set_conditions(seen: &Seen, hands: &Hands) -> Option<Timestamp> {
+pub(super) fn set_conditions(seen: &Seen, news: &News, hands: &Hands) -> Option<Timestamp> {
     let mut next = None;
+    // Time alone makes nothing drift.
+    let may_drift = news.any(&[Kind::NodeClaim, Kind::NodePool]);
     for (name, claim) in seen.claims.iter().filter(|(_, claim)| !is_leaving(&claim.raw)) {
         let Some(pool) = pool_of(&claim.object, seen) else { continue };
         let wait = spans::seconds(&pool.object.spec.disruption.consolidate_after);
@@ -53,9 +55,9 @@ pub(super) fn set_conditions(seen: &Seen, hands: &Hands) -> Option<Timestamp> {
         if !consolidatable {
             next = sooner(next, at);
         }
-        let drifted = claim.object.status.is("Launched").then(|| drift(claim, &pool.raw, pool)).flatten();
-        let wanted = [("Consolidatable", consolidatable.then_some("Consolidatable")), ("Drifted", drifted)];
-        for (kind, reason) in wanted {
+        let drifted = may_drift.then(|| ("Drifted", drift(claim, pool).filter(|_| claim.object.status.is("Launched"))));
+        let wanted = [("Consolidatable", consolidatable.then_some("Consolidatable"))];
+        for (kind, reason) in wanted.into_iter().chain(drifted) {
             if reason.is_some() != conditions::is_true(&claim.raw, kind) {
                 hands.edit_status("NodeClaim", &wide(name), |status| match reason {
                     Some(reason) => conditions::set(status, kind, "True", reason, "", hands.now),
@@ -69,17 +71,12 @@ pub(super) fn set_conditions(seen: &Seen, hands: &Hands) -> Option<Timestamp> {
 
 /// Why a claim is not what its pool would make today. The pool's own note of its template counts, not the template: the two
 /// differ for a moment after an edit.
-fn drift(
-    claim: &Known<NodeClaim>,
-    pool: &serde_json::Value,
-    of: &Known<kentroller_planner::manifest::NodePool>,
-) -> Option<&'static str> {
-    let note = |object: &serde_json::Value, key: &str| object["metadata"]["annotations"][key].clone();
-    let same = |key: &str| note(&claim.raw, key) == note(pool, key);
-    let is_known = note(pool, HASH).is_string() && note(&claim.raw, HASH).is_string();
+fn drift(claim: &Known<NodeClaim>, pool: &Known<NodePool>) -> Option<&'static str> {
+    let same = |key: &str| claim.raw["metadata"]["annotations"][key] == pool.raw["metadata"]["annotations"][key];
+    let is_known = [&claim.raw, &pool.raw].iter().all(|object| object["metadata"]["annotations"][HASH].is_string());
     if is_known && same(HASH_VERSION) && !same(HASH) {
         return Some("NodePoolDrifted");
     }
-    let fits = admits(&of.object.spec.template.spec.requirements, &claim.object.metadata.labels);
+    let fits = admits(&pool.object.spec.template.spec.requirements, &claim.object.metadata.labels);
     (!fits).then_some("RequirementsDrifted")
 }

@@ -51,7 +51,7 @@ struct Replacing {
 impl Karpenter {
     pub(super) fn disrupt(&mut self, seen: &Seen, news: &News, hands: &Hands) -> Option<Timestamp> {
         marks::note_pods(seen, news, hands);
-        let next = marks::set_conditions(seen, hands);
+        let next = marks::set_conditions(seen, news, hands);
         self.follow_replacements(seen, hands);
         if seen.claims.values().any(is_stalling) {
             return next;
