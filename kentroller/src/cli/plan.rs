@@ -12,7 +12,7 @@ mod mutated;
 mod wrong;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -153,14 +153,7 @@ impl PlanArguments {
     }
 
     fn prices(&self) -> Result<Catalog, Trouble> {
-        let catalog = match &self.catalog {
-            None => Catalog::embedded(),
-            Some(file) => {
-                let name = file.display().to_string();
-                let text = std::fs::read_to_string(file).map_err(|error| Trouble::Input(format!("{name}: {error}")))?;
-                Catalog::from_csv(&text, &name, "").map_err(|error| Trouble::Input(format!("{name}: {error}")))?
-            }
-        };
+        let catalog = catalog(self.catalog.as_deref()).map_err(Trouble::Input)?;
         Ok(self.ask.discount().map_or_else(|| catalog.clone(), |off| catalog.clone().with_discount(off)))
     }
 
@@ -214,6 +207,17 @@ impl PlanArguments {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         Ok(())
     }
+}
+
+/// The prices of a CSV file; without one the embedded list.
+///
+/// # Errors
+/// A file that cannot be read, by its name.
+pub(super) fn catalog(file: Option<&Path>) -> Result<Catalog, String> {
+    let Some(file) = file else { return Ok(Catalog::embedded()) };
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+    Catalog::from_csv(&text, &name, "").map_err(|error| format!("{name}: {error}"))
 }
 
 /// The plan as an object that can be applied: it does nothing until somebody sets `execute`.

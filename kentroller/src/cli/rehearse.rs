@@ -14,12 +14,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use kentroller_planner::Catalog;
 use kentroller_runtime::Kind as _;
 use kentroller_world::Setup;
 use serde_json::{Value, json};
 
 use super::plan::ask::duration;
+use super::plan::catalog;
 use super::plan::dump::Dump;
 use crate::api::RebalancePlanClaim;
 use crate::report;
@@ -138,14 +138,7 @@ impl RehearseArguments {
             (Some(file), _) => Ask::Object(claim(file)?),
             (None, _) => Ask::Object(whole(json!({"metadata": {"name": "rehearsal"}, "spec": {}}))),
         };
-        let catalog = match &self.catalog {
-            None => Catalog::embedded(),
-            Some(file) => {
-                let name = file.display().to_string();
-                let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
-                Catalog::from_csv(&text, &name, "").map_err(|error| format!("{name}: {error}"))?
-            }
-        };
+        let catalog = catalog(self.catalog.as_deref())?;
         let mut dump = Dump::whole();
         for file in &self.files {
             dump.read(file)?;

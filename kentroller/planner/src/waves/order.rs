@@ -111,11 +111,15 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
         self.queue.push((self.saving_per_move(node), Reverse(node)));
     }
 
+    /// What the places are worth that the pods of a node lack. Unit: millionths of a US dollar an hour.
+    fn lacks(&self, node: NodeId) -> i64 {
+        let own = self.state.own[node].iter();
+        own.map(|(class, count)| (count - self.free[*class]).max(0) * self.worth[*class]).sum()
+    }
+
     /// What each move off a node saves, if places that it lacks cost what they are worth.
     fn saving_per_move(&self, node: NodeId) -> i64 {
-        let own = self.state.own[node].iter();
-        let lacks: i64 = own.map(|(class, count)| (count - self.free[*class]).max(0) * self.worth[*class]).sum();
-        self.per_move(node, self.state.bins[node.bin()].price.as_micros() - lacks)
+        self.per_move(node, self.state.bins[node.bin()].price.as_micros() - self.lacks(node))
     }
 
     /// Unit: thousandths of a millionth of a US dollar an hour. A node without running pods comes before all others.
@@ -159,10 +163,8 @@ impl<'a, 'm> RemovalOrder<'a, 'm> {
 
     /// What a node costs less the new bins that it waits for, part of whose spare room counts as gained.
     fn saving(&self, node: NodeId, bins: &[BinId]) -> i64 {
-        let own = self.state.own[node].iter();
-        let lacks: i64 = own.map(|(class, count)| (count - self.free[*class]).max(0) * self.worth[*class]).sum();
         let cost: i64 = bins.iter().map(|bin| self.state.bins[*bin].price.as_micros()).sum();
-        let spare = (cost - lacks).max(0);
+        let spare = (cost - self.lacks(node)).max(0);
         self.state.bins[node.bin()].price.as_micros() - cost + spare * self.credit / 100
     }
 

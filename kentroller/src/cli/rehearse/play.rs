@@ -206,8 +206,7 @@ fn stays(server: &ApiServer) -> Vec<Stays> {
 }
 
 fn measured(server: &ApiServer, tally: &Tally, clock: &Clock, starts: Timestamp, user: &str) -> Run {
-    let price = |at: Option<&(Timestamp, Money)>| at.map_or(Money::ZERO, |(_, price)| *price);
-    let (before, after) = (price(tally.prices.first()), price(tally.prices.last()));
+    let (before, after) = (tally.price_before(), tally.price());
     let ours: Vec<i64> = tally
         .evictions
         .iter()

@@ -67,9 +67,7 @@ impl<'w> Story<'w> {
                 writeln!(out, "{}  {}", line.time, line.text)?;
             }
             if self.live {
-                let before = tally.prices.first().map_or(Money::ZERO, |(_, price)| *price);
-                let price = tally.prices.last().map_or(Money::ZERO, |(_, price)| *price);
-                write!(out, "{now}  {}  {stands}", bar(price, before))?;
+                write!(out, "{now}  {}  {stands}", bar(tally.price(), tally.price_before()))?;
                 out.flush()?;
                 if changed {
                     // Virtual time costs nothing: slow enough to be read.
@@ -133,9 +131,8 @@ fn waiting(server: &ApiServer) -> Option<String> {
 }
 
 fn stands(server: &ApiServer, tally: &Tally, waits: Option<&str>) -> String {
-    let price = tally.prices.last().map_or(Money::ZERO, |(_, price)| *price);
     let moved = tally.evictions.iter().filter(|(_, user)| user == USER).count();
-    let mut text = format!("{} nodes, {} USD/h, {moved} pods moved", server.list("Node").len(), price.hourly());
+    let mut text = format!("{} nodes, {} USD/h, {moved} pods moved", server.list("Node").len(), tally.price().hourly());
     if tally.not_ready > 0 {
         text.push_str(&format!(", {} starting", tally.not_ready));
     }
