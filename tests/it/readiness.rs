@@ -46,6 +46,7 @@ async fn while_moved_pods_do_not_serve_nothing_else_moves_and_when_they_do_it_go
     let since = stage.operated.server.revision();
     stage.pass(450).await;
     // Whose pods were moved is not forgotten with the process.
+    assert!(stage.plan()["status"]["ownersMoved"].to_string().contains(&owner), "{}", stage.plan()["status"]);
     stage.operated.restart().await;
     stage.pass(450).await;
     assert_eq!(moves(&stage, since), 0);

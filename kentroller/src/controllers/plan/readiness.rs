@@ -89,3 +89,46 @@ impl PlanStep<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kentroller_runtime::testing::{given, object};
+    use serde_json::{Value, json};
+
+    use crate::api::foreign::Pod;
+    use crate::api::{PlanStatus, RebalancePlan};
+    use crate::controllers::plan::RebalancePlans;
+
+    #[test]
+    fn whose_pods_were_moved_is_read_from_the_status_so_that_a_new_process_waits_for_them_too() {
+        // Its node is gone, and so is whatever the process before had seen of it.
+        let plan = |moved: Value| -> RebalancePlan {
+            object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "now", "uid": "u", "generation": 1},
+                "spec": {"execute": true, "nodeClaimsToAdd": [], "podsToMigrate": [],
+                    "nodeClaimsToDelete": [{"nodeClaimName": "c", "wave": 0}, {"nodeClaimName": "d", "wave": 0}]},
+                "status": {"state": "Running", "conditions": [], "startTime": "2026-11-22T10:00:00Z", "observedGeneration": 1,
+                    "waves": [{"index": 0, "phase": "Draining", "since": "2026-11-22T10:00:10Z", "touched": true}],
+                    "nodesDeletion": {"n": {"name": "n", "phase": "Gone", "wave": 0, "events": []}}, "ownersMoved": moved}}))
+        };
+        let successor: Pod = object(json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"namespace": "shop", "name": "db-0", "uid": "p", "creationTimestamp": "2026-11-22T10:01:00Z",
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "w", "controller": true}]},
+            "spec": {"containers": [], "nodeName": "m"}, "status": {"phase": "Running", "conditions": []}}));
+        let told = |moved: Value| {
+            let decided = given::<RebalancePlans>()
+                .at("2026-11-22T10:10:00Z")
+                .with(successor.clone())
+                .decide(&plan(moved))
+                .expect("a decision");
+            let status: PlanStatus =
+                serde_json::from_value(decided.status.clone().expect("a status")).expect("a status");
+            let told: Vec<String> = decided.marks.iter().map(|mark| mark.message.clone()).collect();
+            (status.state.expect("a state").as_str().to_owned(), told.join("; "))
+        };
+        let (state, waits) = told(json!(["w"]));
+        assert_eq!(state, "Running");
+        assert!(waits.contains("shop/db-0") && waits.contains("before anything else moves"), "{waits}");
+        let (_, others) = told(json!([]));
+        assert!(!others.contains("before anything else moves"), "{others}");
+    }
+}
