@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kentroller::simulation::USER;
 use kentroller_tests::{Stage, text};
+use kentroller_world::{Setup, Timings};
 use serde_json::{Value, json};
 
 const LONG: Duration = Duration::from_secs(3 * 3600);
@@ -236,4 +237,99 @@ async fn a_pod_whose_budget_forbids_it_holds_its_own_node_and_nothing_else() {
     let alone = deletions.values().filter(|one| one["phase"] == "Gone").count();
     assert_eq!(alone, deletions.len() - 1, "{status}");
     assert!(stage.list("Pod").iter().any(|other| other["metadata"]["uid"] == pod["metadata"]["uid"]), "it stays");
+}
+
+fn is_workload(pod: &Value) -> bool {
+    pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet"
+}
+
+/// Owners of workloads, and how many of their pods each node has.
+fn places(stage: &Stage) -> BTreeMap<(String, String), i64> {
+    let mut places = BTreeMap::new();
+    for pod in stage.list("Pod").iter().filter(|pod| is_workload(pod)) {
+        let owner = text(&pod["metadata"]["ownerReferences"][0]["uid"]);
+        *places.entry((owner, text(&pod["spec"]["nodeName"]))).or_default() += 1;
+    }
+    places
+}
+
+/// Nodes that the operator opened to the scheduler while pods that it had moved were still to find their places elsewhere.
+fn opened_early(stage: &Stage) -> Arc<Mutex<Vec<String>>> {
+    let opened = Arc::new(Mutex::new(Vec::new()));
+    let (found, pods) = (Arc::clone(&opened), Arc::new(Mutex::new(BTreeMap::new())));
+    stage.operated.server.on_commit(move |commit| {
+        let is_tainted = |node: &Value| node["spec"]["taints"].to_string().contains("rebalancing.cast.ai/later");
+        let mut pods = pods.lock().expect("nobody panicked");
+        match &commit.after {
+            Some(pod) if is_workload(pod) => {
+                let waits = pod["spec"]["nodeName"].is_null() && pod["metadata"]["deletionTimestamp"].is_null();
+                pods.insert(text(&pod["metadata"]["uid"]), waits.then(|| text(&pod["metadata"]["name"])));
+            }
+            Some(node) if node["kind"] == "Node" && commit.before.as_ref().is_some_and(|before| is_tainted(before)) => {
+                let waiting: Vec<&String> = pods.values().flatten().collect();
+                if &*commit.write.user == USER && !is_tainted(node) && !waiting.is_empty() {
+                    let told = format!("{} is opened while {waiting:?} wait", node["metadata"]["name"]);
+                    found.lock().expect("nobody panicked").push(told);
+                }
+            }
+            _ => {}
+        }
+    });
+    opened
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_land_where_the_plan_has_them_though_budgets_open_while_later_waves_move() {
+    // A scheduler that is slow leaves pods on their way for long: time for the other wave.
+    let timings = Timings { reaction: Duration::from_millis(1500), ..Timings::default() };
+    let stage = Stage::with(20, Setup { seed: 3, timings, ..Setup::default() }).planned(json!({})).await;
+    let moves = stage.plan()["spec"]["podsToMigrate"].as_array().cloned().expect("pods that move");
+    let mut planned = places(&stage);
+    let owners: BTreeMap<String, String> = stage
+        .list("Pod")
+        .iter()
+        .map(|pod| (text(&pod["metadata"]["name"]), text(&pod["metadata"]["ownerReferences"][0]["uid"])))
+        .collect();
+    // One pod of each wave but the first, which goes alone, is held by a budget of its own.
+    let held: BTreeMap<u64, &Value> =
+        moves.iter().filter_map(|pod| Some((pod["wave"].as_u64().filter(|wave| *wave > 0)?, pod))).collect();
+    for (wave, pod) in &held {
+        let (namespace, only) = (text(&pod["namespace"]), format!("wave-{wave}"));
+        stage.edit_in("Pod", &namespace, &text(&pod["name"]), |pod| pod["metadata"]["labels"]["only"] = json!(only));
+        let spec = json!({"selector": {"matchLabels": {"only": only}}, "maxUnavailable": 0});
+        let metadata = json!({"name": only, "namespace": namespace});
+        let budget =
+            json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec});
+        stage.operated.server.create(budget).expect("it is accepted");
+    }
+    let opened = opened_early(&stage);
+    stage.execute();
+    let last = held.keys().max().copied();
+    for (wave, pod) in &held {
+        let is_next = |one: &Value| one["index"].as_u64() > Some(*wave) && one["phase"] == "Draining";
+        let moves_on = |stage: &Stage| {
+            let waves = stage.plan()["status"]["waves"].clone();
+            waves.as_array().into_iter().flatten().any(is_next) || Some(*wave) == last
+        };
+        assert!(stage.until(LONG, moves_on).await, "wave {wave} holds up the next one");
+        let (name, namespace) = (format!("wave-{wave}"), text(&pod["namespace"]));
+        let server = &stage.operated.server;
+        server.delete("PodDisruptionBudget", Some(&namespace), &name, &Default::default()).expect("it goes");
+    }
+    over(&stage).await;
+    let status = stage.plan()["status"].clone();
+    assert_eq!(status["state"], "Done", "{status}");
+    let node_of = |claim: String| {
+        let attempts = status["nodesCreation"][&claim]["attempts"].as_array();
+        let made = attempts.and_then(|all| all.last()).map_or(claim, |last| text(&last["nodeClaimName"]));
+        text(&stage.get("NodeClaim", &made).expect("a node that takes pods stays")["status"]["nodeName"])
+    };
+    for pod in &moves {
+        let owner = &owners[&text(&pod["name"])];
+        *planned.entry((owner.clone(), text(&pod["srcNode"]))).or_default() -= 1;
+        *planned.entry((owner.clone(), node_of(text(&pod["dstNodeClaimName"])))).or_default() += 1;
+    }
+    planned.retain(|_, pods| *pods != 0);
+    assert_eq!(places(&stage), planned);
+    assert_eq!(*opened.lock().expect("nobody panicked"), [""; 0]);
 }

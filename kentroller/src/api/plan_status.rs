@@ -54,6 +54,8 @@ pub struct PlanStatus {
     pub skipped_reason: Option<SkippedReason>,
     /// Tells the spec, but for execute, that was checked: a plan that is edited is checked anew, and fails if it runs.
     pub spec_digest: Option<String>,
+    /// The node that takes pods now; absent before the first one moves.
+    pub receiver: Option<String>,
     /// When the execution began; absent before.
     pub start_time: Option<Timestamp>,
     /// Where the plan is.
@@ -76,8 +78,6 @@ pub struct WaveStatus {
     pub index: u32,
     /// How far it has come.
     pub phase: WavePhase,
-    /// The node that takes pods now; absent while no pod moves.
-    pub receiver: Option<String>,
     /// Of the saving that the wave promised, the percentage that its real new nodes bring; absent where nobody asked for it
     /// by an executionPolicy.
     pub achieved_savings_percent: Option<String>,

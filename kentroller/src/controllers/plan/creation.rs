@@ -1,13 +1,15 @@
 //! The first phase of a wave: its new nodes come, each from the first of its offerings that can be had.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kentroller_planner::manifest::marks::UNSCHEDULABLE;
 use kentroller_runtime::condition::seconds;
 use kentroller_runtime::{Kind, Lookup, ObjectKey, Reply};
 use serde_json::{Value, json};
 
+use super::room::is_open;
 use super::waves::told;
 use super::{PlanStep, Progress, RebalancePlans};
 use crate::api::foreign::{Node, NodeClaim, NodePool};
@@ -96,14 +98,25 @@ impl<'a> PlanStep<'a> {
         }
     }
 
-    /// Lets the new nodes of the wave take pods.
-    pub(super) fn open(&mut self, wave: u32) {
+    /// Lets the new nodes of the wave take pods; those that do not so far, as they will be.
+    pub(super) fn open(&mut self, wave: u32) -> BTreeMap<String, Node> {
+        let mut opening = BTreeMap::new();
         for add in self.greens(wave) {
             let node = self.made(add).and_then(|claim| self.world.named::<Node>(&claim.status.node_name));
-            if let Some(node) = node.filter(|node| node.annotation(RESERVED_BY) == Some(self.plan.uid())) {
+            let Some(node) = node else { continue };
+            let is_reserved = node.annotation(RESERVED_BY) == Some(self.plan.uid());
+            if is_reserved {
                 self.out.merge(node, marking::open());
             }
+            let mut opened = node.clone();
+            opened.spec.unschedulable &= !is_reserved;
+            // Kubernetes takes it away some time after the field has changed.
+            opened.spec.taints.retain(|taint| taint.key != UNSCHEDULABLE);
+            if is_open(&opened) && (is_reserved || opened.spec.taints.len() < node.spec.taints.len()) {
+                opening.insert(node.name().to_owned(), opened);
+            }
         }
+        opening
     }
 
     pub(super) fn last_attempt(&self, add: &NodeClaimToAdd) -> Option<&CreationAttempt> {

@@ -9,7 +9,7 @@ use kentroller_runtime::condition::seconds;
 use kentroller_runtime::{Guard, Kind, ObjectKey, Reply};
 
 use super::protection::Beside;
-use super::room::{Room, siblings};
+use super::room::{Nodes, Room, siblings};
 use super::slots::Slots;
 use super::steering::MovingPod;
 use super::waves::{ending, told};
@@ -46,7 +46,7 @@ enum Look<'a> {
 impl<'a> PlanStep<'a> {
     /// Drains the nodes of the wave as far as slots and room allow. Its pods move only if it `is_first`: one wave steers.
     pub(super) fn remove_nodes(&mut self, wave: u32, is_first: bool) -> Progress {
-        self.open(wave);
+        let opening = self.open(wave);
         let mut slots = self.slots();
         let (mut waits, mut lingers, mut begins, mut moving) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for claim in self.blues(wave) {
@@ -67,16 +67,16 @@ impl<'a> PlanStep<'a> {
         } else if !is_first && !moving.is_empty() {
             waits.push("the waves before it".to_owned());
         } else if is_first && !(moving.is_empty() && begins.is_empty()) {
-            // What is being cordoned only has its way prepared.
-            let evicts = !moving.is_empty();
-            let moving = if evicts { moving } else { begins };
-            let receiver = self.wave(wave).and_then(|wave| wave.receiver.clone());
-            let (protection, began) = (Arc::clone(&self.protection), self.began());
-            let mut room = Room::of(self.world, protection, self.leaving(), receiver.as_deref(), &self.moved(), began);
-            let moving = self.with_places(moving);
-            let (what, refused) = self.steer(wave, moving, evicts, &mut room);
+            // What is being cordoned only has its way prepared; so has all while the nodes that it goes to are closed.
+            let evicts = !moving.is_empty() && opening.is_empty();
+            let moving = if moving.is_empty() { begins } else { moving };
+            let (moving, mut room) = (self.with_places(moving), self.room(&opening));
+            let (what, refused) = self.steer(moving, evicts, &mut room);
             waits.extend(what);
             lingers.extend(refused);
+        } else if waits.is_empty() && lingers.is_empty() && !self.room(&opening).is_settled() {
+            // Until then no other node may look better to them.
+            lingers.push("the pods that were moved to have their places".to_owned());
         }
         if self.not_ready.is_none() && !(waits.is_empty() && lingers.is_empty()) {
             self.replace_lost(wave);
@@ -88,6 +88,26 @@ impl<'a> PlanStep<'a> {
             (true, false) => Progress::Lingers(lingers),
             (false, _) => Progress::Waits(told(waits.into_iter().chain(lingers))),
         }
+    }
+
+    /// What is free where, with nodes that are being opened.
+    fn room<'o>(&self, opening: &'o BTreeMap<String, Node>) -> Room<'a, 'o> {
+        let (protection, receiver) = (Arc::clone(&self.protection), self.status.receiver.as_deref());
+        let nodes = Nodes { leaving: self.leaving(), opening, promised: self.promised() };
+        Room::of(self.world, protection, nodes, receiver, &self.moved(), self.began())
+    }
+
+    /// By node: pods that the plan has for it and that are still where they were.
+    fn promised(&self) -> BTreeMap<String, Vec<&'a Pod>> {
+        let mut promised: BTreeMap<String, Vec<&'a Pod>> = BTreeMap::new();
+        for planned in &self.plan.spec.pods_to_migrate {
+            let key = ObjectKey::namespaced(planned.namespace.as_str(), planned.name.as_str());
+            let pod = self.world.lookup::<Pod>(&key).present().filter(|pod| pod.deleting().is_none());
+            if let Some(pod) = pod.filter(|pod| *pod.spec.node_name == *planned.src_node) {
+                promised.entry(self.node_of(&planned.dst_node_claim_name)).or_default().push(pod);
+            }
+        }
+        promised
     }
 
     /// Before the first wave: shields the nodes that go, and those that are to take pods, from Karpenter. Says how many are not

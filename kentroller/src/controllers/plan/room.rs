@@ -25,14 +25,27 @@ const MOST_MOVING: usize = 20;
 /// A pod that takes longer to end, or to get a node, is not waited for: others move meanwhile.
 const SETTLE_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 
+/// What the plan has nodes for.
+pub(super) struct Nodes<'a, 'o> {
+    /// Those that it empties.
+    pub(super) leaving: BTreeSet<String>,
+    /// By name: those that it opens to pods now, as they will be.
+    pub(super) opening: &'o BTreeMap<String, Node>,
+    /// By name: pods that it is meant for and that are still elsewhere.
+    pub(super) promised: BTreeMap<String, Vec<&'a Pod>>,
+}
+
 /// What is free where, in one cut; evictions decided in the same look are counted as they are made.
-pub(super) struct Room<'a> {
+pub(super) struct Room<'a, 'o> {
     world: &'a World<RebalancePlans>,
     protection: Arc<Protection>,
     /// Of all nodes that the scheduler puts pods on.
     free: BTreeMap<&'a str, Resources>,
     /// Nodes that the plan empties: pods must not go there.
     leaving: BTreeSet<String>,
+    opening: &'o BTreeMap<String, Node>,
+    /// By name of the node: pods that it is meant for and that are still elsewhere.
+    promised: BTreeMap<String, Vec<&'a Pod>>,
     /// By name of the node: pods that are expected there.
     expected: BTreeMap<&'a str, Vec<&'a Pod>>,
     storage: OnceCell<Snapshot>,
@@ -49,20 +62,21 @@ pub(super) struct Room<'a> {
     evicted: BTreeMap<&'a str, usize>,
 }
 
-impl<'a> Room<'a> {
-    /// Looks at all nodes that may take pods: Ready, schedulable, and not among those that the plan empties (`leaving`).
+impl<'a, 'o> Room<'a, 'o> {
+    /// Looks at all nodes that may take pods: Ready, schedulable or about to be, and not among those that the plan empties.
     /// Pods without a node, and successors that are still to come, are expected on `receiver`. Only pods of the owners whose
     /// pods the plan moves (`moved`) are counted as being on their way: what others miss is not our doing.
     pub(super) fn of(
         world: &'a World<RebalancePlans>,
         protection: Arc<Protection>,
-        leaving: BTreeSet<String>,
+        nodes: Nodes<'a, 'o>,
         receiver: Option<&str>,
         moved: &BTreeSet<String>,
         began: Timestamp,
     ) -> Self {
         let occupancy = world.view::<Pod>();
-        let open = world.all::<Node>().filter(|node| is_open(node));
+        let Nodes { leaving, opening, promised } = nodes;
+        let open = world.all::<Node>().filter(|node| is_open(node) || opening.contains_key(node.name()));
         let free = open.map(|node| {
             let mut free = node.status.allocatable.clone();
             take(&mut free, occupancy.taken(node.name()).into_iter().flatten());
@@ -88,6 +102,8 @@ impl<'a> Room<'a> {
             protection,
             free: free.collect(),
             leaving,
+            opening,
+            promised,
             expected: BTreeMap::new(),
             storage: OnceCell::new(),
             neighbours: Neighbours::of(world, &occupancy),
@@ -152,21 +168,23 @@ impl<'a> Room<'a> {
 
     /// Whether the pod may go to the node, and the scheduler could put it there.
     pub(super) fn takes(&self, pod: &Pod, name: &str) -> bool {
-        let node = self.world.named::<Node>(name).filter(|_| !self.leaving.contains(name));
+        let node = self.node(name).filter(|_| !self.leaving.contains(name));
         self.has_room(&requests_of(pod), name)
             && node.is_some_and(|node| self.neighbours.demands(pod).admit(pod, node) && self.has_place(pod, node))
     }
 
-    /// The fullest node that the planner, too, would give the pod to.
+    /// The fullest node that the planner, too, would give the pod to; if there is one, without what others are to have.
     pub(super) fn best(&self, pod: &Pod) -> Option<String> {
         let (wanted, demands) = (requests_of(pod), self.neighbours.demands(pod));
         let cpu = |name: &&Node| self.free.get(name.name()).and_then(|free| free.get("cpu")).copied();
         let open = self.free.keys().filter(|name| !self.leaving.contains(**name));
-        let fitting =
-            open.filter(|name| self.has_room(&wanted, name)).filter_map(|name| self.world.named::<Node>(name));
+        let fitting = open.filter(|name| self.has_room(&wanted, name)).filter_map(|name| self.node(name));
         let mut fitting: Vec<&Node> = fitting.filter(|node| demands.admit(pod, node)).collect();
         fitting.sort_by_key(cpu);
-        let best = fitting.into_iter().find(|node| self.has_place(pod, node) && self.receives(node));
+        let mut fitting =
+            fitting.into_iter().filter(|node| self.has_place(pod, node) && self.receives(node)).peekable();
+        let first = fitting.peek().copied();
+        let best = fitting.find(|node| self.has_room_to_spare(&wanted, node.name())).or(first);
         best.map(|node| node.name().to_owned())
     }
 
@@ -183,7 +201,7 @@ impl<'a> Room<'a> {
         let others = self.free.keys().copied().filter(|name| *name != receiver);
         let rivals = others.filter(|name| {
             let fits = |(wanted, pod): &(Resources, &Pod)| {
-                self.has_room(wanted, name) && self.world.named::<Node>(name).is_some_and(|node| admits(node, pod))
+                self.has_room(wanted, name) && self.node(name).is_some_and(|node| admits(node, pod))
             };
             shapes.iter().any(fits)
         });
@@ -191,9 +209,22 @@ impl<'a> Room<'a> {
         if rivals.len() < scored(self.world.all::<Node>().count()) { rivals } else { BTreeSet::new() }
     }
 
+    /// The node, as the pods will find it.
+    fn node(&self, name: &str) -> Option<&Node> {
+        self.opening.get(name).or_else(|| self.world.named(name))
+    }
+
     fn has_room(&self, wanted: &Resources, name: &str) -> bool {
-        let Some(free) = self.free.get(name) else { return false };
-        wanted.iter().all(|(what, much)| free.get(what).is_some_and(|free| free >= much))
+        self.free.get(name).is_some_and(|free| is_within(wanted, free))
+    }
+
+    /// Whether there is room besides what is meant for pods that are still to come.
+    fn has_room_to_spare(&self, wanted: &Resources, name: &str) -> bool {
+        let Some(mut free) = self.free.get(name).cloned() else { return false };
+        for pod in self.promised.get(name).into_iter().flatten() {
+            take(&mut free, &requests_of(pod));
+        }
+        is_within(wanted, &free)
     }
 
     /// Whether the pod's volumes and host ports have a place on the node.
@@ -284,6 +315,10 @@ fn to_come<'a>(
 /// Whether the scheduler puts pods on the node.
 pub(super) fn is_open(node: &Node) -> bool {
     node.is_ready() && !node.spec.unschedulable && node.deleting().is_none()
+}
+
+fn is_within(wanted: &Resources, free: &Resources) -> bool {
+    wanted.iter().all(|(what, much)| free.get(what).is_some_and(|free| free >= much))
 }
 
 fn take<'a>(free: &mut Resources, wanted: impl IntoIterator<Item = (&'a String, &'a Quantity)>) {

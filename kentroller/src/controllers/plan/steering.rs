@@ -27,10 +27,9 @@ impl<'a> PlanStep<'a> {
     /// Without `evicts` all is made ready for the first of them, and none is moved.
     pub(super) fn steer(
         &mut self,
-        wave: u32,
         pods: Vec<MovingPod<'a>>,
         evicts: bool,
-        room: &mut Room<'a>,
+        room: &mut Room<'a, '_>,
     ) -> (Vec<String>, Vec<String>) {
         let all: Vec<&'a Pod> = pods.iter().map(|moving| moving.pod).collect();
         let (mut waits, mut refused) = (Vec::new(), Vec::new());
@@ -61,18 +60,11 @@ impl<'a> PlanStep<'a> {
         if at_rest {
             self.note_stuck(by_receiver.is_empty() && refused.is_empty());
         }
-        let now = self.wave(wave).and_then(|wave| wave.receiver.clone());
-        // What the wave before has moved is still to find its place where that one wanted it.
-        if now.is_none() && !room.is_settled() {
-            waits.push("the pods that were moved before to have their places".to_owned());
-            return (waits, refused);
-        }
-        let stays = now.filter(|now| by_receiver.contains_key(now) || !room.is_settled());
+        // What was moved to the receiver, by whichever wave, is still to find its place there.
+        let stays = self.status.receiver.clone().filter(|now| by_receiver.contains_key(now) || !room.is_settled());
         let fullest = || by_receiver.iter().max_by_key(|(_, pods)| pods.len()).map(|(name, _)| name.clone());
         let Some(receiver) = stays.or_else(fullest) else { return (waits, refused) };
-        if let Some(wave) = self.wave_mut(wave) {
-            wave.receiver = Some(receiver.clone());
-        }
+        self.status.receiver = Some(receiver.clone());
         let is_turned = self.turn_to(&receiver, &room.rivals(all.into_iter(), &receiver));
         if !is_turned || !evicts {
             waits.insert(0, format!("nodes to prefer {receiver}"));
@@ -109,14 +101,17 @@ impl<'a> PlanStep<'a> {
     fn turn_to(&mut self, receiver: &str, rivals: &BTreeSet<&str>) -> bool {
         let uid = self.plan.uid();
         let mut turned = true;
-        for node in self.world.all::<Node>().filter(|node| is_open(node)) {
+        for node in self.world.all::<Node>() {
             let is_tainted = marking::is_tainted(node);
             if node.name() == receiver && is_tainted {
                 turned = false;
                 self.out.merge(node, marking::untaint(node));
             } else if rivals.contains(node.name()) && !is_tainted {
                 turned = false;
-                self.out.merge(node, marking::taint(node, uid));
+                // One that is being opened takes no pods so far, and no second write in one look.
+                if is_open(node) {
+                    self.out.merge(node, marking::taint(node, uid));
+                }
             }
         }
         turned

@@ -112,14 +112,13 @@ impl<'a> PlanStep<'a> {
         if phase == WavePhase::Ending {
             self.out.event(RebalancePlans::WaveDone, format!("wave {index} is finished"));
         }
-        let (since, receiver) = (seconds(self.world.now()), None);
+        let since = seconds(self.world.now());
         match self.wave_mut(index) {
-            Some(wave) => (wave.phase, wave.since, wave.receiver) = (phase, since, receiver),
+            Some(wave) => (wave.phase, wave.since) = (phase, since),
             None => self.status.waves.push(WaveStatus {
                 index,
                 phase,
                 achieved_savings_percent: None,
-                receiver,
                 since,
                 touched: false,
             }),
