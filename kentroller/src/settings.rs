@@ -126,6 +126,13 @@ pub struct Settings {
     /// How long no cycle runs after one whose plan failed; each further failure doubles it, up to six hours.
     #[setting(env = "CONTINUOUS_REBALANCING_FAILURE_BACKOFF_DURATION", default = "30m", range("1s", "6h"))]
     pub failure_backoff: Duration,
+    /// Whether nodes go that are empty, that the evictor has emptied, or that are past their expiry. While continuous rebalancing is on,
+    /// empty nodes are its own.
+    #[setting(env = "NODE_CONSOLIDATION_ENABLED", config = "nodeConsolidation.enabled", default = false)]
+    pub node_consolidation: bool,
+    /// The most nodes that node consolidation has on their way out at once.
+    #[setting(env = "NODE_CONSOLIDATION_MAX_CONCURRENT_RECONCILES", default = 10, range(1, 100))]
+    pub node_consolidation_workers: u32,
     /// How many claims and plans are worked on at once, and how many nodes of one plan are created or drained at once.
     #[setting(env = "REBALANCER_MAX_CONCURRENT_RECONCILES", default = 10, range(1, 1000))]
     pub rebalancer_workers: u32,

@@ -8,6 +8,7 @@ pub const SCHEDULES: &str = "/apis/autoscaling.cast.ai/v1alpha/rebalanceplansche
 pub const CLAIMS: &str = "/apis/autoscaling.cast.ai/v1alpha/rebalanceplanclaims";
 pub const PLANS: &str = "/apis/autoscaling.cast.ai/v1alpha/rebalanceplans";
 pub const NODES: &str = "/api/v1/nodes";
+pub const NODE_POOLS: &str = "/apis/karpenter.sh/v1/nodepools";
 pub const NODE_CLAIMS: &str = "/apis/karpenter.sh/v1/nodeclaims";
 /// Where `drift` puts its workloads.
 pub const WORKLOADS: &str = "drifted";

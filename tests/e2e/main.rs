@@ -7,6 +7,7 @@
 //! | `KENTROLLER_E2E_KUBECONFIG` | names a fresh cluster with Karpenter and its kwok provider, to be used instead of an own one |
 //! | `KENTROLLER_CONTROLPLANE_DIR` | names the folder of the built control plane |
 //! | `KENTROLLER_E2E_NODES` | how many nodes the cluster grows to; default 30 |
+//! | `KENTROLLER_E2E_BESIDE=1` | Karpenter consolidates while the drifted cluster is rebalanced: what it undoes is told, not asserted |
 //! | `KENTROLLER_E2E_RECORD=1` | writes `e2e/recorded/answers.json` anew |
 #![allow(clippy::print_stdout, reason = "whoever runs the suite follows it on a terminal")]
 

@@ -11,15 +11,30 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, on_the_cluster};
 use crate::install::{OPERATOR, kubeconfig};
-use crate::look::{self, CLAIMS, NODE_CLAIMS, NODES, PLANS, SCHEDULES, is, name, object, text};
+use crate::look::{self, CLAIMS, NODE_CLAIMS, NODE_POOLS, NODES, PLANS, SCHEDULES, is, name, object, text};
 use crate::operator::{Operator, approve, replayed};
 use crate::wait::{LONG, SHORT, until};
 use crate::witness::Witness;
+
+/// Has Karpenter consolidate beside the plan.
+const BESIDE: &str = "KENTROLLER_E2E_BESIDE";
+
+/// A pool of which Karpenter takes care itself.
+fn consolidating() -> Value {
+    let disruption = json!({"consolidateAfter": "30s", "budgets": [{"nodes": "10%"}]});
+    json!({"metadata": {"annotations": {"kentroller.cast.ai/consolidation": null}}, "spec": {"disruption": disruption}})
+}
 
 #[test]
 fn a_schedule_rebalances_a_drifted_cluster() {
     on_the_cluster(|cluster, admin| async move {
         let account = kubeconfig(cluster, &admin, OPERATOR).await;
+        let is_beside = std::env::var_os(BESIDE).is_some();
+        if is_beside {
+            for pool in admin.list(NODE_POOLS).await {
+                admin.patch(&format!("{NODE_POOLS}/{}", name(&pool)), &consolidating()).await;
+            }
+        }
         let before = State::of(&admin).await;
         let witness = Witness::start(&cluster.kubeconfig).await;
         let records = cluster.folder.join("records");
@@ -43,17 +58,19 @@ fn a_schedule_rebalances_a_drifted_cluster() {
         let claim = followed(&admin, &mut operator, name(&claim), started).await;
         let plan = admin.get(&format!("{PLANS}/{}", text(&claim, "/status/rebalanceName"))).await;
         assert_eq!(text(&claim, "/status/state"), "Completed", "{}", claim["status"]);
-        assert_eq!(text(&plan, "/status/state"), "Done", "{}", plan["status"]);
+        assert!(is_beside || text(&plan, "/status/state") == "Done", "{}", plan["status"]);
         let nothing = |found: Vec<String>| found.is_empty().then_some(()).ok_or_else(|| found.join("\n"));
         until(SHORT, async || nothing(look::marks(&admin).await)).await;
         until(SHORT, async || nothing(look::pods_not_running(&admin).await)).await;
         assert_eq!(look::deployments_not_whole(&admin).await, [""; 0]);
         let after = State::of(&admin).await;
-        nodes_came_and_went(&admin, &plan, &after).await;
+        if !is_beside {
+            nodes_came_and_went(&admin, &plan, &after).await;
+        }
 
         let seen = witness.testify();
         let not_evicted: Vec<_> = seen.left.iter().filter(|(_, reason)| *reason != "EvictionByEvictionAPI").collect();
-        assert!(not_evicted.is_empty(), "pods left otherwise than by eviction: {not_evicted:?}");
+        assert!(is_beside || not_evicted.is_empty(), "pods left otherwise than by eviction: {not_evicted:?}");
         assert!(!seen.left.is_empty(), "no pod was moved");
         assert_eq!(seen.broken, [""; 0], "disruption budgets were broken");
 
@@ -71,7 +88,12 @@ fn a_schedule_rebalances_a_drifted_cluster() {
             seen.stranded.len(),
             started.elapsed().as_secs(),
         );
-        assert_eq!(unplanned(&plan, &before, &after), [""; 0], "nodes that nobody planned");
+        let unplanned = unplanned(&plan, &before, &after);
+        if is_beside {
+            println!("nodes that nobody planned: {unplanned:?}; {}", plan["status"]["warnings"]);
+            return;
+        }
+        assert_eq!(unplanned, [""; 0], "nodes that nobody planned");
         assert_eq!(saved.hourly(), promised, "what the plan says it saved is what the cluster costs less");
         for probe in ["/healthz", "/readyz"] {
             assert!(operator.ask(probe).starts_with("HTTP/1.1 200"), "{probe}: {}", operator.ask(probe));

@@ -5,6 +5,7 @@ mod beside;
 mod builds;
 mod configuration;
 mod conformance;
+mod consolidation;
 mod continuous;
 mod crashes;
 mod determinism;

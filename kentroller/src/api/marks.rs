@@ -6,8 +6,8 @@ use kentroller_planner::marks;
 use kentroller_runtime::generate::reference::table;
 
 pub use self::planning::{
-    BUDGET, CAPACITY_TYPE, CONSOLIDATION, DISRUPTED, DO_NOT_DISRUPT, INITIALIZED, INSTANCE_TYPE, NODE_POOL, REGION,
-    ZONE,
+    BUDGET, CAPACITY_TYPE, CONSOLIDATION, DISRUPTED, DO_NOT_DISRUPT, DRAINING, INITIALIZED, INSTANCE_TYPE, NODE_POOL,
+    REGION, ZONE,
 };
 
 marks! {
@@ -43,6 +43,11 @@ marks! {
     SCHEDULED_FOR = "rebalancing.cast.ai/scheduled-for", "label of RebalancePlanClaim", set by "Kentroller";
     /// What a plan of continuous rebalancing may do: `full`, `drain-only` or `delete-empty`. Other plans do not have it.
     CYCLE_MODE = "rebalancer.cast.ai/consolidation-mode", "label of RebalancePlan", set by "Kentroller";
+    /// Why node consolidation made the object: `empty`, `evictor` or `expiry`. Others do not have it.
+    CONSOLIDATES = "rebalancing.cast.ai/consolidates", "label of RebalancePlan and RebalancePlanClaim", set by "Kentroller";
+    /// `done`: the evictor has emptied the node. With the same component's `autoscaling.cast.ai/draining` and its cordon the node is handed
+    /// over, to be removed.
+    EVICTION_STATUS = "evictor.cast.ai/eviction-status", "label or annotation of Node", set by "the evictor of CAST AI";
     /// What Karpenter tells drift of a node from its NodePool by; copied from the pool, as Karpenter does.
     NODE_POOL_HASH = "karpenter.sh/nodepool-hash", "annotation of NodePool and NodeClaim", set by "Karpenter; Kentroller on the NodeClaims that it makes";
     /// The version of the rule that the hash was made by.

@@ -2,6 +2,7 @@
 
 mod sequence;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kentroller_runtime::condition;
@@ -282,8 +283,10 @@ impl ClaimStep<'_> {
         let spec = &self.claim.spec;
         let aggressive = spec.aggressive_mode_config.as_ref();
         let mut plan = RebalancePlan::new(name, planned.spec.clone());
-        let schedule = self.claim.label(marks::SCHEDULE).map(str::to_owned);
-        plan.metadata.labels = schedule.map(|uid| [(marks::SCHEDULE.to_owned(), uid)].into());
+        let inherited = [marks::SCHEDULE, marks::CONSOLIDATES].into_iter();
+        let labels: BTreeMap<String, String> =
+            inherited.filter_map(|mark| Some((mark.to_owned(), self.claim.label(mark)?.to_owned()))).collect();
+        plan.metadata.labels = (!labels.is_empty()).then_some(labels);
         plan.spec.execute = execute;
         plan.spec.execution_policy = spec.execution_policy.clone();
         let mode = AggressiveMode {

@@ -15,6 +15,7 @@ use kentroller_runtime::{
 };
 
 use self::worth::{cost, worth};
+use super::ended::{self, is_done};
 use super::rest::Rest;
 use super::{PLAN_MAX_AGE, RETRY_AFTER, after, turn};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
@@ -24,8 +25,6 @@ use crate::settings::{CycleMode, Settings};
 
 /// However often cycles fail, the next one comes after this long.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(6 * 60 * 60);
-/// So many plans of cycles are kept that ended well, and as many that did not.
-const HISTORY: usize = 10;
 
 /// Has a plan computed in each cycle, and makes it if it is worth it.
 #[controller(
@@ -221,13 +220,7 @@ impl<'a> Cycle<'a> {
     }
 
     fn keep_history(&mut self) {
-        let ours = self.ours();
-        let over = ours
-            .iter()
-            .rev()
-            .filter(|plan| turn::has_ended(plan) && !turn::is_marked(plan) && plan.deleting().is_none());
-        let (good, bad): (Vec<&RebalancePlan>, Vec<&RebalancePlan>) = over.partition(|plan| is_done(plan));
-        for old in good.into_iter().skip(HISTORY).chain(bad.into_iter().skip(HISTORY)) {
+        for old in ended::superfluous(&self.ours()) {
             self.out.delete(old);
         }
     }
@@ -274,10 +267,6 @@ fn asked(seed: &str) -> Option<(CycleMode, Timestamp)> {
 
 fn state(plan: &RebalancePlan) -> Option<&PlanState> {
     plan.status()?.state.as_ref()
-}
-
-fn is_done(plan: &RebalancePlan) -> bool {
-    matches!(state(plan), Some(PlanState::Done | PlanState::DoneWithWarnings))
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::api::foreign::Node;
 use crate::api::marks::{
-    CORDONED_BY, DO_NOT_DISRUPT, ENDS_AT, FORMER_SHIELD, LATER, PLAN, RESERVED_BY, STATUS, UNCORDON_AFTER, former_note,
-    former_value,
+    CORDONED_BY, DO_NOT_DISRUPT, DRAINING, ENDS_AT, EVICTION_STATUS, FORMER_SHIELD, LATER, PLAN, RESERVED_BY, STATUS,
+    UNCORDON_AFTER, former_note, former_value,
 };
 
 pub(super) fn is_cordoned_by(node: &Node, plan: &str) -> bool {
@@ -60,6 +60,12 @@ pub(crate) fn is_shielded_by_us(node: &Node) -> bool {
     node.annotation(FORMER_SHIELD).is_some_and(|note| former_value(note) != Some("true"))
 }
 
+/// Whether the evictor of CAST AI has cordoned and emptied the node, and hands it over to be removed.
+pub(super) fn is_evicted(node: &Node) -> bool {
+    let is = |mark: &str, word: &str| node.label(mark).or_else(|| node.annotation(mark)) == Some(word);
+    node.spec.unschedulable && is(EVICTION_STATUS, "done") && is(DRAINING, "evictor")
+}
+
 /// Shields the node from Karpenter; what it had before is noted beside it.
 pub(super) fn shield(node: &Node, plan: &str) -> Value {
     json!({"metadata": {"labels": {PLAN: plan}, "annotations": shield_after(node.annotation(DO_NOT_DISRUPT))}})
@@ -75,8 +81,8 @@ pub(crate) fn release(node: &Node, plan: &str) -> Value {
     let mut patch = release_claim(node);
     for cordon in [CORDONED_BY, RESERVED_BY].into_iter().filter(|cordon| node.annotation(cordon) == Some(plan)) {
         patch["metadata"]["annotations"][cordon] = Value::Null;
-        // A node on its way out takes no pods again.
-        if node.deleting().is_none() {
+        // A node on its way out takes no pods again, nor does one that was cordoned before us.
+        if node.deleting().is_none() && !is_evicted(node) {
             patch["spec"]["unschedulable"] = Value::Null;
         }
     }

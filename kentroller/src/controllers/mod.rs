@@ -2,8 +2,10 @@
 
 mod claim;
 mod configuration;
+mod consolidation;
 mod continuous;
 mod course;
+mod ended;
 pub(crate) mod marking;
 mod plan;
 mod rest;
@@ -64,6 +66,7 @@ pub fn all() -> Vec<Box<dyn AnyController<Settings>>> {
         reconciler::<claim::Claims>(),
         reconciler::<plan::RebalancePlans>(),
         reconciler::<continuous::ContinuousRebalancing>(),
+        reconciler::<consolidation::NodeConsolidation>(),
         reconciler::<sweep::Sweep>(),
         reconciler::<configuration::Configuration>(),
     ]

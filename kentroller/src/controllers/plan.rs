@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 use self::protection::Protection;
 use self::slots::Slots;
 use self::waves::told;
+use super::consolidation;
 use super::continuous::cycle_options;
 use super::rest::Rest;
 use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
@@ -171,6 +172,9 @@ fn claim_of<'a>(plan: &RebalancePlan, world: &'a World<RebalancePlans>) -> Optio
 /// # Errors
 /// A field of the claim that cannot be read.
 fn options_of(plan: &RebalancePlan, world: &World<RebalancePlans>) -> Result<Options, String> {
+    if claim_of(plan, world).is_none() && plan.label(marks::CONSOLIDATES).is_some() {
+        return Ok(consolidation::options(world.settings()));
+    }
     if let Some(mode) = plan.label(marks::CYCLE_MODE) {
         let mode = CycleMode::named(mode).ok_or_else(|| format!("label {} is {mode:?}", marks::CYCLE_MODE))?;
         return Ok(cycle_options(world.settings(), mode));
@@ -246,9 +250,10 @@ impl PlanStep<'_> {
         Ok(())
     }
 
-    /// Whether neither a claim nor a cycle made the plan.
+    /// Whether neither a claim nor we ourselves made the plan.
     fn is_by_hand(&self) -> bool {
-        self.claim().is_none() && self.plan.label(marks::CYCLE_MODE).is_none()
+        let is_ours = [marks::CYCLE_MODE, marks::CONSOLIDATES].iter().any(|mark| self.plan.label(mark).is_some());
+        self.claim().is_none() && !is_ours
     }
 
     /// A duration of the spec that is none.

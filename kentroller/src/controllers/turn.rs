@@ -37,10 +37,11 @@ enum Rank {
 impl Rank {
     /// Of a claim or of its plan.
     fn of<K: Kind>(object: &K) -> Self {
-        match (object.label(marks::SCHEDULE), object.label(marks::CYCLE_MODE)) {
-            (Some(_), _) => Self::BySchedule,
-            (None, Some(_)) => Self::Continuous,
-            (None, None) => Self::ByHand,
+        let has = |mark: &str| object.label(mark).is_some();
+        match (has(marks::SCHEDULE), has(marks::CYCLE_MODE) || has(marks::CONSOLIDATES)) {
+            (true, _) => Self::BySchedule,
+            (false, true) => Self::Continuous,
+            (false, false) => Self::ByHand,
         }
     }
 }

@@ -133,12 +133,13 @@ pub(crate) const KARPENTER: &str = "karpenter.sh/";
 pub(crate) const CLUSTER_AUTOSCALER: &str = "cluster-autoscaler.kubernetes.io/";
 
 /// Prefixes of the annotations that are read; the rest, some of them kilobytes long, is dropped while decoding.
-const ANNOTATIONS: [&str; 8] = [
+const ANNOTATIONS: [&str; 9] = [
     KARPENTER,
     CLUSTER_AUTOSCALER,
     "controller.kubernetes.io/",
     "kubernetes.io/config.",
     "autoscaling.cast.ai/",
+    "evictor.cast.ai/",
     "kentroller.cast.ai/",
     "rebalancing.cast.ai/",
     "live.cast.ai/",

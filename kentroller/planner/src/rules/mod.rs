@@ -30,7 +30,7 @@ pub(crate) mod window;
 pub(crate) use self::budget::is_consolidated;
 pub use self::budget::{Allowance, DisruptionReason, budget};
 pub use self::fits::{Misfit, fits};
-pub use self::node::ObservedNode;
+pub use self::node::{ObservedNode, expires_at};
 pub(crate) use self::pod::replicas;
 pub use self::pod::{PodRole, PodRules, Surroundings};
 pub use self::volumes::Volumes;

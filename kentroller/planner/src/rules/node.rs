@@ -222,15 +222,15 @@ fn by_its_pool(claim: &NodeClaim, pool: &NodePool, now: Moment, options: &Option
     waits.then(|| (KeptReason::NotConsolidatable, "Karpenter has not marked its NodeClaim Consolidatable".to_owned()))
 }
 
+/// When Karpenter ends a NodeClaim because of its age; `None` if it never does.
+pub fn expires_at(claim: &NodeClaim) -> Option<Moment> {
+    let span = claim.spec.expire_after.as_deref().and_then(parse_span)?;
+    Some(Moment(claim.metadata.creation_timestamp?.0.saturating_add(span)))
+}
+
 /// Within 48 hours of its expiry: pods moved there would move again soon.
 fn expires_soon(claim: Option<&NodeClaim>, now: Moment) -> bool {
-    claim.is_some_and(|claim| {
-        let span = claim.spec.expire_after.as_deref().and_then(parse_span);
-        match (span, claim.metadata.creation_timestamp) {
-            (Some(span), Some(created)) => created.0.saturating_add(span).saturating_sub(now.0) < 48 * 3600,
-            _ => false,
-        }
-    })
+    claim.and_then(expires_at).is_some_and(|end| end.0.saturating_sub(now.0) < 48 * 3600)
 }
 
 /// Inside its consolidateAfter window: Karpenter refuses such a destination, unless the pool never consolidates.

@@ -23,6 +23,13 @@ const LATER: &str = "rebalancing.cast.ai/later";
 const INCLUDE: &str = "kentroller.cast.ai/consolidation";
 const PACE: &str = "kentroller.cast.ai/budget";
 
+/// Whether the evictor of CAST AI has cordoned and emptied the node, to be removed.
+fn is_handed_over(node: &Value) -> bool {
+    let metadata = &node["metadata"];
+    let is = |mark: &str, word: &str| metadata["labels"][mark] == word || metadata["annotations"][mark] == word;
+    is("autoscaling.cast.ai/draining", "evictor") && is("evictor.cast.ai/eviction-status", "done")
+}
+
 impl State {
     pub(super) fn judge_node(&mut self, before: &Value, after: &Value, now: Timestamp) -> Found {
         let name = key_of(before).name;
@@ -33,7 +40,8 @@ impl State {
         }
         let mut found = foreign_changes("node", before, after);
         let owned = |node: &Value| node["metadata"]["annotations"][CORDONED_BY].is_string();
-        if was && !owned(before) && owned(after) {
+        let is_taken_over = was && !owned(before) && owned(after);
+        if is_taken_over && !is_handed_over(before) {
             found.push(("S10", format!("node {name} was taken over, which somebody else had cordoned")));
         }
         let ours = |mark: &str| before["metadata"]["annotations"][mark].is_string();
@@ -42,14 +50,15 @@ impl State {
         if was && !is && until.is_some_and(|until| until > now) {
             found.push(("S10", format!("node {name} was uncordoned before its time")));
         }
-        if was && !is && !ours(CORDONED_BY) && !ours(RESERVED_BY) && until.is_none() {
+        let is_ours = (ours(CORDONED_BY) || ours(RESERVED_BY)) && !is_handed_over(before);
+        if was && !is && !is_ours && until.is_none() {
             found.push(("S10", format!("node {name} was uncordoned, which somebody else had cordoned")));
         }
         if !was && is && after["metadata"]["annotations"][RESERVED_BY].is_string() {
             if !self.is_made_by_its_plan(after, &name) {
                 found.push(("S10", format!("node {name} was reserved, which its plan has not made")));
             }
-        } else if !was && is {
+        } else if is_taken_over || (!was && is) {
             let of_node = self.seen.claims.iter().filter(|(_, claim)| claim.object.status.node_name == *name);
             self.touched.extend(of_node.map(|(claim, _)| claim.to_string()));
             let plan = after["metadata"]["annotations"][CORDONED_BY].as_str().unwrap_or_default();
