@@ -35,10 +35,9 @@ enum Met {
 }
 
 /// What is met, the flag that lifts it, and what could happen then.
-const LIFTS: [(Met, &str, &str); 7] = [
+const LIFTS: [(Met, &str, &str); 6] = [
     (Met::Blocks(Rule::Bare), "ignoreProblemPodsWithoutController", "pods without a controller could go"),
     (Met::Blocks(Rule::Job), "ignoreProblemJobPods", "Job pods could be moved"),
-    (Met::Blocks(Rule::PdbAllowsNone), "ignoreBlockingPDB", "disruption budgets that allow none were met halfway"),
     (
         Met::Blocks(Rule::RemovalDisabled),
         "ignoreProblemRemovalDisabledPods",

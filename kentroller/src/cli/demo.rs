@@ -12,6 +12,8 @@ use kentroller_runtime::Kind as _;
 use kentroller_world::Drift;
 use serde_json::{Value, json};
 
+use super::Unhurried;
+use super::plan::writable;
 use super::rehearse::{Ask, Cluster, Rehearsing, write_report};
 use crate::api::RebalancePlanSchedule;
 
@@ -35,12 +37,15 @@ const LONGEST: Duration = Duration::from_secs(4 * 3600);
 
 impl Demo {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        if let Some(file) = &self.report {
+            writable(file).map_err(|message| anyhow!(message))?;
+        }
         let starts: Timestamp = START.parse().context("the start of the demo")?;
         let cluster = Cluster::generated(Drift { nodes: usize::from(self.nodes), seed: self.seed }, starts);
         let ask = Ask::Object(schedule());
         let rehearsing = Rehearsing { cluster, ask, seed: self.seed, longest: LONGEST, beside: false, told: true };
         let rehearsed = rehearsing.play().map_err(|message| anyhow!(message))?;
-        let mut out = std::io::stdout();
+        let mut out = Unhurried(std::io::stdout());
         writeln!(out, "\n{}", rehearsed.document.summary())?;
         if let Some(file) = &self.report {
             write_report(file, &rehearsed.document).map_err(|message| anyhow!(message))?;

@@ -15,6 +15,8 @@ mod replay;
 mod run;
 mod status;
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -52,9 +54,54 @@ enum Command {
     /// Plays a claim or continuous rebalancing on a simulated copy of your cluster, in virtual time. Writes to no cluster.
     #[cfg(feature = "simulation")]
     Rehearse(Box<rehearse::RehearseArguments>),
+    /// Is not in this build, which has no simulation.
+    #[cfg(not(feature = "simulation"))]
+    #[command(alias = "demo")]
+    Rehearse(NotBuilt),
     /// Shows a whole rebalancing on a simulated cluster, in virtual time.
     #[cfg(feature = "simulation")]
     Demo(demo::Demo),
+}
+
+/// Whatever was asked of a command that is not built in. Without it `release` would be proposed in place of `rehearse`.
+#[cfg(not(feature = "simulation"))]
+#[derive(Debug, clap::Args)]
+struct NotBuilt {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    _all: Vec<String>,
+}
+
+#[cfg(not(feature = "simulation"))]
+impl NotBuilt {
+    fn execute() -> anyhow::Result<ExitCode> {
+        complain(&"`rehearse` and `demo` are not in this build: `cargo build --release --package kentroller` has them");
+        Ok(ExitCode::from(2))
+    }
+}
+
+/// Says what is wrong, to whoever still reads it.
+fn complain(what: &dyn Display) {
+    let _ = writeln!(io::stderr(), "kentroller: {what}");
+}
+
+/// Standard output whose reader may have seen enough (`| head`): that is no mistake, and the rest is not missed.
+#[cfg(feature = "simulation")]
+struct Unhurried(io::Stdout);
+
+#[cfg(feature = "simulation")]
+impl Write for Unhurried {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.write(text).or_else(|error| if is_gone(&error) { Ok(text.len()) } else { Err(error) })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })
+    }
+}
+
+/// Whether nobody reads any more.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// Runs the command that the process was started with.
@@ -72,13 +119,15 @@ pub fn run() -> ExitCode {
         Command::Replay(replay) => replay.execute(),
         #[cfg(feature = "simulation")]
         Command::Rehearse(rehearse) => rehearse.execute(),
+        #[cfg(not(feature = "simulation"))]
+        Command::Rehearse(_) => NotBuilt::execute(),
         #[cfg(feature = "simulation")]
         Command::Demo(demo) => demo.execute(),
     };
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("kentroller: {error:#}");
+            complain(&format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }

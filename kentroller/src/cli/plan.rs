@@ -105,13 +105,16 @@ impl PlanArguments {
                     Trouble::Input(message) => (3, message),
                     Trouble::Cluster(message) => (4, message),
                 };
-                eprintln!("kentroller: {message}");
+                super::complain(&message);
                 Ok(ExitCode::from(code))
             }
         }
     }
 
     fn run(self, started: Instant) -> Result<(), Trouble> {
+        if let Some(file) = &self.report {
+            writable(file).map_err(Trouble::Usage)?;
+        }
         let (report, plan, dump) = self.made(started)?;
         self.print(&report, &plan, &dump)
     }
@@ -203,10 +206,23 @@ impl PlanArguments {
                 .map_err(|error| Trouble::Input(format!("{}: {error}", file.display())))?;
         }
         let mut out = std::io::stdout().lock();
-        // A reader that has seen enough (`| head`) is no mistake.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        Ok(())
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if !super::is_gone(&error) => {
+                Err(Trouble::Input(format!("the plan cannot be printed: {error}")))
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+/// Whether the report can be written, before anything is done for it.
+///
+/// # Errors
+/// Why it cannot, and what to do.
+pub(super) fn writable(file: &Path) -> Result<(), String> {
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
+    let named = file.display();
+    opened.map_err(|error| format!("--report {named}: {error}; name a file that can be written")).map(drop)
 }
 
 /// The prices of a CSV file; without one the embedded list.
@@ -245,6 +261,6 @@ fn peak_memory() -> u64 {
 /// Progress is for people: on a terminal only.
 fn tell(what: &str) {
     if std::io::stderr().is_terminal() {
-        eprintln!("kentroller: {what} …");
+        super::complain(&format_args!("{what} …"));
     }
 }

@@ -18,9 +18,10 @@ use kentroller_runtime::Kind as _;
 use kentroller_world::Setup;
 use serde_json::{Value, json};
 
+use super::Unhurried;
 use super::plan::ask::duration;
-use super::plan::catalog;
 use super::plan::dump::Dump;
+use super::plan::{catalog, writable};
 use crate::api::RebalancePlanClaim;
 use crate::report;
 use crate::report::rehearsal::{self, Rehearsal};
@@ -113,6 +114,10 @@ pub(super) struct Rehearsed {
 
 impl RehearseArguments {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        if let Some(Err(message)) = self.report.as_deref().map(writable) {
+            super::complain(&message);
+            return Ok(ExitCode::from(2));
+        }
         let done = self.rehearsing().and_then(|rehearsing| {
             let rehearsed = rehearsing.play()?;
             self.print(&rehearsed.document)?;
@@ -121,11 +126,12 @@ impl RehearseArguments {
         match done {
             Ok(rehearsed) if rehearsed.document.broken.is_empty() => Ok(ExitCode::SUCCESS),
             Ok(rehearsed) => {
-                eprintln!("kentroller: {} invariants broke; please report this", rehearsed.document.broken.len());
+                let broken = rehearsed.document.broken.len();
+                super::complain(&format_args!("{broken} invariants broke; please report this"));
                 Ok(ExitCode::FAILURE)
             }
             Err(message) => {
-                eprintln!("kentroller: {message}");
+                super::complain(&message);
                 Ok(ExitCode::from(3))
             }
         }
@@ -164,10 +170,8 @@ impl RehearseArguments {
         if let Some(file) = &self.report {
             write_report(file, document)?;
         }
-        let mut out = std::io::stdout().lock();
-        // A reader that has seen enough (`| head`) is no mistake.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        Ok(())
+        let mut out = Unhurried(std::io::stdout());
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())
     }
 }
 
@@ -240,8 +244,8 @@ impl Rehearsing {
     pub(super) fn play(self) -> Result<Rehearsed, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         let runtime = runtime.map_err(|error| error.to_string())?;
-        let mut out = std::io::stdout();
-        let live = self.told && out.is_terminal();
+        let live = self.told && std::io::stdout().is_terminal();
+        let mut out = Unhurried(std::io::stdout());
         let _terminal = interrupt::Terminal::open(live);
         let listener: Option<&mut dyn Write> = if self.told { Some(&mut out) } else { None };
         runtime.block_on(self.played(listener, live))

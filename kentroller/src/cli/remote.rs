@@ -1,6 +1,6 @@
 //! Objects of the current cluster, read and changed with the rights of who calls.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use kentroller_runtime::store::AnyObject as _;
 use kentroller_runtime::{Kind, ObjectKey, wire};
 use kube::Client;
@@ -29,9 +29,23 @@ struct PageMetadata {
     next: String,
 }
 
+/// How the current cluster is reached: by the kubeconfig, or from a pod.
+///
+/// # Errors
+/// The first cause of all, once.
+pub(super) async fn config() -> anyhow::Result<kube::Config> {
+    kube::Config::infer().await.map_err(|error| {
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        anyhow!("no cluster: set KUBECONFIG to a kubeconfig that can be read, or write ~/.kube/config ({cause})")
+    })
+}
+
 impl Remote {
     pub(super) async fn connect() -> anyhow::Result<Self> {
-        let config = kube::Config::infer().await.context("no cluster: set KUBECONFIG")?;
+        let config = config().await?;
         let namespace = config.default_namespace.clone();
         Ok(Self { client: client(config).context("the kubeconfig cannot be used")?, namespace })
     }

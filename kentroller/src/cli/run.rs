@@ -12,6 +12,7 @@ use kentroller_runtime::engine::ports::Ports;
 use kentroller_runtime::settings::Settings as _;
 use kentroller_runtime::{ObjectKey, Switches, telemetry, wire};
 
+use super::remote::config;
 use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
 use crate::controllers;
 use crate::settings::Settings;
@@ -60,7 +61,7 @@ impl Run {
         };
         let prices = self.prices(&settings)?;
         let embedded = Embedded { prices, effort: Effort::Time(settings.plan_time_limit) };
-        let config = kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
+        let config = config().await?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             mode = ?settings.mode(),

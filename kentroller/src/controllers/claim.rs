@@ -338,9 +338,16 @@ impl ClaimStep<'_> {
                 }
                 self.complete(plans);
             }
+            PlanState::Failed if self.is_tried_again(plans) => {
+                if let Some(rest) = Rest::of(self.world) {
+                    self.rest(rest);
+                } else if self.next_plan(plans)? {
+                    self.end_after(plans, status.failure_reason.unwrap_or(FailureReason::ClusterChanged), &message);
+                }
+            }
             PlanState::Failed => self.fail(status.failure_reason.unwrap_or(FailureReason::ClusterChanged), &message),
             PlanState::Skipped => self.skip(status.skipped_reason.unwrap_or(SkippedReason::NoSaving), &message),
-            PlanState::Expired if plans.len() == 1 => {
+            PlanState::Expired if !plans.iter().any(|plan| sequence::was_begun(plan)) => {
                 self.skip(SkippedReason::PlanExpired, "nobody executed the plan in time");
             }
             PlanState::Expired => {
@@ -355,6 +362,19 @@ impl ClaimStep<'_> {
             }
         }
         Ok(())
+    }
+
+    /// No plan comes in place of the last one, which came too late: because nothing is left to do, or because none was computed.
+    fn end_after(&mut self, plans: &[&RebalancePlan], reason: FailureReason, message: &str) {
+        let nothing = match self.world.answer::<Plans>(self.claim) {
+            Some(Answer::Given { answer, .. }) => answer.nothing.clone(),
+            _ => None,
+        };
+        match nothing {
+            _ if plans.iter().any(|plan| sequence::was_begun(plan)) => self.complete(plans),
+            Some((reason, message)) => self.skip(reason, &message),
+            None => self.fail(reason, message),
+        }
     }
 
     /// What its plans have done is what there is.

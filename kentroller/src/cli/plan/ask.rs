@@ -159,7 +159,8 @@ pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn percent(text: &str) -> Result<Percent, String> {
-    Percent::parse(text).ok_or_else(|| format!("`{text}` is not a percentage such as 10 or 2.5%"))
+    let share = Percent::parse(text).ok_or_else(|| format!("`{text}` is not a percentage such as 10 or 2.5%"))?;
+    if share > Percent::whole(100) { Err(format!("`{text}` is more than 100 %")) } else { Ok(share) }
 }
 
 fn money(text: &str) -> Result<Money, String> {

@@ -1,5 +1,5 @@
 //! A claim that needs more than one plan takes has several, one after the other: `name`, `name-2`, and so on, each computed
-//! anew on what the one before has left.
+//! anew on what the one before has left, or on what others have made of the cluster before it could begin.
 
 use jiff::Timestamp;
 use kentroller_planner::{Money, Options, Quantity};
@@ -7,9 +7,14 @@ use kentroller_runtime::condition::{in_status_since, seconds};
 use kentroller_runtime::{Answer, Failure, HasStatus, Kind};
 
 use super::{ClaimStep, GENERATION_TIMEOUT};
-use crate::api::{ClaimReason, PlanCondition, RebalancePlan, RebalancePlanClaim, RebalancePlanSpec, Warning};
+use crate::api::{
+    ClaimReason, FailureReason, PlanCondition, RebalancePlan, RebalancePlanClaim, RebalancePlanSpec, Warning,
+};
 use crate::backend::{MOST_NODES, PlanAsk, Plans, options, size};
 use crate::controllers::{PLAN_MAX_AGE, after, turn};
+
+/// So many plans in a row may come too late; then the claim fails.
+const MOST_TOO_LATE: usize = 3;
 
 /// The plans of a claim in their order.
 pub(super) fn in_order<'a>(claim: &RebalancePlanClaim, mut plans: Vec<&'a RebalancePlan>) -> Vec<&'a RebalancePlan> {
@@ -32,6 +37,17 @@ fn is_full(spec: &RebalancePlanSpec) -> bool {
     spec.node_claims_to_delete.len() >= MOST_NODES || size::is_shrunk(spec)
 }
 
+/// Whether the plan was executed, to whatever end.
+pub(super) fn was_begun(plan: &RebalancePlan) -> bool {
+    plan.status().is_some_and(|status| status.start_time.is_some())
+}
+
+/// Whether the plan did not begin because the cluster was not any more what it was computed for.
+fn came_too_late(plan: &RebalancePlan) -> bool {
+    let reason = plan.status().and_then(|status| status.failure_reason.as_ref());
+    !was_begun(plan) && matches!(reason, Some(FailureReason::ClusterChanged | FailureReason::PlanInvalid))
+}
+
 /// What the plans of the claim have really saved.
 pub(super) fn saved(plans: &[&RebalancePlan]) -> Option<Money> {
     let of_plan = |plan: &&RebalancePlan| {
@@ -48,6 +64,7 @@ impl ClaimStep<'_> {
     pub(super) fn options(&self, plans: &[&RebalancePlan]) -> Result<Options, String> {
         let settings = self.world.settings();
         let mut options = options(&self.claim.spec, settings.eviction_config.rules(), settings.tolerance())?;
+        let plans: Vec<&RebalancePlan> = plans.iter().copied().filter(|plan| was_begun(plan)).collect();
         let gone: usize = plans.iter().map(|plan| plan.spec.node_claims_to_delete.len()).sum();
         let left = options.max_nodes.map_or(MOST_NODES, |most| most.saturating_sub(gone));
         options.max_nodes = Some(left.min(MOST_NODES));
@@ -72,6 +89,12 @@ impl ClaimStep<'_> {
         is_full && has_more && self.claim.spec.auto_execute
     }
 
+    /// Whether another plan is computed in place of this one, which came too late.
+    pub(super) fn is_tried_again(&self, plans: &[&RebalancePlan]) -> bool {
+        let too_late = plans.iter().rev().take_while(|plan| came_too_late(plan)).count();
+        self.claim.spec.auto_execute && (1..MOST_TOO_LATE).contains(&too_late)
+    }
+
     /// Has the next plan computed and made; says whether the claim is at its end instead.
     ///
     /// # Errors
@@ -79,8 +102,10 @@ impl ClaimStep<'_> {
     pub(super) fn next_plan(&mut self, plans: &[&RebalancePlan]) -> Result<bool, Failure> {
         let Ok(options) = self.options(plans) else { return Ok(true) };
         let (number, now) = (plans.len() + 1, self.world.now());
-        let ended =
-            plans.last().and_then(|plan| in_status_since(&plan.status()?.conditions, PlanCondition::Done, true));
+        let ended = plans.last().and_then(|plan| {
+            let since = |end| in_status_since(&plan.status()?.conditions, end, true);
+            since(PlanCondition::Done).or_else(|| since(PlanCondition::Fail))
+        });
         let ended = ended.unwrap_or(Timestamp::MIN);
         let since = *self.status.generation_start_time.get_or_insert(seconds(now));
         let end = after(since, GENERATION_TIMEOUT);
@@ -225,6 +250,47 @@ mod tests {
         second.status = serde_json::from_value(json!({"state": "Expired", "conditions": []})).expect("a status");
         let said = ends(json!({"autoExecute": true}), &[done("a", MOST_NODES), second], None);
         assert!(said.iter().any(|said| said == "Saves 1.5000 USD an hour."), "{said:?}");
+    }
+
+    #[test]
+    fn a_plan_that_came_too_late_is_computed_anew_three_times_at_most() {
+        let failed = |name: &str, reason: &str, started: Value| -> RebalancePlan {
+            let ended = json!({"type": "Fail", "status": "True", "reason": reason, "message": "", "lastTransitionTime": "2026-11-22T10:00:00Z"});
+            let mut plan = done(name, 1);
+            plan.status =
+                serde_json::from_value(json!({"state": "Failed", "failureReason": reason, "conditions": [ended],
+                "failureMessage": "a node is gone", "startTime": started}))
+                .expect("a status");
+            plan
+        };
+        let changed = |name: &str| failed(name, "FailureReasonClusterChanged", Value::Null);
+        let check = |spec: Value, plans: &[RebalancePlan], nothing: Option<bool>, state: &str, does: &str| {
+            let claim = claim(spec.clone());
+            let mut given = given_at("10:01:00", plans);
+            if let Some(nothing) = nothing {
+                let answer = Answer::Given { at: at("10:00:30"), answer: planned(nothing).into() };
+                given = given.answered::<Plans>(&claim, answer);
+            }
+            let (status, asked, effects) = becomes(&given, &claim);
+            let did = format!("{asked} {effects:?}");
+            let status = status.expect("a status");
+            assert_eq!(status.state.expect("a state").as_str(), state, "{spec} {plans:?}");
+            assert!(did.contains(does), "{did}, not {does}");
+        };
+        let alone = || json!({"autoExecute": true});
+        check(alone(), &[changed("a")], None, "Executing", "[plans RebalancePlanClaim/u/1]");
+        check(alone(), &[changed("a")], Some(false), "Executing", "create RebalancePlan a-2");
+        check(alone(), &[changed("a"), changed("a-2")], Some(false), "Executing", "create RebalancePlan a-3");
+        check(alone(), &[changed("a"), changed("a-2"), changed("a-3")], Some(false), "Failed", "[] []");
+        check(alone(), &[changed("a")], Some(true), "Skipped", "[] []");
+        check(alone(), &[done("a", MOST_NODES), changed("a-2")], Some(true), "Completed", "[] []");
+        check(json!({}), &[changed("a")], Some(false), "Failed", "[] []");
+        let begun = failed("a", "FailureReasonClusterChanged", json!("2026-11-22T09:00:00Z"));
+        check(alone(), &[begun], Some(false), "Failed", "[] []");
+        let invalid = failed("a", "FailureReasonPlanInvalid", Value::Null);
+        check(alone(), &[invalid], Some(false), "Executing", "create RebalancePlan a-2");
+        let timeout = failed("a", "FailureReasonTimeout", Value::Null);
+        check(alone(), &[timeout], Some(false), "Failed", "[] []");
     }
 
     #[test]

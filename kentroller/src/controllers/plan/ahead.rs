@@ -47,7 +47,8 @@ impl PlanStep<'_> {
     }
 
     fn most_surge(&self) -> usize {
-        self.world.all::<Node>().count().div_ceil(SURGE_SHARE).max(LEAST_SURGE)
+        // Nodes that were made are counted as well: rounded down.
+        (self.world.all::<Node>().count() / SURGE_SHARE).max(LEAST_SURGE)
     }
 
     /// Whether the pool may hold what it says that it holds, what is on its way, and the nodes of the wave.
