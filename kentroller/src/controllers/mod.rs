@@ -1,8 +1,9 @@
 //! The controllers: one line each.
 
+pub mod alerts;
 mod claim;
 mod configuration;
-mod continuous;
+pub(crate) mod continuous;
 mod course;
 pub(crate) mod marking;
 mod plan;

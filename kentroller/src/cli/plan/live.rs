@@ -10,7 +10,7 @@ use super::dump::Dump;
 ///
 /// # Errors
 /// A cluster that cannot be reached, or a verb and kind that are not allowed.
-pub(super) fn read(dump: &mut Dump) -> Result<(), String> {
+pub(in crate::cli) fn read(dump: &mut Dump) -> Result<(), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {

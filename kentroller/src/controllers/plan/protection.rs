@@ -17,6 +17,7 @@ use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::marks::CORDONED_BY;
 use crate::api::{MigrationPolicy, RebalancePlan};
 use crate::backend::snapshot;
+use crate::controllers::marking::is_cordoned_by_another;
 
 /// The rules at one moment, under the options that the plan was made with.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ impl Protection {
         plan: &RebalancePlan,
         is_empty: bool,
     ) -> Option<String> {
-        if node.spec.unschedulable && node.annotation(CORDONED_BY) != Some(plan.uid()) {
+        if is_cordoned_by_another(node.spec.unschedulable, node.annotation(CORDONED_BY), Some(plan.uid())) {
             return Some("somebody else cordoned it".to_owned());
         }
         let (read, claim, pool) = (snapshot::node(node), snapshot::claim(claim), pool.map(snapshot::pool));
