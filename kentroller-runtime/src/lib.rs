@@ -47,7 +47,7 @@ pub use self::failure::{Class, Failure};
 pub use self::guard::{Fresh, Guard};
 pub use self::kind::{Cluster, HasStatus, Kind, KindInfo, Meta, Metadata, ObjectKey, Owner};
 pub use self::measure::{Counter, Gauge, Histogram, Measured, Metric};
-pub use self::metrics::{MetricInfo, MetricType};
+pub use self::metrics::{ALERTS, AlertInfo, MetricInfo, MetricType};
 pub use self::outcome::{Decided, Outcome};
 pub use self::port::{Answer, Cancelled, Kinds, Port, Seen};
 pub use self::store::{Cut, Gone, Lookup, View};

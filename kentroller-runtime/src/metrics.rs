@@ -2,6 +2,7 @@
 //!
 //! Ages and spans are computed when they are scraped, so that they grow even while the engine is stuck.
 
+mod alerts;
 mod declared;
 mod names;
 
@@ -18,6 +19,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
+pub use self::alerts::{ALERTS, AlertInfo};
 use self::declared::Declared;
 pub use self::names::{ALL, MetricInfo, MetricType};
 use self::names::{

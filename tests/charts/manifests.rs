@@ -85,7 +85,19 @@ fn what_is_off_by_default_can_be_switched_on() {
     assert_eq!(board["metadata"]["labels"]["grafana_dashboard"], "1");
     let board: Value = serde_json::from_str(board["data"]["kentroller.json"].as_str().expect("a text")).expect("JSON");
     assert_eq!(board["title"], "Kentroller");
-    let rule = only(&objects, "PrometheusRule", NAME).to_string();
+    let rule = only(&objects, "PrometheusRule", NAME);
+    let runbooks = include_str!("../../kentroller/docs/reference/alerts.md");
+    let alerts = rule["spec"]["groups"][0]["rules"].as_array().expect("rules");
+    assert_eq!(alerts.len(), controllers::alerts::alerts().len());
+    for alert in alerts {
+        let name = alert["alert"].as_str().expect("a name");
+        assert!(runbooks.contains(&format!("\n## {name}\n")), "{name} has no runbook");
+        let page = format!("kentroller/docs/reference/alerts.md#{}", name.to_lowercase());
+        assert_eq!(alert["annotations"]["runbook"], page);
+    }
+    // What Prometheus fills in is left for it.
+    assert!(rule.to_string().contains("{{ $labels.plan }}"), "{rule}");
+    let rule = rule.to_string();
     let page = include_str!("../../kentroller/docs/reference/metrics.md");
     let named: BTreeSet<&str> = rule
         .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')

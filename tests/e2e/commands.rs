@@ -52,6 +52,17 @@ fn people_pause_resume_cancel_and_release_and_read_what_happened() {
         let nodes = admin.list(NODES).await.len();
         assert!(run(&["status"]).expect("anybody may read").contains("Nothing runs"), "{:?}", run(&["status"]));
 
+        let all = admin.list(NODES).await;
+        let node = name(&all[0]);
+        let explained = run(&["explain", "node", node, "--namespace", NAMESPACE]).expect("anybody may read");
+        assert!(explained.starts_with(&format!("Node {node}")) && explained.contains("for claims"), "{explained}");
+        let missing =
+            run(&["explain", "pod", "nowhere/nothing", "--namespace", NAMESPACE]).expect_err("it is not there");
+        assert!(missing.contains("in namespace nowhere, pod nothing is not there"), "{missing}");
+        let why = run(&["why", "--steps", "100", "--namespace", NAMESPACE]).expect("anybody may read");
+        assert!(why.contains("NODE") && why.contains("nodes would go and"), "{why}");
+        println!("{explained}\n{why}");
+
         waiting(cluster, &admin, "night").await;
         let paused = run(&["pause", "--for", "1h", "--namespace", NAMESPACE]).expect("an administrator may");
         assert!(paused.contains("Everything is paused until"), "{paused}");

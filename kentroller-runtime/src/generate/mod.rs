@@ -1,5 +1,6 @@
 //! Types to bytes: CRDs, RBAC, schemas and reference pages are read from the declarations. Nothing here touches a disk.
 
+pub mod alerts;
 #[cfg(feature = "simulation")]
 mod cel;
 pub mod chart;

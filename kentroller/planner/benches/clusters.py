@@ -3,7 +3,8 @@
 
 Services arrive one pod at a time on any open node that fits, and open a node of any allowed type when none does; then
 each is scaled down to about its load. Without rules nothing but cpu, memory and pods per node binds; with rules some
-services keep apart, spread over zones or stay in one. Prints what `kubectl get -o json` would:
+services keep apart, spread over zones or stay in one. `--current`: the nodes are of today's cheapest families and were
+full, until 20 to 40 % of their pods went; so most may stay. Prints what `kubectl get -o json` would:
 
     ./clusters.py 1000 --seed 1 --rules > cluster.json && kentroller plan -f cluster.json --time-limit 1s
 """
@@ -96,6 +97,47 @@ def grow(dice, all_types, found):
         node["holds"].append(of)
         counts[node["zone"]] += 1
     return nodes
+
+
+def pack(dice, all_types, found):
+    """Places all pods in batches of sixty, each on as few nodes as hold it, of the family that is nearest to its memory."""
+    daemon_cpu, daemon_memory = sum(cpu for _, cpu, _ in DAEMONS), sum(memory for _, _, memory in DAEMONS)
+    arriving = [of for of in found for _ in range(of["pods"])]
+    dice.shuffle(arriving)
+    nodes = []
+    for at in range(0, len(arriving), 60):
+        left = sorted(arriving[at:at + 60], key=lambda of: -of["cpu"])
+        while left:
+            cpu, memory = sum(of["cpu"] for of in left), sum(of["memory"] for of in left)
+            family = "c6a" if memory < 2.6 * cpu else "m6a" if memory < 5.2 * cpu else "r6a"
+            sizes = sorted((it for it in all_types if it["name"].startswith(family + ".") and 8 <= it["vcpu"] <= 32),
+                           key=lambda it: it["vcpu"])
+            holds = (it for it in sizes if it["cpu"] - daemon_cpu >= cpu and it["usable"] - daemon_memory >= memory)
+            it = next(holds, sizes[-1])
+            node = {"type": it, "zone": dice.choice(ZONES), "cpu": it["cpu"] - daemon_cpu,
+                    "memory": it["usable"] - daemon_memory, "pods": it["pods"] - len(DAEMONS), "holds": [],
+                    "number": len(nodes), "name": f"ip-10-{len(nodes) >> 8}-{len(nodes) & 255}-1.ec2.internal"}
+            rest = []
+            for of in left:
+                if node["cpu"] >= of["cpu"] and node["memory"] >= of["memory"] and node["pods"] >= 1:
+                    node["cpu"] -= of["cpu"]
+                    node["memory"] -= of["memory"]
+                    node["pods"] -= 1
+                    node["holds"].append(of)
+                else:
+                    rest.append(of)
+            if not node["holds"]:
+                break
+            nodes.append(node)
+            left = rest
+    return nodes
+
+
+def thin(dice, nodes):
+    """The pods that are left when every node has lost 20 to 40 % of its own: (service, node)."""
+    for node in nodes:
+        lost = dice.uniform(0.2, 0.4)
+        yield from ((of, node) for of in node["holds"] if dice.random() >= lost)
 
 
 def shrink(dice, nodes, found, load):
@@ -198,11 +240,18 @@ def main():
     asked.add_argument("--rules", action="store_true", help="some services keep apart, spread or stay in a zone")
     asked.add_argument("--load", type=float, default=0.55, help="the part of its peak that a service runs at")
     asked.add_argument("--cpu", type=int, default=320, help="median request, in milli-cpu")
+    asked.add_argument("--current", action="store_true", help="nodes of today's cheapest families, from which pods went; no rules")
     options = asked.parse_args()
+    if options.current and options.rules:
+        asked.error("--current places pods without regard to rules: leave --rules out")
     dice, all_types = random.Random(options.seed), list(types())
-    found = services(dice, int(options.pods / options.load), options)
-    nodes = grow(dice, all_types, found)
-    kept = list(shrink(dice, nodes, found, options.load))
+    found = services(dice, int(options.pods / (0.7 if options.current else options.load)), options)
+    if options.current:
+        nodes = pack(dice, all_types, found)
+        kept = list(thin(dice, nodes))
+    else:
+        nodes = grow(dice, all_types, found)
+        kept = list(shrink(dice, nodes, found, options.load))
     used = {node["number"] for _, node in kept}
     items = list(cluster_objects(all_types))
     for node in nodes:

@@ -1,7 +1,7 @@
 //! Cost over the lower bound, on generated clusters and on lists such as `clusters.py` prints.
 //!
-//! `cargo bench -p kentroller-planner --features generate -- NODES SECONDS SEEDS [hard] [FILE.json] [cheapest] [curve [karpenter]]`;
-//! `cheapest`: nothing is tolerated. `curve`: what a plan that is stopped early has come to, beside the best plan of so many moves.
+//! `cargo bench -p kentroller-planner --features generate -- NODES SECONDS SEEDS [hard] [FILE.json] [cheapest] [fewest] [curve [karpenter]]`;
+//! `cheapest`: nothing is tolerated. `fewest`: how many moves no plan within the tolerance is below. `curve`: what a plan that is stopped early has come to, beside the best plan of so many moves.
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 use std::time::Instant;
@@ -62,6 +62,16 @@ fn main() {
         );
         if let Some(cheapest) = found.cheapest {
             println!("  {cheapest}");
+        }
+        if arguments.iter().any(|word| word == "fewest") {
+            let least = found.cheapest.map_or(found.cost_after, |cheapest| cheapest.hourly);
+            let (mut no, mut yes) = (0, found.workload_pods);
+            while no + 1 < yes {
+                let moves = usize::midpoint(no, yes);
+                let floor = floor(&snapshot, &catalog, moves).expect("the cluster is sound");
+                *(if floor > least + tolerance.of_money(least) { &mut no } else { &mut yes }) = moves;
+            }
+            println!("  no plan of at most {tolerance} % more moves fewer than {yes} pods");
         }
         let mut held: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
         for kept in &found.kept {

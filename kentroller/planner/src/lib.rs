@@ -14,6 +14,8 @@ pub mod rules;
 
 mod model;
 
+mod standing;
+
 mod solution;
 
 pub mod bound;
@@ -39,6 +41,7 @@ pub use judged::{Judged, plan_judged};
 pub use manifest::{Moment, Quantity, QuantityError, parse_span};
 pub use planner::plan;
 pub use reuse::{PreviousPlan, plan_again};
+pub use standing::{Standing, standings};
 pub use value::{
     Advice, Aggressive, Blocker, Budget, CapacityType, Catalog, CatalogError, Cheapest, CurvePoint, EvictionRule,
     EvictionTarget, Flag, HOURS_A_MONTH, Headroom, InputError, InstanceType, Kept, KeptReason, LowerBound, Mode, Money,

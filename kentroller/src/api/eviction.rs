@@ -102,7 +102,7 @@ struct Switch {
 ///
 /// # Errors
 /// An entry that cannot be read, or names both pods and nodes, or neither.
-pub(crate) fn eviction_rules(list: &Value) -> Result<Vec<EvictionRule>, String> {
+fn eviction_rules(list: &Value) -> Result<Vec<EvictionRule>, String> {
     let entries: Vec<Entry> =
         serde_json::from_value(list.clone()).map_err(|error| format!("evictionConfig: {error}"))?;
     let mut rules = Vec::new();
@@ -134,7 +134,7 @@ pub(crate) fn eviction_rules(list: &Value) -> Result<Vec<EvictionRule>, String> 
             (settings.aggressive, Strictness::Aggressive),
         ];
         if let Some((_, strictness)) = strictness.into_iter().find(|(switch, _)| switch.enabled) {
-            rules.push(EvictionRule { selects, strictness });
+            rules.push(EvictionRule { place: index, selects, strictness });
         }
     }
     Ok(rules)

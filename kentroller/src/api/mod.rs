@@ -32,7 +32,6 @@ pub use self::claim::{
     Warning,
 };
 pub use self::eviction::EvictionConfig;
-pub(crate) use self::eviction::eviction_rules;
 pub use self::migration::{
     DumpGoal, MigrationEntry, MigrationOptions, MigrationPhase, MigrationProgress, MigrationState, MigrationStatus,
     RebalanceMigrationPlan, RebalanceMigrationPlanSpec,

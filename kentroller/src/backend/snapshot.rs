@@ -83,6 +83,13 @@ pub fn storage<'a>(
     }
 }
 
+/// A cluster however it was read, as the operator has it: without our own shields, and with how many pods each controller has.
+pub(crate) fn as_operators_see(mut snapshot: Snapshot) -> Snapshot {
+    snapshot.nodes = snapshot.nodes.into_iter().map(unshielded).collect();
+    snapshot.replicas = replicas(&snapshot.pods);
+    snapshot
+}
+
 /// How many pods each controller has, by namespace, kind and name. Whoever makes the pods is not read: how many there are tells how
 /// many are wanted.
 fn replicas(pods: &[manifest::Pod]) -> BTreeMap<(String, String, String), u32> {
@@ -102,9 +109,9 @@ fn replicas(pods: &[manifest::Pod]) -> BTreeMap<(String, String, String), u32> {
 /// tell none from not known, they are not known. Besides, what of it could not be understood.
 pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>) {
     let owners = &mut Owners::default();
-    let mut snapshot = Snapshot {
+    let snapshot = Snapshot {
         now: moment(now),
-        nodes: all(cut, |node: &Node| unshielded(as_read!(owners, Node => Node { spec, status })(node))),
+        nodes: all(cut, as_read!(owners, Node => Node { spec, status })),
         pods: all(cut, as_read!(owners, Pod => Pod { spec, status })),
         node_pools: all(cut, as_read!(owners, NodePool => NodePool { spec, status })),
         node_claims: all(cut, as_read!(owners, NodeClaim => NodeClaim { spec, status })),
@@ -118,7 +125,7 @@ pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>)
         node_overlays: all(cut, as_read!(owners, NodeOverlay => NodeOverlay { spec })),
         replicas: BTreeMap::new(),
     };
-    snapshot.replicas = replicas(&snapshot.pods);
+    let mut snapshot = as_operators_see(snapshot);
     let buffers = all(cut, as_read!(owners, CapacityBuffer => CapacityBuffer { spec, status }));
     let templates =
         all(cut, |named: &NamedPodTemplate| (metadata(&named.metadata, owners).key(), named.template.clone()));

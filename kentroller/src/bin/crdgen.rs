@@ -14,7 +14,7 @@ use kentroller::settings::Settings;
 use kentroller::{chart, controllers};
 use kentroller_runtime::generate::outline::Outline;
 use kentroller_runtime::generate::rbac::Rights;
-use kentroller_runtime::generate::{crd, dashboard, mistakes, reference, scaffold, schema, unused, widening};
+use kentroller_runtime::generate::{alerts, crd, dashboard, mistakes, reference, scaffold, schema, unused, widening};
 use kentroller_runtime::settings::Settings as _;
 use kentroller_runtime::{Declaration, Kind as _};
 
@@ -127,7 +127,12 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     let own_namespace = [ConfigMap::INFO];
     let rights = Rights::of(&declarations, &own_namespace);
     let board = dashboard::dashboard("Kentroller", controllers::METRICS_PREFIX, &declarations);
-    for (path, text) in chart::files(&rights, &crds, &board)? {
+    let declared: Vec<_> = declarations.iter().flat_map(|one| one.metrics).copied().collect();
+    let all = controllers::alerts::alerts();
+    let (prefix, runbooks) = (controllers::METRICS_PREFIX, "kentroller/docs/reference/alerts.md");
+    let rules = alerts::rules("Kentroller", prefix, runbooks, &all, &declared);
+    let rules = rules.map_err(|wrong| anyhow::anyhow!("the alerts are wrong:\n  {}", wrong.join("\n  ")))?;
+    for (path, text) in chart::files(&rights, &crds, &board, &rules)? {
         let path = Path::new("charts").join(path);
         let text = match path.extension().and_then(|end| end.to_str()) {
             Some("yaml") => in_yaml(&text),
@@ -139,12 +144,13 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     }
     for (page, text) in [
         ("additions", reference::additions(&contracts)),
+        ("alerts", alerts::page("Kentroller", prefix, &all, &declared).map_err(anyhow::Error::msg)?),
         ("conditions", reference::conditions(&kinds)),
         ("events", reference::events(&declarations)),
         ("failures", api::failures::page()),
         ("kinds", reference::kinds(&kinds)),
         ("marks", api::marks::page()),
-        ("metrics", reference::metrics(kentroller::controllers::METRICS_PREFIX, &declarations)),
+        ("metrics", reference::metrics(prefix, &declarations)),
         ("rbac", reference::rights(&declarations, &own_namespace)),
         ("settings", reference::settings(Settings::FIELDS)),
         ("states", reference::states(&kinds)),

@@ -31,13 +31,16 @@ pub fn files(
     rights: &Rights,
     crds: &[CustomResourceDefinition],
     dashboard: &Value,
+    alerts: &Value,
 ) -> anyhow::Result<BTreeMap<String, String>> {
     let own = own_values();
     let (chart, umbrella) = (kentroller(&own), umbrella());
     let wrong = [chart.mistakes(), umbrella.mistakes()].concat();
     ensure!(wrong.is_empty(), "the values are wrong:\n  {}", wrong.join("\n  "));
     let board = (format!("{NAME}/dashboard.json"), pretty(dashboard)?);
-    let parts = [operator(&chart, rights)?, vec![board], kinds(crds)?, profiles(&umbrella, &chart)?];
+    // No template: Helm would read the labels that Prometheus puts in.
+    let alerts = (format!("{NAME}/alerts.yaml"), serde_saphyr::to_string(alerts)?);
+    let parts = [operator(&chart, rights)?, vec![board, alerts], kinds(crds)?, profiles(&umbrella, &chart)?];
     Ok(parts.into_iter().flatten().collect())
 }
 

@@ -2,10 +2,14 @@
 
 mod approve;
 mod cancel;
+mod config;
 #[cfg(feature = "simulation")]
 mod demo;
+mod explain;
 mod history;
+mod output;
 mod pause;
+mod place;
 mod plan;
 #[cfg(feature = "simulation")]
 mod rehearse;
@@ -13,7 +17,9 @@ mod release;
 mod remote;
 mod replay;
 mod run;
+mod source;
 mod status;
+mod why;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -37,6 +43,12 @@ enum Command {
     Run(run::Run),
     /// Tells what runs, what waits and for what, and what comes next.
     Status(status::Status),
+    /// Tells which rule or entry of evictionConfig decides over a pod or a node, and what follows. Reads only.
+    Explain(explain::Explain),
+    /// Tells why each node stays, or that the next plan would take it; computed afresh. Reads only.
+    Why(why::WhyArguments),
+    /// Tells every setting of the operator, its value, and where it came from. Reads only.
+    Config(config::ConfigArguments),
     /// Tells the plans that were executed; of a node, which plans made and removed it, from what and why.
     History(history::History),
     /// Has a plan executed that waits for somebody to say so.
@@ -110,6 +122,9 @@ pub fn run() -> ExitCode {
         Command::Plan(plan) => plan.execute(),
         Command::Run(run) => run.execute(),
         Command::Status(_) => status::Status::execute(),
+        Command::Explain(explain) => explain.execute(),
+        Command::Why(why) => why.execute(),
+        Command::Config(config) => config.execute(),
         Command::History(history) => history.execute(),
         Command::Approve(approve) => approve.execute(),
         Command::Cancel(cancel) => cancel.execute(),

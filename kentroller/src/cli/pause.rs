@@ -8,9 +8,10 @@ use anyhow::bail;
 use clap::Args;
 use jiff::Timestamp;
 use kentroller_runtime::settings::parse_duration;
-use kentroller_runtime::{Clock, Kind, ObjectKey};
+use kentroller_runtime::{Clock, Kind};
 use serde_json::{Value, json};
 
+use super::place::Place;
 use super::remote::Remote;
 use crate::api::foreign::ConfigMap;
 use crate::settings::PAUSED;
@@ -32,17 +33,6 @@ pub(super) struct ResumeArguments {
     place: Place,
 }
 
-/// Where the operator reads its settings.
-#[derive(Args, Debug)]
-struct Place {
-    /// The namespace that the operator runs in; without it that of the current context.
-    #[arg(short, long)]
-    namespace: Option<String>,
-    /// The ConfigMap that the operator was started with as DYNAMIC_CONFIG_MAP_NAME.
-    #[arg(long, default_value = "castai-kentroller-dynamic-config")]
-    config_map: String,
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).filter(|time| !time.is_zero()).ok_or_else(|| "write a duration such as 30m or 2h".to_owned())
 }
@@ -53,14 +43,15 @@ impl PauseArguments {
         let end = self.time.map(|time| Clock::system().now().saturating_add(time)).transpose()?;
         let end = end.map(|end| Timestamp::from_second(end.as_second())).transpose()?;
         let (value, told) = said(end);
-        self.place.write(&value, &told)
+        write(&self.place, &value, &told)
     }
 }
 
 impl ResumeArguments {
     /// Takes the pause back.
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        self.place.write(&Value::Null, "Everything goes on; what was held counts none of the time of the pause.")
+        let told = "Everything goes on; what was held counts none of the time of the pause.";
+        write(&self.place, &Value::Null, told)
     }
 }
 
@@ -73,23 +64,20 @@ fn said(end: Option<Timestamp>) -> (Value, String) {
     }
 }
 
-impl Place {
-    fn write(self, value: &Value, told: &str) -> anyhow::Result<ExitCode> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-            let remote = Remote::connect().await?;
-            let namespace = self.namespace.unwrap_or_else(|| remote.namespace().to_owned());
-            let key = ObjectKey::namespaced(namespace.as_str(), self.config_map.as_str());
-            let Some(map) = remote.read_at::<ConfigMap>(&key).await? else {
-                bail!(
-                    "there is no {} {key}; name the namespace of the operator with -n, and the ConfigMap of its settings with --config-map",
-                    ConfigMap::INFO.kind
-                )
-            };
-            remote.merge(&map, json!({"data": {PAUSED: value}})).await?;
-            writeln!(std::io::stdout(), "{told}")?;
-            Ok(ExitCode::SUCCESS)
-        })
-    }
+fn write(place: &Place, value: &Value, told: &str) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let remote = Remote::connect().await?;
+        let key = place.config_map(&remote);
+        let Some(map) = remote.read_at::<ConfigMap>(&key).await? else {
+            bail!(
+                "there is no {} {key}; name the namespace of the operator with -n, and the ConfigMap of its settings with --config-map",
+                ConfigMap::INFO.kind
+            )
+        };
+        remote.merge(&map, json!({"data": {PAUSED: value}})).await?;
+        writeln!(std::io::stdout(), "{told}")?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ pub(super) mod ask;
 mod cases;
 pub(super) mod dump;
 mod items;
-mod live;
+pub(super) mod live;
 #[cfg(test)]
 mod mutated;
 #[cfg(test)]
@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use kentroller_planner::{Budget, Catalog, Judged, Options, Plan, Steps, plan_judged};
+use kentroller_planner::{Budget, Catalog, Judged, Options, Plan, Snapshot, Steps, plan_judged};
 use kentroller_runtime::Kind as _;
 
 use crate::api::RebalancePlan;
@@ -25,13 +25,26 @@ use crate::report::{self, Report};
 
 /// What is not a plan, by exit code.
 #[derive(Debug)]
-enum Trouble {
+pub(super) enum Trouble {
     /// 2: asked for something that cannot be asked for.
     Usage(String),
     /// 3: input that cannot be read or contradicts itself.
     Input(String),
     /// 4: the cluster cannot be reached, or does not allow it.
     Cluster(String),
+}
+
+impl Trouble {
+    /// Says it, and gives the exit code.
+    pub(super) fn end(self) -> ExitCode {
+        let (code, message) = match self {
+            Self::Usage(message) => (2, message),
+            Self::Input(message) => (3, message),
+            Self::Cluster(message) => (4, message),
+        };
+        super::complain(&message);
+        ExitCode::from(code)
+    }
 }
 
 /// Arguments of `kentroller plan`.
@@ -99,15 +112,7 @@ impl PlanArguments {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         match self.run(Instant::now()) {
             Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(trouble) => {
-                let (code, message) = match trouble {
-                    Trouble::Usage(message) => (2, message),
-                    Trouble::Input(message) => (3, message),
-                    Trouble::Cluster(message) => (4, message),
-                };
-                super::complain(&message);
-                Ok(ExitCode::from(code))
-            }
+            Err(trouble) => Ok(trouble.end()),
         }
     }
 
@@ -178,14 +183,7 @@ impl PlanArguments {
         catalog: &Catalog,
         options: &Options,
     ) -> Result<Judged, Trouble> {
-        let found = match self.steps {
-            Some(steps) => plan_judged(&dump.snapshot, catalog, options, &mut Steps(steps)),
-            None => {
-                let mut clock = Clock { from: Instant::now(), until: started + self.time_limit, has_model: false };
-                plan_judged(&dump.snapshot, catalog, options, &mut clock)
-            }
-        };
-        found.map_err(|error| Trouble::Input(error.to_string()))
+        searched(&dump.snapshot, catalog, options, self.steps, started + self.time_limit)
     }
 
     fn print(&self, report: &Report, plan: &Plan, dump: &dump::Dump) -> Result<(), Trouble> {
@@ -225,6 +223,24 @@ pub(super) fn writable(file: &Path) -> Result<(), String> {
     opened.map_err(|error| format!("--report {named}: {error}; name a file that can be written")).map(drop)
 }
 
+/// Plans and judges, in so many steps or until a time.
+pub(super) fn searched(
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    options: &Options,
+    steps: Option<u64>,
+    until: Instant,
+) -> Result<Judged, Trouble> {
+    let found = match steps {
+        Some(steps) => plan_judged(snapshot, catalog, options, &mut Steps(steps)),
+        None => {
+            let mut clock = Clock { from: Instant::now(), until, has_model: false };
+            plan_judged(snapshot, catalog, options, &mut clock)
+        }
+    };
+    found.map_err(|error| Trouble::Input(error.to_string()))
+}
+
 /// The prices of a CSV file; without one the embedded list.
 ///
 /// # Errors
@@ -259,7 +275,7 @@ fn peak_memory() -> u64 {
 }
 
 /// Progress is for people: on a terminal only.
-fn tell(what: &str) {
+pub(super) fn tell(what: &str) {
     if std::io::stderr().is_terminal() {
         super::complain(&format_args!("{what} …"));
     }

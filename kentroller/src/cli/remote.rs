@@ -69,6 +69,15 @@ impl Remote {
         }
     }
 
+    /// Any object, by its path; `None` if there is none.
+    pub(super) async fn raw(&self, path: &str, what: &str) -> anyhow::Result<Option<Value>> {
+        match self.client.request(wire::get(path, &[])).await {
+            Ok(object) => Ok(Some(object)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("{what} cannot be read")),
+        }
+    }
+
     pub(super) async fn list<K: Kind>(&self) -> anyhow::Result<Vec<K>> {
         let (path, mut all, mut next) = (K::INFO.path("", None), Vec::new(), String::new());
         loop {

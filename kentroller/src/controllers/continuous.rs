@@ -237,7 +237,7 @@ impl<'a> Cycle<'a> {
 }
 
 /// The planner's options of a cycle of continuous rebalancing.
-pub(super) fn cycle_options(settings: &Settings, mode: CycleMode) -> Options {
+pub(crate) fn cycle_options(settings: &Settings, mode: CycleMode) -> Options {
     let threshold = (mode == CycleMode::Full).then_some(settings.savings_threshold.millionths());
     Options {
         mode: match mode {

@@ -16,6 +16,11 @@ pub(super) fn is_cordoned_by(node: &Node, plan: &str) -> bool {
     node.spec.unschedulable && node.annotation(CORDONED_BY) == Some(plan)
 }
 
+/// Whether the node is cordoned by somebody else than this plan, or than any plan where none is named: it stays as it is.
+pub(crate) fn is_cordoned_by_another(unschedulable: bool, mark: Option<&str>, plan: Option<&str>) -> bool {
+    unschedulable && plan.map_or(mark.is_none(), |plan| mark != Some(plan))
+}
+
 pub(super) fn is_tainted(node: &Node) -> bool {
     node.spec.taints.iter().any(|taint| taint.key == LATER)
 }

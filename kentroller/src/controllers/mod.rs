@@ -1,9 +1,10 @@
 //! The controllers: one line each.
 
+pub mod alerts;
 mod claim;
 mod configuration;
 mod consolidation;
-mod continuous;
+pub(crate) mod continuous;
 mod course;
 mod ended;
 pub(crate) mod marking;

@@ -5,6 +5,7 @@ mod cleaning;
 mod creation;
 mod deletion;
 mod gate;
+mod measure;
 mod neighbours;
 mod outcome;
 mod protection;
@@ -59,6 +60,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
     ),
     reads(CsiNode, NodePool, PersistentVolume, PersistentVolumeClaim, RebalancePlanClaim),
     asks(Checks),
+    gauges(
+        plan_last_step_timestamp_seconds(plan) = "When a plan that runs last made a step, in seconds since 1970; not told while it is held",
+        moved_pods_not_ready(plan) = "Pods that came for those that a plan moved, and have not been Ready for five minutes",
+        moved_pods_pending(plan) = "Pods that came for those that a plan moved, and have no node yet",
+    ),
     events(
         PlanChecked = "The plan was checked and found right.",
         PlanStarted = "The plan is being executed.",
@@ -105,7 +111,10 @@ impl Reconcile for RebalancePlans {
             PlanState::Pending => step.check()?,
             PlanState::Created => step.wait()?,
             PlanState::Running if !plan.spec.execute => step.cancel("spec.execute was set to false"),
-            PlanState::Running => step.run(),
+            PlanState::Running => {
+                step.run();
+                step.measure();
+            }
             other => {
                 let message = format!("status.state {:?} is not known to this version", other.as_str());
                 return Err(failures::STATE_UNKNOWN.because(message));

@@ -20,6 +20,7 @@ const MOST_AT_ONCE: usize = 20;
     feature = "rebalancer",
     reads(Node, NodeClaim, RebalancePlan),
     writes(Node: patch, NodeClaim: patch),
+    gauges(orphaned_marks = "Nodes and NodeClaims that bear marks of a plan that is gone, and are to be given back"),
 )]
 pub struct Sweep;
 
@@ -27,12 +28,15 @@ impl Reconcile for Sweep {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut out = world.outcome(cluster);
         let living: BTreeSet<&str> = world.all::<RebalancePlan>().filter(|plan| lives(plan)).map(Kind::uid).collect();
-        let nodes = world.all::<Node>().filter_map(|node| Some((node, orphan(node, &living)?)));
-        for (node, plan) in nodes.take(MOST_AT_ONCE) {
+        let nodes: Vec<_> = world.all::<Node>().filter_map(|node| Some((node, orphan(node, &living)?))).collect();
+        let claims: Vec<_> =
+            world.all::<NodeClaim>().filter_map(|claim| Some((claim, orphan(claim, &living)?))).collect();
+        let left = u32::try_from(nodes.len() + claims.len()).unwrap_or(u32::MAX);
+        out.set(Self::ORPHANED_MARKS, [], f64::from(left));
+        for (node, plan) in nodes.into_iter().take(MOST_AT_ONCE) {
             out.merge(node, marking::release(node, plan)).only_if(is_gone(plan));
         }
-        let claims = world.all::<NodeClaim>().filter_map(|claim| Some((claim, orphan(claim, &living)?)));
-        for (claim, plan) in claims.take(MOST_AT_ONCE) {
+        for (claim, plan) in claims.into_iter().take(MOST_AT_ONCE) {
             out.merge(claim, marking::release_claim(claim)).only_if(is_gone(plan));
         }
         let is_over = |node: &&Node| marking::uncordon_time(node).is_some_and(|time| time <= world.now());
@@ -114,6 +118,8 @@ mod tests {
         let effects: Vec<String> = decided.effects().map(ToString::to_string).collect();
         assert_eq!(effects.len(), 2, "{effects:?}");
         assert!(effects[0].contains("Node of-dead") && effects[1].contains("NodeClaim c"), "{effects:?}");
+        let told: Vec<String> = decided.measured.iter().flatten().map(ToString::to_string).collect();
+        assert_eq!(told, ["set    orphaned_marks 2"]);
         assert!(
             decided.effects().all(|effect| effect.guard.is_some()),
             "the API server is asked for the plan once more"

@@ -1,9 +1,11 @@
 //! A plan as people and scripts read it.
 
+pub mod answer;
 pub(crate) mod document;
 pub mod explain;
 pub mod html;
 pub mod rehearsal;
 pub mod table;
+pub mod why;
 
 pub use self::document::{Report, Timing};

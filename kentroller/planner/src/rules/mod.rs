@@ -4,7 +4,7 @@
 //!
 //! | question | answer |
 //! | --- | --- |
-//! | What holds a pod where it runs? | [`PodRules::holds`] |
+//! | What holds a pod where it runs, and by which field of which object? | [`PodRules::holds`], [`PodRules::verdict`] |
 //! | What holds a node, whatever its pods say? May it be given pods? | [`ObservedNode::holds`], [`ObservedNode::receives`] |
 //! | How many nodes of a pool may be disrupted now? | [`budget()`] |
 //! | Has a pod a place on a node? | [`fits()`] |
@@ -24,6 +24,7 @@ pub(crate) mod ports;
 pub mod requests;
 mod strictness;
 pub(crate) mod terms;
+mod verdict;
 mod volumes;
 pub(crate) mod window;
 
@@ -33,4 +34,5 @@ pub use self::fits::{Misfit, fits};
 pub use self::node::{ObservedNode, expires_at};
 pub(crate) use self::pod::replicas;
 pub use self::pod::{PodRole, PodRules, Surroundings};
+pub use self::verdict::{Fact, Verdict};
 pub use self::volumes::Volumes;

@@ -4,7 +4,7 @@ use super::budget::{DisruptionReason, budget, is_handed_over};
 use super::strictness::of_node;
 use crate::manifest::marks;
 use crate::manifest::{Moment, Node, NodeClaim, NodePool, parse_span};
-use crate::value::{CapacityType, KeptReason, Mode, Options, Scope, Strictness};
+use crate::value::{CapacityType, EvictionRule, KeptReason, Mode, Options, Scope, Strictness};
 
 /// Why a node stays.
 type Reason = (KeptReason, String);
@@ -47,6 +47,11 @@ impl<'a> ObservedNode<'a> {
             .or_else(|| self.by_its_marks(options))
             .or_else(|| by_its_pool(claim, pool, now, options, is_empty))
             .or_else(|| self.by_what_is_asked(now, options, is_empty))
+    }
+
+    /// The entry of `evictionConfig` that decides over the node, of those that name nodes.
+    pub fn entry<'o>(&self, options: &'o Options) -> Option<&'o EvictionRule> {
+        of_node(self.node, options)
     }
 
     /// The value of a label of the node.
@@ -104,7 +109,7 @@ impl<'a> ObservedNode<'a> {
         {
             return told(KeptReason::RemovalDisabled, &format!("marked {}", marks::REMOVAL_DISABLED));
         }
-        if of_node(node, options) == Some(Strictness::RemovalDisabled) {
+        if self.entry(options).is_some_and(|entry| entry.strictness == Strictness::RemovalDisabled) {
             return told(KeptReason::RemovalDisabled, "evictionConfig says removalDisabled for this node");
         }
         if options.objected_nodes.contains(&*node.metadata.name) {

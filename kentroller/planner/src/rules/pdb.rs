@@ -29,7 +29,7 @@ impl<'a> Pdbs<'a> {
     }
 
     /// Those that may select a pod.
-    pub(super) fn near<'s>(&'s self, pod: &'s Pod) -> impl Iterator<Item = &'s PodDisruptionBudget> {
+    pub(super) fn near<'s>(&'s self, pod: &'s Pod) -> impl Iterator<Item = &'a PodDisruptionBudget> + use<'s, 'a> {
         let namespace = &*pod.metadata.namespace;
         let labels = pod.metadata.labels.iter();
         let named =

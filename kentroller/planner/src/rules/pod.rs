@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::pdb::Pdbs;
-use super::strictness::{of_node, of_pod};
+use super::strictness::{of_node, of_pod, stricter};
+use super::verdict::{Held, Sign, Verdict};
 use crate::manifest::marks::{DISRUPTED, DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
 use crate::manifest::{
     Effect, Moment, Node, Owner, Pod, PodDisruptionBudget, Taint, belongs_to_node, is_static, parse_span,
 };
-use crate::value::{Aggressive, Options, Rule, Snapshot, Strictness};
+use crate::value::{Aggressive, EvictionRule, Options, Rule, Snapshot, Strictness};
 
 /// What a pod is to the cluster: it decides whether the pod needs a new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,8 +109,8 @@ pub struct PodRules<'a> {
     pdbs: Pdbs<'a>,
     /// Running pods by the uid of their controller.
     replicas: BTreeMap<&'a str, u32>,
-    /// By node: what the entries that name nodes say of all its pods.
-    nodes: BTreeMap<&'a str, Strictness>,
+    /// By node: the entry that decides over all its pods, of those that name nodes.
+    nodes: BTreeMap<&'a str, &'a EvictionRule>,
     known_replicas: &'a BTreeMap<(String, String, String), u32>,
 }
 
@@ -125,10 +126,31 @@ impl<'a> PodRules<'a> {
 
     /// The rule that holds a running pod, if one does. Rules of topology and volumes are judged elsewhere.
     pub fn holds(&self, pod: &Pod) -> Option<Rule> {
-        let lifted = &self.options.aggressive;
-        let rule = self.rule(pod, lifted)?;
+        Some(self.held(pod, self.entry(pod)).0?.rule)
+    }
+
+    /// What decides over a pod of this role, and what it looked at. The same judgement as of [`Self::holds`] and its like.
+    pub fn verdict(&self, pod: &Pod, role: PodRole) -> Verdict<'a> {
+        let by_itself = |rule: Option<Rule>, sign: Sign<'a>| rule.map(|rule| Held { rule, sign });
+        let (held, lifted, entry) = match role {
+            PodRole::Workload | PodRole::Pending => {
+                let entry = self.entry(pod);
+                let (held, lifted) = self.held(pod, entry);
+                (held, lifted, entry)
+            }
+            PodRole::Daemon => (self.resident(pod), None, None),
+            PodRole::Terminating => (by_itself(self.holds_going(pod), Sign::Deletion), None, None),
+            PodRole::Finished | PodRole::Gated => (None, None, None),
+        };
+        Verdict { rule: held.as_ref().map(|held| held.rule), fact: held.map(|held| held.fact(pod)), entry, lifted }
+    }
+
+    /// What holds a pod, and the rule that its entry lifts.
+    fn held(&self, pod: &Pod, entry: Option<&'a EvictionRule>) -> (Option<Held<'a>>, Option<Rule>) {
+        let Some(held) = self.rule(pod, entry, &self.options.aggressive) else { return (None, None) };
+        let rule = held.rule;
         // `disposable` lifts every rule but those that no eviction could meet; `aggressive` lifts few.
-        let is_lifted = match self.strictness(pod) {
+        let is_lifted = match entry.map(|entry| entry.strictness) {
             Some(Strictness::Disposable) => !matches!(
                 rule,
                 Rule::UnknownConstraint | Rule::ForeignScheduler | Rule::ResourceClaims | Rule::Terminating
@@ -139,9 +161,9 @@ impl<'a> PodRules<'a> {
             _ => false,
         };
         match is_lifted {
-            false => Some(rule),
-            true if self.options.breaks_pdbs => None,
-            true => self.pdb(pod),
+            false => (Some(held), None),
+            true if self.options.breaks_pdbs => (None, Some(rule)),
+            true => (self.pdb(pod), Some(rule)),
         }
     }
 
@@ -160,47 +182,52 @@ impl<'a> PodRules<'a> {
     /// Karpenter evicts such pods when it drains, but for those that tolerate its taint. So whatever forbids their eviction
     /// also holds the node.
     pub fn holds_resident(&self, pod: &Pod) -> Option<Rule> {
+        Some(self.resident(pod)?.rule)
+    }
+
+    fn resident(&self, pod: &Pod) -> Option<Held<'a>> {
         if pod.metadata.deletion_timestamp.is_some() {
             return None;
         }
         if pod.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| self.do_not_disrupt(pod, value)) {
-            return Some(Rule::DoNotDisrupt);
+            return held(Rule::DoNotDisrupt, Sign::Mark(DO_NOT_DISRUPT));
         }
         let owner = pod.metadata.controller().map(|owner| &*owner.kind);
         let stays = pod.spec.shape.tolerations.iter().any(|toleration| toleration.tolerates(&disrupted()));
         if stays || is_static(owner, &pod.metadata.annotations) { None } else { self.pdb(pod) }
     }
 
-    fn rule(&self, pod: &Pod, lifted: &Aggressive) -> Option<Rule> {
+    fn rule(&self, pod: &Pod, entry: Option<&'a EvictionRule>, lifted: &Aggressive) -> Option<Held<'a>> {
         let owner = pod.metadata.controller();
-        if self.strictness(pod) == Some(Strictness::RemovalDisabled) {
-            return Some(Rule::RemovalDisabled);
+        if let Some(entry) = entry.filter(|entry| entry.strictness == Strictness::RemovalDisabled) {
+            return held(Rule::RemovalDisabled, Sign::Entry(entry));
         }
         if pod.metadata.mark(REMOVAL_DISABLED) == Some("true") && !lifted.ignore_problem_removal_disabled_pods {
-            return Some(Rule::RemovalDisabled);
+            return held(Rule::RemovalDisabled, Sign::Mark(REMOVAL_DISABLED));
         }
         if pod.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| self.do_not_disrupt(pod, value)) {
-            return Some(Rule::DoNotDisrupt);
+            return held(Rule::DoNotDisrupt, Sign::Mark(DO_NOT_DISRUPT));
         }
         if pod.metadata.annotations.get(SAFE_TO_EVICT).is_some_and(|value| value == "false") {
-            return Some(Rule::NotSafeToEvict);
+            return held(Rule::NotSafeToEvict, Sign::Mark(SAFE_TO_EVICT));
         }
         match owner.map(|owner| owner.kind.as_str()) {
-            None if !lifted.ignore_problem_pods_without_controller => return Some(Rule::Bare),
-            Some("Job") if !lifted.ignore_problem_job_pods => return Some(Rule::Job),
+            None if !lifted.ignore_problem_pods_without_controller => return held(Rule::Bare, Sign::Owner),
+            Some("Job") if !lifted.ignore_problem_job_pods => return held(Rule::Job, Sign::Owner),
             _ => {}
         }
         if !matches!(pod.spec.shape.scheduler_name.as_str(), "" | "default-scheduler") {
-            return Some(Rule::ForeignScheduler);
+            return held(Rule::ForeignScheduler, Sign::Scheduler);
         }
         if pod.spec.shape.resource_claims > 0 {
-            return Some(Rule::ResourceClaims);
+            return held(Rule::ResourceClaims, Sign::ResourceClaims);
         }
-        if let Some(rule) = self.pdb(pod) {
-            return Some(rule);
+        if let Some(held) = self.pdb(pod) {
+            return Some(held);
         }
-        if self.options.continuous && self.replicas_of(pod).is_none_or(|replicas| replicas < 2) {
-            return Some(Rule::SingleReplica);
+        let replicas = self.replicas_of(pod);
+        if self.options.continuous && replicas.is_none_or(|replicas| replicas < 2) {
+            return held(Rule::SingleReplica, Sign::Replicas(replicas));
         }
         None
     }
@@ -218,25 +245,26 @@ impl<'a> PodRules<'a> {
         }
     }
 
-    fn pdb(&self, pod: &Pod) -> Option<Rule> {
+    fn pdb(&self, pod: &Pod) -> Option<Held<'a>> {
         let mut matching = Vec::new();
         for pdb in self.pdbs.near(pod) {
             match pdb.spec.selector.as_ref().map_or(Some(false), |selector| selector.matches(&pod.metadata.labels)) {
                 Some(true) => matching.push(pdb),
                 Some(false) => {}
-                None => return Some(Rule::PdbUnknown),
+                None => return held(Rule::PdbUnknown, Sign::Selector(pdb)),
             }
         }
         let lifted = self.options.aggressive.ignore_blocking_pdb;
         match matching.as_slice() {
             [] => None,
             [pdb] => {
-                let Some(status) = &pdb.status else { return Some(Rule::PdbUnknown) };
+                let Some(status) = &pdb.status else { return held(Rule::PdbUnknown, Sign::Allowed(pdb)) };
                 let free = pdb.spec.unhealthy_pod_eviction_policy == "AlwaysAllow" && !pod.status.is_ready();
-                (status.disruptions_allowed <= 0 && !free && !lifted).then_some(Rule::PdbAllowsNone)
+                let holds = status.disruptions_allowed <= 0 && !free && !lifted;
+                if holds { held(Rule::PdbAllowsNone, Sign::Allowed(pdb)) } else { None }
             }
             // The eviction API refuses a pod of two budgets, whatever they allow.
-            _ => Some(Rule::SeveralPdbs),
+            _ => held(Rule::SeveralPdbs, Sign::Several(matching)),
         }
     }
 
@@ -252,8 +280,14 @@ impl<'a> PodRules<'a> {
         self.known_replicas.get(&told).copied()
     }
 
-    fn strictness(&self, pod: &Pod) -> Option<Strictness> {
+    /// The entry of `evictionConfig` that decides over the pod, be it of those that name pods or nodes.
+    fn entry(&self, pod: &Pod) -> Option<&'a EvictionRule> {
         let of_node = self.nodes.get(&*pod.spec.node_name).copied();
-        of_pod(pod, || self.known_replicas_of(pod), self.options).max(of_node)
+        let of_pod = of_pod(pod, || self.known_replicas_of(pod), self.options);
+        of_pod.into_iter().chain(of_node).reduce(stricter)
     }
+}
+
+fn held(rule: Rule, sign: Sign<'_>) -> Option<Held<'_>> {
+    Some(Held { rule, sign })
 }

@@ -20,8 +20,12 @@ fn is_of(kind: &str, pod: &Pod) -> Option<bool> {
     }
 }
 
-/// What the entries that name pods say of a pod. `replicas` is asked for its controller's replicas only where it matters.
-pub(super) fn of_pod(pod: &Pod, replicas: impl Fn() -> Option<u32>, options: &Options) -> Option<Strictness> {
+/// The entry that decides over a pod, of those that name pods. `replicas` is asked for its controller's replicas only where it matters.
+pub(super) fn of_pod<'a>(
+    pod: &Pod,
+    replicas: impl Fn() -> Option<u32>,
+    options: &'a Options,
+) -> Option<&'a EvictionRule> {
     let matching = binding(options).filter(|rule| match &rule.selects {
         EvictionTarget::Nodes(_) => false,
         EvictionTarget::Pods { namespaces, labels, kind, min_replicas, max_replicas } => {
@@ -37,11 +41,11 @@ pub(super) fn of_pod(pod: &Pod, replicas: impl Fn() -> Option<u32>, options: &Op
                 && bounded(*max_replicas, |count, bound| count <= bound)
         }
     });
-    matching.map(|rule| rule.strictness).max()
+    matching.reduce(stricter)
 }
 
-/// What the entries that name nodes say of one.
-pub(super) fn of_node(node: &Node, options: &Options) -> Option<Strictness> {
+/// The entry that decides over a node, of those that name nodes.
+pub(super) fn of_node<'a>(node: &Node, options: &'a Options) -> Option<&'a EvictionRule> {
     let matching = binding(options).filter(|rule| match &rule.selects {
         EvictionTarget::Nodes(terms) => terms.iter().any(|term| {
             term.matches(&node.metadata.name, &node.metadata.labels)
@@ -49,5 +53,10 @@ pub(super) fn of_node(node: &Node, options: &Options) -> Option<Strictness> {
         }),
         EvictionTarget::Pods { .. } => false,
     });
-    matching.map(|rule| rule.strictness).max()
+    matching.reduce(stricter)
+}
+
+/// The stricter of two; the first of two that are alike.
+pub(super) fn stricter<'a>(one: &'a EvictionRule, other: &'a EvictionRule) -> &'a EvictionRule {
+    if other.strictness > one.strictness { other } else { one }
 }

@@ -203,6 +203,8 @@ pub struct Headroom {
 /// One entry of `evictionConfig`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EvictionRule {
+    /// Where it stands in the list, counted from 0, entries that say nothing included.
+    pub place: usize,
     /// What it speaks of.
     pub selects: EvictionTarget,
     /// What it says.

@@ -1,14 +1,14 @@
 //! The options of a plan as words of a command line.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use kentroller_planner::manifest::{Expression, NodeSelectorTerm, Operator};
-use kentroller_planner::{Aggressive, EvictionRule, Flag, Mode, Money, MoveLimit, Options, Percent, Scope, parse_span};
+use kentroller_planner::{Aggressive, Flag, Mode, Money, MoveLimit, Options, Percent, Scope, parse_span};
 
-use crate::api::eviction_rules;
+use crate::api::EvictionConfig;
 
 /// What may be done, and what must be achieved.
 #[derive(Args, Debug)]
@@ -107,7 +107,7 @@ impl Ask {
         };
         let eviction = match &self.eviction_config {
             None => Vec::new(),
-            Some(file) => eviction(file)?,
+            Some(file) => eviction(file)?.rules().to_vec(),
         };
         Ok(Options {
             scope,
@@ -136,7 +136,7 @@ impl Ask {
 }
 
 /// A time in which something can be done.
-pub(super) fn time_limit(text: &str) -> Result<Duration, String> {
+pub(in crate::cli) fn time_limit(text: &str) -> Result<Duration, String> {
     let limit = duration(text)?;
     if limit.is_zero() { Err(format!("`{text}` leaves no time to plan in; give 1s or more")) } else { Ok(limit) }
 }
@@ -246,15 +246,15 @@ fn expression(text: &str) -> Result<Expression, String> {
 }
 
 /// Reads an `evictionConfig`: a list of entries, alone or as the field of that name.
-fn eviction(file: &std::path::Path) -> Result<Vec<EvictionRule>, String> {
+pub(in crate::cli) fn eviction(file: &Path) -> Result<EvictionConfig, String> {
     let name = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
-    rules(&text).map_err(|error| format!("{name}: {error}"))
+    entries(&text).map_err(|error| format!("{name}: {error}"))
 }
 
-fn rules(text: &str) -> Result<Vec<EvictionRule>, String> {
+fn entries(text: &str) -> Result<EvictionConfig, String> {
     let whole: serde_json::Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-    eviction_rules(whole.get("evictionConfig").unwrap_or(&whole))
+    EvictionConfig::try_from(whole.get("evictionConfig").unwrap_or(&whole).clone())
 }
 
 #[cfg(test)]
@@ -318,13 +318,13 @@ mod tests {
         let (mut refused, mut read) = (0, 0);
         for _ in 0..5_000 {
             let bytes = mistakes.made(sound.as_bytes(), b"{}[],:-&*!|> \n");
-            match rules(&String::from_utf8_lossy(&bytes)) {
+            match entries(&String::from_utf8_lossy(&bytes)) {
                 Err(error) => {
                     assert!(!error.is_empty());
                     refused += 1;
                 }
-                Ok(rules) => {
-                    assert!(rules.len() <= 4, "{rules:?}");
+                Ok(config) => {
+                    assert!(config.rules().len() <= 4, "{config:?}");
                     read += 1;
                 }
             }
@@ -347,15 +347,15 @@ mod tests {
 
     #[test]
     fn an_eviction_config_is_read_and_the_most_restrictive_setting_of_an_entry_counts() {
-        let read = rules(
+        let read = entries(
             "evictionConfig:\n- podSelector: {namespace: a, kind: Job, replicasMin: 2, labelSelector: {matchLabels: {tier: web}}}\n  settings: {disposable: {enabled: true}, aggressive: {enabled: true}}\n\
              - nodeSelectorTerm: {matchExpressions: [{key: k, operator: Exists}]}\n  settings: {removalDisabled: {enabled: true}}\n",
         )
         .expect("reads");
         assert_eq!(
-            read.iter().map(|rule| rule.strictness).collect::<Vec<_>>(),
+            read.rules().iter().map(|rule| rule.strictness).collect::<Vec<_>>(),
             [Strictness::Disposable, Strictness::RemovalDisabled]
         );
-        assert!(rules("- settings: {aggressive: {enabled: true}}").is_err());
+        assert!(entries("- settings: {aggressive: {enabled: true}}").is_err());
     }
 }

@@ -5,18 +5,18 @@ use kentroller_runtime::wire;
 use kube::Client;
 
 use super::dump::Dump;
+use crate::cli::remote::config;
 
 /// Adds the objects of the current cluster.
 ///
 /// # Errors
 /// A cluster that cannot be reached, or a verb and kind that are not allowed.
-pub(super) fn read(dump: &mut Dump) -> Result<(), String> {
+pub(in crate::cli) fn read(dump: &mut Dump) -> Result<(), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let client = Client::try_default()
-            .await
-            .map_err(|error| format!("no cluster: {error}; set KUBECONFIG, or give a dump with -f"))?;
+        let config = config().await.map_err(|error| format!("{error}; or give a dump with -f"))?;
+        let client = Client::try_from(config).map_err(|error| format!("the kubeconfig cannot be used: {error}"))?;
         for kind in KINDS {
             list(&client, dump, kind).await?;
         }

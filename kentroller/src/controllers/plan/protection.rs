@@ -17,7 +17,7 @@ use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::marks::CORDONED_BY;
 use crate::api::{MigrationPolicy, RebalancePlan};
 use crate::backend::snapshot;
-use crate::controllers::marking;
+use crate::controllers::marking::{self, is_cordoned_by_another};
 
 /// The rules at one moment, under the options that the plan was made with.
 #[derive(Debug)]
@@ -83,7 +83,9 @@ impl Protection {
         plan: &RebalancePlan,
         is_empty: bool,
     ) -> Option<String> {
-        if node.spec.unschedulable && node.annotation(CORDONED_BY) != Some(plan.uid()) && !marking::is_evicted(node) {
+        let is_foreign =
+            is_cordoned_by_another(node.spec.unschedulable, node.annotation(CORDONED_BY), Some(plan.uid()));
+        if is_foreign && !marking::is_evicted(node) {
             return Some("somebody else cordoned it".to_owned());
         }
         let (read, claim, pool) = (snapshot::node(node), snapshot::claim(claim), pool.map(snapshot::pool));

@@ -62,6 +62,13 @@ impl PlanStep<'_> {
         (!late.is_empty()).then(|| format!("{} to be Ready, before anything else moves", told(late)))
     }
 
+    /// How many pods that the plan has moved are not Ready for too long, and how many have no node yet.
+    pub(super) fn unwell(&self) -> (usize, usize) {
+        let has_no_node = |pod: &&&Pod| pod.spec.node_name.is_empty();
+        let successors = self.successors(Duration::ZERO);
+        (self.successors(READY_TIMEOUT).len(), successors.iter().filter(has_no_node).count())
+    }
+
     /// The pods that came for those that were moved, are not Ready, and are so old.
     fn successors(&self, age: Duration) -> Vec<&Pod> {
         let (began, now) = (self.began(), self.world.now());

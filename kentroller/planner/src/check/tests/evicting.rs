@@ -227,6 +227,7 @@ fn a_pod_moves_only_when_it_may() {
             "evictionConfig protects a node",
             |s| {
                 s.options.eviction.push(EvictionRule {
+                    place: 0,
                     selects: EvictionTarget::Nodes(vec![zone_term("r1a")]),
                     strictness: Strictness::RemovalDisabled,
                 })
@@ -266,5 +267,5 @@ fn rule(scene: &mut Scene, strictness: Strictness) {
         min_replicas: None,
         max_replicas: None,
     };
-    scene.options.eviction.push(EvictionRule { selects, strictness });
+    scene.options.eviction.push(EvictionRule { place: 0, selects, strictness });
 }

@@ -1,0 +1,146 @@
+//! What questions about a cluster are answered from: the current cluster with the settings of its operator, or a dump.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kentroller_planner::{Catalog, Options, Snapshot};
+use kentroller_runtime::settings::Settings as _;
+
+use super::place::Place;
+use super::plan::dump::Dump;
+use super::plan::{Trouble, ask, catalog, live, tell};
+use super::remote::Remote;
+use crate::api::RebalancePlanClaimSpec;
+use crate::api::foreign::ConfigMap;
+use crate::backend;
+use crate::backend::snapshot::as_operators_see;
+use crate::controllers::continuous::cycle_options;
+use crate::settings::Settings;
+
+#[derive(Args, Debug)]
+pub(super) struct Source {
+    /// What `kubectl get nodes,pods,nodepools.karpenter.sh,nodeclaims.karpenter.sh,pdb,daemonsets -A -o json` printed (`-`: standard input). Without: the current cluster, read only.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    files: Vec<String>,
+    /// Prices as CSV, as for `kentroller plan`. Default: the embedded EC2 list prices.
+    #[arg(long, value_name = "FILE")]
+    catalog: Option<PathBuf>,
+    /// A file with a list `evictionConfig`. Default: what the operator's dynamic ConfigMap says; none for a dump.
+    #[arg(long, value_name = "FILE")]
+    eviction_config: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// A cluster, and the settings under which it is looked at.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub snapshot: Snapshot,
+    pub catalog: Catalog,
+    pub settings: Settings,
+    /// What could not be read, and what is assumed instead.
+    pub warnings: Vec<String>,
+    /// Of all that was read.
+    pub digest: String,
+}
+
+impl Source {
+    /// Reads all that is needed.
+    ///
+    /// # Errors
+    /// Files that cannot be read, by name and field; a cluster that cannot be reached.
+    pub(super) fn read(&self) -> Result<Looked, Trouble> {
+        tell("reading");
+        let catalog = catalog(self.catalog.as_deref()).map_err(Trouble::Input)?;
+        let mut dump = Dump::default();
+        if self.files.is_empty() {
+            live::read(&mut dump).map_err(Trouble::Cluster)?;
+        }
+        for file in &self.files {
+            dump.read(file).map_err(Trouble::Input)?;
+        }
+        let mut dump = dump.finish().map_err(Trouble::Input)?;
+        let mut settings = self.settings(&mut dump.warnings)?;
+        if let Some(file) = &self.eviction_config {
+            settings.eviction_config = ask::eviction(file).map_err(Trouble::Input)?;
+        }
+        let snapshot = as_operators_see(dump.snapshot);
+        Ok(Looked { snapshot, catalog, settings, warnings: dump.warnings, digest: dump.digest })
+    }
+
+    /// The defaults, overlaid by what the operator's ConfigMap says; a dump has none.
+    fn settings(&self, warnings: &mut Vec<String>) -> Result<Settings, Trouble> {
+        let mut settings = Settings::from_env(&|_| None).map_err(|mistakes| Trouble::Input(format!("{mistakes:?}")))?;
+        if !self.files.is_empty() {
+            return Ok(settings);
+        }
+        settings.dynamic_config_map_name = Some(self.place.config_map.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Trouble::Cluster(error.to_string()))?;
+        let (key, map) = runtime
+            .block_on(async {
+                let remote = Remote::connect().await?;
+                let key = self.place.config_map(&remote);
+                let map = remote.read_at::<ConfigMap>(&key).await;
+                anyhow::Ok((key, map))
+            })
+            .map_err(|error| Trouble::Cluster(format!("{error:#}")))?;
+        let why = match map {
+            Ok(Some(map)) => match settings.overlaid_by(&map) {
+                Some(Ok(settings)) => return Ok(settings),
+                // It says nothing.
+                None => return Ok(settings),
+                Some(Err(mistakes)) => {
+                    let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                    format!("ConfigMap {key} has mistakes: {}", all.join("; "))
+                }
+            },
+            Ok(None) => {
+                format!(
+                    "there is no ConfigMap {key}; name the namespace of the operator with -n, and the ConfigMap with --config-map"
+                )
+            }
+            Err(error) => format!("{error:#}"),
+        };
+        warnings.push(format!("{why}; the default settings count, without evictionConfig"));
+        Ok(settings)
+    }
+}
+
+impl Looked {
+    /// Says what could not be read.
+    pub(super) fn warn(&self) {
+        for warning in &self.warnings {
+            super::complain(warning);
+        }
+    }
+
+    /// As a claim without options has it planned.
+    ///
+    /// # Errors
+    /// None that is known: a claim without options has no field that could be wrong.
+    pub(super) fn of_claims(&self) -> Result<Options, Trouble> {
+        let eviction = self.settings.eviction_config.rules();
+        backend::options(&RebalancePlanClaimSpec::default(), eviction, self.settings.tolerance())
+            .map_err(Trouble::Input)
+    }
+
+    /// As a cycle of continuous rebalancing has it planned.
+    pub(super) fn of_cycles(&self) -> Options {
+        cycle_options(&self.settings, self.settings.continuous_mode)
+    }
+}
+
+/// A name that is not there, and some that are: those that begin alike first.
+pub(super) fn missing<'n>(what: &str, wanted: &str, names: impl Iterator<Item = &'n str>) -> Trouble {
+    let alike = |name: &str| name.bytes().zip(wanted.bytes()).take_while(|(one, other)| one == other).count();
+    let mut names: Vec<&str> = names.collect();
+    names.sort_by_key(|name| (std::cmp::Reverse(alike(name)), *name));
+    let some = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+    let there = match names.len() {
+        0 => "there is none at all".to_owned(),
+        count @ 1..=5 => format!("there are {count}: {some}"),
+        count => format!("there are {count}, such as {some}"),
+    };
+    Trouble::Usage(format!("{what} {wanted} is not there; {there}"))
+}
