@@ -142,3 +142,123 @@ fn by_size(mut pods: Vec<MovingPod<'_>>) -> Vec<MovingPod<'_>> {
     pods.sort_by_key(|moving| (std::cmp::Reverse(size(moving.pod)), moving.pod.key()));
     pods
 }
+
+#[cfg(test)]
+mod tests {
+    use kentroller_runtime::testing::{Given, given, object};
+    use serde_json::{Value, json};
+
+    use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
+    use crate::api::{PlanStatus, RebalancePlan};
+    use crate::controllers::plan::RebalancePlans;
+
+    /// A plan that runs: pod `p` leaves node `old` for NodeClaim `to`, and in a later wave `q` leaves node `older` for `a`.
+    fn plan(to: &str, adds: bool, gone: bool) -> RebalancePlan {
+        let class = json!({"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"});
+        let add = json!({"metadata": {"name": to}, "spec": {"nodeClassRef": class, "requirements": []}, "wave": 0});
+        let pod = |name: &str, from: &str, to: &str, wave: u32| json!({"namespace": "shop", "name": name, "srcNode": from, "dstNodeClaimName": to, "policy": "Optional", "wave": wave});
+        let attempt = json!({"status": "Success", "description": "", "nodeClaimName": to, "timestamp": "2026-11-22T09:00:00Z",
+            "instanceType": "m6a.xlarge", "zone": "a", "capacityType": "on-demand"});
+        let course = json!({"name": "old", "phase": if gone { "Gone" } else { "Draining" }, "wave": 0, "events": [],
+            "cordonTime": "2026-11-22T10:00:10Z"});
+        let all = |one: Value| if adds { json!([one]) } else { json!([]) };
+        object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "now", "uid": "u", "generation": 1},
+            "spec": {"execute": true, "nodeClaimsToAdd": all(add),
+                "podsToMigrate": [pod("p", "old", to, 0), pod("q", "older", "a", 1)],
+                "nodeClaimsToDelete": [{"nodeClaimName": "old", "wave": 0}, {"nodeClaimName": "older", "wave": 1}]},
+            "status": {"state": "Running", "conditions": [], "startTime": "2026-11-22T10:00:00Z", "observedGeneration": 1,
+                "waves": [{"index": 0, "phase": "Draining", "since": "2026-11-22T10:00:10Z", "touched": true}],
+                "nodesCreation": if adds { json!({to: {"name": to, "attempts": [attempt]}}) } else { json!({}) },
+                "nodesDeletion": {"old": course}, "ownersMoved": ["w-p"]}}))
+    }
+
+    fn node(name: &str, cpu: &str, spec: Value, plan: bool) -> Node {
+        let ready = json!({"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-22T08:00:00Z"});
+        let mut labels = json!({"karpenter.sh/nodepool": "general", "karpenter.sh/capacity-type": "on-demand",
+            "kubernetes.io/os": "linux", "topology.kubernetes.io/zone": "a", "karpenter.sh/initialized": "true"});
+        let mut annotations = json!({});
+        if plan {
+            labels["rebalancing.cast.ai/plan"] = json!("u");
+        }
+        if spec["unschedulable"] == true {
+            annotations["rebalancing.cast.ai/cordoned-by"] = json!("u");
+        }
+        object(
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels, "annotations": annotations},
+            "spec": spec, "status": {"conditions": [ready], "allocatable": {"cpu": cpu, "memory": "8Gi", "pods": "110"}}}),
+        )
+    }
+
+    fn claim(name: &str) -> NodeClaim {
+        let is = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-11-22T08:00:00Z"});
+        object(
+            json!({"apiVersion": "", "kind": "", "metadata": {"name": name}, "spec": {}, "status": {"nodeName": name,
+            "conditions": [is("Launched"), is("Registered"), is("Initialized"), is("Consolidatable")]}}),
+        )
+    }
+
+    fn pod(name: &str, owner: &str, node: &str, cpu: &str) -> Pod {
+        let conditions = if node.is_empty() { json!([]) } else { json!([{"type": "Ready", "status": "True"}]) };
+        object(json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"namespace": "shop", "name": name, "uid": name, "creationTimestamp": "2026-11-22T10:00:20Z",
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "uid": owner, "controller": true}]},
+            "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}], "nodeName": node},
+            "status": {"phase": "Running", "conditions": conditions}}))
+    }
+
+    /// Nodes `old`, which we have cordoned, and `a`, each with its NodeClaim.
+    fn cluster() -> Given<RebalancePlans> {
+        let pool: NodePool = object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "general"},
+            "spec": {"disruption": {"consolidateAfter": "30s", "consolidationPolicy": "WhenEmptyOrUnderutilized"}}}));
+        let given = given::<RebalancePlans>().at("2026-11-22T10:00:40Z").with(pool);
+        given.with(claim("a"))
+    }
+
+    /// What is done, and which node is to take pods.
+    fn decided(given: &Given<RebalancePlans>, plan: &RebalancePlan) -> (String, Option<String>) {
+        let decided = given.decide(plan).expect("a decision");
+        let status: PlanStatus = serde_json::from_value(decided.status.clone().expect("a status")).expect("a status");
+        let effects: Vec<String> = decided.effects().map(ToString::to_string).collect();
+        let told: Vec<&str> = decided.marks.iter().map(|mark| mark.message.as_str()).collect();
+        (format!("{}; {}", effects.join("; "), told.join("; ")), status.receiver)
+    }
+
+    #[test]
+    fn nothing_is_evicted_for_a_node_that_the_scheduler_still_takes_for_closed() {
+        for is_closed in [true, false] {
+            let closed = json!([{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]);
+            let spec = json!({"taints": if is_closed { closed } else { json!([]) }});
+            let given = cluster().with(claim("old")).with(node("old", "4", json!({"unschedulable": true}), true));
+            let given = given.with(claim("new")).with(node("new", "4", spec, true)).with(pod("p", "w-p", "old", "1"));
+            let (done, receiver) = decided(&given, &plan("new", true, false));
+            assert_eq!(receiver.as_deref(), Some("new"), "{done}");
+            assert_eq!(done.contains("evict"), !is_closed, "{done}");
+        }
+    }
+
+    #[test]
+    fn a_pod_without_its_place_is_given_none_that_is_meant_for_another() {
+        for (meant, wanted) in [(true, "b"), (false, "a")] {
+            let given = cluster().with(claim("old")).with(node("old", "4", json!({"unschedulable": true}), true));
+            let given = given.with(claim("older")).with(node("older", "4", json!({}), false));
+            let given =
+                given.with(node("a", "2", json!({}), true)).with(claim("b")).with(node("b", "3", json!({}), true));
+            let given = given.with(pod("p", "w-p", "old", "1500m"));
+            let given = given.with(pod("q", "w-q", if meant { "older" } else { "a" }, if meant { "1" } else { "0" }));
+            let (done, receiver) = decided(&given, &plan("lost", false, false));
+            assert_eq!(receiver.as_deref(), Some(wanted), "{done}");
+        }
+    }
+
+    #[test]
+    fn no_node_is_opened_before_what_was_moved_has_its_place() {
+        for is_placed in [true, false] {
+            let later = json!({"taints": [{"key": "rebalancing.cast.ai/later", "effect": "PreferNoSchedule"}]});
+            let successor = pod("p-2", "w-p", if is_placed { "b" } else { "" }, "1");
+            let given = cluster().with(node("a", "4", later, true)).with(successor);
+            let (done, _) = decided(&given, &plan("b", false, true));
+            assert_eq!(done.contains("Node a {\"spec\":{\"taints\":[]}}"), is_placed, "{done}");
+            assert_eq!(done.contains("to have their places"), !is_placed, "{done}");
+        }
+    }
+}
