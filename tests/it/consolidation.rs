@@ -96,11 +96,16 @@ async fn a_pod_that_comes_saves_the_node() {
     let failed = [("empty".to_owned(), "Failed".to_owned())];
     assert!(stage.until(LONG, |stage| made(stage) == failed).await, "{:?}", made(&stage));
     stage.pass(300).await;
-    assert_eq!(made(&stage), failed, "it is not tried again and again");
     let left = stage.get("Node", &node).expect("it stays");
     assert!(left["spec"]["unschedulable"].is_null(), "{left}");
     assert!(stage.list("Pod").iter().any(|pod| pod["metadata"]["labels"]["late"] == "yes"), "it is not evicted");
     assert!(left["metadata"]["annotations"]["rebalancing.cast.ai/cordoned-by"].is_null(), "{left}");
+    let late = stage.list("Pod").into_iter().find(|pod| pod["metadata"]["name"] == "late").expect("the pod");
+    let namespace = text(&late["metadata"]["namespace"]);
+    stage.operated.server.delete("Pod", Some(&namespace), "late", &Default::default()).expect("it goes");
+    stage.pass(120).await;
+    assert_eq!(made(&stage), failed, "a node that was kept rests for ten minutes");
+    assert!(stage.until(LONG, is_gone(&node)).await, "{:?}", made(&stage));
 }
 
 #[tokio::test(start_paused = true)]
