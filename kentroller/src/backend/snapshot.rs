@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kentroller_planner::rules::ObservedNode;
 use kentroller_planner::{Moment, Snapshot, manifest};
 use kentroller_runtime::{Kind, Meta, Owner, Reads, Seen};
 
@@ -41,6 +42,17 @@ pub fn pod(pod: &Pod) -> manifest::Pod {
 pub fn node(node: &Node) -> manifest::Node {
     let owners = &mut Owners::default();
     unshielded(as_read!(owners, Node => Node { spec, status })(node))
+}
+
+/// Asks the planner's rules of one stored node, with its NodeClaim and its pool as far as they are there.
+pub fn observed<T>(
+    stored: &Node,
+    of: Option<&NodeClaim>,
+    from: Option<&NodePool>,
+    ask: impl FnOnce(ObservedNode<'_>) -> T,
+) -> T {
+    let (read, read_claim, read_pool) = (node(stored), of.map(claim), from.map(pool));
+    ask(ObservedNode { node: &read, claim: read_claim.as_ref(), pool: read_pool.as_ref() })
 }
 
 /// The node as it was before a plan of ours shielded it: our shield is to stop Karpenter, not us.

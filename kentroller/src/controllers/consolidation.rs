@@ -6,21 +6,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kentroller_planner::rules::{ObservedNode, expires_at};
-use kentroller_planner::{Mode as PlanMode, Moment, Options};
-use kentroller_runtime::{
-    Change, Cluster, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Switches, World, controller,
-};
+use kentroller_planner::rules::expires_at;
+use kentroller_planner::{Moment, Options};
+use kentroller_runtime::{Cluster, Failure, HasStatus, Kind, Mode, Outcome, Reconcile, Switches, World, controller};
 
+use super::continuous::cycle_options;
 use super::rest::Rest;
-use super::{after, ended, marking, turn};
+use super::{after, at_any_change, ended, marking, turn};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{
     ClaimState, DeletionPhase, NodeClaimToDelete, RebalancePlan, RebalancePlanClaim, RebalancePlanClaimSpec,
     RebalancePlanSpec, Scope, marks,
 };
 use crate::backend::snapshot;
-use crate::settings::Settings;
+use crate::settings::{CycleMode, Settings};
 
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long Karpenter has to end a NodeClaim that is past its expiry.
@@ -57,15 +56,11 @@ impl Reconcile for NodeConsolidation {
     }
 }
 
-fn at_any_change<K>(_: &Change<'_, K>, _: &Cut) -> Vec<ObjectKey> {
-    vec![ObjectKey::cluster(Cluster::NAME)]
-}
-
-/// Why a node is of no use any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a node is of no use any more; what comes first goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Path {
-    Empty,
     Evicted,
+    Empty,
     Expired,
 }
 
@@ -106,50 +101,49 @@ impl<'a> Look<'a> {
             self.out.log(format!("no node is consolidated before {other} has ended"));
             return;
         }
-        let found = [Path::Evicted, Path::Empty, Path::Expired].into_iter().find_map(|path| {
-            let most = usize::try_from(self.settings.node_consolidation_workers).unwrap_or(usize::MAX);
-            let claims: Vec<&NodeClaim> = self.of_path(path).into_iter().take(most).collect();
-            (!claims.is_empty()).then_some((path, claims))
-        });
-        match found {
-            Some((path, claims)) => self.make(path, &claims),
-            None => self.out.log("no node is of no use".to_owned()),
-        }
+        let found = self.found();
+        let Some(first) = found.iter().map(|(path, _)| *path).min() else {
+            self.out.log("no node is of no use".to_owned());
+            return;
+        };
+        let most = usize::try_from(self.settings.node_consolidation_workers).unwrap_or(usize::MAX);
+        let claims = found.into_iter().filter(|(path, _)| *path == first).map(|(_, claim)| claim);
+        self.make(first, &claims.take(most).collect::<Vec<_>>());
     }
 
-    /// The NodeClaims of nodes that may go for this reason, by name.
-    fn of_path(&self, path: Path) -> Vec<&'a NodeClaim> {
-        // Continuous rebalancing has them in each of its modes.
-        if path == Path::Empty && self.settings.continuous_rebalancing {
-            return Vec::new();
-        }
-        let resting = self.resting();
+    /// The NodeClaims of nodes that are of no use, by name, each with the first reason why.
+    fn found(&self) -> Vec<(Path, &'a NodeClaim)> {
+        let (resting, options) = (self.resting(), options(self.settings));
         let claims = self.world.all::<NodeClaim>().filter(|claim| claim.deleting().is_none());
-        claims.filter(|claim| !resting.contains(&*claim.status.node_name) && self.is_of_path(path, claim)).collect()
+        let claims = claims.filter(|claim| !resting.contains(&*claim.status.node_name));
+        claims.filter_map(|claim| Some((self.path_of(claim, &options)?, claim))).collect()
     }
 
-    fn is_of_path(&self, path: Path, claim: &NodeClaim) -> bool {
-        let Some(node) = self.world.named::<Node>(&claim.status.node_name) else { return false };
-        let is_empty = !self.world.indexed::<Pod>(node.name()).iter().any(|pod| pod.is_workload());
-        let read = snapshot::claim(claim);
-        match path {
-            Path::Empty => is_empty && !node.spec.unschedulable && self.may_go(node, claim, false),
-            Path::Evicted => is_empty && marking::is_evicted(node) && self.may_go(node, claim, true),
-            Path::Expired => expires_at(&read).is_some_and(|end| {
-                let end = Timestamp::from_second(end.0).unwrap_or(Timestamp::MAX);
-                self.world.now() >= after(end, OVERDUE)
-            }),
+    fn path_of(&self, claim: &NodeClaim, options: &Options) -> Option<Path> {
+        let node = self.world.named::<Node>(&claim.status.node_name)?;
+        let is_empty = || !self.world.indexed::<Pod>(node.name()).iter().any(|pod| pod.is_workload());
+        if marking::is_evicted(node) && is_empty() {
+            let mut options = options.clone();
+            // Of a node that was handed over to be removed Karpenter is not asked.
+            options.aggressive.ignore_consolidatable = true;
+            if self.may_go(node, claim, &options) {
+                return Some(Path::Evicted);
+            }
         }
+        // Continuous rebalancing has empty nodes in each of its modes.
+        let has_empty = !self.settings.continuous_rebalancing && !node.spec.unschedulable && is_empty();
+        if has_empty && self.may_go(node, claim, options) {
+            return Some(Path::Empty);
+        }
+        let end = Timestamp::from_second(expires_at(&snapshot::claim(claim))?.0).unwrap_or(Timestamp::MAX);
+        (self.world.now() >= after(end, OVERDUE)).then_some(Path::Expired)
     }
 
-    /// Whether no rule holds the node, empty as it is. Of one that was handed over to be removed Karpenter is not asked.
-    fn may_go(&self, node: &Node, claim: &NodeClaim, is_handed_over: bool) -> bool {
-        let pool = node.label(marks::NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool)).map(snapshot::pool);
-        let (read, claim) = (snapshot::node(node), snapshot::claim(claim));
-        let observed = ObservedNode { node: &read, claim: Some(&claim), pool: pool.as_ref() };
-        let mut options = options(self.settings);
-        options.aggressive.ignore_consolidatable = is_handed_over;
-        observed.holds(Moment(self.world.now().as_second()), &options, true, false).is_none()
+    /// Whether no rule holds the node, empty as it is.
+    fn may_go(&self, node: &Node, claim: &NodeClaim, options: &Options) -> bool {
+        let pool = node.label(marks::NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
+        let now = Moment(self.world.now().as_second());
+        snapshot::observed(node, Some(claim), pool, |observed| observed.holds(now, options, true, false)).is_none()
     }
 
     fn make(&mut self, path: Path, claims: &[&NodeClaim]) {
@@ -187,16 +181,18 @@ impl<'a> Look<'a> {
     }
 
     /// Our plans, the oldest first.
-    fn ours(&self) -> Vec<&'a RebalancePlan> {
-        let all = self.world.all::<RebalancePlan>();
-        let mut ours: Vec<&RebalancePlan> = all.filter(|plan| plan.label(marks::CONSOLIDATES).is_some()).collect();
-        ours.sort_by_key(|plan| (plan.created(), plan.name()));
-        ours
+    fn plans(&self) -> Vec<&'a RebalancePlan> {
+        ended::marked(self.world.all(), marks::CONSOLIDATES)
+    }
+
+    /// Our claims, the oldest first.
+    fn claims(&self) -> Vec<&'a RebalancePlanClaim> {
+        ended::marked(self.world.all(), marks::CONSOLIDATES)
     }
 
     /// Nodes that one of our plans has kept a short time ago, or that a claim of ours was about.
     fn resting(&self) -> BTreeSet<&'a str> {
-        let recent = self.ours().into_iter().filter_map(|plan| plan.status());
+        let recent = self.plans().into_iter().filter_map(|plan| plan.status());
         let nodes = recent.flat_map(|status| &status.nodes_deletion).filter(|(_, course)| {
             let last = course.events.last().map_or(Timestamp::MIN, |event| event.timestamp);
             course.phase() == Some(DeletionPhase::Kept) && self.world.now() < after(last, RETRY)
@@ -206,16 +202,8 @@ impl<'a> Look<'a> {
         nodes.map(|(name, _)| name.as_str()).chain(named.map(String::as_str)).collect()
     }
 
-    /// Our claims, the oldest first.
-    fn claims(&self) -> Vec<&'a RebalancePlanClaim> {
-        let all = self.world.all::<RebalancePlanClaim>();
-        let mut ours: Vec<_> = all.filter(|claim| claim.label(marks::CONSOLIDATES).is_some()).collect();
-        ours.sort_by_key(|claim| (claim.created(), claim.name()));
-        ours
-    }
-
     fn keep_history(&mut self) {
-        for old in ended::superfluous(&self.ours()) {
+        for old in ended::superfluous(&self.plans()) {
             self.out.delete(old);
         }
         let is_over = |claim: &&RebalancePlanClaim| {
@@ -228,15 +216,9 @@ impl<'a> Look<'a> {
     }
 }
 
-/// The options under which nodes are judged that are to go without a pod.
+/// The options under which nodes are judged that are to go without a pod: as a cycle has them, of whatever age and number.
 pub(super) fn options(settings: &Settings) -> Options {
-    Options {
-        mode: PlanMode::DeleteEmpty,
-        continuous: true,
-        breaks_pdbs: false,
-        eviction: settings.eviction_config.rules().to_vec(),
-        ..Options::default()
-    }
+    Options { min_age: Duration::ZERO, max_nodes: None, ..cycle_options(settings, CycleMode::DeleteEmpty) }
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod worth;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kentroller_planner::rules::ObservedNode;
 use kentroller_planner::{Mode as PlanMode, Moment, Options, Percent};
 use kentroller_runtime::condition::{in_status_since, seconds};
 use kentroller_runtime::{
@@ -15,9 +14,9 @@ use kentroller_runtime::{
 };
 
 use self::worth::{cost, worth};
-use super::ended::{self, is_done};
+use super::ended::{self, is_done, state};
 use super::rest::Rest;
-use super::{PLAN_MAX_AGE, RETRY_AFTER, after, turn};
+use super::{PLAN_MAX_AGE, RETRY_AFTER, after, at_any_change, turn};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{PlanCondition, PlanState, RebalancePlan, RebalancePlanClaim, marks};
 use crate::backend::{PlanAsk, Planned, Plans, snapshot};
@@ -59,10 +58,6 @@ impl Reconcile for ContinuousRebalancing {
 fn at_the_end(change: &Change<'_, RebalancePlan>, _: &Cut) -> Vec<ObjectKey> {
     let goes_on = change.new.is_some_and(|plan| !turn::has_ended(plan) || turn::is_marked(plan));
     if goes_on { Vec::new() } else { vec![ObjectKey::cluster(Cluster::NAME)] }
-}
-
-fn at_any_change(_: &Change<'_, RebalancePlanClaim>, _: &Cut) -> Vec<ObjectKey> {
-    vec![ObjectKey::cluster(Cluster::NAME)]
 }
 
 /// One look.
@@ -184,20 +179,15 @@ impl<'a> Cycle<'a> {
     }
 
     fn is_candidate(&self, node: &Node, options: &Options, now: Moment) -> bool {
-        let claim = self.world.indexed::<NodeClaim>(node.name()).into_iter().next().map(snapshot::claim);
-        let pool = node.label(marks::NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool)).map(snapshot::pool);
+        let claim = self.world.indexed::<NodeClaim>(node.name()).into_iter().next();
+        let pool = node.label(marks::NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
         let is_empty = !self.world.indexed::<Pod>(node.name()).iter().any(|pod| pod.is_workload());
-        let read = snapshot::node(node);
-        let observed = ObservedNode { node: &read, claim: claim.as_ref(), pool: pool.as_ref() };
-        observed.holds(now, options, is_empty, false).is_none()
+        snapshot::observed(node, claim, pool, |observed| observed.holds(now, options, is_empty, false)).is_none()
     }
 
     /// The plans of cycles, the oldest first.
     fn ours(&self) -> Vec<&'a RebalancePlan> {
-        let mut ours: Vec<&RebalancePlan> =
-            self.world.all::<RebalancePlan>().filter(|plan| plan.label(marks::CYCLE_MODE).is_some()).collect();
-        ours.sort_by_key(|plan| (plan.created(), plan.name()));
-        ours
+        ended::marked(self.world.all(), marks::CYCLE_MODE)
     }
 
     /// Until when no cycle begins because plans failed, and how many in a row; `None` after one that did not.
@@ -263,10 +253,6 @@ pub(crate) fn cycle_options(settings: &Settings, mode: CycleMode) -> Options {
 fn asked(seed: &str) -> Option<(CycleMode, Timestamp)> {
     let (mode, began) = seed.split_once('@')?;
     Some((CycleMode::named(mode)?, Timestamp::from_second(began.parse().ok()?).ok()?))
-}
-
-fn state(plan: &RebalancePlan) -> Option<&PlanState> {
-    plan.status()?.state.as_ref()
 }
 
 #[cfg(test)]

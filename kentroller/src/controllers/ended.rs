@@ -1,4 +1,4 @@
-//! Plans that came to their end and that nobody owns: some are kept, to be read.
+//! What we have made of our own accord and nobody owns: when it came to its end some of it is kept, to be read.
 
 use kentroller_runtime::{HasStatus, Kind};
 
@@ -8,10 +8,20 @@ use crate::api::{PlanState, RebalancePlan};
 /// So many are kept that ended well, and as many that did not.
 pub(super) const HISTORY: usize = 10;
 
+/// The objects that have this label, the oldest first.
+pub(super) fn marked<'a, K: Kind>(all: impl Iterator<Item = &'a K>, label: &str) -> Vec<&'a K> {
+    let mut marked: Vec<&K> = all.filter(|object| object.label(label).is_some()).collect();
+    marked.sort_by_key(|object| (object.created(), object.name()));
+    marked
+}
+
+pub(super) fn state(plan: &RebalancePlan) -> Option<&PlanState> {
+    plan.status()?.state.as_ref()
+}
+
 /// Whether the plan ended well.
 pub(super) fn is_done(plan: &RebalancePlan) -> bool {
-    let state = plan.status().and_then(|status| status.state.as_ref());
-    matches!(state, Some(PlanState::Done | PlanState::DoneWithWarnings))
+    matches!(state(plan), Some(PlanState::Done | PlanState::DoneWithWarnings))
 }
 
 /// Of plans in their order, the oldest first: those that are over and more than are kept.

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use kentroller_runtime::generate::OwnKind;
 use kentroller_runtime::operator::Operator;
 use kentroller_runtime::settings::parse_duration;
-use kentroller_runtime::{AnyController, Kind, reconciler};
+use kentroller_runtime::{AnyController, Change, Cluster, Cut, Kind, ObjectKey, reconciler};
 
 use crate::api;
 use crate::api::foreign::ConfigMap;
@@ -36,6 +36,11 @@ const EXECUTION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// The time that lies so long after another.
 fn after(at: Timestamp, span: Duration) -> Timestamp {
     at.saturating_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// What a controller of the whole cluster looks at again whatever happens to an object.
+fn at_any_change<K>(_: &Change<'_, K>, _: &Cut) -> Vec<ObjectKey> {
+    vec![ObjectKey::cluster(Cluster::NAME)]
 }
 
 /// A duration field that was checked before; absent means `default`.

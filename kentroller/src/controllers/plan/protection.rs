@@ -88,16 +88,13 @@ impl Protection {
         if is_foreign && !marking::is_evicted(node) {
             return Some("somebody else cordoned it".to_owned());
         }
-        let (read, claim, pool) = (snapshot::node(node), snapshot::claim(claim), pool.map(snapshot::pool));
-        let observed = ObservedNode { node: &read, claim: Some(&claim), pool: pool.as_ref() };
-        observed.holds(self.now, &self.while_it_runs, is_empty, false).map(|(_, detail)| detail)
+        let held = |observed: ObservedNode<'_>| observed.holds(self.now, &self.while_it_runs, is_empty, false);
+        snapshot::observed(node, Some(claim), pool, held).map(|(_, detail)| detail)
     }
 
     /// Whether the node may be given pods as the planner has it, wherever they come from.
     pub(super) fn receives(&self, node: &Node, claim: Option<&NodeClaim>, pool: Option<&NodePool>) -> bool {
-        let (read, claim, pool) = (snapshot::node(node), claim.map(snapshot::claim), pool.map(snapshot::pool));
-        let observed = ObservedNode { node: &read, claim: claim.as_ref(), pool: pool.as_ref() };
-        observed.receives(self.now, &self.options)
+        snapshot::observed(node, claim, pool, |observed| observed.receives(self.now, &self.options))
     }
 
     /// Looks at the pod once more, as it is in the API server when it is to be evicted.

@@ -64,9 +64,10 @@ impl PlanStep<'_> {
 
     /// How many pods that the plan has moved are not Ready for too long, and how many have no node yet.
     pub(super) fn unwell(&self) -> (usize, usize) {
-        let has_no_node = |pod: &&&Pod| pod.spec.node_name.is_empty();
         let successors = self.successors(Duration::ZERO);
-        (self.successors(READY_TIMEOUT).len(), successors.iter().filter(has_no_node).count())
+        let count = |is: &dyn Fn(&Pod) -> bool| successors.iter().filter(|pod| is(pod)).count();
+        let is_late = |pod: &Pod| after(pod.created(), READY_TIMEOUT) <= self.world.now();
+        (count(&is_late), count(&|pod| pod.spec.node_name.is_empty()))
     }
 
     /// The pods that came for those that were moved, are not Ready, and are so old.
