@@ -8,7 +8,7 @@ use clap::Args;
 use kentroller_runtime::Kind;
 use serde_json::json;
 
-use super::remote::Remote;
+use super::remote::{Remote, runtime};
 use crate::api::{PlanState, RebalancePlan};
 
 /// Arguments of `kentroller approve`.
@@ -21,7 +21,7 @@ pub(super) struct Approve {
 impl Approve {
     /// Sets `spec.execute` of the plan as it was read; exit code 1 when there is nothing to approve.
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.approve())
+        runtime()?.block_on(self.approve())
     }
 
     async fn approve(self) -> anyhow::Result<ExitCode> {

@@ -8,7 +8,7 @@ use clap::Args;
 use kentroller_runtime::{HasStatus, Kind};
 use serde_json::json;
 
-use super::remote::Remote;
+use super::remote::{Remote, runtime};
 use crate::api::{ClaimState, PlanState, RebalancePlan, RebalancePlanClaim};
 
 /// Arguments of `kentroller cancel`.
@@ -30,7 +30,7 @@ enum Way {
 impl Cancel {
     /// Exit code 1 when there is nothing to cancel.
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.cancel())
+        runtime()?.block_on(self.cancel())
     }
 
     async fn cancel(self) -> anyhow::Result<ExitCode> {

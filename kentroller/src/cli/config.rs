@@ -17,7 +17,7 @@ use serde_json::Value;
 use self::environment::{Environment, Given};
 use super::output::Output;
 use super::plan::Trouble;
-use super::remote::Remote;
+use super::remote::{Remote, runtime};
 use crate::api::foreign::ConfigMap;
 use crate::chart;
 use crate::settings::{DOCUMENT, PAUSED, Settings};
@@ -112,9 +112,7 @@ impl ConfigArguments {
     }
 
     fn config(&self) -> Result<Config, Trouble> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Trouble::Cluster(error.to_string()))?;
-        runtime.block_on(self.read())
+        runtime().map_err(|error| Trouble::Cluster(error.to_string()))?.block_on(self.read())
     }
 
     async fn read(&self) -> Result<Config, Trouble> {
@@ -134,7 +132,8 @@ impl ConfigArguments {
         let namespace = self.namespace.clone().unwrap_or_else(|| remote.namespace().to_owned());
         let name = &self.deployment;
         let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
-        let Some(deployment) = remote.raw(&path, &format!("Deployment {namespace}/{name}")).await.map_err(failed)?
+        let Some(deployment) =
+            remote.at::<Value>(&path, &format!("Deployment {namespace}/{name}")).await.map_err(failed)?
         else {
             return Err(Trouble::Input(format!(
                 "there is no Deployment {namespace}/{name}; name the namespace of the operator with -n, its Deployment with \

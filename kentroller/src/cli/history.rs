@@ -10,7 +10,7 @@ use comfy_table::{Table, presets};
 use kentroller_planner::Money;
 use kentroller_runtime::{HasStatus, Kind};
 
-use super::remote::Remote;
+use super::remote::{Remote, runtime};
 use crate::api::foreign::NodeClaim;
 use crate::api::{AttemptStatus, DeletionPhase, NodeCost, PlanState, PlanStatus, RebalancePlan, marks};
 
@@ -24,7 +24,7 @@ pub(super) struct History {
 impl History {
     /// Exit code 1 when no plan has made or removed the node.
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        runtime()?.block_on(async {
             let remote = Remote::connect().await?;
             let mut plans = remote.list::<RebalancePlan>().await?;
             plans.sort_by_key(|plan| plan.status().and_then(|status| status.start_time));

@@ -97,10 +97,8 @@ fn complain(what: &dyn Display) {
 }
 
 /// Standard output whose reader may have seen enough (`| head`): that is no mistake, and the rest is not missed.
-#[cfg(feature = "simulation")]
 struct Unhurried(io::Stdout);
 
-#[cfg(feature = "simulation")]
 impl Write for Unhurried {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         self.0.write(text).or_else(|error| if is_gone(&error) { Ok(text.len()) } else { Err(error) })
@@ -114,6 +112,12 @@ impl Write for Unhurried {
 /// Whether nobody reads any more.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Prints the whole of an answer.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = Unhurried(io::stdout());
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
 /// Runs the command that the process was started with.

@@ -12,7 +12,7 @@ use kentroller_runtime::{Clock, Kind};
 use serde_json::{Value, json};
 
 use super::place::Place;
-use super::remote::Remote;
+use super::remote::{Remote, runtime};
 use crate::api::foreign::ConfigMap;
 use crate::settings::PAUSED;
 
@@ -65,7 +65,7 @@ fn said(end: Option<Timestamp>) -> (Value, String) {
 }
 
 fn write(place: &Place, value: &Value, told: &str) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    runtime()?.block_on(async {
         let remote = Remote::connect().await?;
         let key = place.config_map(&remote);
         let Some(map) = remote.read_at::<ConfigMap>(&key).await? else {

@@ -5,13 +5,13 @@ pub(super) mod ask;
 mod cases;
 pub(super) mod dump;
 mod items;
-pub(super) mod live;
+mod live;
 #[cfg(test)]
 mod mutated;
 #[cfg(test)]
 mod wrong;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -129,11 +129,12 @@ impl PlanArguments {
         let options = self.ask.options().map_err(Trouble::Usage)?;
         tell("reading");
         let catalog = self.prices()?;
-        let dump = self.read()?;
+        let dump = read(&self.files)?;
         self.ask.known(dump.snapshot.nodes.iter().map(|node| &*node.metadata.name)).map_err(Trouble::Usage)?;
         let read = started.elapsed();
         tell(&format!("planning for {} nodes and {} pods", dump.snapshot.nodes.len(), dump.snapshot.pods.len()));
-        let Judged { plan, objections } = self.search(started, &dump, &catalog, &options)?;
+        let until = started + self.time_limit;
+        let Judged { plan, objections } = searched(&dump.snapshot, &catalog, &options, self.steps, until)?;
         let planned = started.elapsed().saturating_sub(read);
         if !objections.is_empty() {
             let first: Vec<String> = objections.iter().take(5).map(|violation| format!("  {violation}")).collect();
@@ -162,28 +163,10 @@ impl PlanArguments {
 
     fn prices(&self) -> Result<Catalog, Trouble> {
         let catalog = catalog(self.catalog.as_deref()).map_err(Trouble::Input)?;
-        Ok(self.ask.discount().map_or_else(|| catalog.clone(), |off| catalog.clone().with_discount(off)))
-    }
-
-    fn read(&self) -> Result<dump::Dump, Trouble> {
-        let mut dump = dump::Dump::default();
-        if self.files.is_empty() {
-            live::read(&mut dump).map_err(Trouble::Cluster)?;
-        }
-        for file in &self.files {
-            dump.read(file).map_err(Trouble::Input)?;
-        }
-        dump.finish().map_err(Trouble::Input)
-    }
-
-    fn search(
-        &self,
-        started: Instant,
-        dump: &dump::Dump,
-        catalog: &Catalog,
-        options: &Options,
-    ) -> Result<Judged, Trouble> {
-        searched(&dump.snapshot, catalog, options, self.steps, started + self.time_limit)
+        Ok(match self.ask.discount() {
+            Some(off) => catalog.with_discount(off),
+            None => catalog,
+        })
     }
 
     fn print(&self, report: &Report, plan: &Plan, dump: &dump::Dump) -> Result<(), Trouble> {
@@ -203,14 +186,20 @@ impl PlanArguments {
             std::fs::write(file, report::html::plan(report, &report::html::fills(plan, &dump.snapshot)))
                 .map_err(|error| Trouble::Input(format!("{}: {error}", file.display())))?;
         }
-        let mut out = std::io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if !super::is_gone(&error) => {
-                Err(Trouble::Input(format!("the plan cannot be printed: {error}")))
-            }
-            _ => Ok(()),
-        }
+        super::print(&text).map_err(|error| Trouble::Input(format!("the plan cannot be printed: {error}")))
     }
+}
+
+/// Reads dumps, or the current cluster where none is given.
+pub(super) fn read(files: &[String]) -> Result<dump::Dump, Trouble> {
+    let mut dump = dump::Dump::default();
+    if files.is_empty() {
+        live::read(&mut dump).map_err(Trouble::Cluster)?;
+    }
+    for file in files {
+        dump.read(file).map_err(Trouble::Input)?;
+    }
+    dump.finish().map_err(Trouble::Input)
 }
 
 /// Whether the report can be written, before anything is done for it.

@@ -170,8 +170,7 @@ impl RehearseArguments {
         if let Some(file) = &self.report {
             write_report(file, document)?;
         }
-        let mut out = Unhurried(std::io::stdout());
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())
+        super::print(&text).map_err(|error| error.to_string())
     }
 }
 

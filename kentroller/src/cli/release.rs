@@ -7,7 +7,7 @@ use clap::Args;
 use kentroller_runtime::{HasStatus, Kind};
 use serde_json::{Value, json};
 
-use super::remote::Remote;
+use super::remote::{Remote, runtime};
 use crate::api::foreign::{Node, NodeClaim};
 use crate::api::marks::PLAN_FINALIZER;
 use crate::api::{PlanState, RebalancePlan};
@@ -21,7 +21,7 @@ impl Release {
     /// Stops every plan, lifts every cordon, taint, shield and label that a plan has put, and lets go of the plans. Exit code 1
     /// when something could not be changed.
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.release())
+        runtime()?.block_on(self.release())
     }
 
     async fn release(self) -> anyhow::Result<ExitCode> {

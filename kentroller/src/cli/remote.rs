@@ -1,11 +1,15 @@
 //! Objects of the current cluster, read and changed with the rights of who calls.
 
+use std::io;
+
 use anyhow::{Context, anyhow, bail};
 use kentroller_runtime::store::AnyObject as _;
 use kentroller_runtime::{Kind, ObjectKey, wire};
 use kube::Client;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
 
 use super::run::client;
 
@@ -27,6 +31,14 @@ struct Page<K> {
 struct PageMetadata {
     #[serde(default, rename = "continue")]
     next: String,
+}
+
+/// What a command waits in for the cluster.
+///
+/// # Errors
+/// An operating system that grants none.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// How the current cluster is reached: by the kubeconfig, or from a pod.
@@ -62,15 +74,11 @@ impl Remote {
 
     /// The object of this key; `None` if there is none.
     pub(super) async fn read_at<K: Kind>(&self, key: &ObjectKey) -> anyhow::Result<Option<K>> {
-        match self.client.request(wire::get(&path::<K>(key), &[])).await {
-            Ok(object) => Ok(Some(object)),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("{} {key} cannot be read", K::INFO.kind)),
-        }
+        self.at(&path::<K>(key), &format!("{} {key}", K::INFO.kind)).await
     }
 
-    /// Any object, by its path; `None` if there is none.
-    pub(super) async fn raw(&self, path: &str, what: &str) -> anyhow::Result<Option<Value>> {
+    /// What is at this path, which is called `what`; `None` if there is nothing.
+    pub(super) async fn at<T: DeserializeOwned>(&self, path: &str, what: &str) -> anyhow::Result<Option<T>> {
         match self.client.request(wire::get(path, &[])).await {
             Ok(object) => Ok(Some(object)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),

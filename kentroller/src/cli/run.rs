@@ -12,7 +12,7 @@ use kentroller_runtime::engine::ports::Ports;
 use kentroller_runtime::settings::Settings as _;
 use kentroller_runtime::{ObjectKey, Switches, telemetry, wire};
 
-use super::remote::config;
+use super::remote::{config, runtime};
 use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
 use crate::controllers;
 use crate::settings::Settings;
@@ -47,7 +47,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         telemetry::start();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime()?;
         runtime.block_on(self.operate())
     }
 

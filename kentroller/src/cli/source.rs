@@ -7,9 +7,8 @@ use kentroller_planner::{Catalog, Options, Snapshot};
 use kentroller_runtime::settings::Settings as _;
 
 use super::place::Place;
-use super::plan::dump::Dump;
-use super::plan::{Trouble, ask, catalog, live, tell};
-use super::remote::Remote;
+use super::plan::{Trouble, ask, catalog, read, tell};
+use super::remote::{Remote, runtime};
 use crate::api::RebalancePlanClaimSpec;
 use crate::api::foreign::ConfigMap;
 use crate::backend;
@@ -52,14 +51,7 @@ impl Source {
     pub(super) fn read(&self) -> Result<Looked, Trouble> {
         tell("reading");
         let catalog = catalog(self.catalog.as_deref()).map_err(Trouble::Input)?;
-        let mut dump = Dump::default();
-        if self.files.is_empty() {
-            live::read(&mut dump).map_err(Trouble::Cluster)?;
-        }
-        for file in &self.files {
-            dump.read(file).map_err(Trouble::Input)?;
-        }
-        let mut dump = dump.finish().map_err(Trouble::Input)?;
+        let mut dump = read(&self.files)?;
         let mut settings = self.settings(&mut dump.warnings)?;
         if let Some(file) = &self.eviction_config {
             settings.eviction_config = ask::eviction(file).map_err(Trouble::Input)?;
@@ -75,9 +67,8 @@ impl Source {
             return Ok(settings);
         }
         settings.dynamic_config_map_name = Some(self.place.config_map.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Trouble::Cluster(error.to_string()))?;
-        let (key, map) = runtime
+        let (key, map) = runtime()
+            .map_err(|error| Trouble::Cluster(error.to_string()))?
             .block_on(async {
                 let remote = Remote::connect().await?;
                 let key = self.place.config_map(&remote);

@@ -8,7 +8,7 @@ use clap::Args;
 use jiff::{SignedDuration, SpanRound, Timestamp, Unit};
 use kentroller_runtime::{Clock, Condition, HasStatus, Kind};
 
-use super::remote::Remote;
+use super::remote::{Remote, runtime};
 use crate::api::{
     AttemptStatus, ClaimState, DeletionPhase, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
     RebalancePlanSchedule,
@@ -20,7 +20,7 @@ pub(super) struct Status {}
 
 impl Status {
     pub(super) fn execute() -> anyhow::Result<ExitCode> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        runtime()?.block_on(async {
             let remote = Remote::connect().await?;
             let plans = remote.list::<RebalancePlan>().await?;
             let claims = remote.list::<RebalancePlanClaim>().await?;

@@ -1,7 +1,5 @@
 //! What decides over a pod, and what was looked at: for people who ask why.
 
-use std::fmt;
-
 use crate::manifest::{Pod, PodDisruptionBudget};
 use crate::value::{EvictionRule, Rule};
 
@@ -27,12 +25,6 @@ pub struct Fact {
     pub field: String,
     /// Its value; in words where it has none.
     pub value: String,
-}
-
-impl fmt::Display for Fact {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}, field {}: {}", self.object, self.field, self.value)
-    }
 }
 
 /// A rule that holds a pod, and what it looked at.

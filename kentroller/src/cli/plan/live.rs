@@ -5,16 +5,14 @@ use kentroller_runtime::wire;
 use kube::Client;
 
 use super::dump::Dump;
-use crate::cli::remote::config;
+use crate::cli::remote::{config, runtime};
 
 /// Adds the objects of the current cluster.
 ///
 /// # Errors
 /// A cluster that cannot be reached, or a verb and kind that are not allowed.
-pub(in crate::cli) fn read(dump: &mut Dump) -> Result<(), String> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
+pub(super) fn read(dump: &mut Dump) -> Result<(), String> {
+    runtime().map_err(|error| error.to_string())?.block_on(async {
         let config = config().await.map_err(|error| format!("{error}; or give a dump with -f"))?;
         let client = Client::try_from(config).map_err(|error| format!("the kubeconfig cannot be used: {error}"))?;
         for kind in KINDS {
