@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kentroller::simulation::USER;
-use kentroller_tests::{Stage, text};
+use kentroller_tests::{Stage, is_workload, text};
 use kentroller_world::{Setup, Timings};
 use serde_json::{Value, json};
 
@@ -222,9 +222,7 @@ async fn a_pod_whose_budget_forbids_it_holds_its_own_node_and_nothing_else() {
     assert!(stage.until(LONG, cordoned).await);
     let left = |stage: &Stage| {
         let pods = stage.list("Pod").into_iter();
-        let stays = |pod: &Value| {
-            pod["spec"]["nodeName"] == node.as_str() && pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet"
-        };
+        let stays = |pod: &Value| pod["spec"]["nodeName"] == node.as_str() && is_workload(pod);
         pods.filter(|pod| stays(pod)).count()
     };
     let alone = stage.until(Duration::from_secs(300), |stage| left(stage) == 1).await;
@@ -237,10 +235,6 @@ async fn a_pod_whose_budget_forbids_it_holds_its_own_node_and_nothing_else() {
     let alone = deletions.values().filter(|one| one["phase"] == "Gone").count();
     assert_eq!(alone, deletions.len() - 1, "{status}");
     assert!(stage.list("Pod").iter().any(|other| other["metadata"]["uid"] == pod["metadata"]["uid"]), "it stays");
-}
-
-fn is_workload(pod: &Value) -> bool {
-    pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet"
 }
 
 /// Owners of workloads, and how many of their pods each node has.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kentroller::settings::Settings;
-use kentroller_tests::{Stage, text};
+use kentroller_tests::{Stage, is_workload, text};
 use serde_json::{Value, json};
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -28,7 +28,6 @@ fn made(stage: &Stage) -> Vec<(String, String)> {
 
 /// Empties the node that has the fewest pods, and keeps it closed: its name.
 fn emptied(stage: &Stage) -> String {
-    let is_workload = |pod: &Value| pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet";
     let pods = stage.list("Pod");
     let fewest = |node: &Value| {
         pods.iter().filter(|pod| is_workload(pod) && pod["spec"]["nodeName"] == node["metadata"]["name"]).count()
@@ -44,12 +43,16 @@ fn emptied(stage: &Stage) -> String {
     name
 }
 
-/// Lets pods come to the node again, but for those that do not tolerate a taint.
-fn reopened(stage: &Stage, node: &str) {
-    stage.edit("Node", node, |node| {
+/// A cluster with an empty node, on which only pods could run that tolerate a taint; nothing consolidates it so far.
+async fn with_an_empty_node() -> (Stage, String) {
+    let stage = stage(|settings| settings.node_consolidation = false);
+    let node = emptied(&stage);
+    stage.pass(60).await;
+    stage.edit("Node", &node, |node| {
         node["spec"]["taints"] = json!([{"key": "rests", "effect": "NoSchedule"}]);
         node["spec"].as_object_mut().expect("a spec").remove("unschedulable");
     });
+    (stage, node)
 }
 
 fn is_gone(node: &str) -> impl Fn(&Stage) -> bool {
@@ -58,10 +61,7 @@ fn is_gone(node: &str) -> impl Fn(&Stage) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_node_goes_under_the_budget_of_its_pool_and_only_while_the_feature_is_on() {
-    let stage = stage(|settings| settings.node_consolidation = false);
-    let node = emptied(&stage);
-    stage.pass(60).await;
-    reopened(&stage, &node);
+    let (stage, node) = with_an_empty_node().await;
     stage.pass(600).await;
     assert_eq!(made(&stage), [], "the feature is off");
     stage.operated.set(|settings| settings.node_consolidation = true);
@@ -76,10 +76,7 @@ async fn an_empty_node_goes_under_the_budget_of_its_pool_and_only_while_the_feat
 
 #[tokio::test(start_paused = true)]
 async fn a_pod_that_comes_saves_the_node() {
-    let stage = stage(|settings| settings.node_consolidation = false);
-    let node = emptied(&stage);
-    stage.pass(60).await;
-    reopened(&stage, &node);
+    let (stage, node) = with_an_empty_node().await;
     stage.operated.set(|settings| settings.node_consolidation = true);
     let cordoned = |stage: &Stage| stage.get("Node", &node).is_some_and(|node| node["spec"]["unschedulable"] == true);
     let mut waited = 0;
@@ -88,7 +85,7 @@ async fn a_pod_that_comes_saves_the_node() {
         waited += 1;
         assert!(waited < 20_000, "{:?}", made(&stage));
     }
-    let like = stage.list("Pod").into_iter().find(|pod| pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet");
+    let like = stage.list("Pod").into_iter().find(|pod| is_workload(pod));
     let mut pod = (*like.expect("a pod")).clone();
     pod["metadata"] = json!({"name": "late", "namespace": pod["metadata"]["namespace"], "labels": {"late": "yes"}});
     pod["spec"]["nodeName"] = json!(node);

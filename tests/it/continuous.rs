@@ -6,7 +6,7 @@ use kentroller::api::EvictionConfig;
 use kentroller::settings::{CycleMode, Settings};
 use kentroller::simulation::USER;
 use kentroller_runtime::settings::{Decimal, SettingValue as _};
-use kentroller_tests::{Stage, text};
+use kentroller_tests::{Stage, is_workload, text};
 use kentroller_world::Faults;
 use serde_json::{Value, json};
 
@@ -215,7 +215,7 @@ async fn single_replicas_stay_unless_eviction_config_calls_them_aggressive() {
         let replicas = |uid: &str| pods.iter().filter(|pod| owner(pod) == uid).count();
         let singles: Vec<String> = pods
             .iter()
-            .filter(|pod| pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet" && replicas(&owner(pod)) == 1)
+            .filter(|pod| is_workload(pod) && replicas(&owner(pod)) == 1)
             .map(|pod| text(&pod["metadata"]["name"]))
             .collect();
         assert!(!singles.is_empty(), "the cluster has single replicas");

@@ -196,6 +196,11 @@ impl Stage {
     }
 }
 
+/// Whether the pod is one of a workload, and belongs to no node.
+pub fn is_workload(pod: &Value) -> bool {
+    pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet"
+}
+
 /// A text field; empty if it is absent.
 pub fn text(field: &Value) -> String {
     field.as_str().unwrap_or_default().to_owned()
