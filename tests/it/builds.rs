@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// The arguments of `cargo tree` that show what a command builds.
 const COMMANDS: [(&str, &[&str]); 6] = [
-    ("cargo build", &["--workspace", "--edges", "normal,build"]),
+    ("cargo build", &["--edges", "normal,build"]),
     ("cargo test -p kentroller", &["--package", "kentroller"]),
     ("cargo build -p kentroller", &["--package", "kentroller", "--edges", "normal,build"]),
     ("cargo test -p kentroller-runtime", &["--package", "kentroller-runtime"]),
@@ -35,7 +35,7 @@ fn built(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn no_command_of_an_author_builds_a_dependency_once_more_with_other_features() {
-    let all = built(&["--workspace"]);
+    let all = built(&[]);
     assert!(all.keys().any(|package| package.starts_with("kube-client ")), "{all:#?}");
     let mut differing = Vec::new();
     for (command, arguments) in COMMANDS {
@@ -46,4 +46,19 @@ fn no_command_of_an_author_builds_a_dependency_once_more_with_other_features() {
         }
     }
     assert!(differing.is_empty(), "ask for the features in Cargo.toml of the workspace:\n{}", differing.join("\n"));
+}
+
+#[test]
+fn what_speaks_with_aws_is_built_only_where_it_is_asked_for_and_brings_no_second_tls() {
+    let is_of_aws = |package: &&String| package.starts_with("aws-") || package.starts_with("kentroller-aws ");
+    for (command, arguments) in [("cargo test", &[][..]), ("cargo build -p kentroller", &["--package", "kentroller"])] {
+        let all = built(arguments);
+        assert_eq!(all.keys().filter(is_of_aws).collect::<Vec<_>>(), [""; 0], "{command}");
+    }
+    let all = built(&["--package", "kentroller", "--features", "aws", "--edges", "normal,build"]);
+    let named = |name: &str| all.keys().any(|package| package.starts_with(&format!("{name} ")));
+    assert!(named("kentroller-aws") && named("aws-config") && named("rustls") && named("ring"), "{all:#?}");
+    for other in ["aws-lc-rs", "aws-lc-sys", "openssl", "native-tls", "aws-sdk-ec2"] {
+        assert!(!named(other), "{other} is in the build with feature aws");
+    }
 }

@@ -6,13 +6,15 @@ use std::fs;
 use crate::architecture::{root, sources};
 
 /// Where tests are, and the first words of their names.
-const PLACES: [(&str, &str); 9] = [
+const PLACES: [(&str, &str); 11] = [
     ("tests/it", "it"),
     ("tests/e2e", "e2e"),
     ("tests/charts", "charts"),
     ("kentroller-runtime/tests", "runtime"),
     ("kentroller-runtime/src", "runtime"),
     ("kentroller-macros/src", "macros"),
+    ("kentroller/aws/tests", "aws"),
+    ("kentroller/aws/src", "aws"),
     ("kentroller/planner/tests", "planner"),
     ("kentroller/planner/src", "planner"),
     ("kentroller/src", "kentroller"),

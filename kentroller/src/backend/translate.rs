@@ -113,13 +113,7 @@ fn is_custom(key: &str) -> bool {
 }
 
 fn alternative(offering: &Offering) -> Alternative {
-    Alternative { price_hourly: Some(decimal(offering.price)), requirements: requirements(offering) }
-}
-
-/// A price to the last digit that is known: hourly prices of status fields are rounded, a plan's are not.
-fn decimal(price: Money) -> String {
-    let micros = price.as_micros();
-    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+    Alternative { price_hourly: Some(offering.price.exact()), requirements: requirements(offering) }
 }
 
 fn requirements(offering: &Offering) -> Vec<NodeRequirement> {

@@ -63,6 +63,11 @@ impl Money {
         decimal(i128::from(self.0), 1_000_000, 4)
     }
 
+    /// The hourly amount to the last digit that is known.
+    pub fn exact(self) -> String {
+        decimal(i128::from(self.0), 1_000_000, 6)
+    }
+
     /// The amount a month (730 hours) with two digits.
     pub fn monthly(self) -> String {
         decimal(i128::from(self.0) * i128::from(HOURS_A_MONTH), 1_000_000, 2)
@@ -86,7 +91,7 @@ impl fmt::Display for Money {
 
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&decimal(i128::from(self.0), 1_000_000, 6))
+        serializer.collect_str(&self.exact())
     }
 }
 
