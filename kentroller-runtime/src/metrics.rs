@@ -111,6 +111,12 @@ impl Metrics {
         registry
     }
 
+    /// A gauge of what runs beside the controllers: `told` is asked at each scrape, and tells each value under the values of the
+    /// gauge's labels, in their order.
+    pub fn tell(&self, info: MetricInfo, told: impl Fn() -> Vec<(Vec<String>, f64)> + Send + 'static) {
+        self.declared.tell(info, Box::new(told));
+    }
+
     pub(crate) fn reconciled(&self, controller: &'static str, result: &'static str) {
         self.reconciles.get_or_create(&Reconciled { controller, result }).inc();
     }
@@ -241,6 +247,21 @@ mod tests {
             assert!(text.contains(&format!("# HELP hive_{} {}", info.name, info.doc)), "{text}");
             let labelled = |label: &&str| text.contains(&format!("{label}=\""));
             assert!(info.labels.iter().all(labelled), "{:?} in {text}", info.labels);
+        }
+    }
+
+    #[test]
+    fn what_runs_beside_the_controllers_is_asked_at_each_scrape() {
+        let (metrics, asked) = (Metrics::default(), std::sync::atomic::AtomicU8::new(0));
+        let info =
+            MetricInfo { name: "honey", type_: MetricType::Gauge, labels: &["comb"], doc: "How much", buckets: &[] };
+        metrics.tell(info, move || {
+            let times = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            vec![(vec!["first".to_owned()], f64::from(times))]
+        });
+        for wanted in ["hive_honey{comb=\"first\"} 0.0", "hive_honey{comb=\"first\"} 1.0"] {
+            let text = scrape(&metrics);
+            assert!(text.lines().any(|line| line == wanted), "{wanted} in {text}");
         }
     }
 

@@ -107,7 +107,7 @@ async fn an_effect_is_counted_when_it_was_accepted_and_not_when_it_was_refused()
 
 #[test]
 fn the_page_names_each_metric_as_it_is_scraped() {
-    let page = reference::metrics("hive", &[Lamps::declaration()]);
+    let page = reference::metrics("hive", &[Lamps::declaration()], &[]);
     for line in [
         "## Controller lamps",
         "| `hive_labelled_total` | counter | room | Lamps that got their label |",

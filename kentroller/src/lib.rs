@@ -6,6 +6,7 @@ pub mod chart;
 pub mod cli;
 pub mod controllers;
 pub mod cron;
+pub mod prices;
 pub mod report;
 pub mod settings;
 #[cfg(feature = "simulation")]

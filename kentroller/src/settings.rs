@@ -155,6 +155,19 @@ pub struct Settings {
     /// start, or the embedded catalogue, counts.
     #[setting(env = "CATALOG_CONFIG_MAP_NAME")]
     pub catalog_config_map_name: Option<String>,
+    /// Where prices come from while neither a file at the start nor CATALOG_CONFIG_MAP_NAME names them: the embedded list of EC2, or
+    /// what AWS tells about the region of the cluster, read again and again (a build with feature `aws`).
+    #[setting(env = "PRICES_SOURCE", default = "embedded")]
+    pub prices_source: PricesSource,
+    /// From the end of one reading of prices to the next. A reading takes some fifty requests.
+    #[setting(env = "PRICES_REFRESH_INTERVAL", default = "1h", range("1m", "24h"))]
+    pub prices_refresh_interval: Duration,
+    /// With older prices nothing is planned and no plan begins. Counts where prices are read again and again.
+    #[setting(env = "PRICES_MAX_AGE", default = "24h", range("1h", "8760h"))]
+    pub prices_max_age: Duration,
+    /// The file in which the prices that were read last are kept for the next start, on a volume that outlives the pod.
+    #[setting(env = "PRICES_CACHE_FILE")]
+    pub prices_cache_file: Option<String>,
     /// The ConfigMap in our namespace whose key `config.yaml` overlays the environment, at any time. Its mistakes are told
     /// in an event on it; while no text was right since the start, the operator observes.
     #[setting(env = "DYNAMIC_CONFIG_MAP_NAME")]
@@ -168,6 +181,18 @@ pub enum OperatorMode {
     Act,
     Approve,
     Observe,
+}
+
+/// Where prices come from.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, kentroller_runtime::Settings, clap::ValueEnum,
+)]
+pub enum PricesSource {
+    /// The list of EC2 that ships with the program.
+    #[default]
+    Embedded,
+    /// What AWS tells now.
+    Aws,
 }
 
 /// Whether everything rests, and until when.

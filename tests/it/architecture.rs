@@ -28,17 +28,18 @@ const CRATES: [(&str, &[&str]); 7] = [
 ];
 
 /// Modules of the product and the other modules that each may name.
-const MODULES: [(&str, &[&str]); 10] = [
+const MODULES: [(&str, &[&str]); 11] = [
     ("api", &[]),
     ("cron", &[]),
     ("settings", &["api"]),
+    ("prices", &[]),
     ("report", &[]),
-    ("backend", &["api"]),
+    ("backend", &["api", "prices"]),
     ("controllers", &["api", "backend", "cron", "settings"]),
     ("simulation", &["api", "backend", "controllers", "settings"]),
-    ("cli", &["api", "backend", "chart", "controllers", "report", "settings", "simulation"]),
+    ("cli", &["api", "backend", "chart", "controllers", "prices", "report", "settings", "simulation"]),
     ("chart", &["api", "settings"]),
-    ("bin", &["api", "chart", "controllers", "settings"]),
+    ("bin", &["api", "chart", "controllers", "prices", "settings"]),
 ];
 
 /// What the world may name of the planner: manifests and amounts, and none of the rules by which we decide.

@@ -156,8 +156,9 @@ pub fn states(kinds: &[OwnKind]) -> String {
     page
 }
 
-/// The metrics of the process, under an operator's prefix: those of the engine, and what the controllers declared.
-pub fn metrics(prefix: &str, declarations: &[Declaration]) -> String {
+/// The metrics of the process, under an operator's prefix: those of the engine, what the controllers declared, and what runs beside
+/// them.
+pub fn metrics(prefix: &str, declarations: &[Declaration], beside: &[MetricInfo]) -> String {
     let mut page =
         String::from("# Metrics\n\n`GET /metrics` answers in the format of OpenMetrics.\n\n## The engine\n\n");
     let list = |page: &mut String, all: &[MetricInfo]| {
@@ -172,6 +173,10 @@ pub fn metrics(prefix: &str, declarations: &[Declaration]) -> String {
     for declaration in declarations.iter().filter(|declaration| !declaration.metrics.is_empty()) {
         page.push_str(&format!("\n## Controller {}\n\n", declaration.name));
         list(&mut page, declaration.metrics);
+    }
+    if !beside.is_empty() {
+        page.push_str("\n## Beside the controllers\n\n");
+        list(&mut page, beside);
     }
     page
 }

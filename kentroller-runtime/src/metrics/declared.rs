@@ -1,4 +1,5 @@
-//! The metrics that controllers declare for themselves: what their Outcomes came to, kept until it is scraped.
+//! The metrics that controllers declare for themselves: what their Outcomes came to, kept until it is scraped. And gauges of what
+//! runs beside the controllers, which are asked when they are scraped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,23 +19,38 @@ type Labels = Vec<String>;
 /// One series each.
 type Series<T> = BTreeMap<&'static str, BTreeMap<Labels, T>>;
 
+/// Tells the values of a gauge, each under the values of its labels.
+type Told = Box<dyn Fn() -> Vec<(Labels, f64)> + Send>;
+
 /// Clones count together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Declared(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+impl std::fmt::Debug for Declared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Declared").field("metrics", &self.lock().metrics).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
 struct State {
     metrics: Vec<MetricInfo>,
     counters: Series<f64>,
     histograms: Series<Histogram>,
     /// What the last Outcome of each object set, by its controller.
     gauges: BTreeMap<(&'static str, ObjectKey), Vec<Measured>>,
+    told: Vec<(MetricInfo, Told)>,
 }
 
 impl Declared {
     /// Metrics that are scraped from now on, with or without a value.
     pub(super) fn add(&self, metrics: impl Iterator<Item = MetricInfo>) {
         self.lock().metrics.extend(metrics);
+    }
+
+    /// A gauge that is asked for its values when it is scraped.
+    pub(super) fn tell(&self, info: MetricInfo, told: Told) {
+        self.lock().told.push((info, told));
     }
 
     /// Adds to counters and histograms.
@@ -100,6 +116,10 @@ impl Collector for Declared {
                     encode(&mut encoder, info, series.map(|(labels, value)| (labels, ConstGauge::new(value))))?;
                 }
             }
+        }
+        for (info, told) in &state.told {
+            let values = told();
+            encode(&mut encoder, info, values.iter().map(|(labels, value)| (labels, ConstGauge::new(*value))))?;
         }
         Ok(())
     }

@@ -43,6 +43,8 @@ failures! {
     PRICES_MISSING = Waiting "PricesMissing";
     /// The prices cannot be read; the message names line and field.
     PRICES_INVALID = Waiting "PricesInvalid";
+    /// The prices are older than PRICES_MAX_AGE; the message tells how old, and why nothing newer is there.
+    PRICES_TOO_OLD = Waiting "PricesTooOld";
 }
 
 /// The reference page.

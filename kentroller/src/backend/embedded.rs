@@ -16,6 +16,7 @@ use super::snapshot::{Observed, snapshot};
 use super::translate;
 use crate::api::foreign::ConfigMap;
 use crate::api::{RebalancePlanSpec, Savings, SkippedNode, SkippedReason, failures};
+use crate::prices::Refreshed;
 
 /// What both ports share.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub enum Prices {
     Fixed(Arc<Catalog>),
     /// Key `catalog.csv` of this ConfigMap, read anew for each plan.
     ConfigMap(ObjectKey),
+    /// Read again and again beside us.
+    Refreshed(Arc<Refreshed>),
 }
 
 /// How long the planner searches.
@@ -133,7 +136,7 @@ impl Port for Plans {
         now: Timestamp,
         cancelled: &Cancelled,
     ) -> Result<Planned, Failure> {
-        let catalog = self.embedded.catalog(seen)?;
+        let catalog = self.embedded.catalog(seen, now)?;
         let (snapshot, unknown) = snapshot(seen, now);
         let remembered = || self.former.lock().unwrap_or_else(PoisonError::into_inner);
         let mut former = remembered().take();
@@ -182,6 +185,7 @@ impl Port for Plans {
                 .map(|warning| format!("{} {}", warning.object, warning.message).trim().to_owned())
                 .chain(unknown)
                 .chain(made.cheapest.map(|cheapest| cheapest.to_string()))
+                .chain(self.embedded.of_when(&catalog))
                 .collect(),
             kept: made.kept.iter().map(skipped).collect(),
             nothing: made.nothing.map(nothing),
@@ -202,7 +206,7 @@ impl Port for Checks {
     type Answer = Checked;
 
     fn fill(&self, ask: &CheckAsk, seen: &Seen<Observed>, now: Timestamp, _: &Cancelled) -> Result<Checked, Failure> {
-        let catalog = self.0.catalog(seen)?;
+        let catalog = self.0.catalog(seen, now)?;
         let (snapshot, _) = snapshot(seen, now);
         let read = translate::from_spec(&ask.spec, &snapshot, &catalog);
         let (plan, mut violations) = match read {
@@ -245,9 +249,16 @@ fn nothing(why: Nothing) -> (SkippedReason, String) {
 }
 
 impl Embedded {
-    fn catalog(&self, seen: &Seen<Observed>) -> Result<Arc<Catalog>, Failure> {
+    /// Whose prices a plan is made with and when they were read, where that changes.
+    fn of_when(&self, catalog: &Catalog) -> Option<String> {
+        let is_refreshed = matches!(self.prices, Prices::Refreshed(_));
+        is_refreshed.then(|| format!("prices: {}, of {}", catalog.source, catalog.as_of))
+    }
+
+    fn catalog(&self, seen: &Seen<Observed>, now: Timestamp) -> Result<Arc<Catalog>, Failure> {
         let key = match &self.prices {
             Prices::Fixed(catalog) => return Ok(Arc::clone(catalog)),
+            Prices::Refreshed(kept) => return kept.catalog(now).map_err(|why| failures::PRICES_TOO_OLD.because(why)),
             Prices::ConfigMap(key) => key,
         };
         let missing = || {
@@ -313,6 +324,30 @@ mod tests {
             "status": {"phase": "Running"}}),
         )
         .expect("a pod")
+    }
+
+    #[test]
+    fn with_prices_that_are_too_old_nothing_is_planned_and_no_plan_passes() {
+        let kept =
+            |hours| Prices::Refreshed(Arc::new(Refreshed::new(Catalog::embedded(), Duration::from_hours(hours))));
+        let now: Timestamp = "2026-10-28T12:00:00Z".parse().expect("a time");
+        let ask = PlanAsk { seed: "now".to_owned(), options: Options::default() };
+        let cut = cluster();
+        let seen = Seen::of(&cut);
+        let check = |hours: u64, wanted: Option<&str>| {
+            let embedded = Embedded { prices: kept(hours), effort: Effort::Steps(100) };
+            let fresh = Embedded { prices: kept(48), effort: Effort::Steps(100) };
+            let made = Plans::new(fresh).fill(&ask, &seen, now, &Cancelled::default()).expect("a plan");
+            assert!(made.warnings.contains(&"prices: embedded EC2 on-demand list prices, of 2026-10-27".to_owned()));
+            let planned = Plans::new(embedded.clone()).fill(&ask, &seen, now, &Cancelled::default());
+            let to_check = CheckAsk { spec: made.spec, options: Options::default() };
+            let checked = Checks(embedded).fill(&to_check, &seen, now, &Cancelled::default());
+            let reasons =
+                [planned.err(), checked.err()].map(|failure| failure.map(|failure| failure.reason.to_string()));
+            assert_eq!(reasons, [wanted.map(str::to_owned), wanted.map(str::to_owned)], "{hours} hours");
+        };
+        check(36, None);
+        check(35, Some("PricesTooOld"));
     }
 
     #[test]

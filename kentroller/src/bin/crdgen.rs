@@ -11,17 +11,20 @@ use anyhow::{Context as _, bail, ensure};
 use kentroller::api;
 use kentroller::api::foreign::ConfigMap;
 use kentroller::settings::Settings;
-use kentroller::{chart, controllers};
+use kentroller::{chart, controllers, prices};
 use kentroller_runtime::generate::outline::Outline;
 use kentroller_runtime::generate::rbac::Rights;
 use kentroller_runtime::generate::{alerts, crd, dashboard, mistakes, reference, scaffold, schema, unused, widening};
 use kentroller_runtime::settings::Settings as _;
-use kentroller_runtime::{Declaration, Kind as _};
+use kentroller_runtime::{Declaration, Kind as _, MetricInfo};
 
 const COMMAND: &str = "cargo run --bin crdgen";
 
 /// Texts by path below the root of the workspace.
 type Files = BTreeMap<PathBuf, String>;
+
+/// What is measured beside the controllers.
+const BESIDE: [MetricInfo; 1] = [prices::AGE];
 
 const HELP: &str = "\
 Writes every file that follows from the declarations: CRDs, examples, rights, reference pages.
@@ -127,7 +130,7 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     let own_namespace = [ConfigMap::INFO];
     let rights = Rights::of(&declarations, &own_namespace);
     let board = dashboard::dashboard("Kentroller", controllers::METRICS_PREFIX, &declarations);
-    let declared: Vec<_> = declarations.iter().flat_map(|one| one.metrics).copied().collect();
+    let declared: Vec<_> = declarations.iter().flat_map(|one| one.metrics).chain(&BESIDE).copied().collect();
     let all = controllers::alerts::alerts();
     let (prefix, runbooks) = (controllers::METRICS_PREFIX, "kentroller/docs/reference/alerts.md");
     let rules = alerts::rules("Kentroller", prefix, runbooks, &all, &declared);
@@ -150,7 +153,7 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         ("failures", api::failures::page()),
         ("kinds", reference::kinds(&kinds)),
         ("marks", api::marks::page()),
-        ("metrics", reference::metrics(prefix, &declarations)),
+        ("metrics", reference::metrics(prefix, &declarations, &BESIDE)),
         ("rbac", reference::rights(&declarations, &own_namespace)),
         ("settings", reference::settings(Settings::FIELDS)),
         ("states", reference::states(&kinds)),

@@ -2,6 +2,7 @@
 
 mod approve;
 mod cancel;
+mod catalog;
 mod config;
 #[cfg(feature = "simulation")]
 mod demo;
@@ -11,6 +12,7 @@ mod output;
 mod pause;
 mod place;
 mod plan;
+mod prices;
 #[cfg(feature = "simulation")]
 mod rehearse;
 mod release;
@@ -47,6 +49,8 @@ enum Command {
     Explain(explain::Explain),
     /// Tells why each node stays, or that the next plan would take it; computed afresh. Reads only.
     Why(why::WhyArguments),
+    /// Tells what instance types cost, as a plan counts: by the embedded list, a file, or AWS. Reads only.
+    Prices(prices::PricesArguments),
     /// Tells every setting of the operator, its value, and where it came from. Reads only.
     Config(config::ConfigArguments),
     /// Tells the plans that were executed; of a node, which plans made and removed it, from what and why.
@@ -128,6 +132,7 @@ pub fn run() -> ExitCode {
         Command::Status(_) => status::Status::execute(),
         Command::Explain(explain) => explain.execute(),
         Command::Why(why) => why.execute(),
+        Command::Prices(prices) => prices.execute(),
         Command::Config(config) => config.execute(),
         Command::History(history) => history.execute(),
         Command::Approve(approve) => approve.execute(),

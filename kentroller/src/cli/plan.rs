@@ -20,6 +20,7 @@ use clap::{Args, ValueEnum};
 use kentroller_planner::{Budget, Catalog, Judged, Options, Plan, Snapshot, Steps, plan_judged};
 use kentroller_runtime::Kind as _;
 
+use super::catalog::CatalogArguments;
 use crate::api::RebalancePlan;
 use crate::report::{self, Report};
 
@@ -30,11 +31,18 @@ pub(super) enum Trouble {
     Usage(String),
     /// 3: input that cannot be read or contradicts itself.
     Input(String),
-    /// 4: the cluster cannot be reached, or does not allow it.
+    /// 4: the cluster or AWS cannot be reached, or does not allow it.
     Cluster(String),
 }
 
 impl Trouble {
+    /// What is wrong.
+    pub(super) fn message(self) -> String {
+        match self {
+            Self::Usage(message) | Self::Input(message) | Self::Cluster(message) => message,
+        }
+    }
+
     /// Says it, and gives the exit code.
     pub(super) fn end(self) -> ExitCode {
         let (code, message) = match self {
@@ -53,9 +61,8 @@ pub(super) struct PlanArguments {
     /// What `kubectl get nodes,pods,nodepools.karpenter.sh,nodeclaims.karpenter.sh,pdb,daemonsets -A -o json` printed (`-`: standard input). Without: the current cluster, read only.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     files: Vec<String>,
-    /// Prices as CSV: instance_type, vcpu, memory_mib, arch, max_pods, on_demand_usd_hour, and more. Default: the embedded EC2 list prices.
-    #[arg(long, value_name = "FILE")]
-    catalog: Option<PathBuf>,
+    #[command(flatten)]
+    catalog: CatalogArguments,
     #[command(flatten)]
     ask: ask::Ask,
     /// The wall time that reading, planning and printing may take.
@@ -128,9 +135,9 @@ impl PlanArguments {
     fn made(&self, started: Instant) -> Result<(Report, Plan, dump::Dump), Trouble> {
         let options = self.ask.options().map_err(Trouble::Usage)?;
         tell("reading");
-        let catalog = self.prices()?;
         let dump = read(&self.files)?;
         self.ask.known(dump.snapshot.nodes.iter().map(|node| &*node.metadata.name)).map_err(Trouble::Usage)?;
+        let catalog = self.prices(&dump.snapshot)?;
         let read = started.elapsed();
         tell(&format!("planning for {} nodes and {} pods", dump.snapshot.nodes.len(), dump.snapshot.pods.len()));
         let until = started + self.time_limit;
@@ -161,8 +168,8 @@ impl PlanArguments {
         Ok((report, plan, dump))
     }
 
-    fn prices(&self) -> Result<Catalog, Trouble> {
-        let catalog = catalog(self.catalog.as_deref()).map_err(Trouble::Input)?;
+    fn prices(&self, cluster: &Snapshot) -> Result<Catalog, Trouble> {
+        let catalog = self.catalog.of(cluster)?;
         Ok(match self.ask.discount() {
             Some(off) => catalog.with_discount(off),
             None => catalog,
@@ -228,17 +235,6 @@ pub(super) fn searched(
         }
     };
     found.map_err(|error| Trouble::Input(error.to_string()))
-}
-
-/// The prices of a CSV file; without one the embedded list.
-///
-/// # Errors
-/// A file that cannot be read, by its name.
-pub(super) fn catalog(file: Option<&Path>) -> Result<Catalog, String> {
-    let Some(file) = file else { return Ok(Catalog::embedded()) };
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
-    Catalog::from_csv(&text, &name, "").map_err(|error| format!("{name}: {error}"))
 }
 
 /// The plan as an object that can be applied: it does nothing until somebody sets `execute`.

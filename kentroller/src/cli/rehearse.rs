@@ -19,9 +19,10 @@ use kentroller_world::Setup;
 use serde_json::{Value, json};
 
 use super::Unhurried;
+use super::catalog::CatalogArguments;
 use super::plan::ask::duration;
 use super::plan::dump::Dump;
-use super::plan::{catalog, writable};
+use super::plan::{Trouble, writable};
 use crate::api::RebalancePlanClaim;
 use crate::report;
 use crate::report::rehearsal::{self, Rehearsal};
@@ -36,9 +37,8 @@ pub(super) struct RehearseArguments {
     /// What `kubectl get nodes,pods,nodepools.karpenter.sh,nodeclaims.karpenter.sh,pdb,daemonsets,replicasets,statefulsets,pv,pvc,namespaces,ec2nodeclasses -A -o json` printed (`-`: standard input).
     #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
     files: Vec<String>,
-    /// Prices as CSV, as for `kentroller plan`. Default: the embedded EC2 list prices.
-    #[arg(long, value_name = "FILE")]
-    catalog: Option<PathBuf>,
+    #[command(flatten)]
+    catalog: CatalogArguments,
     /// The RebalancePlanClaim that is rehearsed, as YAML or JSON. Default: one without options that is executed at once.
     #[arg(long, value_name = "FILE", conflicts_with = "continuous")]
     claim: Option<PathBuf>,
@@ -144,12 +144,13 @@ impl RehearseArguments {
             (Some(file), _) => Ask::Object(claim(file)?),
             (None, _) => Ask::Object(whole(json!({"metadata": {"name": "rehearsal"}, "spec": {}}))),
         };
-        let catalog = catalog(self.catalog.as_deref())?;
         let mut dump = Dump::whole();
         for file in &self.files {
             dump.read(file)?;
         }
-        let mut cluster = Cluster::dumped(dump.finish()?, catalog, &self.files.join(", "))?;
+        let dump = dump.finish()?;
+        let catalog = self.catalog.of(&dump.snapshot).map_err(Trouble::message)?;
+        let mut cluster = Cluster::dumped(dump, catalog, &self.files.join(", "))?;
         self.times.set(&mut cluster);
         Ok(Rehearsing {
             cluster,

@@ -10,12 +10,15 @@ use clap::Args;
 use kentroller_planner::Catalog;
 use kentroller_runtime::engine::ports::Ports;
 use kentroller_runtime::settings::Settings as _;
-use kentroller_runtime::{ObjectKey, Switches, telemetry, wire};
+use kentroller_runtime::{Clock, Kind as _, ObjectKey, Switches, telemetry, wire};
+use serde_json::Value;
 
 use super::remote::{config, runtime};
+use crate::api::foreign::Node;
 use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
 use crate::controllers;
-use crate::settings::Settings;
+use crate::prices::{self, Keeping, Refreshed};
+use crate::settings::{PricesSource, Settings};
 
 /// Arguments of `kentroller run`.
 #[derive(Args, Debug)]
@@ -59,9 +62,9 @@ impl Run {
                 anyhow::bail!("the environment cannot be used:\n  {}", all.join("\n  "));
             }
         };
-        let prices = self.prices(&settings)?;
-        let embedded = Embedded { prices, effort: Effort::Time(settings.plan_time_limit) };
         let config = config().await?;
+        let prices = self.prices(&settings, &config).await?;
+        let embedded = Embedded { prices: prices.clone(), effort: Effort::Time(settings.plan_time_limit) };
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             mode = ?settings.mode(),
@@ -71,7 +74,12 @@ impl Run {
             "kentroller starts"
         );
         let address = self.address()?;
-        controllers::operator()
+        let operator = controllers::operator();
+        if let Prices::Refreshed(kept) = prices {
+            let told = move || kept.age(Clock::system().now()).into_iter().map(|(source, age)| (vec![source], age));
+            operator.metrics().tell(prices::AGE, move || told().collect());
+        }
+        operator
             .settings(settings)
             .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)))
             .instance(&self.pod_name)
@@ -85,7 +93,7 @@ impl Run {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn prices(&self, settings: &Settings) -> anyhow::Result<Prices> {
+    async fn prices(&self, settings: &Settings, config: &kube::Config) -> anyhow::Result<Prices> {
         if let Some(file) = &self.catalog {
             let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             let name = file.display().to_string();
@@ -95,7 +103,22 @@ impl Run {
         if let Some(name) = &settings.catalog_config_map_name {
             return Ok(Prices::ConfigMap(ObjectKey::namespaced(self.pod_namespace.as_str(), name.as_str())));
         }
-        Ok(Prices::Fixed(Arc::new(Catalog::embedded().clone())))
+        match settings.prices_source {
+            PricesSource::Embedded => Ok(Prices::Fixed(Arc::new(Catalog::embedded()))),
+            PricesSource::Aws => {
+                let region = region(config).await?;
+                // It may ask the instance for its region, in a runtime of its own.
+                let opened = std::thread::spawn(move || prices::of_aws(region.as_deref())).join();
+                let inventory = opened.unwrap_or_else(|_| Err("it ended".to_owned()));
+                let inventory = inventory.map_err(|why| anyhow::anyhow!("PRICES_SOURCE=aws: {why}"))?;
+                let keeping = Keeping {
+                    interval: settings.prices_refresh_interval,
+                    max_age: settings.prices_max_age,
+                    cache: settings.prices_cache_file.as_ref().map(PathBuf::from),
+                };
+                Ok(Prices::Refreshed(Refreshed::keep(inventory, &keeping, Clock::system())))
+            }
+        }
     }
 
     fn address(&self) -> anyhow::Result<SocketAddr> {
@@ -104,6 +127,15 @@ impl Run {
         let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
         whole.parse().with_context(|| format!("--health-probe-bind-address {text:?} is not an address such as :8081"))
     }
+}
+
+/// The region that a node of the cluster is in, as its labels say.
+async fn region(config: &kube::Config) -> anyhow::Result<Option<String>> {
+    let (path, query) = (Node::INFO.path("", None), [("limit", "1")]);
+    let nodes = client(config.clone())?.request::<Value>(wire::get(&path, &query)).await;
+    let nodes = nodes.context("nodes cannot be listed, whose label tells the region of their prices")?;
+    let labels = &nodes["items"][0]["metadata"]["labels"];
+    Ok(labels["topology.kubernetes.io/region"].as_str().map(str::to_owned))
 }
 
 /// A client that says who it is.

@@ -6,8 +6,9 @@ use clap::Args;
 use kentroller_planner::{Catalog, Options, Snapshot};
 use kentroller_runtime::settings::Settings as _;
 
+use super::catalog::CatalogArguments;
 use super::place::Place;
-use super::plan::{Trouble, ask, catalog, read, tell};
+use super::plan::{Trouble, ask, read, tell};
 use super::remote::{Remote, runtime};
 use crate::api::RebalancePlanClaimSpec;
 use crate::api::foreign::ConfigMap;
@@ -21,9 +22,8 @@ pub(super) struct Source {
     /// What `kubectl get nodes,pods,nodepools.karpenter.sh,nodeclaims.karpenter.sh,pdb,daemonsets -A -o json` printed (`-`: standard input). Without: the current cluster, read only.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     files: Vec<String>,
-    /// Prices as CSV, as for `kentroller plan`. Default: the embedded EC2 list prices.
-    #[arg(long, value_name = "FILE")]
-    catalog: Option<PathBuf>,
+    #[command(flatten)]
+    catalog: CatalogArguments,
     /// A file with a list `evictionConfig`. Default: what the operator's dynamic ConfigMap says; none for a dump.
     #[arg(long, value_name = "FILE")]
     eviction_config: Option<PathBuf>,
@@ -50,8 +50,8 @@ impl Source {
     /// Files that cannot be read, by name and field; a cluster that cannot be reached.
     pub(super) fn read(&self) -> Result<Looked, Trouble> {
         tell("reading");
-        let catalog = catalog(self.catalog.as_deref()).map_err(Trouble::Input)?;
         let mut dump = read(&self.files)?;
+        let catalog = self.catalog.of(&dump.snapshot)?;
         let mut settings = self.settings(&mut dump.warnings)?;
         if let Some(file) = &self.eviction_config {
             settings.eviction_config = ask::eviction(file).map_err(Trouble::Input)?;
