@@ -6,7 +6,7 @@ use std::fs;
 use crate::architecture::{root, sources};
 
 /// Where tests are, and the first words of their names.
-const PLACES: [(&str, &str); 11] = [
+const PLACES: [(&str, &str); 12] = [
     ("tests/it", "it"),
     ("tests/e2e", "e2e"),
     ("tests/charts", "charts"),
@@ -18,6 +18,7 @@ const PLACES: [(&str, &str); 11] = [
     ("kentroller/planner/tests", "planner"),
     ("kentroller/planner/src", "planner"),
     ("kentroller/src", "kentroller"),
+    ("kentroller/tests", "kentroller"),
 ];
 
 #[test]
