@@ -23,14 +23,14 @@ pub const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET
 
 /// Reads a region in a process that has these variables and no others.
 pub fn inventory(region: &str, variables: &[(&str, &str)]) -> Ran {
-    let ran = Command::new(built().join("examples/inventory"))
+    let ran = Command::new(env!("CARGO_BIN_EXE_aws-inventory"))
         .arg(region)
         .env_clear()
         // Nobody is asked but on loopback.
         .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent")])
         .envs(variables.iter().copied())
         .output()
-        .expect("cargo has built the example");
+        .expect("cargo has built the program");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Ran { is_right: ran.status.success(), out: text(ran.stdout), told: text(ran.stderr) }
 }

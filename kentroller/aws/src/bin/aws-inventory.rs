@@ -1,4 +1,4 @@
-//! Prints the inventory of a region as CSV: `inventory [REGION]`. The tests start it as a process of its own, with the environment
+//! Prints the inventory of a region as CSV: `aws-inventory [REGION]`. The tests start it as a process of its own, with the environment
 //! that a pod would have.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
