@@ -1,14 +1,14 @@
-//! What must hold before the nodes of a wave are made. Those of a wave whose turn has not come are a surge that nobody needs:
-//! it stays small, and within the limits of their pools.
+//! What must hold before the nodes of a wave are made: new nodes that no old one has gone for so far are a surge. It stays small, and
+//! within the limits of the pools.
 
 use kentroller_planner::manifest::{Quantity, Resources};
 use kentroller_runtime::Kind;
 
 use super::PlanStep;
 use crate::api::foreign::{Node, NodeClaim, NodePool};
-use crate::api::{NodeClaimToAdd, NodeCost, marks};
+use crate::api::{DeletionPhase, NodeClaimToAdd, NodeCost, WavePhase, marks};
 
-/// With the nodes that are made ahead, a tenth more than there were, and never fewer than five more.
+/// With the surge a tenth more nodes than there were, and never fewer than five more.
 const SURGE_SHARE: usize = 10;
 const LEAST_SURGE: usize = 5;
 /// Of a pool's limit, in percent: a node may be larger than the plan has it.
@@ -18,8 +18,9 @@ const MEBI: i128 = 1024 * 1024;
 impl PlanStep<'_> {
     /// What has to be before anything is bought for the wave; so many waves before it still move pods.
     pub(super) fn waits_to_begin(&mut self, index: u32, before: usize) -> Option<String> {
-        let ahead = (before > 0).then(|| self.waits_ahead(index)).flatten();
-        ahead.or_else(|| self.waits_for_limits(index, before > 0)).or_else(|| self.waits_for_slots(index))
+        self.waits_for_surge(index)
+            .or_else(|| self.waits_for_limits(index, before > 0))
+            .or_else(|| self.waits_for_slots(index))
     }
 
     /// Karpenter does not hold a NodeClaim that it did not make to the limits of its pool.
@@ -30,20 +31,28 @@ impl PlanStep<'_> {
         Some(format!("nodes of NodePool {} to go: its limits leave no room for more", full.name()))
     }
 
-    fn waits_ahead(&self, index: u32) -> Option<String> {
-        let adds: Vec<&NodeClaimToAdd> = self.greens(index).collect();
-        (!adds.is_empty() && self.surge_with(index) > self.most_surge())
-            .then(|| "nodes to go before more come".to_owned())
+    /// While a wave is under way, the next one waits until the surge has room for it. Alone it comes as it is: a wave is not split.
+    fn waits_for_surge(&self, index: u32) -> Option<String> {
+        self.greens(index).next()?;
+        // Nodes come in the order of their waves: a small wave that overtakes would take the surge for which a large one waits.
+        if (0..index).any(|before| self.wave(before).is_none() && self.greens(before).next().is_some()) {
+            return Some("the nodes of the waves before it".to_owned());
+        }
+        let is_alone = self.status.waves.iter().all(|wave| wave.phase == WavePhase::Done);
+        (!is_alone && self.surge_with(index) > self.most_surge()).then(|| "nodes to go before more come".to_owned())
     }
 
-    /// How many more nodes there would be than the plan has removed, if the wave made its own.
+    /// How many new nodes there would be that no node has gone for, if the wave made its own. For those that were kept none will.
     fn surge_with(&self, index: u32) -> usize {
         let spec = &self.plan.spec;
         let has_begun = |wave: u32| wave == index || self.wave(wave).is_some();
         let came = spec.node_claims_to_add.iter().filter(|add| has_begun(add.wave)).count();
-        let is_there = |name: &str| self.world.named::<NodeClaim>(name).is_some_and(|claim| claim.deleting().is_none());
-        let went = spec.node_claims_to_delete.iter().filter(|one| !is_there(&one.node_claim_name)).count();
-        came.saturating_sub(went)
+        let stays = |name: &str| {
+            let claim = self.world.named::<NodeClaim>(name).filter(|claim| claim.deleting().is_none());
+            claim.is_some_and(|claim| self.phase(&claim.status.node_name) != Some(DeletionPhase::Kept))
+        };
+        let settled = spec.node_claims_to_delete.iter().filter(|one| !stays(&one.node_claim_name)).count();
+        came.saturating_sub(settled)
     }
 
     fn most_surge(&self) -> usize {

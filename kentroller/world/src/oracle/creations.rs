@@ -10,7 +10,8 @@ use crate::readings::shares;
 use crate::room::Amounts;
 use crate::seen::{Known, is_leaving, key_of};
 
-/// Of the nodes, so many may be there that no removed node has paid for; never fewer than the second.
+/// Of the nodes, so many may be there that no node has gone for, nor was given up; never fewer than the second, nor than the
+/// plan has in one wave, which cannot be split.
 const SURGE: (&str, usize) = ("10%", 5);
 /// Of a pool's limits, in percent.
 const USABLE: i64 = 95;
@@ -56,8 +57,9 @@ impl State {
         let is_there = |name: &str| self.seen.claims.get(name).is_some_and(|claim| !is_leaving(&claim.raw));
         let made =
             self.seen.claims.values().filter(|claim| plan.made(&claim.raw) && !is_leaving(&claim.raw)).count() + 1;
-        let removed = plan.blues().filter(|blue| !is_there(blue)).count();
-        let most = shares::of(SURGE.0, self.seen.nodes.len()).unwrap_or(0).max(SURGE.1);
+        let removed = plan.blues().filter(|blue| !is_there(blue)).count() + plan.kept();
+        let of_wave = plan.green(name).map_or(0, |green| plan.greens_of(green.wave()).count());
+        let most = shares::of(SURGE.0, self.seen.nodes.len()).unwrap_or(0).max(SURGE.1).max(of_wave);
         (made > removed + most).then(|| {
             format!("claim {name} is new node {made} while {removed} are removed; at most {most} more may be there")
         })

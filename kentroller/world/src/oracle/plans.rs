@@ -51,6 +51,15 @@ impl Plans {
         executing.any(|claim| claim["spec"]["aggressiveModeConfig"][flag] == true)
     }
 
+    /// After how long an executing claim with this flag has pods deleted whose eviction is refused.
+    pub(super) fn forces_after(&self, flag: &str) -> Option<SignedDuration> {
+        let executing = self.claims.values().filter(|claim| claim["status"]["state"] == "Executing");
+        let lifted =
+            executing.map(|claim| &claim["spec"]["aggressiveModeConfig"]).filter(|config| config[flag] == true);
+        let told = lifted.map(|config| config[format!("{flag}Timeout")].as_str().unwrap_or("10m"));
+        told.filter_map(|text| text.parse().ok()).min()
+    }
+
     /// The other claims of a claim's schedule that have not come to their end.
     pub(super) fn open_siblings<'a>(&'a self, claim: &'a Value) -> impl Iterator<Item = &'a Arc<Value>> {
         let owner = |claim: &Value| {
@@ -148,6 +157,12 @@ impl<'a> Plan<'a> {
         self.list("nodeClaimsToDelete").filter_map(|entry| entry["nodeClaimName"].as_str())
     }
 
+    /// How many of the nodes that were to go it has given up, as its status says.
+    pub(super) fn kept(self) -> usize {
+        let nodes = self.0["status"]["nodesDeletion"].as_object();
+        nodes.map_or(0, |nodes| nodes.values().filter(|node| node["phase"] == "Kept").count())
+    }
+
     /// Whether it failed or was stopped before it touched a node that the wave of this new node removes; `touched` has the
     /// NodeClaims of all nodes that were. The new node has to be given back then.
     pub(super) fn must_give_back(self, claim: &str, touched: &BTreeSet<String>) -> bool {
@@ -174,6 +189,10 @@ pub(super) struct Green<'a> {
 }
 
 impl Green<'_> {
+    pub(super) fn wave(self) -> u64 {
+        wave_of(self.add)
+    }
+
     pub(super) fn offerings(self) -> usize {
         self.add["alternatives"].as_array().map_or(0, Vec::len).max(1)
     }
