@@ -38,6 +38,13 @@ pub trait Deletes<K> {}
 )]
 pub trait Evicts<K> {}
 
+/// Implemented by `#[controller]` for what may be ended although its eviction is refused.
+#[diagnostic::on_unimplemented(
+    message = "controller `{Self}` has not declared that it forces `{K}`",
+    note = "add `force` to `writes({K}: …)` in its #[controller(…)]"
+)]
+pub trait Forces<K> {}
+
 /// Implemented by `#[controller]` for the ports that may be asked.
 #[diagnostic::on_unimplemented(
     message = "controller `{Self}` has not declared that it asks `{P}`",

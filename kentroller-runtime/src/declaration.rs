@@ -81,6 +81,8 @@ pub enum Verb {
     Delete,
     /// Ask the eviction API.
     Evict,
+    /// Delete what the eviction API refuses to end; the rights to it stand in a role of their own.
+    Force,
     /// Merge into the status.
     Status,
 }

@@ -36,7 +36,7 @@ mod words;
 mod world;
 
 pub use self::annotations::{Conditions, Settings, controller, resource};
-pub use self::capability::{Asks, ConditionOf, Creates, Deletes, Evicts, Patches, Reads};
+pub use self::capability::{Asks, ConditionOf, Creates, Deletes, Evicts, Forces, Patches, Reads};
 pub use self::clock::Clock;
 pub use self::condition::{Condition, ConditionInfo, ConditionSet, ConditionType, Reason, SummaryOnly};
 pub use self::declaration::{

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 pub use self::decided::{Decided, Note, Question};
 pub use self::effect::{Act, Effect};
-use crate::capability::{Asks, ConditionOf, Creates, Deletes, Evicts, Patches};
+use crate::capability::{Asks, ConditionOf, Creates, Deletes, Evicts, Forces, Patches};
 use crate::condition::{ConditionType, Mark, Reason as _};
 use crate::declaration::{Controller, Event, Reconcile};
 use crate::failure::{self, Failure};
@@ -213,6 +213,15 @@ impl<C: Reconcile> Outcome<C> {
         C: Evicts<K>,
     {
         self.add(Effect::evict(pod))
+    }
+
+    /// Ends a pod that the eviction API refuses to end: it is deleted with its own grace period, whatever its disruption budget says.
+    /// With its uid as condition. Refused with 403 where the role for it is not bound.
+    pub fn force<K: Kind>(&mut self, pod: &K) -> Added<'_, C>
+    where
+        C: Forces<K>,
+    {
+        self.add(Effect::force(pod))
     }
 
     /// Asks a port about the object as it stands; the answer is in the World when the object is looked at again.

@@ -11,7 +11,7 @@ use kentroller_runtime::generate::chart::{Chart, ChartValue};
 use kentroller_runtime::settings::Settings as _;
 
 pub use self::files::files;
-pub use self::lock::policies;
+pub use self::lock::{FORCES, policies};
 use crate::settings::Settings;
 
 /// The chart of the operator.

@@ -136,6 +136,10 @@ pub struct Settings {
     /// How many claims and plans are worked on at once, and how many nodes of one plan are created or drained at once.
     #[setting(env = "REBALANCER_MAX_CONCURRENT_RECONCILES", default = 10, range(1, 1000))]
     pub rebalancer_workers: u32,
+    /// Whether pods may be deleted whose eviction a disruption budget refuses, where a claim asks for it (ignoreBlockingPDB,
+    /// ignoreProblemRemovalDisabledPods). The chart binds the role for it with the same value.
+    #[setting(env = "FORCE_EVICTION_ENABLED", helm = "rbac.forceEviction", default = false)]
+    pub force_eviction: bool,
     /// How late a schedule without startingDeadlineSeconds may start; without it there is no limit.
     #[setting(env = "SCHEDULE_STARTING_DEADLINE", config = "rebalancer.startingDeadline")]
     pub starting_deadline: Option<Duration>,

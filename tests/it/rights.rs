@@ -159,7 +159,12 @@ fn rights() -> Rights {
     Rights::of(&declared(|_| true), &[ConfigMap::INFO])
 }
 
-/// The roles as the in-process API server enforces them.
+/// What the chart grants where pods may not be forced.
+pub fn without_force() -> Vec<Rule> {
+    rules(&rights())
+}
+
+/// The roles as the in-process API server enforces them, without the one that only forces pods.
 fn rules(rights: &Rights) -> Vec<Rule> {
     let rule = |one: &PolicyRule, namespace: Option<&str>| Rule {
         groups: one.api_groups.clone().unwrap_or_default(),

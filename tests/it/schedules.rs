@@ -154,12 +154,16 @@ async fn an_invalid_schedule_says_where_and_the_others_run_on() {
     let stage = Stage::drifted(4, 1);
     stage.schedule("wrong", "0 25 * * *", json!({}));
     stage.schedule("nowhere", "0 2 * * *", json!({"timeZone": "Mars/Olympus"}));
+    stage.schedule("shut", "0 2 * * *", json!({"window": "0s"}));
+    stage.schedule("unclear", "0 2 * * *", json!({"window": "all night"}));
     stage.schedule("right", "0 2 * * *", json!({}));
     stage.pass(180).await;
     let told = |name: &str| stage.notes(name, "ScheduleInvalid").concat();
     assert!(told("wrong").contains("25") && told("wrong").contains("character 3"), "{}", told("wrong"));
     assert!(told("nowhere").contains("Mars/Olympus"), "{}", told("nowhere"));
-    for name in ["wrong", "nowhere"] {
+    assert!(told("shut").contains("spec.window \"0s\" never opens"), "{}", told("shut"));
+    assert!(told("unclear").contains("spec.window \"all night\" is no duration"), "{}", told("unclear"));
+    for name in ["wrong", "nowhere", "shut", "unclear"] {
         assert_eq!(stage.condition("RebalancePlanSchedule", name, "Ready"), "ScheduleInvalid=False");
         assert_eq!(stage.condition("RebalancePlanSchedule", name, "Stalled"), "ScheduleInvalid=True");
         assert!(stage.events(name).contains(&"Warning ScheduleInvalid".to_owned()));

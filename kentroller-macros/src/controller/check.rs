@@ -49,6 +49,7 @@ pub(super) enum Verb {
     Patch,
     Delete,
     Evict,
+    Force,
 }
 
 pub(super) enum Wake {
@@ -56,8 +57,13 @@ pub(super) enum Wake {
     By(Watch),
 }
 
-const WRITING: [(&str, Verb); 4] =
-    [("create", Verb::Create), ("delete", Verb::Delete), ("evict", Verb::Evict), ("patch", Verb::Patch)];
+const WRITING: [(&str, Verb); 5] = [
+    ("create", Verb::Create),
+    ("delete", Verb::Delete),
+    ("evict", Verb::Evict),
+    ("force", Verb::Force),
+    ("patch", Verb::Patch),
+];
 
 /// `None` when there is nothing to declare a controller from.
 pub(super) fn check(args: Args, item: ItemStruct, mistakes: &mut Mistakes) -> Option<Checked> {
@@ -232,7 +238,7 @@ fn events(words: Vec<EventWord>, mistakes: &mut Mistakes) -> Vec<EventWord> {
 }
 
 impl Verb {
-    pub(super) const ALL: [Self; 5] = [Self::Read, Self::Create, Self::Patch, Self::Delete, Self::Evict];
+    pub(super) const ALL: [Self; 6] = [Self::Read, Self::Create, Self::Patch, Self::Delete, Self::Evict, Self::Force];
 
     /// The variant of the runtime's `Verb`, and the marker trait that lets `World` and `Outcome` be used with a kind.
     fn names(self) -> (&'static str, &'static str) {
@@ -242,6 +248,7 @@ impl Verb {
             Verb::Patch => ("Patch", "Patches"),
             Verb::Delete => ("Delete", "Deletes"),
             Verb::Evict => ("Evict", "Evicts"),
+            Verb::Force => ("Force", "Forces"),
         }
     }
 

@@ -141,7 +141,7 @@ impl Execution {
 
     async fn act(&self, effect: &Effect) -> Result<Vec<Expected>, Refused> {
         let latest = self.latest.load();
-        if matches!(effect.act, Act::Delete | Act::Evict) {
+        if matches!(effect.act, Act::Delete | Act::Evict | Act::Force) {
             self.fresh_enough(&latest.cut)?;
         }
         self.writer.act(effect, latest.mode).await

@@ -167,9 +167,13 @@ fn request(effect: &Effect) -> wire::Request {
         Act::Create(body) => wire::post(&kind.path(&object.namespace, None), body),
         Act::Patch(patch) => merge(patch, &one),
         Act::Status(patch) => merge(&json!({ "status": patch }), &format!("{one}/status")),
-        Act::Delete => {
+        Act::Delete | Act::Force => {
+            let mut preconditions = json!({"uid": effect.uid});
+            if effect.act == Act::Delete {
+                preconditions["resourceVersion"] = json!(effect.resource_version);
+            }
             let body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
-                "preconditions": {"uid": effect.uid, "resourceVersion": effect.resource_version}});
+                "preconditions": preconditions});
             wire::delete(&one, &body)
         }
         Act::Evict => {
@@ -189,7 +193,7 @@ fn expected(effect: &Effect, stored: &Value) -> Vec<Expected> {
         Act::Create(_) | Act::Patch(_) | Act::Status(_) => {
             (metadata["uid"].as_str().unwrap_or(&effect.uid), Sight::AtLeast(version.unwrap_or(0)))
         }
-        Act::Delete | Act::Evict => (effect.uid.as_str(), Sight::Leaving),
+        Act::Delete | Act::Evict | Act::Force => (effect.uid.as_str(), Sight::Leaving),
     };
     vec![Expected { kind: effect.kind, object: effect.object.clone(), uid: uid.to_owned(), sight }]
 }

@@ -1,6 +1,7 @@
 //! The rights that the declarations need, and not one more: no wildcard, no verb that the engine cannot send.
 //!
-//! Rights to change what other people own stand in roles of their own, so that mode `observe` can do without them.
+//! Rights to change what other people own stand in roles of their own, so that mode `observe` can do without them; so do those to
+//! end what the eviction API refuses to end, so that a cluster can do without them in every mode.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,8 @@ pub struct Rights {
     pub observe: Vec<PolicyRule>,
     /// Needed besides in modes `approve` and `act`: writing what other people own.
     pub act: Vec<PolicyRule>,
+    /// Needed besides to end what the eviction API refuses to end.
+    pub force: Vec<PolicyRule>,
     /// Needed in the operator's own namespace: its lease, and kinds that it reads there only.
     pub own_namespace: Vec<PolicyRule>,
     /// Needed there besides in modes `approve` and `act`: writing what other people own and is read there only.
@@ -56,6 +59,8 @@ pub struct Manifests {
     pub always: String,
     /// Needed besides in modes `approve` and `act`; without them the operator can observe and nothing else.
     pub act: String,
+    /// Needed besides to end what the eviction API refuses to end; empty if no declaration wants that.
+    pub force: String,
 }
 
 /// API group and resource, such as `pods/eviction`, with verbs.
@@ -77,7 +82,7 @@ impl Rights {
 
     fn beside(mut own: Grants, declarations: &[Declaration], own_namespace: &[KindInfo]) -> Self {
         let (mut observe, mut act, mut act_in_own) = (Grants::new(), Grants::new(), Grants::new());
-        let mut default = Grants::new();
+        let (mut force, mut default) = (Grants::new(), Grants::new());
         for declaration in declarations {
             for access in &declaration.access {
                 let kind = access.kind.info;
@@ -89,6 +94,7 @@ impl Rights {
                         (false, true) => &mut observe,
                         (false, false) => &mut act,
                     };
+                    let grants = if *verb == Verb::Force { &mut force } else { grants };
                     let (suffix, verbs) = words(*verb);
                     grant(grants, kind.group, &format!("{}{suffix}", kind.plural), verbs);
                 }
@@ -112,6 +118,7 @@ impl Rights {
         Self {
             observe: rules(observe),
             act: rules(act),
+            force: rules(force),
             own_namespace: rules(own),
             act_in_own_namespace: rules(act_in_own),
             default_namespace: rules(default),
@@ -123,6 +130,7 @@ impl Rights {
         let places = [
             ("everywhere", &self.observe),
             ("everywhere, not in mode observe", &self.act),
+            ("everywhere, where pods may be forced", &self.force),
             ("in its own namespace", &self.own_namespace),
             ("in its own namespace, not in mode observe", &self.act_in_own_namespace),
             ("in namespace default", &self.default_namespace),
@@ -181,8 +189,9 @@ impl Rights {
         if !self.act_in_own_namespace.is_empty() {
             act.push(bound("act-in-own-namespace", &self.act_in_own_namespace, Some(namespace))?);
         }
+        let force = if self.force.is_empty() { String::new() } else { bound("force", &self.force, None)? };
         let account = serde_saphyr::to_string(&bearer)?;
-        Ok(Manifests { account, always: always.join("---\n"), act: act.join("---\n") })
+        Ok(Manifests { account, always: always.join("---\n"), act: act.join("---\n"), force })
     }
 }
 
@@ -197,7 +206,7 @@ fn words(verb: Verb) -> (&'static str, &'static [&'static str]) {
         Verb::Read => ("", &["get", "list", "watch"]),
         Verb::Create => ("", &["create"]),
         Verb::Patch => ("", &["patch"]),
-        Verb::Delete => ("", &["delete"]),
+        Verb::Delete | Verb::Force => ("", &["delete"]),
         Verb::Evict => ("/eviction", &["create"]),
         Verb::Status => ("/status", &["patch"]),
     }
@@ -289,7 +298,7 @@ mod tests {
             &[
                 declaration(vec![
                     Access::to::<Plan>(&[Verb::Read, Verb::Status, Verb::Patch]),
-                    Access::to::<Pod>(&[Verb::Read, Verb::Evict]),
+                    Access::to::<Pod>(&[Verb::Read, Verb::Evict, Verb::Force]),
                     Access::to::<Config>(&[Verb::Read, Verb::Create]),
                 ]),
                 declaration(vec![Access::to::<Node>(&[Verb::Read, Verb::Patch]), Access::to::<Pod>(&[Verb::Read])]),
@@ -306,6 +315,7 @@ mod tests {
             ]
         );
         assert_eq!(show(&rights.act), [" pods/eviction: create", " nodes: patch"]);
+        assert_eq!(show(&rights.force), [" pods: delete"]);
         assert_eq!(
             show(&rights.own_namespace),
             [" configmaps: get,list,watch", "coordination.k8s.io leases: create,get,update"]
@@ -316,8 +326,8 @@ mod tests {
 
     #[test]
     fn the_manifests_hold_no_wildcard() {
-        let rights = Rights::of(&[declaration(vec![Access::to::<Pod>(&[Verb::Read, Verb::Evict])])], &[]);
-        let Manifests { account, always, act } = rights.manifests(&Names::of("op", "ours")).expect("YAML");
+        let rights = Rights::of(&[declaration(vec![Access::to::<Pod>(&[Verb::Read, Verb::Evict, Verb::Force])])], &[]);
+        let Manifests { account, always, act, force } = rights.manifests(&Names::of("op", "ours")).expect("YAML");
         let kinds = |manifests: &str| -> Vec<String> {
             assert!(!manifests.contains('*'), "{manifests}");
             manifests.lines().filter_map(|line| line.strip_prefix("kind: ")).map(str::to_owned).collect()
@@ -328,8 +338,11 @@ mod tests {
         assert_eq!(always.matches("namespace: default").count(), 2, "{always}");
         assert_eq!(kinds(&act), wide, "{act}");
         assert!(act.contains("pods/eviction") && !always.contains("pods/eviction"), "{act}");
+        assert_eq!(kinds(&force), wide, "{force}");
+        assert!(force.contains("- delete") && !act.contains("- delete"), "{force}{act}");
         let own = Rights::of(&[declaration(vec![Access::to::<Config>(&[Verb::Create])])], &[Config::INFO]);
-        let act = own.manifests(&Names::of("op", "ours")).expect("YAML").act;
+        let Manifests { act, force, .. } = own.manifests(&Names::of("op", "ours")).expect("YAML");
+        assert_eq!(force, "", "nobody asks for it");
         assert_eq!(kinds(&act), [&wide[..], &narrow].concat(), "{act}");
         assert_eq!(act.matches("namespace: ours").count(), 4, "{act}");
     }

@@ -202,12 +202,13 @@ pub fn events(declarations: &[Declaration]) -> String {
 pub fn rights(declarations: &[Declaration], own_namespace: &[KindInfo]) -> String {
     let mut page = String::from(
         "# Rights\n\nComputed from what the controllers declare: what is not declared does not compile, and what is not needed is not granted. Rights to \
-         change what other people own are bound in modes `approve` and `act` only.\n",
+         change what other people own are bound in modes `approve` and `act` only, those to end pods whose eviction is refused where somebody allows it.\n",
     );
     let mut section = |title: &str, rights: &Rights| {
         let places = [
             ("cluster", &rights.observe),
             ("cluster, not in mode `observe`", &rights.act),
+            ("cluster, where pods may be forced", &rights.force),
             ("own namespace", &rights.own_namespace),
             ("own namespace, not in mode `observe`", &rights.act_in_own_namespace),
             ("namespace `default`", &rights.default_namespace),

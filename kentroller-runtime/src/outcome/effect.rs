@@ -21,6 +21,8 @@ pub enum Act {
     Delete,
     /// Through the eviction API.
     Evict,
+    /// Past the eviction API, with the uid as condition.
+    Force,
     /// JSON merge patch of the status subresource.
     Status(Value),
 }
@@ -33,6 +35,7 @@ impl Act {
             Self::Patch(_) => "patch",
             Self::Delete => "delete",
             Self::Evict => "evict",
+            Self::Force => "force",
             Self::Status(_) => "status",
         }
     }
@@ -127,6 +130,11 @@ impl Effect {
         Self { resource_version: String::new(), ..Self::on(pod, Act::Evict) }
     }
 
+    /// Without resourceVersion, as an eviction.
+    pub(super) fn force<K: Kind>(pod: &K) -> Self {
+        Self { resource_version: String::new(), ..Self::on(pod, Act::Force) }
+    }
+
     /// A status write that the engine makes of a decided status.
     pub(crate) fn status(kind: KindInfo, object: ObjectKey, uid: &str, resource_version: &str, patch: Value) -> Self {
         Self::new(kind, object, uid, resource_version, Act::Status(patch))
@@ -138,7 +146,7 @@ impl fmt::Display for Effect {
         write!(f, "{:<7}{} {}", self.act.verb(), self.kind.kind, self.object)?;
         match &self.act {
             Act::Patch(patch) | Act::Status(patch) => write!(f, " {patch}"),
-            Act::Create(_) | Act::Delete | Act::Evict => Ok(()),
+            Act::Create(_) | Act::Delete | Act::Evict | Act::Force => Ok(()),
         }
     }
 }
@@ -147,7 +155,7 @@ impl Serialize for Effect {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let body = match &self.act {
             Act::Create(body) | Act::Patch(body) | Act::Status(body) => body.clone(),
-            Act::Delete | Act::Evict => Value::Null,
+            Act::Delete | Act::Evict | Act::Force => Value::Null,
         };
         json!({"key": self.key, "verb": self.act.verb(), "kind": self.kind.kind, "object": self.object.to_string(),
             "uid": self.uid, "resourceVersion": self.resource_version, "body": body})

@@ -72,13 +72,13 @@ pub struct AggressiveModeConfig {
     /// Whether a drain is forced to its end at drainTimeout: Karpenter then ends every pod that is left on the node, whatever its
     /// disruption budget says. Pods that another rule holds, such as do-not-disrupt, keep the node all the same.
     pub aggressive_eviction: bool,
-    /// How long a node may take to drain, such as 20m; counts with aggressiveEviction only. Absent: 20m.
+    /// How long a node may take to drain, such as 20m: then it is forced with aggressiveEviction, and kept without. Absent: 20m.
     pub drain_timeout: Option<String>,
-    /// Whether pods whose disruption budget allows no eviction count as movable. Accepted; nothing acts on it so far.
+    /// Whether pods whose disruption budget allows no eviction count as movable: after ignoreBlockingPDBTimeout they are deleted by
+    /// force. Only where the setting FORCE_EVICTION_ENABLED (chart value rbac.forceEviction) allows it.
     #[serde(rename = "ignoreBlockingPDB", default, skip_serializing_if = "std::ops::Not::not")]
     pub ignore_blocking_pdb: bool,
-    /// How long such a pod is evicted in the usual way before it is deleted by force, such as 10m. Absent: 10m. Accepted; nothing
-    /// acts on it so far.
+    /// How long such a pod is evicted in the usual way before it is deleted by force, such as 10m. Absent: 10m.
     #[serde(rename = "ignoreBlockingPDBTimeout")]
     pub ignore_blocking_pdb_timeout: Option<String>,
     /// Whether nodes may be chosen that Karpenter does not report as consolidatable.
@@ -93,10 +93,9 @@ pub struct AggressiveModeConfig {
     pub ignore_problem_pods_without_controller: bool,
     /// Whether nodes may be chosen that are marked removal-disabled or do-not-disrupt.
     pub ignore_problem_removal_disabled_nodes: bool,
-    /// Whether pods may move that are marked removal-disabled.
+    /// Whether pods may move that are marked removal-disabled or do-not-disrupt.
     pub ignore_problem_removal_disabled_pods: bool,
-    /// How long such a pod is evicted in the usual way before it is deleted by force, such as 10m. Absent: 10m. Accepted; nothing
-    /// acts on it so far.
+    /// How long such a pod is evicted in the usual way before it is deleted by force, such as 10m. Absent: 10m.
     pub ignore_problem_removal_disabled_pods_timeout: Option<String>,
     /// Whether a node pool's budget of zero counts as a tenth of its nodes, at least one; other budgets stand.
     pub ignore_zero_node_pool_disruption_budgets: bool,

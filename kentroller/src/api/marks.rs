@@ -41,6 +41,8 @@ marks! {
     SCHEDULE = "rebalancing.cast.ai/schedule", "label of RebalancePlanClaim and RebalancePlan", set by "Kentroller";
     /// The time that the claim was made for, in seconds since 1970.
     SCHEDULED_FOR = "rebalancing.cast.ai/scheduled-for", "label of RebalancePlanClaim", set by "Kentroller";
+    /// When the window of the schedule ends that made the claim, such as `2026-11-22T06:00:00Z`: nothing new is begun for it afterwards.
+    WINDOW_END = "rebalancing.cast.ai/window-end", "annotation of RebalancePlanClaim", set by "Kentroller";
     /// What a plan of continuous rebalancing may do: `full`, `drain-only` or `delete-empty`. Other plans do not have it.
     CYCLE_MODE = "rebalancer.cast.ai/consolidation-mode", "label of RebalancePlan", set by "Kentroller";
     /// Why node consolidation made the object: `empty`, `evictor` or `expiry`. Others do not have it.

@@ -65,15 +65,17 @@ pub struct AggressiveMode {
     /// After how long a drain is forced to its end, such as 20m: Karpenter then ends every pod that is left on the node, whatever its
     /// disruption budget says. Absent: a node that is not drained in 20 minutes is kept.
     pub drain_timeout: Option<String>,
-    /// Whether pods whose disruption budget allows no eviction are deleted by force in the end. Accepted; nothing acts on it so far.
+    /// Whether pods whose disruption budget allows no eviction are deleted by force in the end. Only where the setting
+    /// FORCE_EVICTION_ENABLED (chart value rbac.forceEviction) allows it.
     #[serde(rename = "ignoreBlockingPDB", default, skip_serializing_if = "std::ops::Not::not")]
     pub ignore_blocking_pdb: bool,
-    /// How long such a pod is evicted in the usual way first, such as 10m. Absent: 10m. Accepted; nothing acts on it so far.
+    /// How long such a pod is evicted in the usual way first, such as 10m, from the cordon of its node. Absent: 10m.
     #[serde(rename = "ignoreBlockingPDBTimeout")]
     pub ignore_blocking_pdb_timeout: Option<String>,
-    /// Whether pods marked do-not-disrupt are deleted by force in the end. Accepted; nothing acts on it so far.
+    /// Whether pods marked removal-disabled or do-not-disrupt are moved, and deleted by force where their eviction is refused. The
+    /// latter only where the setting allows it.
     pub ignore_problem_removal_disabled_pods: bool,
-    /// How long such a pod is left alone first, such as 10m. Absent: 10m. Accepted; nothing acts on it so far.
+    /// How long such a pod is evicted in the usual way first, such as 10m, from the cordon of its node. Absent: 10m.
     pub ignore_problem_removal_disabled_pods_timeout: Option<String>,
     /// Whether a node pool's budget of zero counts as a tenth of its nodes, at least one.
     pub ignore_zero_node_pool_disruption_budgets: bool,

@@ -120,10 +120,10 @@ words! {
         /// A promise was missed.
         Failed,
         /// It was checked, and waits for its turn or for somebody to execute it.
-        Created => [Running, Failed, Expired],
+        Created => [Running, Failed, Expired, Canceled],
         /// There was nothing to do.
         Skipped,
-        /// Somebody stopped it.
+        /// Somebody stopped it, or the window of its schedule was over.
         Canceled,
         /// Nobody executed it in time.
         Expired,

@@ -66,7 +66,7 @@ pub struct RebalancePlanScheduleSpec {
     /// The time zone of the schedule, as a name of the IANA database such as Europe/Vilnius. Absent: UTC.
     pub time_zone: Option<String>,
     /// How long after its scheduled time a run may begin new steps, such as 4h; then it ends at its next safe point.
-    /// Absent: no limit. Accepted; nothing acts on it so far.
+    /// Absent: no limit.
     pub window: Option<String>,
 }
 

@@ -7,8 +7,8 @@ use kentroller_runtime::settings::parse_duration;
 
 use crate::api::{CapacityChoice, ClaimMode, RebalancePlanClaimSpec, SortBy as Order};
 
-/// The planner's options that a claim asks for, beside what settings say of every plan: `evictionConfig`, and the tolerance
-/// of a claim that names none.
+/// The planner's options that a claim asks for, beside what settings say of every plan: `evictionConfig`, the tolerance of
+/// a claim that names none, and whether a pod may be ended whose eviction is refused.
 ///
 /// # Errors
 /// A field that cannot be read, or holds a word that this version does not know.
@@ -16,6 +16,7 @@ pub(crate) fn options(
     spec: &RebalancePlanClaimSpec,
     eviction: &[EvictionRule],
     tolerance: Percent,
+    may_force: bool,
 ) -> Result<Options, String> {
     check_durations(spec)?;
     // Of these rules only those that protect bind a claim.
@@ -62,8 +63,8 @@ pub(crate) fn options(
             ($($field:ident = $name:literal,)*) => { Aggressive { $($field: config.$field,)* } };
         }
         options.aggressive = aggressive_flags!(lifted);
-        // The executor breaks no disruption budget: a plan that counted on it would never end.
-        options.aggressive.ignore_blocking_pdb = false;
+        // A plan that counted on it where it is not allowed would never end.
+        options.aggressive.ignore_blocking_pdb &= may_force;
     }
     Ok(options)
 }
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     fn read(spec: serde_json::Value) -> Result<Options, String> {
-        options(&serde_json::from_value(spec).expect("a spec"), &[], Percent::whole(1))
+        options(&serde_json::from_value(spec).expect("a spec"), &[], Percent::whole(1), false)
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         ("rbac", reference::rights(&declarations, &own_namespace)),
         ("settings", reference::settings(Settings::FIELDS)),
         ("states", reference::states(&kinds)),
-        ("unread-fields", api::unread::page()),
+        ("unread-kinds", api::unread::page()),
         ("words", reference::words(&kinds)),
     ] {
         files.insert(format!("kentroller/docs/reference/{page}.md").into(), in_markdown(&text));

@@ -49,7 +49,7 @@ fn operator(chart: &Chart<'_>, rights: &Rights) -> anyhow::Result<Vec<File>> {
     let kinds = json!([{"name": KINDS, "alias": "crds", "version": VERSION, "condition": "crds.enabled"}]);
     let named = |name: &str, text: String| format!("{{{{- define \"{NAME}.{name}\" -}}}}\n{text}\n{{{{- end }}}}\n");
     let started = [named("args", json!(ARGUMENTS).to_string()), named("port", PORT.to_string())].concat();
-    let Manifests { always, act, .. } = rights.manifests(&NAMES)?;
+    let Manifests { always, act, force, .. } = rights.manifests(&NAMES)?;
     let locks: Result<Vec<String>, _> = policies().iter().map(serde_saphyr::to_string).collect();
     let served = "and $values.admissionPolicy.enabled (semverCompare \">=1.30-0\" .Capabilities.KubeVersion.Version)";
     Ok(vec![
@@ -61,6 +61,7 @@ fn operator(chart: &Chart<'_>, rights: &Rights) -> anyhow::Result<Vec<File>> {
         file("templates/rbac.generated.yaml", always),
         // A mode is switched at run time as well, but never past what was granted here.
         file("templates/rbac-act.generated.yaml", only_if("ne $values.castai.mode \"observe\"", &act)),
+        file("templates/rbac-force.generated.yaml", only_if(FORCES, &force)),
         file("templates/admission-policy.generated.yaml", only_if(served, &locks?.join("---\n"))),
     ])
 }
@@ -92,6 +93,8 @@ fn profiles(umbrella: &Chart<'_>, chart: &Chart<'_>) -> anyhow::Result<Vec<File>
     ])
 }
 
+/// Where pods may be ended whose eviction is refused.
+const FORCES: &str = "and $values.rbac.forceEviction (ne $values.castai.mode \"observe\")";
 /// The chart of the CRDs.
 const KINDS: &str = "castai-kentroller-crds";
 const VERSION: &str = env!("CARGO_PKG_VERSION");

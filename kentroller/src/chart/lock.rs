@@ -10,6 +10,9 @@ use crate::api::marks::{self, CORDONED_BY, LATER, PLAN, RESERVED_BY, UNCORDON_AF
 const ACCOUNT: &str = "request.userInfo.username == 'system:serviceaccount:{{ .Release.Namespace }}:{{ include `castai-kentroller.account` . }}'";
 const NAME: &str = "{{ include `castai-kentroller.fullname` . }}";
 
+/// Whether pods may be ended whose eviction is refused, in the words of the chart.
+pub const FORCES: &str = "{{ $values.rbac.forceEviction }}";
+
 /// Each of these annotations says that the cordon of its node is ours.
 const CORDONS: [&str; 3] = [CORDONED_BY, RESERVED_BY, UNCORDON_AFTER];
 
@@ -69,9 +72,17 @@ fn of_claims() -> Vec<Rule> {
 fn of_pods() -> Vec<Rule> {
     let evicts = "request.?subResource.orValue('') == 'eviction'".to_owned();
     let uid = "object.?deleteOptions.?preconditions.?uid.orValue('') != ''".to_owned();
+    let of_one = "request.operation != 'DELETE' || request.?options.?preconditions.?uid.orValue('') != ''".to_owned();
     vec![
-        (evicts.clone(), "it ends pods by eviction only, which PodDisruptionBudgets can refuse"),
-        (format!("!({evicts}) || {uid}"), "it evicts one pod by its uid, and never another one of that name"),
+        (
+            format!("{evicts} || ({FORCES} && request.operation == 'DELETE')"),
+            "it ends pods by eviction only, which PodDisruptionBudgets can refuse (value rbac.forceEviction)",
+        ),
+        (of_one, "it ends one pod by its uid, and never another one of that name"),
+        (
+            format!("request.operation == 'DELETE' || !({evicts}) || {uid}"),
+            "it evicts one pod by its uid, and never another one of that name",
+        ),
     ]
 }
 

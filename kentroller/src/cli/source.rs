@@ -112,8 +112,13 @@ impl Looked {
     /// None that is known: a claim without options has no field that could be wrong.
     pub(super) fn of_claims(&self) -> Result<Options, Trouble> {
         let eviction = self.settings.eviction_config.rules();
-        backend::options(&RebalancePlanClaimSpec::default(), eviction, self.settings.tolerance())
-            .map_err(Trouble::Input)
+        backend::options(
+            &RebalancePlanClaimSpec::default(),
+            eviction,
+            self.settings.tolerance(),
+            self.settings.force_eviction,
+        )
+        .map_err(Trouble::Input)
     }
 
     /// As a cycle of continuous rebalancing has it planned.

@@ -12,10 +12,10 @@ use kentroller_runtime::{
 };
 
 use super::rest::Rest;
-use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
+use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn, window};
 use crate::api::{
     AggressiveMode, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts,
-    RebalancePlan, RebalancePlanClaim, RebalancePlanClaimSpec, SkippedReason, Warning, failures, marks, unread,
+    RebalancePlan, RebalancePlanClaim, RebalancePlanClaimSpec, SkippedReason, Warning, failures, marks,
 };
 use crate::backend::{PlanAsk, Planned, Plans};
 
@@ -59,9 +59,10 @@ impl Reconcile for Claims {
         match plans.last() {
             Some(plan) => step.follow(plan, &plans)?,
             None if state == ClaimState::Executing => step.plan_vanished(),
-            None => match Rest::of(world) {
-                Some(rest) => step.rest(rest),
-                None => step.generate()?,
+            None => match (step.over(), Rest::of(world)) {
+                (Some(over), _) => step.cancel(&over),
+                (None, Some(rest)) => step.rest(rest),
+                (None, None) => step.generate()?,
             },
         }
         step.out.status(&step.status);
@@ -94,6 +95,15 @@ struct ClaimStep<'a> {
 }
 
 impl ClaimStep<'_> {
+    /// Why nothing is begun for the claim any more: its window is over. Before its end it is looked at then.
+    fn over(&mut self) -> Option<String> {
+        let (end, over) = window::end(self.claim, self.world.now())?;
+        if over.is_none() {
+            self.out.look_at(end);
+        }
+        over
+    }
+
     /// Nothing is begun for the claim.
     fn rest(&mut self, rest: Rest) {
         let settings = self.world.settings();
@@ -124,7 +134,6 @@ impl ClaimStep<'_> {
             self.skip(SkippedReason::NothingInScope, "spec.scope names no node");
             return Ok(());
         }
-        self.status.warnings = self.unread_fields();
         // A claim made anew under the same name must not meet the nodes of the one before.
         let seed = format!("{}/1", self.claim.uid());
         let now = self.world.now();
@@ -259,12 +268,6 @@ impl ClaimStep<'_> {
         self.out.create_owned(&plan).keyed(key).or_says(Claims::PlanCreationFailed, refused);
     }
 
-    /// What the claim asks for in vain.
-    fn unread_fields(&self) -> Vec<Warning> {
-        let texts = unread::warnings(unread::OF_CLAIMS, &self.claim.spec);
-        texts.into_iter().map(|description| Warning { description }).collect()
-    }
-
     fn describe(&mut self, planned: &Planned) {
         let proposed = planned.proposed.as_ref();
         let names = proposed.map_or_else(|| planned.removed.clone(), |(_, names)| names.clone());
@@ -276,12 +279,11 @@ impl ClaimStep<'_> {
         self.status.plan_id = Some(planned.id.clone());
         self.status.skipped_nodes = planned.kept.iter().take(MOST_LISTED).cloned().collect();
         let warnings = planned.warnings.iter().map(|text| Warning { description: text.clone() });
-        self.status.warnings = self.unread_fields().into_iter().chain(warnings).take(MOST_LISTED).collect();
+        self.status.warnings = warnings.take(MOST_LISTED).collect();
     }
 
     fn plan(&self, planned: &Planned, name: &str, execute: bool) -> RebalancePlan {
         let spec = &self.claim.spec;
-        let aggressive = spec.aggressive_mode_config.as_ref();
         let mut plan = RebalancePlan::new(name, planned.spec.clone());
         let inherited = [marks::SCHEDULE, marks::CONSOLIDATES].into_iter();
         let labels: BTreeMap<String, String> =
@@ -289,11 +291,14 @@ impl ClaimStep<'_> {
         plan.metadata.labels = (!labels.is_empty()).then_some(labels);
         plan.spec.execute = execute;
         plan.spec.execution_policy = spec.execution_policy.clone();
+        let aggressive = spec.aggressive_mode_config.clone().unwrap_or_default();
         let mode = AggressiveMode {
             drain_timeout: forced_drain(spec),
-            ignore_zero_node_pool_disruption_budgets: aggressive
-                .is_some_and(|config| config.ignore_zero_node_pool_disruption_budgets),
-            ..AggressiveMode::default()
+            ignore_blocking_pdb: aggressive.ignore_blocking_pdb,
+            ignore_blocking_pdb_timeout: aggressive.ignore_blocking_pdb_timeout,
+            ignore_problem_removal_disabled_pods: aggressive.ignore_problem_removal_disabled_pods,
+            ignore_problem_removal_disabled_pods_timeout: aggressive.ignore_problem_removal_disabled_pods_timeout,
+            ignore_zero_node_pool_disruption_budgets: aggressive.ignore_zero_node_pool_disruption_budgets,
         };
         plan.spec.aggressive_mode = (mode != AggressiveMode::default()).then_some(mode);
         let limit = duration(
@@ -327,7 +332,7 @@ impl ClaimStep<'_> {
                 self.out.reconciling(ClaimReason::Executing, wave);
             }
             PlanState::Done | PlanState::DoneWithWarnings => {
-                if self.goes_on_after(plans) {
+                if self.goes_on_after(plans) && self.over().is_none() {
                     if let Some(rest) = Rest::of(self.world) {
                         self.rest(rest);
                         return Ok(());
@@ -338,7 +343,7 @@ impl ClaimStep<'_> {
                 }
                 self.complete(plans);
             }
-            PlanState::Failed if self.is_tried_again(plans) => {
+            PlanState::Failed if self.is_tried_again(plans) && self.over().is_none() => {
                 if let Some(rest) = Rest::of(self.world) {
                     self.rest(rest);
                 } else if self.next_plan(plans)? {

@@ -13,6 +13,7 @@ mod rest;
 mod schedule;
 mod sweep;
 mod turn;
+mod window;
 
 use std::time::Duration;
 

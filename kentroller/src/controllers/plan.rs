@@ -4,6 +4,7 @@ mod ahead;
 mod cleaning;
 mod creation;
 mod deletion;
+mod forcing;
 mod gate;
 mod measure;
 mod neighbours;
@@ -33,11 +34,11 @@ use self::waves::told;
 use super::consolidation;
 use super::continuous::cycle_options;
 use super::rest::Rest;
-use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn};
+use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn, window};
 use crate::api::foreign::{CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanReason, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
-    RebalancePlanClaimSpec, RebalancePlanSpec, SkippedReason, Warning, WavePhase, failures, marks, unread,
+    RebalancePlanClaimSpec, RebalancePlanSpec, SkippedReason, Warning, WavePhase, failures, marks,
 };
 use crate::backend::{CheckAsk, Checked, Checks, options};
 use crate::settings::CycleMode;
@@ -54,7 +55,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
     // Each pod that comes or goes may let the next one go.
     least_interval = "250ms",
     finalizes,
-    writes(NodeClaim: create + patch + delete, Node: patch, Pod: evict),
+    writes(NodeClaim: create + patch + delete, Node: patch, Pod: evict + force),
     watches(
         RebalancePlan => waiting_plans, NodeClaim => running_for_claim, Node => running_for_node, Pod => running_for_pod
     ),
@@ -79,6 +80,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
         warning(NodeRequestFailed = "A NodeClaim could not be made; it is tried again."),
         warning(NodeAttemptFailed = "A new node did not come; the next offering is tried."),
         warning(NodeRemovalRefused = "An emptied node was not given back, for the reason told; it is looked at again."),
+        warning(PodForced = "A pod was deleted whose eviction was refused for too long, as its claim asks."),
+        warning(ForceEvictionNotAllowed = "A pod was not deleted whose eviction was refused for too long: nobody granted the right."),
         warning(NodeKept = "A node could not be drained in time and is kept."),
         warning(PlanRejected = "The check of the plan found mistakes; nothing of it was done."),
         warning(PlanFailed = "The plan missed a promise; its message says which."),
@@ -93,11 +96,17 @@ impl Reconcile for RebalancePlans {
         let strict = || Options { eviction: world.settings().eviction_config.rules().to_vec(), ..Options::default() };
         let options = options_of(plan, world).unwrap_or_else(|_| strict());
         let protection = Arc::new(Protection::of(plan, options, world.now()));
-        let yields_to = turn::yields_to(plan, world.all::<RebalancePlan>(), world.all::<RebalancePlanClaim>())
-            .map(|claim| claim.name().to_owned());
+        let yields_to = turn::yields_to(plan, world.all::<RebalancePlan>(), world.all::<RebalancePlanClaim>());
+        let yields = yields_to.map(|claim| format!("it yields to claim {}, which goes before", claim.name()));
+        let window = claim_of(plan, world).and_then(|claim| window::end(claim, world.now()));
+        let closes = yields.or_else(|| window.as_ref()?.1.clone());
         let out = world.outcome(plan);
-        let mut step = PlanStep { plan, world, out, status, protection, yields_to, not_ready: None, slots: None };
-        match step.status.state.clone().unwrap_or(PlanState::Pending) {
+        let mut step = PlanStep { plan, world, out, status, protection, closes, not_ready: None, slots: None };
+        let state = step.status.state.clone().unwrap_or(PlanState::Pending);
+        if let Some((end, None)) = window.filter(|_| !state.is_final()) {
+            step.out.look_at(end);
+        }
+        match state {
             state if state.is_final() => {
                 step.clean_up();
                 return Ok(step.out);
@@ -162,8 +171,8 @@ struct PlanStep<'a> {
     out: Outcome<RebalancePlans>,
     status: PlanStatus,
     protection: Arc<Protection>,
-    /// The claim for which no further wave is begun.
-    yields_to: Option<String>,
+    /// Why no further wave is begun: a claim goes before, or the window is over.
+    closes: Option<String>,
     /// Pods that were moved and are not Ready for too long: nothing else moves meanwhile.
     not_ready: Option<String>,
     /// The slots of the node pools, once they are counted in this look.
@@ -190,7 +199,13 @@ fn options_of(plan: &RebalancePlan, world: &World<RebalancePlans>) -> Result<Opt
     }
     let spec = claim_of(plan, world).map_or_else(RebalancePlanClaimSpec::default, |claim| claim.spec.clone());
     let settings = world.settings();
-    options(&spec, settings.eviction_config.rules(), settings.tolerance())
+    let may_force = settings.force_eviction;
+    let mut options = options(&spec, settings.eviction_config.rules(), settings.tolerance(), may_force)?;
+    if let Some(mode) = &plan.spec.aggressive_mode {
+        options.aggressive.ignore_blocking_pdb |= mode.ignore_blocking_pdb && may_force;
+        options.aggressive.ignore_problem_removal_disabled_pods |= mode.ignore_problem_removal_disabled_pods;
+    }
+    Ok(options)
 }
 
 /// What the check found wrong, in one line; `None` if it found nothing.
@@ -249,7 +264,9 @@ impl PlanStep<'_> {
         self.status.state = Some(PlanState::Created);
         self.status.check_time = Some(seconds(self.world.now()));
         self.status.spec_digest = Some(digest(&self.plan.spec));
-        for text in unread::warnings(unread::OF_PLANS, &self.plan.spec) {
+        if let Some(mode) = &self.plan.spec.aggressive_mode
+            && let Some(text) = forcing::not_allowed(mode, self.world.settings())
+        {
             self.warn(text);
         }
         let message = "The plan was checked and found right.";
@@ -268,9 +285,17 @@ impl PlanStep<'_> {
     /// A duration of the spec that is none.
     fn unreadable(&self) -> Option<String> {
         let spec = &self.plan.spec;
-        let drain = spec.aggressive_mode.as_ref().and_then(|mode| mode.drain_timeout.as_deref());
-        let execution = spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref());
-        let all = [("aggressiveMode.drainTimeout", drain), ("timeouts.rebalanceExecutionTimeout", execution)];
+        let mode = spec.aggressive_mode.clone().unwrap_or_default();
+        let execution = spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.clone());
+        let all = [
+            ("aggressiveMode.drainTimeout", mode.drain_timeout),
+            ("aggressiveMode.ignoreBlockingPDBTimeout", mode.ignore_blocking_pdb_timeout),
+            (
+                "aggressiveMode.ignoreProblemRemovalDisabledPodsTimeout",
+                mode.ignore_problem_removal_disabled_pods_timeout,
+            ),
+            ("timeouts.rebalanceExecutionTimeout", execution),
+        ];
         let (field, value) = all
             .into_iter()
             .filter_map(|(field, value)| Some((field, value?)))
@@ -311,6 +336,11 @@ impl PlanStep<'_> {
         if !may_start {
             // Changed between the finalizer and the start: the turn goes to the next one.
             self.clean_up();
+        }
+        if let Some((_, Some(over))) = self.claim().and_then(|claim| window::end(claim, self.world.now())) {
+            self.clean_up();
+            self.cancel(&over);
+            return Ok(());
         }
         if !self.plan.spec.execute {
             // A status of an older version has the condition only.
@@ -408,10 +438,9 @@ impl PlanStep<'_> {
             self.fail(FailureReason::PlanInvalid, Some(self.failure_phase()), text);
             return;
         }
-        if let Some(claim) = &self.yields_to
-            && !self.status.waves.iter().any(|wave| wave.phase == WavePhase::Draining)
-        {
-            self.cancel(&format!("it yields to claim {claim}, which goes before"));
+        let is_draining = self.status.waves.iter().any(|wave| wave.phase == WavePhase::Draining);
+        if let Some(why) = self.closes.clone().filter(|_| !is_draining) {
+            self.cancel(&why);
             return;
         }
         self.not_ready = self.not_ready();

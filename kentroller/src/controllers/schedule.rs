@@ -8,9 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kentroller_runtime::{Change, Cut, Failure, HasStatus, Kind, ObjectKey, Outcome, Reconcile, World, controller};
 
 use super::rest::Rest;
+use super::window;
 use crate::api::{
     ActiveClaim, ClaimState, LastExecution, RebalancePlanClaim, RebalancePlanSchedule, ScheduleCondition,
-    ScheduleReason, ScheduleStatus, marks, unread,
+    ScheduleReason, ScheduleStatus, marks,
 };
 use crate::cron::Cron;
 use crate::settings::Settings;
@@ -29,8 +30,8 @@ use crate::settings::Settings;
         ScheduleSkipped = "A time was skipped because an earlier claim is still active.",
         HistoryCleanup = "A finished claim beyond the history limits was deleted.",
         warning(ClaimCreationFailed = "A claim could not be made; it is tried again."),
-        warning(ScheduleMissed = "A time was missed by more than startingDeadlineSeconds, and is not caught up."),
-        warning(ScheduleInvalid = "The schedule or its time zone cannot be read."),
+        warning(ScheduleMissed = "A time was missed by more than startingDeadlineSeconds, or than the window, and is not caught up."),
+        warning(ScheduleInvalid = "The schedule, its time zone or its window cannot be read."),
         warning(HistoryCleanupFailed = "A finished claim beyond the history limits could not be deleted."),
     ),
 )]
@@ -51,13 +52,12 @@ impl Reconcile for Schedules {
         let mut status = observe(schedule, &claims, world.now());
         let paused = announce(&mut out, schedule, Rest::of(world));
 
-        match Cron::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref()) {
+        match times(schedule) {
             Err(mistake) => {
                 status.next_schedule_time = None;
-                out.event(Schedules::ScheduleInvalid, mistake.to_string());
-                out.stalled(ScheduleReason::ScheduleInvalid, mistake.to_string());
-                let message = mistake.to_string();
-                out.condition(ScheduleCondition::Scheduled, false, ScheduleReason::ScheduleInvalid, message);
+                out.event(Schedules::ScheduleInvalid, mistake.clone());
+                out.stalled(ScheduleReason::ScheduleInvalid, mistake.clone());
+                out.condition(ScheduleCondition::Scheduled, false, ScheduleReason::ScheduleInvalid, mistake);
             }
             Ok(_) if paused == Some(Pause::Suspended) => {
                 status.next_schedule_time = None;
@@ -65,16 +65,17 @@ impl Reconcile for Schedules {
                 let message = "Set spec.suspend to false to go on.";
                 out.condition(ScheduleCondition::Scheduled, false, ScheduleReason::Suspended, message);
             }
-            Ok(cron) => {
+            Ok((cron, window)) => {
                 let active = claims.iter().copied().find(|claim| is_active(claim));
                 let deadline =
                     schedule.spec.starting_deadline_seconds.map(seconds).or(world.settings().starting_deadline);
+                let deadline = deadline.into_iter().chain(window).min();
                 let due = due(&cron, since(schedule, &status), deadline, active.map(Kind::name), world.now());
                 let next = cron.next_after(world.now());
                 status.next_schedule_time = next.filter(|_| paused.is_none());
                 if paused.is_none() {
-                    act_on(&mut out, schedule, &mut status, due);
-                    tell_next(&mut out, schedule, next);
+                    act_on(&mut out, schedule, &mut status, due, window);
+                    tell_next(&mut out, next);
                 } else if let Some(Pause::Resting(rest)) = paused {
                     pass_over(&mut out, &mut status, due, rest, world.settings());
                 }
@@ -93,12 +94,16 @@ impl Reconcile for Schedules {
     }
 }
 
-/// Says when the schedule runs next, and what of its spec nothing acts on.
-fn tell_next(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, next: Option<Timestamp>) {
+/// When the schedule runs, and how long a run may begin new steps.
+fn times(schedule: &RebalancePlanSchedule) -> Result<(Cron, Option<Duration>), String> {
+    let cron = Cron::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref());
+    Ok((cron.map_err(|mistake| mistake.to_string())?, window::of(schedule)?))
+}
+
+/// Says when the schedule runs next.
+fn tell_next(out: &mut Outcome<Schedules>, next: Option<Timestamp>) {
     let Some(next) = next else { return };
-    let mut lines = vec!["Waits for its next time.".to_owned()];
-    lines.extend(unread::warnings(unread::OF_SCHEDULES, &schedule.spec).into_iter().map(|line| format!("{line}.")));
-    out.ready(true, ScheduleReason::Scheduled, lines.join(" "));
+    out.ready(true, ScheduleReason::Scheduled, "Waits for its next time.");
     out.condition(ScheduleCondition::Scheduled, true, ScheduleReason::Scheduled, format!("Next at {next}."));
 }
 
@@ -154,12 +159,18 @@ fn due(cron: &Cron, since: Timestamp, deadline: Option<Duration>, active: Option
     }
 }
 
-fn act_on(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, status: &mut ScheduleStatus, due: Due) {
+fn act_on(
+    out: &mut Outcome<Schedules>,
+    schedule: &RebalancePlanSchedule,
+    status: &mut ScheduleStatus,
+    due: Due,
+    window: Option<Duration>,
+) {
     match due {
         Due::NotYet => {}
         Due::Run(at) => {
             // Not noted in the status here: the claim's name holds the time, so that after a crash a second try collides.
-            let claim = claim_for(schedule, at);
+            let claim = claim_for(schedule, at, window);
             let note = format!("created claim {} for {at}", claim.name());
             out.create(&claim)
                 .says(Schedules::ClaimCreated, note)
@@ -169,7 +180,7 @@ fn act_on(out: &mut Outcome<Schedules>, schedule: &RebalancePlanSchedule, status
             status.last_schedule_time = Some(at);
             out.event(
                 Schedules::ScheduleMissed,
-                format!("{at} was missed by more than the starting deadline, and is not caught up"),
+                format!("{at} was missed by more than the starting deadline or the window, and is not caught up"),
             );
         }
         Due::StillActive(at, claim) => {
@@ -185,10 +196,13 @@ fn since(schedule: &RebalancePlanSchedule, status: &ScheduleStatus) -> Timestamp
 }
 
 /// The claim for one scheduled time.
-fn claim_for(schedule: &RebalancePlanSchedule, at: Timestamp) -> RebalancePlanClaim {
+fn claim_for(schedule: &RebalancePlanSchedule, at: Timestamp, window: Option<Duration>) -> RebalancePlanClaim {
     let template = &schedule.spec.rebalance_plan_claim_template;
     let mut claim = RebalancePlanClaim::new(&format!("{}-{}", schedule.name(), at.as_second()), template.spec.clone());
     claim.metadata.annotations = template.metadata.annotations.clone();
+    if let Some(window) = window {
+        claim.metadata.annotations.get_or_insert_default().extend([window::mark(at, window)]);
+    }
     let mut labels = template.metadata.labels.clone().unwrap_or_default();
     labels.insert(marks::SCHEDULE.to_owned(), schedule.uid().to_owned());
     labels.insert(marks::SCHEDULED_FOR.to_owned(), at.as_second().to_string());

@@ -85,7 +85,11 @@ impl<'a> Evictions<'a> {
                 Fault::RemovalDisabled,
                 &format!("{REMOVAL_DISABLED} is \"true\""),
             );
-            refuse(is_protected(board, body), Fault::DoNotDisrupt, &format!("{DO_NOT_DISRUPT} holds"));
+            refuse(
+                is_protected(board, body) && !aggressive.ignore_problem_removal_disabled_pods,
+                Fault::DoNotDisrupt,
+                &format!("{DO_NOT_DISRUPT} holds"),
+            );
             refuse(
                 pod.metadata.annotations.get(SAFE_TO_EVICT).is_some_and(|v| v == "false"),
                 Fault::NotSafeToEvict,

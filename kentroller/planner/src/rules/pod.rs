@@ -202,11 +202,13 @@ impl<'a> PodRules<'a> {
         if let Some(entry) = entry.filter(|entry| entry.strictness == Strictness::RemovalDisabled) {
             return held(Rule::RemovalDisabled, Sign::Entry(entry));
         }
-        if pod.metadata.mark(REMOVAL_DISABLED) == Some("true") && !lifted.ignore_problem_removal_disabled_pods {
-            return held(Rule::RemovalDisabled, Sign::Mark(REMOVAL_DISABLED));
-        }
-        if pod.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| self.do_not_disrupt(pod, value)) {
-            return held(Rule::DoNotDisrupt, Sign::Mark(DO_NOT_DISRUPT));
+        if !lifted.ignore_problem_removal_disabled_pods {
+            if pod.metadata.mark(REMOVAL_DISABLED) == Some("true") {
+                return held(Rule::RemovalDisabled, Sign::Mark(REMOVAL_DISABLED));
+            }
+            if pod.metadata.annotations.get(DO_NOT_DISRUPT).is_some_and(|value| self.do_not_disrupt(pod, value)) {
+                return held(Rule::DoNotDisrupt, Sign::Mark(DO_NOT_DISRUPT));
+            }
         }
         if pod.metadata.annotations.get(SAFE_TO_EVICT).is_some_and(|value| value == "false") {
             return held(Rule::NotSafeToEvict, Sign::Mark(SAFE_TO_EVICT));

@@ -63,7 +63,8 @@ impl ClaimStep<'_> {
     /// claim's first plan began.
     pub(super) fn options(&self, plans: &[&RebalancePlan]) -> Result<Options, String> {
         let settings = self.world.settings();
-        let mut options = options(&self.claim.spec, settings.eviction_config.rules(), settings.tolerance())?;
+        let eviction = settings.eviction_config.rules();
+        let mut options = options(&self.claim.spec, eviction, settings.tolerance(), settings.force_eviction)?;
         let plans: Vec<&RebalancePlan> = plans.iter().copied().filter(|plan| was_begun(plan)).collect();
         let gone: usize = plans.iter().map(|plan| plan.spec.node_claims_to_delete.len()).sum();
         let left = options.max_nodes.map_or(MOST_NODES, |most| most.saturating_sub(gone));

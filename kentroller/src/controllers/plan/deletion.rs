@@ -220,6 +220,8 @@ impl<'a> PlanStep<'a> {
             false => Cordon::None,
         };
         let forced = self.plan.spec.aggressive_mode.as_ref().and_then(|config| config.drain_timeout.as_deref());
+        let of_claim = self.claim().and_then(|claim| claim.spec.aggressive_mode_config.as_ref());
+        let graceful = of_claim.and_then(|config| config.drain_timeout.as_deref());
         let has_free = slots.has_free(node, pods.is_empty());
         let slot = || (!has_free).then(|| format!("a disruption slot for node {}", node.name()));
         let is_begun = cordon == Cordon::Ours;
@@ -231,7 +233,7 @@ impl<'a> PlanStep<'a> {
             held: self.what_holds(node, claim, pods),
             has_pods: !pods.is_empty(),
             waits_for,
-            drain_timeout: duration(forced, DRAIN_TIMEOUT),
+            drain_timeout: duration(forced.or(graceful), DRAIN_TIMEOUT),
             forces: forced.is_some(),
         }
     }

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use kentroller_runtime::Kind;
 
-use super::PlanStep;
+use super::forcing::force;
 use super::room::{Room, is_open};
+use super::{PlanStep, RebalancePlans};
 use crate::api::foreign::{Node, Pod};
 use crate::api::marks::PLAN;
 use crate::controllers::marking;
@@ -38,7 +39,7 @@ impl<'a> PlanStep<'a> {
         for MovingPod { pod, planned } in by_size(pods) {
             if pod.deleting().is_some() {
                 waits.push(format!("{} to end", pod.key()));
-            } else if let Some(until) = self.refused_until(pod) {
+            } else if let Some(until) = self.refused_until(pod).filter(|_| !self.is_forced(pod)) {
                 refused.push(format!("{}, whose eviction is refused", pod.key()));
                 self.out.look_at(until);
             } else {
@@ -76,8 +77,7 @@ impl<'a> PlanStep<'a> {
                 Ok(()) if room.takes(pod, &receiver) => {
                     room.move_out(pod, &receiver);
                     self.note_moved(pod);
-                    let guard = self.protection.guard_of(pod, self.beside(pod));
-                    self.out.evict(pod).keyed(eviction(pod)).only_if(guard);
+                    self.end(pod);
                     waits.push(format!("{} to move to {receiver}", pod.key()));
                 }
                 Ok(()) => waits.push(format!("room for {}", pod.key())),
@@ -89,6 +89,19 @@ impl<'a> PlanStep<'a> {
             waits.push(format!("{others} pods that go elsewhere"));
         }
         (waits, refused)
+    }
+
+    /// Evicts the pod; deletes it where its eviction is refused for too long.
+    fn end(&mut self, pod: &Pod) {
+        let guard = self.protection.guard_of(pod, self.beside(pod));
+        if !self.is_forced(pod) {
+            self.out.evict(pod).keyed(eviction(pod)).only_if(guard);
+            return;
+        }
+        let told = format!("pod {} is deleted: its eviction is refused for too long", pod.key());
+        let refused = format!("pod {}", pod.key());
+        let forced = self.out.force(pod).keyed(force(pod)).only_if(guard);
+        forced.says(RebalancePlans::PodForced, told).or_says(RebalancePlans::ForceEvictionNotAllowed, refused);
     }
 
     /// Until when the eviction of a pod is not tried again, because it was refused.
@@ -129,7 +142,7 @@ impl<'a> PlanStep<'a> {
 }
 
 /// The key of the effect that evicts a pod.
-fn eviction(pod: &Pod) -> String {
+pub(super) fn eviction(pod: &Pod) -> String {
     format!("evict {}", pod.uid())
 }
 

@@ -57,7 +57,7 @@ impl<'a> PlanStep<'a> {
     /// Brings one wave as far as it goes now; so many waves before it still move pods.
     fn advance_wave(&mut self, index: u32, before: usize) -> Stand {
         let waits = |what: String| Stand::Open(Progress::Waits(what));
-        if self.yields_to.is_some() && self.wave(index).is_none() {
+        if self.closes.is_some() && self.wave(index).is_none() {
             return waits("its end".to_owned());
         }
         loop {
@@ -68,7 +68,7 @@ impl<'a> PlanStep<'a> {
                     None => WavePhase::Creating,
                 },
                 // What is made for waves that do not come is given back.
-                Some(WavePhase::Creating | WavePhase::Gating | WavePhase::Waiting) if self.yields_to.is_some() => {
+                Some(WavePhase::Creating | WavePhase::Gating | WavePhase::Waiting) if self.closes.is_some() => {
                     return waits("its end".to_owned());
                 }
                 Some(WavePhase::Gating | WavePhase::Waiting) if self.greens(index).any(|add| self.is_lost(add)) => {

@@ -115,9 +115,15 @@ fn after_an_outage_only_the_newest_time_is_caught_up() {
 
 #[test]
 fn a_time_missed_beyond_its_deadline_is_told_and_not_run() {
-    check(&schedule(json!({"startingDeadlineSeconds": 600}), known()), &[], "2026-11-22T10:00:00Z", "
-        event  Warning ScheduleMissed: 2026-11-22T02:00:00Z was missed by more than the starting deadline, and is not caught up
+    for spec in [
+        json!({"startingDeadlineSeconds": 600}),
+        json!({"window": "4h"}),
+        json!({"window": "4h", "startingDeadlineSeconds": 36_000}),
+    ] {
+        check(&schedule(spec, known()), &[], "2026-11-22T10:00:00Z", "
+        event  Warning ScheduleMissed: 2026-11-22T02:00:00Z was missed by more than the starting deadline or the window, and is not caught up
         look   2026-11-23T02:00:00Z");
+    }
 }
 
 #[test]

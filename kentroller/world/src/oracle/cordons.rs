@@ -62,7 +62,7 @@ impl State {
             let of_node = self.seen.claims.iter().filter(|(_, claim)| claim.object.status.node_name == *name);
             self.touched.extend(of_node.map(|(claim, _)| claim.to_string()));
             let plan = after["metadata"]["annotations"][CORDONED_BY].as_str().unwrap_or_default();
-            self.cordons.insert(name.clone(), plan.to_owned());
+            self.cordons.insert(name.clone(), (plan.to_owned(), now));
             found.extend(self.judge_budget(&name));
         } else if !is {
             self.cordons.remove(&name);

@@ -103,7 +103,7 @@ impl State {
             let node = self.seen.nodes.get(node);
             node.is_some_and(|node| !node.raw["metadata"]["annotations"][cordons::UNCORDON_AFTER].is_null())
         };
-        for (node, _) in self.cordons.iter().filter(|(node, plan)| **plan == uid && !is_kept(node)) {
+        for (node, _) in self.cordons.iter().filter(|(node, (plan, _))| *plan == uid && !is_kept(node)) {
             left.push(format!("node {node} is still cordoned by ended plan {name}"));
         }
         let Some(plan) = self.plans.get(uid) else { return left };

@@ -1,12 +1,12 @@
-//! S20: protected pods stay. S21: never too many pods of an owner, or of all, without a ready successor.
+//! S4: pods are deleted only where a claim has them forced. S20: protected pods stay. S21: never too many pods of an owner, or of all, without a ready successor.
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{Found, REMOVAL_DISABLED, State};
-use crate::karpenter::is_kept;
+use crate::karpenter::{DO_NOT_DISRUPT, is_kept};
 use crate::seen::{Kind, KnownPod, key_of, uid};
 
 /// Of all pods that moved, so many may be without a ready successor at once.
@@ -19,7 +19,8 @@ impl State {
         let Some(pod) = self.seen.pods.get(&key) else { return Found::new() };
         let marked = |mark: &str| pod.object.metadata.mark(mark) == Some("true");
         let mut found = Found::new();
-        if is_kept(pod, now) || marked(REMOVAL_DISABLED) {
+        let is_lifted = self.plans.lifts("ignoreProblemRemovalDisabledPods");
+        if (is_kept(pod, now) || marked(REMOVAL_DISABLED)) && !is_lifted {
             found.push(("S20", format!("pod {key} was evicted, which its own mark forbids")));
         }
         if matches!(pod.owner_kind(), "DaemonSet" | "Node") {
@@ -51,6 +52,20 @@ impl State {
         let owner = owner.to_owned();
         self.moved.insert(owner);
         found
+    }
+
+    /// A pod is deleted only where a claim asks for it, and its node was cordoned for as long as the claim says.
+    pub(super) fn judge_force(&self, raw: &Value, now: Timestamp) -> Option<(&'static str, String)> {
+        let pod = self.seen.pods.get(&key_of(raw))?;
+        let is_marked = [DO_NOT_DISRUPT, REMOVAL_DISABLED].iter().any(|mark| pod.object.metadata.mark(mark).is_some());
+        let flags = [("ignoreBlockingPDB", true), ("ignoreProblemRemovalDisabledPods", is_marked)];
+        let asked = flags.into_iter().filter(|(_, counts)| *counts);
+        let after = asked.filter_map(|(flag, _)| self.plans.forces_after(flag)).min();
+        let node = raw["spec"]["nodeName"].as_str().unwrap_or_default();
+        let since = self.cordons.get(node).map(|(_, since)| now.duration_since(*since));
+        // The operator notes times in whole seconds.
+        let is_late = after.zip(since).is_some_and(|(after, since)| since + SignedDuration::from_secs(1) >= after);
+        (!is_late).then(|| ("S4", format!("pod {} was deleted, not evicted", key_of(raw))))
     }
 
     /// By uid of a ReplicaSet: how many pods it wants, and how many of them are not ready.

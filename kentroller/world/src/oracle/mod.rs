@@ -28,7 +28,7 @@ use kentroller_runtime::simulation::apiserver::{ApiServer, Commit, Write};
 
 use crate::catalogue::Catalogue;
 use crate::karpenter::NODE_POOL;
-use crate::seen::{Known, KnownPod, Seen, key_of, time};
+use crate::seen::{Known, KnownPod, Seen, time};
 use ends::Course;
 use plans::{Lead, Plans};
 
@@ -107,8 +107,8 @@ struct State {
     shielded: BTreeSet<Arc<str>>,
     /// Nodes and NodeClaims that somebody else has shielded since they are there.
     shielded_by_others: BTreeSet<Arc<str>>,
-    /// Nodes that the operator has cordoned, with the uid of the plan; until they are uncordoned or gone.
-    cordons: BTreeMap<Arc<str>, String>,
+    /// Nodes that the operator has cordoned, with the uid of the plan and since when; until they are uncordoned or gone.
+    cordons: BTreeMap<Arc<str>, (String, Timestamp)>,
     /// Names of the NodeClaims whose nodes the operator has cordoned at any time, to remove them.
     touched: BTreeSet<String>,
     /// Names of the NodeClaims that the operator made.
@@ -175,13 +175,15 @@ impl State {
         }
     }
 
-    /// S4: pods leave by eviction. The rest is judged where the heads of the files say.
+    /// S4: pods leave by eviction, unless a claim has them forced. The rest is judged where the heads of the files say.
     fn judge_deed(&mut self, commit: &Commit, now: Timestamp) -> Found {
         let Commit { write, before, after } = commit;
         match (&*write.kind, write.verb, write.subresource, before, after) {
             ("Pod", "create", "eviction", Some(pod), _) => self.judge_eviction(pod, now),
             ("Pod", "delete", _, Some(pod), _) => {
-                vec![("S4", format!("pod {} was deleted, not evicted", key_of(pod)))]
+                let mut found = self.judge_eviction(pod, now);
+                found.extend(self.judge_force(pod, now));
+                found
             }
             ("NodeClaim", "create", _, _, Some(claim)) => self.judge_creation(claim),
             ("NodeClaim", "delete", _, Some(claim), _) => self.judge_removal(claim, now),
@@ -225,7 +227,7 @@ fn lacks_preconditions(write: &Write) -> Option<(&'static str, String)> {
     let told = write.preconditions;
     let is_whole = match (&*write.kind, write.verb, write.subresource) {
         ("Lease" | "Event", ..) => true,
-        (_, "create", "eviction") => told.uid,
+        (_, "create", "eviction") | ("Pod", "delete", _) => told.uid,
         (_, "create", _) => true,
         _ => told.uid && told.resource_version,
     };

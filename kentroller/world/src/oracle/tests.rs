@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kentroller_runtime::simulation::apiserver::{DeleteOptions, Served};
-use kube::api::{Api, DeleteParams, DynamicObject, EvictParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, EvictParams, Patch, PatchParams, Preconditions};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
@@ -18,6 +18,14 @@ use crate::world::{Setup, World, kinds};
 struct Operator(kube::Client);
 
 impl Operator {
+    async fn force(&self, pod: &Value) {
+        let pods: Api<Pod> = Api::namespaced(self.0.clone(), pod["metadata"]["namespace"].as_str().unwrap());
+        let uid = Some(text(&pod["metadata"]["uid"]));
+        let preconditions = Some(Preconditions { uid, resource_version: None });
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        pods.delete(pod["metadata"]["name"].as_str().unwrap(), &params).await.unwrap();
+    }
+
     async fn evict(&self, pod: &Value) {
         let pods: Api<Pod> = Api::namespaced(self.0.clone(), pod["metadata"]["namespace"].as_str().unwrap());
         pods.evict(pod["metadata"]["name"].as_str().unwrap(), &EvictParams::default()).await.unwrap();
@@ -126,6 +134,37 @@ async fn a_pod_that_is_deleted_instead_of_evicted_is_noticed() {
         pods.delete(pod["metadata"]["name"].as_str().unwrap(), &DeleteParams::default()).await.unwrap();
     });
     assert_eq!(broken.await, ["S4"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_may_be_forced_only_where_a_claim_asks_for_it_and_after_its_time() {
+    for (flags, wait, expected) in [
+        (json!({"ignoreBlockingPDB": true}), 590, vec!["S4"]),
+        (json!({"ignoreBlockingPDB": true}), 600, vec![]),
+        (json!({"ignoreBlockingPDB": true, "ignoreBlockingPDBTimeout": "1m"}), 60, vec![]),
+        (json!({"ignoreBlockingPDBTimeout": "1m"}), 60, vec!["S4"]),
+        // Such pods only that bear the mark.
+        (json!({"ignoreProblemRemovalDisabledPods": true}), 600, vec!["S4"]),
+    ] {
+        let told = flags.to_string();
+        let broken = check(1, async move |server, _, operator| {
+            let pod = unguarded(server, 1)[0].clone();
+            let uid = plan(server, "p", of_greens(server, 0), "Running", json!({}));
+            let claim = json!({"apiVersion": "autoscaling.cast.ai/v1alpha", "kind": "RebalancePlanClaim",
+                "metadata": {"name": "c"}, "spec": {"aggressiveModeConfig": flags}});
+            server.create(claim).unwrap();
+            let executing = |claim: &mut Value| claim["status"]["state"] = json!("Executing");
+            server.update_status("RebalancePlanClaim", None, "c", executing).unwrap();
+            let cordon = |node: &mut Value| {
+                node["metadata"]["annotations"]["rebalancing.cast.ai/cordoned-by"] = json!(uid);
+                node["spec"]["unschedulable"] = json!(true);
+            };
+            server.acting_as("operator").update("Node", None, &text(&pod["spec"]["nodeName"]), cordon).unwrap();
+            pass(wait).await;
+            operator.force(&pod).await;
+        });
+        assert_eq!(broken.await, expected, "{told}, {wait} s after the cordon");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,7 +323,17 @@ async fn more_new_nodes_than_planned_are_noticed() {
     assert_eq!(story(&["n7"], 2, "Running").await, ["S11"], "not planned");
     assert_eq!(story(&["n0"], 2, "Created").await, ["S11"], "not begun");
     assert_eq!(story(&["n0", "n0-attempt-1"], 2, "Running").await, ["S11"], "two for one");
-    assert_eq!(story(&["n0", "n1", "n2", "n3", "n4", "n5"], 6, "Running").await, ["S23"], "too many at once");
+    const SIX: [&str; 6] = ["n0", "n1", "n2", "n3", "n4", "n5"];
+    let in_waves = |last: usize| {
+        check(0, async move |server, _, _| {
+            let mut spec = of_greens(server, 6);
+            spec["nodeClaimsToAdd"][last]["wave"] = json!(1);
+            let uid = plan(server, "p", spec, "Running", json!({}));
+            SIX.into_iter().for_each(|name| make(server, name, "p", &uid));
+        })
+    };
+    assert_eq!(in_waves(5).await, ["S23"], "too many at once");
+    assert_eq!(story(&SIX, 6, "Running").await, [""; 0], "one wave, which cannot be split");
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,6 +63,14 @@ fn a_pod_moves_only_when_it_may() {
         ),
         ("do-not-disrupt", |s| s.annotate_pod("a1", "karpenter.sh/do-not-disrupt", "true"), &["do-not-disrupt"]),
         (
+            "do-not-disrupt, ignored",
+            |s| {
+                s.annotate_pod("a1", "karpenter.sh/do-not-disrupt", "true");
+                s.options.aggressive.ignore_problem_removal_disabled_pods = true;
+            },
+            &[],
+        ),
+        (
             "do-not-disrupt for a time that runs",
             |s| s.annotate_pod("a1", "karpenter.sh/do-not-disrupt", "2h"),
             &["do-not-disrupt"],
