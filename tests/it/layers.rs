@@ -8,7 +8,7 @@ use kentroller_planner::manifest::marks;
 use crate::architecture::{code, root, sources};
 
 /// The rooms of the planner in order: each may name itself and those before it.
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 13] = [
     "manifest",
     "value",
     "rules",
@@ -21,12 +21,12 @@ const LAYERS: [&str; 14] = [
     "consolidation",
     "solve",
     "reuse",
-    "advice",
     "planner",
 ];
 
 /// Rooms beside the layers, and all that each may name.
-const BESIDE: [(&str, &[&str]); 3] = [
+const BESIDE: [(&str, &[&str]); 4] = [
+    ("advice", &["bound", "check", "judged", "manifest", "model", "solution", "value"]),
     ("check", &["manifest", "value"]),
     ("judged", &["check", "manifest", "planner", "value"]),
     ("generate", &["manifest", "value", "rules"]),

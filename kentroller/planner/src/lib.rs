@@ -24,7 +24,6 @@ mod waves;
 
 pub mod consolidation;
 
-mod advice;
 mod reuse;
 mod solve;
 
@@ -32,11 +31,14 @@ mod planner;
 
 mod judged;
 
+mod advice;
+
 // Beside them: the judge of a plan, which names `manifest` and `value` only, and clusters for tests.
 pub mod check;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 
+pub use advice::plan_advised;
 pub use judged::{Judged, plan_judged};
 pub use manifest::{Moment, Quantity, QuantityError, parse_span};
 pub use planner::plan;
@@ -45,6 +47,6 @@ pub use standing::{Standing, standings};
 pub use value::{
     Advice, Aggressive, Blocker, Budget, CapacityType, Catalog, CatalogError, Cheapest, CurvePoint, EvictionRule,
     EvictionTarget, Flag, HOURS_A_MONTH, Headroom, InputError, InstanceType, Kept, KeptReason, LowerBound, Mode, Money,
-    Move, MoveLimit, NewNode, Nothing, Offer, Offering, Options, Percent, Plan, Priced, Rule, Scope, Snapshot, SortBy,
-    Steps, Strictness, Warning, Wave,
+    Move, MoveLimit, NewNode, Nothing, Offer, Offering, Options, Patch, Percent, Plan, Priced, Rule, Scope, Snapshot,
+    SortBy, Steps, Strictness, Warning, Wave,
 };

@@ -1,6 +1,5 @@
 //! The way from a snapshot to a plan.
 
-use crate::advice::advice;
 use crate::model::build::model;
 use crate::solve::solve;
 use crate::value::{Budget, Catalog, InputError, Options, Plan, Snapshot};
@@ -17,9 +16,5 @@ pub fn plan(
     options: &Options,
     budget: &mut dyn Budget,
 ) -> Result<Plan, InputError> {
-    let mut plan = solve(model(snapshot, catalog, options)?, options, budget);
-    if options.advise {
-        plan.advice = advice(snapshot, catalog, options, &plan, budget);
-    }
-    Ok(plan)
+    Ok(solve(model(snapshot, catalog, options)?, options, budget))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kentroller_planner::consolidation::consolidate;
+use kentroller_planner::consolidation::{Course, consolidate, settle_as_karpenter};
 use kentroller_planner::generate::{Recipe, generate};
 use kentroller_planner::{Catalog, MoveLimit, Options, Percent, Plan, Quantity, Snapshot, Steps, plan};
 
@@ -129,4 +129,42 @@ fn what_karpenter_would_still_do_is_told_with_the_limit_that_forbids_it() {
             assert!(told.is_none_or(names_it), "seed {seed}, {limit}: {told:?}");
         }
     }
+}
+
+#[test]
+fn karpenter_settles_by_the_policy_of_its_pools_and_by_what_it_knows() {
+    let catalog = Catalog::embedded();
+    let (mut balanced, mut underutilized) = (0, 0);
+    for seed in 0..6 {
+        let mut snapshot = generate(Recipe { nodes: 25, seed, constrained: false, held: false }, &catalog);
+        let settled = |snapshot: &Snapshot, policy: Option<&str>| -> Course {
+            settle_as_karpenter(snapshot, &catalog, policy, &mut |_: u64| 0).expect("sound")
+        };
+        let free = settled(&snapshot, Some("WhenEmptyOrUnderutilized"));
+        assert!(free.is_settled && free.after() < free.before, "seed {seed}");
+        let told = consolidate(&snapshot, &catalog).expect("sound");
+        assert_eq!((free.moves(), free.after()), *told.last().expect("an end"), "seed {seed}: one rule");
+        let empty = settled(&snapshot, Some("WhenEmpty"));
+        assert!(empty.commands.iter().all(|command| command.moves == 0 && command.added.is_none()), "seed {seed}");
+        let half = settled(&snapshot, Some("Balanced"));
+        assert!(half.after() <= empty.after(), "seed {seed}");
+        balanced += half.moves();
+        underutilized += free.moves();
+        for pool in &mut snapshot.node_pools {
+            pool.spec.disruption.consolidation_policy = "Balanced".to_owned();
+            // Which Karpenter does not know.
+            Arc::make_mut(&mut pool.metadata.annotations)
+                .insert("kentroller.cast.ai/consolidation".to_owned(), "exclude".to_owned());
+        }
+        for pod in &mut snapshot.pods {
+            pod.metadata.owner_references = Arc::default();
+            Arc::make_mut(&mut pod.metadata.annotations)
+                .insert("autoscaling.cast.ai/removal-disabled".to_owned(), "true".to_owned());
+        }
+        let own = settled(&snapshot, None);
+        assert!(own.after() < own.before, "seed {seed}: pods without a controller go");
+        let late = settle_as_karpenter(&snapshot, &catalog, None, &mut |_: u64| 1000).expect("sound");
+        assert!(!late.is_settled, "seed {seed}: no time was left");
+    }
+    assert!(balanced < underutilized, "{balanced} moves under Balanced, {underutilized} without its threshold");
 }

@@ -11,4 +11,4 @@ pub use self::embedded::{CheckAsk, Checked, Checks, Effort, Embedded, PlanAsk, P
 pub(crate) use self::options::options;
 pub(crate) use self::size::MOST_NODES;
 pub use self::snapshot::{Observed, snapshot};
-pub(crate) use self::translate::to_spec;
+pub(crate) use self::translate::{from_spec, to_spec};

@@ -125,6 +125,7 @@ pub fn snapshot(cut: &Seen<Observed>, now: Timestamp) -> (Snapshot, Vec<String>)
         now: moment(now),
         nodes: all(cut, as_read!(owners, Node => Node { spec, status })),
         pods: all(cut, as_read!(owners, Pod => Pod { spec, status })),
+        pods_unknown: false,
         node_pools: all(cut, as_read!(owners, NodePool => NodePool { spec, status })),
         node_claims: all(cut, as_read!(owners, NodeClaim => NodeClaim { spec, status })),
         pdbs: all(cut, as_read!(owners, PodDisruptionBudget => PodDisruptionBudget { spec, status })),

@@ -151,14 +151,14 @@ fn taint(of_pool: &manifest::Taint) -> NodeTaint {
 ///
 /// # Errors
 /// Everything in the spec that refers to what the cluster does not have, or that cannot be read.
-pub(super) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: &Catalog) -> Result<Plan, Vec<String>> {
+pub(crate) fn from_spec(spec: &RebalancePlanSpec, snapshot: &Snapshot, catalog: &Catalog) -> Result<Plan, Vec<String>> {
     let claims = snapshot.claims_by_node().into_iter();
     let nodes: BTreeMap<&str, &str> = claims.map(|(node, claim)| (&*claim.metadata.name, node)).collect();
     let removed: BTreeSet<&str> = spec.node_claims_to_delete.iter().map(|gone| gone.node_claim_name.as_str()).collect();
     let region = region(snapshot, &nodes, &removed);
     let last = waves(spec);
     if last > MOST_WAVES {
-        return Err(vec![format!("wave {last}: a plan has at most {MOST_WAVES} waves")]);
+        return Err(vec![format!("wave {}: a plan has at most {MOST_WAVES} waves", last.saturating_add(1))]);
     }
     let mut mistakes = Vec::new();
     let mut waves = vec![Wave::default(); usize::try_from(last).unwrap_or(0) + 1];

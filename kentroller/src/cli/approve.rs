@@ -30,13 +30,13 @@ impl Approve {
             bail!("there is no plan {}; `kubectl get rp` lists them", self.plan)
         };
         if !needs_approval(&plan)? {
-            writeln!(std::io::stdout(), "Plan {} is approved already.", self.plan)?;
+            writeln!(super::out(), "Plan {} is approved already.", self.plan)?;
             return Ok(ExitCode::SUCCESS);
         }
         remote.merge(&plan, json!({"spec": {"execute": true}})).await?;
         let (adds, removes) = (plan.spec.node_claims_to_add.len(), plan.spec.node_claims_to_delete.len());
         writeln!(
-            std::io::stdout(),
+            super::out(),
             "Plan {name} is approved: nodes that go {removes}, nodes that come {adds}{saved}. `kubectl get rp {name} -w` follows it; it stops at its next safe point \
              when spec.execute is set back to false.",
             name = self.plan,

@@ -40,7 +40,7 @@ impl Cancel {
         let last =
             claim.as_ref().filter(|claim| !is_over(claim)).and_then(|claim| claim.status()?.rebalance_name.clone());
         let plan = remote.read::<RebalancePlan>(last.as_ref().unwrap_or(&self.name)).await?;
-        let mut out = std::io::stdout();
+        let mut out = super::out();
         match (way(&self.name, plan.as_ref(), claim.as_ref())?, plan, claim) {
             (Way::Stop, Some(plan), _) => {
                 remote.merge(&plan, json!({"spec": {"execute": false}})).await?;

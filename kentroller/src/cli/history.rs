@@ -1,7 +1,6 @@
 //! `kentroller history [NODE]`: the plans that were executed, and for a node which plans made and removed it, from what and why.
 
 use std::fmt::Write as _;
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -12,7 +11,7 @@ use kentroller_runtime::{HasStatus, Kind};
 
 use super::remote::{Remote, runtime};
 use crate::api::foreign::NodeClaim;
-use crate::api::{AttemptStatus, DeletionPhase, NodeCost, PlanState, PlanStatus, RebalancePlan, marks};
+use crate::api::{AttemptStatus, DeletionPhase, NodeCost, PlanState, PlanStatus, RebalancePlan, Savings, marks};
 
 /// Arguments of `kentroller history`.
 #[derive(Args, Debug)]
@@ -40,7 +39,7 @@ impl History {
                     told
                 }
             };
-            std::io::stdout().write_all(told.as_bytes())?;
+            super::print(&told)?;
             Ok(ExitCode::SUCCESS)
         })
     }
@@ -52,16 +51,14 @@ fn all(plans: &[RebalancePlan]) -> String {
     table
         .load_style(presets::NOTHING)
         .set_header(["PLAN", "BEGAN", "STATE", "GONE", "CAME", "KEPT", "PROMISED", "SAVED"]);
-    let (mut promised, mut saved, mut count) = (Money::ZERO, Money::ZERO, 0);
+    let (mut in_all, mut saved, mut count) = (Money::ZERO, Money::ZERO, 0);
     for plan in plans {
         let Some((status, began)) = plan.status().and_then(|status| Some((status, status.start_time?))) else {
             continue;
         };
-        let amount = |text: Option<&str>| text.and_then(Money::parse);
-        let of_plan =
-            amount(status.savings.as_ref().and_then(|savings| savings.projected_savings_cost_hourly.as_deref()));
+        let of_plan = promised(status.savings.as_ref());
         let really = achieved(status);
-        promised += of_plan.unwrap_or(Money::ZERO);
+        in_all += of_plan.unwrap_or(Money::ZERO);
         saved += really.unwrap_or(Money::ZERO);
         count += 1;
         let text = |amount: Option<Money>| amount.map_or("-".to_owned(), Money::hourly);
@@ -83,7 +80,7 @@ fn all(plans: &[RebalancePlan]) -> String {
     let _ = writeln!(
         out,
         "\n{count} plans promised {} USD an hour and saved {}, on the nodes that really came and went.",
-        promised.hourly(),
+        in_all.hourly(),
         saved.hourly()
     );
     out
@@ -106,10 +103,11 @@ fn of_node(plans: &[RebalancePlan], node: &str, claim: &str) -> String {
             let place: Vec<&str> = place.into_iter().flatten().collect();
             let _ = writeln!(
                 out,
-                "{} plan {} made NodeClaim {claim} ({}) in wave {wave}: {}.",
+                "{} plan {} made NodeClaim {claim} ({}) in wave {}: {}.",
                 attempt.timestamp,
                 plan.name(),
                 place.join(", "),
+                wave + 1,
                 attempt.description
             );
             let replaced = in_wave(status, wave);
@@ -159,7 +157,13 @@ fn why(plan: &RebalancePlan, status: &PlanStatus) -> String {
     )
 }
 
-fn achieved(status: &PlanStatus) -> Option<Money> {
+/// What a plan, or a wave of it, promises to save an hour.
+pub(super) fn promised(savings: Option<&Savings>) -> Option<Money> {
+    Money::parse(savings?.projected_savings_cost_hourly.as_deref()?)
+}
+
+/// What a plan has really saved an hour.
+pub(super) fn achieved(status: &PlanStatus) -> Option<Money> {
     Money::parse(status.achieved_outcome.as_ref()?.diff.as_ref()?.price_hourly.as_deref()?)
 }
 
@@ -216,7 +220,7 @@ mod tests {
     fn a_node_knows_the_plan_that_made_it_and_the_one_that_removed_it() {
         assert_eq!(
             of_node(&[plan()], "ip-1", "green-attempt-1"),
-            "2026-11-22T10:02:00Z plan now made NodeClaim green-attempt-1 (m6a.large, us-east-1a, spot) in wave 0: initialized.\n  \
+            "2026-11-22T10:02:00Z plan now made NodeClaim green-attempt-1 (m6a.large, us-east-1a, spot) in wave 1: initialized.\n  \
              That wave replaced blue (m5.large, 3.0000 USD/h).\n  \
              It was asked for by claim now and promised 2.0000 USD an hour, and saved 1.5000.\n"
         );

@@ -3,6 +3,7 @@
 mod approve;
 mod cancel;
 mod catalog;
+mod check;
 mod config;
 #[cfg(feature = "simulation")]
 mod demo;
@@ -19,8 +20,11 @@ mod release;
 mod remote;
 mod replay;
 mod run;
+mod savings;
+mod shell;
 mod source;
 mod status;
+mod terminal;
 mod why;
 
 use std::fmt::Display;
@@ -29,9 +33,26 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// What `plan` and the commands that answer questions end with.
+const ANSWERS: &str = "Exit codes: 0 the answer is printed, whatever it is; 2 wrong usage; 3 input that cannot be read or \
+                       contradicts itself; 4 the cluster cannot be reached or does not allow it.";
+/// What `check` ends with.
+const JUDGES: &str = "Exit codes: 0 the plan holds; 1 it breaks a rule; 2 wrong usage; 3 input that cannot be read or \
+                      contradicts itself; 4 the cluster cannot be reached or does not allow it.";
+/// What the commands that change something, or tell what was done, end with.
+const ACTS: &str = "Exit codes: 0 done; 1 it could not be done, for the reason that is printed; 2 wrong usage.";
+/// What a rehearsal ends with.
+#[cfg(feature = "simulation")]
+const REHEARSES: &str = "Exit codes: 0 it was played to its end; 1 an invariant broke; 2 wrong usage; 3 input that cannot be \
+                         read or rehearsed.";
+
 /// Lowers the bill of clusters run by Karpenter, without losing a pod's guarantees.
 #[derive(Debug, Parser)]
-#[command(name = "kentroller", version)]
+#[command(
+    name = "kentroller",
+    version,
+    after_help = "Exit codes: 0 done, 2 wrong usage; each command tells its others."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -40,35 +61,56 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Tells what the cluster costs, what it could cost, and how to get there. Reads only.
+    #[command(after_help = ANSWERS)]
     Plan(Box<plan::PlanArguments>),
+    /// Judges a plan against a dump or the current cluster, whoever made it. Reads only.
+    #[command(after_help = JUDGES)]
+    Check(check::CheckArguments),
     /// Runs the operator against the cluster of the current kubeconfig, or the one it runs in.
+    #[command(after_help = ACTS)]
     Run(run::Run),
     /// Tells what runs, what waits and for what, and what comes next.
+    #[command(after_help = ACTS)]
     Status(status::Status),
     /// Tells which rule or entry of evictionConfig decides over a pod or a node, and what follows. Reads only.
+    #[command(after_help = ANSWERS)]
     Explain(explain::Explain),
     /// Tells why each node stays, or that the next plan would take it; computed afresh. Reads only.
+    #[command(after_help = ANSWERS)]
     Why(why::WhyArguments),
     /// Tells what instance types cost, as a plan counts: by the embedded list, a file, or AWS. Reads only.
+    #[command(after_help = ANSWERS)]
     Prices(prices::PricesArguments),
     /// Tells every setting of the operator, its value, and where it came from. Reads only.
+    #[command(after_help = ANSWERS)]
     Config(config::ConfigArguments),
     /// Tells the plans that were executed; of a node, which plans made and removed it, from what and why.
+    #[command(after_help = ACTS)]
     History(history::History),
+    /// Tells what the executed plans promised, what their real new nodes promised, and what was saved. Reads only.
+    #[command(after_help = ANSWERS)]
+    Savings(savings::SavingsArguments),
     /// Has a plan executed that waits for somebody to say so.
+    #[command(after_help = ACTS)]
     Approve(approve::Approve),
     /// Stops a claim or its plan at the next safe point.
+    #[command(after_help = ACTS)]
     Cancel(cancel::Cancel),
     /// Has everything rest: nothing begins, and what runs is held where it is.
+    #[command(after_help = ACTS)]
     Pause(pause::PauseArguments),
     /// Ends a pause; what was held goes on.
+    #[command(after_help = ACTS)]
     Resume(pause::ResumeArguments),
     /// Takes back every cordon, taint, shield and label that plans have put on the cluster. Works without the operator.
+    #[command(after_help = ACTS)]
     Release(release::Release),
     /// Repeats a recorded reconcile, and says whether it decides the same.
+    #[command(after_help = ACTS)]
     Replay(replay::Replay),
     /// Plays a claim or continuous rebalancing on a simulated copy of your cluster, in virtual time. Writes to no cluster.
     #[cfg(feature = "simulation")]
+    #[command(after_help = REHEARSES)]
     Rehearse(Box<rehearse::RehearseArguments>),
     /// Is not in this build, which has no simulation.
     #[cfg(not(feature = "simulation"))]
@@ -76,7 +118,14 @@ enum Command {
     Rehearse(NotBuilt),
     /// Shows a whole rebalancing on a simulated cluster, in virtual time.
     #[cfg(feature = "simulation")]
+    #[command(after_help = ACTS)]
     Demo(demo::Demo),
+    /// Prints what completes commands and options in a shell, such as `source <(kentroller completions bash)`.
+    #[command(after_help = ACTS)]
+    Completions(shell::Completions),
+    /// Prints the manual of every command, such as `kentroller man | man -l -`.
+    #[command(after_help = ACTS)]
+    Man(shell::Man),
 }
 
 /// Whatever was asked of a command that is not built in. Without it `release` would be proposed in place of `rehearse`.
@@ -100,10 +149,10 @@ fn complain(what: &dyn Display) {
     let _ = writeln!(io::stderr(), "kentroller: {what}");
 }
 
-/// Standard output whose reader may have seen enough (`| head`): that is no mistake, and the rest is not missed.
-struct Unhurried(io::Stdout);
+/// Output whose reader may have seen enough (`| head`): that is no mistake, and the rest is not missed.
+struct Unhurried<W = io::Stdout>(W);
 
-impl Write for Unhurried {
+impl<W: Write> Write for Unhurried<W> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         self.0.write(text).or_else(|error| if is_gone(&error) { Ok(text.len()) } else { Err(error) })
     }
@@ -118,9 +167,14 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
+/// Where answers go.
+fn out() -> Unhurried {
+    Unhurried(io::stdout())
+}
+
 /// Prints the whole of an answer.
 fn print(text: &str) -> io::Result<()> {
-    let mut out = Unhurried(io::stdout());
+    let mut out = out();
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
@@ -128,6 +182,7 @@ fn print(text: &str) -> io::Result<()> {
 pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Plan(plan) => plan.execute(),
+        Command::Check(check) => check.execute(),
         Command::Run(run) => run.execute(),
         Command::Status(_) => status::Status::execute(),
         Command::Explain(explain) => explain.execute(),
@@ -135,6 +190,7 @@ pub fn run() -> ExitCode {
         Command::Prices(prices) => prices.execute(),
         Command::Config(config) => config.execute(),
         Command::History(history) => history.execute(),
+        Command::Savings(savings) => savings.execute(),
         Command::Approve(approve) => approve.execute(),
         Command::Cancel(cancel) => cancel.execute(),
         Command::Pause(pause) => pause.execute(),
@@ -147,6 +203,8 @@ pub fn run() -> ExitCode {
         Command::Rehearse(_) => NotBuilt::execute(),
         #[cfg(feature = "simulation")]
         Command::Demo(demo) => demo.execute(),
+        Command::Completions(completions) => completions.execute(),
+        Command::Man(_) => shell::Man::execute(),
     };
     match done {
         Ok(code) => code,
@@ -154,5 +212,33 @@ pub fn run() -> ExitCode {
             complain(&format_args!("{error:#}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails in one way.
+    struct Broken(io::ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_mistake_and_a_full_disk_is() {
+        let written = |kind: io::ErrorKind| {
+            let mut out = Unhurried(Broken(kind));
+            out.write_all(b"an answer").and_then(|()| out.flush()).map_err(|error| error.kind())
+        };
+        assert_eq!(written(io::ErrorKind::BrokenPipe), Ok(()));
+        assert_eq!(written(io::ErrorKind::StorageFull), Err(io::ErrorKind::StorageFull));
     }
 }

@@ -1,9 +1,10 @@
 //! How an answer is printed.
 
-use std::io::Write;
-
 use clap::ValueEnum;
 use serde::Serialize;
+
+use super::terminal;
+use crate::report::width::folded;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
@@ -18,16 +19,29 @@ impl Output {
     /// Prints an answer; `told` makes the text for people.
     ///
     /// # Errors
-    /// None that is known: those of the writers of JSON and YAML.
+    /// Output that cannot be written, such as to a disk that is full.
     pub(super) fn print<T: Serialize>(self, answer: &T, told: impl FnOnce(&T) -> String) -> Result<(), String> {
         let text = match self {
-            Self::Table => told(answer),
-            Self::Json => serde_json::to_string_pretty(answer).map_err(|error| error.to_string())? + "\n",
-            Self::Yaml => serde_saphyr::to_string(answer).map_err(|error| error.to_string())?,
+            Self::Table => folded(&told(answer), terminal::width()),
+            Self::Json => json(answer)?,
+            Self::Yaml => yaml(answer)?,
         };
-        let mut out = std::io::stdout().lock();
-        // A reader that has seen enough (`| head`) is no mistake.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        Ok(())
+        super::print(&text).map_err(|error| format!("the answer cannot be printed: {error}"))
     }
+}
+
+/// As JSON, with a line end.
+///
+/// # Errors
+/// None that is known: the writer's own.
+pub(super) fn json<T: Serialize>(answer: &T) -> Result<String, String> {
+    serde_json::to_string_pretty(answer).map(|text| text + "\n").map_err(|error| error.to_string())
+}
+
+/// As YAML.
+///
+/// # Errors
+/// None that is known: the writer's own.
+pub(super) fn yaml<T: Serialize>(answer: &T) -> Result<String, String> {
+    serde_saphyr::to_string(answer).map_err(|error| error.to_string())
 }

@@ -75,7 +75,7 @@ fn write(place: &Place, value: &Value, told: &str) -> anyhow::Result<ExitCode> {
             )
         };
         remote.merge(&map, json!({"data": {PAUSED: value}})).await?;
-        writeln!(std::io::stdout(), "{told}")?;
+        writeln!(super::out(), "{told}")?;
         Ok(ExitCode::SUCCESS)
     })
 }

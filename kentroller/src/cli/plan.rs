@@ -2,6 +2,8 @@
 
 pub(super) mod ask;
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
 mod cases;
 pub(super) mod dump;
 mod items;
@@ -9,7 +11,9 @@ mod live;
 #[cfg(test)]
 mod mutated;
 #[cfg(test)]
-mod wrong;
+mod tests;
+#[cfg(test)]
+pub(in crate::cli) mod wrong;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -17,10 +21,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use kentroller_planner::{Budget, Catalog, Judged, Options, Plan, Snapshot, Steps, plan_judged};
+use kentroller_planner::consolidation::{Course, settle_as_karpenter};
+use kentroller_planner::{Budget, Catalog, Judged, Options, Percent, Plan, Snapshot, Steps, plan_advised, plan_judged};
 use kentroller_runtime::Kind as _;
 
 use super::catalog::CatalogArguments;
+use super::{output, terminal};
 use crate::api::RebalancePlan;
 use crate::report::{self, Report};
 
@@ -71,6 +77,15 @@ pub(super) struct PlanArguments {
     /// Search so many steps instead of a time: the same input, seed and steps give the same bytes.
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
+    /// Keeps half of the time to tell what other settings would save, each with a plan that was found with it.
+    #[arg(long)]
+    advice: bool,
+    /// Also tells where Karpenter's own rule would settle on the same cluster, in at most a third of the time.
+    #[arg(long = "as", value_name = "WHO", value_enum)]
+    beside: Option<Rival>,
+    /// The consolidation policy of every NodePool for --as karpenter. Default: that of each.
+    #[arg(long, value_name = "POLICY", value_enum, requires = "beside")]
+    policy: Option<Policy>,
     /// Tells all about a node: why it stays, or where its pods go.
     #[arg(long, value_name = "NODE")]
     explain: Vec<String>,
@@ -92,6 +107,35 @@ enum Output {
     Html,
     /// A RebalancePlan that can be applied; it waits for `execute: true`.
     Rebalanceplan,
+    /// What other settings would save, as patches that can be applied; implies --advice.
+    Patch,
+}
+
+/// Whose rule is told beside the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rival {
+    Karpenter,
+}
+
+/// Karpenter's consolidation policies, by their own names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Policy {
+    #[value(name = "WhenEmpty")]
+    WhenEmpty,
+    #[value(name = "WhenEmptyOrUnderutilized")]
+    WhenEmptyOrUnderutilized,
+    #[value(name = "Balanced")]
+    Balanced,
+}
+
+impl Policy {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::WhenEmpty => "WhenEmpty",
+            Self::WhenEmptyOrUnderutilized => "WhenEmptyOrUnderutilized",
+            Self::Balanced => "Balanced",
+        }
+    }
 }
 
 /// A budget of wall time.
@@ -127,8 +171,18 @@ impl PlanArguments {
         if let Some(file) = &self.report {
             writable(file).map_err(Trouble::Usage)?;
         }
+        let text = self.text(started)?;
+        super::print(&text).map_err(|error| Trouble::Input(format!("the plan cannot be printed: {error}")))
+    }
+
+    /// All that is printed; the report as HTML is written.
+    pub(super) fn text(&self, started: Instant) -> Result<String, Trouble> {
         let (report, plan, dump) = self.made(started)?;
-        self.print(&report, &plan, &dump)
+        if let Some(file) = &self.report {
+            let page = report::html::plan(&report, &report::html::fills(&plan, &dump.snapshot));
+            std::fs::write(file, page).map_err(|error| Trouble::Input(format!("{}: {error}", file.display())))?;
+        }
+        self.printed(&report, &plan, &dump)
     }
 
     /// Reads, plans and judges.
@@ -141,7 +195,10 @@ impl PlanArguments {
         let read = started.elapsed();
         tell(&format!("planning for {} nodes and {} pods", dump.snapshot.nodes.len(), dump.snapshot.pods.len()));
         let until = started + self.time_limit;
-        let Judged { plan, objections } = searched(&dump.snapshot, &catalog, &options, self.steps, until)?;
+        let karpenter = self.karpenter(&dump.snapshot, &catalog, started)?;
+        let share = if self.advice || self.output == Output::Patch { 50 } else { 0 };
+        let effort = Effort { steps: self.steps, until, advice: Some(Percent::whole(share)) };
+        let Judged { plan, objections } = searched(&dump.snapshot, &catalog, &options, effort)?;
         let planned = started.elapsed().saturating_sub(read);
         if !objections.is_empty() {
             let first: Vec<String> = objections.iter().take(5).map(|violation| format!("  {violation}")).collect();
@@ -161,11 +218,28 @@ impl PlanArguments {
                 peak_rss_bytes: peak_memory(),
             },
         };
-        let report = Report::of(&plan, &dump.snapshot, &catalog, dump.digest.clone(), dump.warnings.clone(), timing);
+        let mut report =
+            Report::of(&plan, &dump.snapshot, &catalog, dump.digest.clone(), dump.warnings.clone(), timing);
+        let policy = self.policy.map(Policy::word);
+        report.karpenter = karpenter.map(|course| report::karpenter::Karpenter::of(&course, policy, &report));
         if let Some(node) = self.explain.iter().find(|node| !report.knows(node)) {
             return Err(Trouble::Usage(format!("--explain {node}: there is no such node in the input or the plan")));
         }
         Ok((report, plan, dump))
+    }
+
+    /// What Karpenter's own rule would do, if that is asked for.
+    fn karpenter(&self, snapshot: &Snapshot, catalog: &Catalog, started: Instant) -> Result<Option<Course>, Trouble> {
+        if self.beside.is_none() {
+            return Ok(None);
+        }
+        let third = self.time_limit / 3;
+        let mut clock = |_: u64| match self.steps {
+            Some(_) => 0,
+            None => u32::try_from(started.elapsed().as_millis() * 1000 / third.as_millis().max(1)).unwrap_or(u32::MAX),
+        };
+        let course = settle_as_karpenter(snapshot, catalog, self.policy.map(Policy::word), &mut clock);
+        course.map(Some).map_err(|error| Trouble::Input(error.to_string()))
     }
 
     fn prices(&self, cluster: &Snapshot) -> Result<Catalog, Trouble> {
@@ -176,24 +250,30 @@ impl PlanArguments {
         })
     }
 
-    fn print(&self, report: &Report, plan: &Plan, dump: &dump::Dump) -> Result<(), Trouble> {
-        let text = if self.explain.is_empty() {
-            match self.output {
-                Output::Table => report::table::table(report, false),
-                Output::Wide => report::table::table(report, true),
-                Output::Json => report.json(),
-                Output::Yaml => report.yaml().map_err(Trouble::Input)?,
-                Output::Html => report::html::plan(report, &report::html::fills(plan, &dump.snapshot)),
-                Output::Rebalanceplan => rebalance_plan(plan, dump)?,
-            }
-        } else {
-            self.explain.iter().map(|node| report::explain::explain(report, node)).collect::<Vec<_>>().join("\n")
-        };
-        if let Some(file) = &self.report {
-            std::fs::write(file, report::html::plan(report, &report::html::fills(plan, &dump.snapshot)))
-                .map_err(|error| Trouble::Input(format!("{}: {error}", file.display())))?;
+    fn printed(&self, report: &Report, plan: &Plan, dump: &dump::Dump) -> Result<String, Trouble> {
+        if !self.explain.is_empty() {
+            return match self.output {
+                Output::Json => output::json(&report::explain::all(report, &self.explain)).map_err(Trouble::Input),
+                Output::Yaml => output::yaml(&report::explain::all(report, &self.explain)).map_err(Trouble::Input),
+                Output::Table | Output::Wide => {
+                    let told: Vec<String> =
+                        self.explain.iter().map(|node| report::explain::explain(report, node)).collect();
+                    Ok(report::width::folded(&told.join("\n"), terminal::width()))
+                }
+                Output::Html | Output::Rebalanceplan | Output::Patch => Err(Trouble::Usage(
+                    "--explain is told as table, wide, json or yaml; leave out -o, or name one of these".to_owned(),
+                )),
+            };
         }
-        super::print(&text).map_err(|error| Trouble::Input(format!("the plan cannot be printed: {error}")))
+        Ok(match self.output {
+            Output::Table => report::table::table(report, false, terminal::width()),
+            Output::Wide => report::table::table(report, true, terminal::width()),
+            Output::Json => report.json(),
+            Output::Yaml => report.yaml().map_err(Trouble::Input)?,
+            Output::Html => report::html::plan(report, &report::html::fills(plan, &dump.snapshot)),
+            Output::Rebalanceplan => rebalance_plan(plan, dump)?,
+            Output::Patch => report::patch::patches(report).map_err(Trouble::Input)?,
+        })
     }
 }
 
@@ -219,20 +299,28 @@ pub(super) fn writable(file: &Path) -> Result<(), String> {
     opened.map_err(|error| format!("--report {named}: {error}; name a file that can be written")).map(drop)
 }
 
-/// Plans and judges, in so many steps or until a time.
+/// How much is done for a plan.
+pub(super) struct Effort {
+    pub(super) steps: Option<u64>,
+    /// Where steps are not counted.
+    pub(super) until: Instant,
+    /// The share of it that is kept for advice; `None`: none is asked for.
+    pub(super) advice: Option<Percent>,
+}
+
+/// Plans and judges.
 pub(super) fn searched(
     snapshot: &Snapshot,
     catalog: &Catalog,
     options: &Options,
-    steps: Option<u64>,
-    until: Instant,
+    effort: Effort,
 ) -> Result<Judged, Trouble> {
-    let found = match steps {
-        Some(steps) => plan_judged(snapshot, catalog, options, &mut Steps(steps)),
-        None => {
-            let mut clock = Clock { from: Instant::now(), until, has_model: false };
-            plan_judged(snapshot, catalog, options, &mut clock)
-        }
+    let mut steps = effort.steps.map(Steps);
+    let mut clock = Clock { from: Instant::now(), until: effort.until, has_model: false };
+    let budget = steps.as_mut().map_or(&mut clock as &mut dyn Budget, |steps| steps);
+    let found = match effort.advice {
+        Some(share) => plan_advised(snapshot, catalog, options, budget, share),
+        None => plan_judged(snapshot, catalog, options, budget),
     };
     found.map_err(|error| Trouble::Input(error.to_string()))
 }

@@ -43,7 +43,7 @@ impl Release {
                 note(remote.merge(&claim, marking::release_claim(&claim)).await, &claim, &mut done, &mut failed)?;
             }
         }
-        let mut out = std::io::stdout();
+        let mut out = super::out();
         match (done, failed) {
             (0, 0) => writeln!(out, "There is nothing of ours on the cluster.")?,
             _ => writeln!(out, "{done} objects are released, {failed} could not be.")?,
@@ -73,7 +73,7 @@ fn note<K: Kind>(result: anyhow::Result<()>, object: &K, done: &mut usize, faile
     match result {
         Ok(()) => {
             *done += 1;
-            writeln!(std::io::stdout(), "{kind} {name} is released.")?;
+            writeln!(super::out(), "{kind} {name} is released.")?;
         }
         Err(error) => {
             *failed += 1;

@@ -31,7 +31,7 @@ impl Replay {
         let unasked = Embedded { prices: Prices::Fixed(Arc::new(Catalog::default())), effort: Effort::Steps(0) };
         let ports = Ports::default().with(Plans::new(unasked.clone())).with(Checks(unasked));
         let outcome = record.replay(&controllers::all(), &ports).with_context(|| name.to_string())?;
-        let mut out = std::io::stdout();
+        let mut out = super::out();
         write!(out, "{outcome}")?;
         if outcome == record.outcome {
             return Ok(ExitCode::SUCCESS);

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::remote::{config, runtime};
 use crate::api::foreign::Node;
+use crate::api::marks::REGION;
 use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
 use crate::controllers;
 use crate::prices::{self, Keeping, Refreshed};
@@ -135,7 +136,7 @@ async fn region(config: &kube::Config) -> anyhow::Result<Option<String>> {
     let nodes = client(config.clone())?.request::<Value>(wire::get(&path, &query)).await;
     let nodes = nodes.context("nodes cannot be listed, whose label tells the region of their prices")?;
     let labels = &nodes["items"][0]["metadata"]["labels"];
-    Ok(labels["topology.kubernetes.io/region"].as_str().map(str::to_owned))
+    Ok(labels[REGION].as_str().map(str::to_owned))
 }
 
 /// A client that says who it is.

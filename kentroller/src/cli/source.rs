@@ -44,6 +44,11 @@ pub(super) struct Looked {
 }
 
 impl Source {
+    /// The files, of which some may be none of a cluster.
+    pub(super) const fn files_mut(&mut self) -> &mut Vec<String> {
+        &mut self.files
+    }
+
     /// Reads all that is needed.
     ///
     /// # Errors

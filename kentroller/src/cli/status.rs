@@ -1,7 +1,6 @@
 //! `kentroller status`: what runs, what waits and for what, and what comes next; from the objects alone.
 
 use std::fmt::Write as _;
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -26,7 +25,7 @@ impl Status {
             let claims = remote.list::<RebalancePlanClaim>().await?;
             let schedules = remote.list::<RebalancePlanSchedule>().await?;
             let told = told(&plans, &claims, &schedules, Clock::system().now());
-            std::io::stdout().write_all(told.as_bytes())?;
+            super::print(&told)?;
             Ok(ExitCode::SUCCESS)
         })
     }
@@ -165,7 +164,7 @@ mod tests {
                 json!([{"metadata": {"name": "a"}, "spec": {"nodeClassRef": {"group": "g", "kind": "k", "name": "n"}, "requirements": []}}]),
                 json!([{"nodeClaimName": "b"}, {"nodeClaimName": "c", "wave": 1}]),
             ),
-            json!({"state": "Running", "startTime": "2026-11-22T10:00:00Z", "wave": 1, "conditions": ready("Wave 1: node c to be cordoned."),
+            json!({"state": "Running", "startTime": "2026-11-22T10:00:00Z", "wave": 1, "conditions": ready("Wave 2: node c to be cordoned."),
                 "nodesCreation": {"a": attempt}, "nodesDeletion": {"b": {"name": "b", "events": [], "phase": "Gone"}}}),
         );
         let done: RebalancePlan = object(
@@ -190,7 +189,7 @@ mod tests {
         assert_eq!(
             said,
             "Plan now is Running.\n  It runs for 13m, wave 2 of 2: 1 of 1 nodes have come, 1 of 2 are gone, 0 are kept.\n  \
-             Wave 1: node c to be cordoned.\nClaim next is Ready. Waits for plan now; one plan is executed at a time.\n\
+             Wave 2: node c to be cordoned.\nClaim next is Ready. Waits for plan now; one plan is executed at a time.\n\
              Schedule nightly runs next at 2026-11-23T02:00:00Z, in 15h 48m.\nThe last plan was before, 2h 13m ago: Done. It saves 1.5000 USD an hour.\n"
         );
         assert_eq!(told(&[], &[], &[], now), "Nothing runs, and nothing waits.\n");

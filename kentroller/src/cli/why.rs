@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::output::Output;
-use super::plan::{Trouble, ask, searched, tell};
+use super::plan::{Effort, Trouble, ask, searched, tell};
 use super::source::{Source, missing};
+use super::terminal;
 use crate::report::why::Why;
 use crate::report::{Report, Timing, explain};
 
@@ -36,7 +37,7 @@ pub(super) struct WhyArguments {
 impl WhyArguments {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let done = self.answer().and_then(|(why, told)| {
-            self.output.print(&why, |why| told.unwrap_or_else(|| why.told())).map_err(Trouble::Input)
+            self.output.print(&why, |why| told.unwrap_or_else(|| why.told(terminal::width()))).map_err(Trouble::Input)
         });
         Ok(done.map_or_else(Trouble::end, |()| ExitCode::SUCCESS))
     }
@@ -54,7 +55,8 @@ impl WhyArguments {
         let options = if self.continuous { looked.of_cycles() } else { looked.of_claims()? };
         let until = Instant::now() + self.time_limit;
         tell(&format!("planning for {} nodes and {} pods", looked.snapshot.nodes.len(), looked.snapshot.pods.len()));
-        let judged = searched(&looked.snapshot, &looked.catalog, &options, self.steps, until)?;
+        let judged =
+            searched(&looked.snapshot, &looked.catalog, &options, Effort { steps: self.steps, until, advice: None })?;
         if let Some(objection) = judged.objections.first() {
             return Err(Trouble::Input(format!(
                 "the plan that was found breaks a rule; please report this: {objection}"

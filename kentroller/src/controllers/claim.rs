@@ -327,7 +327,7 @@ impl ClaimStep<'_> {
             }
             PlanState::Running => {
                 self.status.state = Some(ClaimState::Executing);
-                let wave = format!("Plan {} is executed, wave {}.", plan.name(), status.wave.unwrap_or(0));
+                let wave = format!("Plan {} is executed, wave {}.", plan.name(), status.wave.unwrap_or(0) + 1);
                 self.out.condition(ClaimCondition::Executing, true, ClaimReason::Executing, wave.clone());
                 self.out.reconciling(ClaimReason::Executing, wave);
             }

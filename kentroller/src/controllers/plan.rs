@@ -459,8 +459,9 @@ impl PlanStep<'_> {
         }
     }
 
-    /// Tells what the plan waits for, in this wave; it fails once no time is left of its limit.
+    /// Tells what the plan waits for, in this wave; it fails once no time is left of its limit. People count waves from 1.
     fn waits(&mut self, wave: u32, what: &str, left: Duration, limit: Duration) {
+        let wave = wave + 1;
         if !left.is_zero() {
             self.out.reconciling(PlanReason::Running, format!("Wave {wave}: {what}."));
             return;

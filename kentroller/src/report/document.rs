@@ -6,6 +6,9 @@ use kentroller_planner::manifest::{Resources, marks};
 use kentroller_planner::{Catalog, Money, Percent, Plan, Snapshot};
 use serde::Serialize;
 
+use super::karpenter::Karpenter;
+use super::patch::PatchOf;
+
 /// What a plan says, in the words and units of the public report.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,6 +25,9 @@ pub struct Report {
     pub kept: Vec<Kept>,
     pub curve: Vec<Point>,
     pub advice: Vec<Advice>,
+    /// Where Karpenter's own rule would settle, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub karpenter: Option<Karpenter>,
     pub timing: Timing,
     /// Why there is no wave; not part of the JSON.
     #[serde(skip)]
@@ -90,8 +96,9 @@ pub struct Moves {
     pub pods: usize,
     /// Of all pods but those of DaemonSets.
     pub percent: String,
-    /// Those whose new node is in another zone.
-    pub zone_changes: usize,
+    /// Those whose new node is in another zone; absent where places are not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone_changes: Option<usize>,
 }
 
 /// A plan that was found and not chosen.
@@ -177,12 +184,17 @@ pub struct Point {
     pub waves: usize,
 }
 
-/// A change of settings that would save more.
+/// A change of settings with which the plan costs less.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Advice {
     pub text: String,
+    /// What the cluster costs after the plan that was found with it.
+    pub hourly: String,
+    /// How much less that is than after this plan.
     pub saves_hourly: String,
+    /// What is to be changed; empty where it is an option of a claim.
+    pub patches: Vec<PatchOf>,
 }
 
 /// How long it took; zeros when the search was counted in steps, so that reports can be compared.
@@ -227,7 +239,7 @@ impl Cost {
     /// How much less is paid, as far as it can be told.
     pub fn less(&self) -> String {
         match (&self.savings_percent, self.unpriced.len()) {
-            (Some(percent), _) => format!("{percent} % less"),
+            (Some(percent), _) => format!("{} for the whole cluster", less(percent)),
             (None, unpriced) => format!("and {unpriced} nodes without a known price"),
         }
     }
@@ -266,7 +278,7 @@ impl Report {
             moves: Moves {
                 pods: plan.moves(),
                 percent: share(plan.moves(), plan.workload_pods).to_string(),
-                zone_changes: zone_changes(plan, snapshot),
+                zone_changes: Some(zone_changes(plan, snapshot)),
             },
             cheapest: plan
                 .cheapest
@@ -285,8 +297,14 @@ impl Report {
             advice: plan
                 .advice
                 .iter()
-                .map(|advice| Advice { text: advice.text.clone(), saves_hourly: advice.saves.hourly() })
+                .map(|advice| Advice {
+                    text: advice.text.clone(),
+                    hourly: advice.hourly.hourly(),
+                    saves_hourly: advice.saves.hourly(),
+                    patches: advice.patches.iter().map(PatchOf::of).collect(),
+                })
                 .collect(),
+            karpenter: None,
             timing,
             nothing: plan.nothing.map(|nothing| nothing.word().to_owned()),
         }
@@ -333,7 +351,12 @@ fn zone_changes(plan: &Plan, snapshot: &Snapshot) -> usize {
     moves.filter(|step| zone(&step.from).zip(zone(&step.to)).is_some_and(|(from, to)| from != to)).count()
 }
 
-fn share(part: usize, whole: usize) -> Percent {
+/// A saving in percent, in words.
+pub(super) fn less(percent: &str) -> String {
+    percent.strip_prefix('-').map_or_else(|| format!("{percent} % less"), |more| format!("{more} % more"))
+}
+
+pub(super) fn share(part: usize, whole: usize) -> Percent {
     let micros = |count: usize| Money::micros(i64::try_from(count).unwrap_or(i64::MAX));
     micros(part).percent_of(micros(whole))
 }

@@ -2,7 +2,94 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
+
 use super::Report;
+use super::document::{Blocker, Kept, NewNode, Wave};
+
+/// All about some nodes. A public interface, whose fields scripts depend on.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explained {
+    pub schema_version: u32,
+    pub nodes: Vec<ExplainedNode>,
+}
+
+/// All about a node.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedNode {
+    pub node: String,
+    /// `stays`, `goes` or `comes`.
+    pub course: &'static str,
+    /// The wave in which it goes or comes, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wave: Option<usize>,
+    /// Why it stays, as a fixed word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same for people, or what the wave does.
+    pub detail: String,
+    pub blockers: Vec<Blocker>,
+    /// What is saved if it goes, before its pods find another place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_save_hourly: Option<String>,
+    /// What it is, if it comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bought: Option<NewNode>,
+    /// Pods that leave it or come to it.
+    pub moves: Vec<WaveMove>,
+}
+
+/// A pod's way, and when it goes.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveMove {
+    /// Counted from 1.
+    pub wave: usize,
+    pub pod: String,
+    pub from: String,
+    pub to: String,
+}
+
+/// All about some nodes that a report knows.
+pub fn all(report: &Report, nodes: &[String]) -> Explained {
+    Explained { schema_version: 1, nodes: nodes.iter().map(|node| about(report, node)).collect() }
+}
+
+fn about(report: &Report, node: &str) -> ExplainedNode {
+    let kept = report.kept.iter().find(|kept| kept.node == node);
+    let gone = report.waves.iter().find(|wave| wave.remove.iter().any(|name| name == node));
+    let bought = report.waves.iter().find_map(|wave| Some((wave, wave.add.iter().find(|new| new.name == node)?)));
+    let of_wave = |wave: &Wave| {
+        let steps = wave.moves.iter().filter(|step| step.from == node || step.to == node);
+        let told = steps.map(|step| WaveMove {
+            wave: wave.index,
+            pod: step.pod.clone(),
+            from: step.from.clone(),
+            to: step.to.clone(),
+        });
+        told.collect::<Vec<_>>()
+    };
+    let wave = gone.or(bought.map(|(wave, _)| wave));
+    ExplainedNode {
+        node: node.to_owned(),
+        course: if kept.is_some() {
+            "stays"
+        } else if gone.is_some() {
+            "goes"
+        } else {
+            "comes"
+        },
+        wave: wave.map(|wave| wave.index),
+        reason: kept.map(|kept| kept.reason.clone()),
+        detail: kept.map(|kept| &kept.detail).or(wave.map(|wave| &wave.reason)).cloned().unwrap_or_default(),
+        blockers: kept.map(|kept: &Kept| kept.blockers.clone()).unwrap_or_default(),
+        would_save_hourly: kept.map(|kept| kept.would_save_hourly.clone()),
+        bought: bought.map(|(_, new)| new.clone()),
+        moves: report.waves.iter().flat_map(of_wave).collect(),
+    }
+}
 
 /// Why a node stays, or where its pods go.
 pub fn explain(report: &Report, node: &str) -> String {

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::table::plain;
+use super::document::less;
+use super::width::plain;
 
 /// A rehearsal.
 #[derive(Clone, Debug, Serialize)]
@@ -135,10 +136,10 @@ impl Rehearsal {
         let run = &self.operator;
         let _ = writeln!(
             out,
-            "Before {} USD an hour, after {}: {} % less; it ended after {}: {}.",
+            "Before {} USD an hour, after {}: {} for the whole cluster; it ended after {}: {}.",
             run.hourly_before,
             run.hourly_after,
-            run.savings_percent,
+            less(&run.savings_percent),
             clock(run.seconds),
             run.outcome
         );
@@ -163,7 +164,7 @@ impl Rehearsal {
         if self.waves.is_empty() {
             return;
         }
-        let mut table = plain(&["plan", "wave", "nodes", "pods", "began", "drained", "over"]);
+        let mut table = plain(&["plan", "wave", "nodes", "pods", "began", "drained", "over"], None);
         let at = |seconds: Option<i64>| seconds.map_or_else(|| "-".to_owned(), clock);
         for wave in &self.waves {
             table.add_row([
@@ -204,7 +205,7 @@ impl Rehearsal {
 
 /// Both runs, line by line.
 fn beside(ours: &Run, karpenter: &Run) -> String {
-    let mut table = plain(&["", "Kentroller", "Karpenter alone"]);
+    let mut table = plain(&["", "Kentroller", "Karpenter alone"], None);
     let mut row = |what: &str, of: &dyn Fn(&Run) -> String| {
         table.add_row([what.to_owned(), of(ours), of(karpenter)]);
     };

@@ -3,31 +3,41 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use comfy_table::{Table, presets};
+use kentroller_planner::Money;
 
 use super::Report;
+use super::document::Cost;
+use super::width::{Width, folded, plain};
 
 /// Waves shown without `wide`.
 const SHOWN: usize = 12;
 
-/// The report as text; `wide` shows every wave and every node that stays.
-pub fn table(report: &Report, wide: bool) -> String {
+/// The report as text of a width; `wide` shows every wave and every node that stays.
+pub fn table(report: &Report, wide: bool, width: Width) -> String {
     let mut out = head(report);
+    if let Some(karpenter) = &report.karpenter {
+        out.push('\n');
+        out.push_str(&super::karpenter::table(report, karpenter, wide, width));
+    }
     if !report.waves.is_empty() {
         out.push('\n');
-        out.push_str(&waves(report, wide));
+        out.push_str(&waves(report, wide, width));
     }
     if !report.curve.is_empty() {
-        let mut points = plain(&["pods moved", "USD/h", "waves"]);
+        let mut points = plain(&["pods moved", "USD/h", "waves"], width);
         for point in &report.curve {
             points.add_row([format!("<= {} %", point.moved_percent), point.hourly.clone(), point.waves.to_string()]);
         }
         let _ = write!(out, "\n{points}\n");
     }
     out.push('\n');
-    out.push_str(&kept(report, wide));
+    out.push_str(&kept(report, wide, width));
     for advice in &report.advice {
-        let _ = writeln!(out, "advice: {} (saves {} USD/h)", advice.text, advice.saves_hourly);
+        let (hourly, saves) = (&advice.hourly, &advice.saves_hourly);
+        let _ = writeln!(out, "advice: {}: the plan then comes to {hourly} USD/h, {saves} less", advice.text);
+    }
+    if report.advice.iter().any(|advice| !advice.patches.is_empty()) {
+        out.push_str("(-o patch prints advice as patches that can be applied)\n");
     }
     let shown = if wide { usize::MAX } else { 8 };
     for warning in report.snapshot.warnings.iter().take(shown) {
@@ -37,7 +47,7 @@ pub fn table(report: &Report, wide: bool) -> String {
     if hidden > 0 {
         let _ = writeln!(out, "and {hidden} more warnings (-o wide)");
     }
-    out
+    folded(&out, width)
 }
 
 /// What the cluster costs, what it could cost, and how much is to be done for it.
@@ -66,7 +76,10 @@ fn head(report: &Report) -> String {
         cost.less()
     ));
     if let (Some(bound), Some(gap)) = (&cost.lower_bound, &cost.gap_percent) {
-        line(format!("no plan is below {:>7} USD/h: this one is within {gap} % of the best possible", bound.hourly));
+        line(format!(
+            "no plan is below {:>7} USD/h: this one is at most {gap} % above the best possible",
+            bound.hourly
+        ));
     }
     match &report.nothing {
         Some(word) => line(format!("\nNothing to do: {word}.")),
@@ -74,12 +87,11 @@ fn head(report: &Report) -> String {
             let removed: usize = report.waves.iter().map(|wave| wave.remove.len()).sum();
             let added: usize = report.waves.iter().map(|wave| wave.add.len()).sum();
             line(format!(
-                "\n{removed} nodes go, {added} come, {} pods move ({} %), in {} waves; the overlap costs {} USD once{}",
+                "\n{removed} nodes go, {added} come, {} pods move ({} %), in {} waves{}",
                 report.moves.pods,
                 report.moves.percent,
                 report.waves.len(),
-                cost.transition,
-                cost.payback_hours.as_ref().map_or(String::new(), |hours| format!(", paid back in {hours} h"))
+                overlap(cost)
             ));
             if let Some(cheapest) = &report.cheapest {
                 line(format!(
@@ -92,14 +104,17 @@ fn head(report: &Report) -> String {
     out
 }
 
-pub(super) fn plain(head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(head);
-    table
+/// What running old and new nodes side by side costs, if it costs anything.
+fn overlap(cost: &Cost) -> String {
+    if cost.transition == Money::ZERO.hourly() {
+        return String::new();
+    }
+    let payback = cost.payback_hours.as_ref().map_or(String::new(), |hours| format!(", paid back in {hours} h"));
+    format!("; the overlap of old and new nodes costs {} USD once{payback}", cost.transition)
 }
 
-fn waves(report: &Report, wide: bool) -> String {
-    let mut table = plain(&["wave", "goes", "comes", "pods", "USD/h after", "saved a move"]);
+fn waves(report: &Report, wide: bool, width: Width) -> String {
+    let mut table = plain(&["wave", "goes", "comes", "pods", "USD/h after", "saved a move"], width);
     let shown = if wide { report.waves.len() } else { SHOWN };
     for wave in report.waves.iter().take(shown) {
         let mut types: BTreeMap<&str, usize> = BTreeMap::new();
@@ -128,13 +143,13 @@ fn waves(report: &Report, wide: bool) -> String {
     text
 }
 
-fn kept(report: &Report, wide: bool) -> String {
+fn kept(report: &Report, wide: bool, width: Width) -> String {
     if report.kept.is_empty() {
         return String::new();
     }
     let mut out = String::new();
     if wide {
-        let mut table = plain(&["stays", "reason", "detail", "would save"]);
+        let mut table = plain(&["stays", "reason", "detail", "would save"], width);
         for node in &report.kept {
             table.add_row([&node.node, &node.reason, &node.detail, &node.would_save_hourly]);
         }
@@ -153,7 +168,7 @@ fn kept(report: &Report, wide: bool) -> String {
 #[cfg(test)]
 mod tests {
     use kentroller_planner::manifest::{Node, ObjectName, marks};
-    use kentroller_planner::{Catalog, Cheapest, Money, Move, Plan, Snapshot, Wave};
+    use kentroller_planner::{Catalog, Cheapest, Move, Plan, Snapshot, Wave};
 
     use super::*;
     use crate::report::Timing;
@@ -189,7 +204,7 @@ mod tests {
         let told = |plan: &Plan| {
             let report =
                 Report::of(plan, &snapshot, &Catalog::embedded(), String::new(), Vec::new(), Timing::default());
-            (table(&report, false), serde_json::to_value(&report).expect("JSON"))
+            (table(&report, false, None), serde_json::to_value(&report).expect("JSON"))
         };
         let (text, json) = told(&plan);
         let row = text.lines().find(|line| line.trim_end().ends_with("0.2000")).expect("the wave");

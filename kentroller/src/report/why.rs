@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use kentroller_planner::Plan;
 use serde::Serialize;
 
+use super::width::{Width, folded, plain};
+
 /// Longer names are shortened in the middle.
 const NAME: usize = 28;
-/// As wide as any terminal.
+/// Where the width is not known: as wide as any terminal.
 const WIDTH: u16 = 80;
 
 /// The answer for all nodes. A public interface, whose fields scripts depend on.
@@ -64,10 +65,9 @@ impl Why {
     }
 
     /// For people.
-    pub fn told(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-        table.set_header(["NODE", "", "WHY"]);
+    pub fn told(&self, width: Width) -> String {
+        let width = Some(width.unwrap_or(WIDTH));
+        let mut table = plain(&["NODE", "", "WHY"], width);
         for node in &self.nodes {
             let what = node.wave.map_or("stays".to_owned(), |wave| format!("goes in wave {wave}"));
             let why = node.reason.map_or(node.detail.clone(), |reason| format!("{reason}: {}", node.detail));
@@ -83,7 +83,7 @@ impl Why {
             self.hourly_after,
             if self.asked_by == "cycles" { "cycles" } else { "claims without options" },
         );
-        out
+        folded(&out, width)
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn every_node_has_its_line_those_that_go_first_and_none_is_wider_than_a_terminal() {
         let why = Why::of(&plan(), "claims");
-        let told = why.told();
+        let told = why.told(None);
         assert!(told.lines().all(|line| line.trim_end().chars().count() <= 80), "{told}");
         let rows: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[1], ["y", "goes", "in", "wave", "2", "saves", "0.1", "USD/h"], "{told}");

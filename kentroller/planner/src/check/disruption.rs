@@ -47,6 +47,7 @@ pub(super) fn removal_faults(
             faults.push((fault, text));
         }
     };
+    refuse(board.snapshot.pods_unknown, Fault::PodsUnknown, "the input has no pods at all".to_owned());
     refuse(is_deleting(host), Fault::Deleting, "metadata.deletionTimestamp of the Node or NodeClaim is set".to_owned());
     refuse(!is_linux(host), Fault::NotLinux, format!("label {OS} is {:?}", host.labels.get(OS)));
     let capacity = host.labels.get(CAPACITY_TYPE).map(|word| CapacityType::of(word));

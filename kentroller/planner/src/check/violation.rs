@@ -160,6 +160,8 @@ words! {
         InUse = "in-use",
         /// A node goes whose pods ask for more than it has: something is not as it seems.
         OverAllocatable = "over-allocatable",
+        /// A node goes although the input has no pods at all, so that nothing tells what runs on it.
+        PodsUnknown = "pods-unknown",
         /// A node goes while pods are left on it.
         NotEmpty = "not-empty",
         /// The cluster gets smaller than was asked for.

@@ -1,7 +1,8 @@
 //! What Karpenter's own rule would do next, and how a plan makes it needless.
 
+mod course;
 mod rule;
 mod settle;
 
-pub use self::rule::consolidate;
+pub use self::course::{Consolidation, Course, consolidate, settle_as_karpenter};
 pub(crate) use self::settle::{SETTLING, extend, left};

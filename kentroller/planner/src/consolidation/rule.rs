@@ -7,35 +7,19 @@
 //!    other nodes and at most one new node. The new node must cost less than all of them.
 //! 3. Single nodes go by the same rule.
 //!
+//! 4. Where the policy of a NodePool is `Balanced`, what goes of it must save a share of the pool's cost that is at least half
+//!    of the share of its disruption. Each pod counts as one, and so does each node; a saving is split by what nodes cost.
+//!
 //! Pods are placed first fit, the largest first, on nodes in order of name.
 
-use crate::model::build::model;
+use std::collections::BTreeMap;
+
 use crate::model::{BinId, BinRef, Counts, Model, NodeId, OfferingId};
 use crate::solution::{Bin, State};
-use crate::value::{Catalog, InputError, Money, Options, Pace, Percent, Snapshot};
+use crate::value::{Money, Pace};
 
 /// The most candidates of one command.
 const PREFIX: usize = 100;
-
-/// For every command until none is found: the moves made so far, and the cost after it.
-///
-/// # Errors
-/// The same input errors as planning.
-pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog) -> Result<Vec<(usize, Money)>, InputError> {
-    let model = model(snapshot, catalog, &Options::default())?;
-    let mut state = State::of(&model, Percent::whole(0));
-    state.shares = false;
-    let rule = Rule::of(&model, State::may_close);
-    let mut moves = 0;
-    let mut curve = vec![(0, state.cost)];
-    let mut endless = |_: u64| 0;
-    let pace = &mut Pace::of(&mut endless);
-    while let Some(command) = rule.command(&mut state, Terms::default(), pace) {
-        moves += command.moves;
-        curve.push((usize::try_from(moves).unwrap_or(0), state.cost));
-    }
-    Ok(curve)
-}
 
 /// What a command must keep to besides Karpenter's rule.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +42,8 @@ impl Default for Terms {
 #[derive(Debug)]
 pub(crate) struct Command {
     pub gone: Vec<BinId>,
+    /// The one node that is bought for them.
+    pub bought: Option<BinId>,
     pub moves: i64,
     pub saves: Money,
 }
@@ -68,6 +54,8 @@ pub(crate) struct Rule<'m> {
     offerings: Vec<OfferingId>,
     by_name: Vec<NodeId>,
     may_go: fn(&State<'m>, BinId) -> bool,
+    /// By pool: whether its policy is `Balanced`. Empty: none is.
+    balanced: Vec<bool>,
 }
 
 impl<'m> Rule<'m> {
@@ -77,7 +65,12 @@ impl<'m> Rule<'m> {
         offerings.sort_by_key(|offering| (model.offerings[*offering].price, *offering));
         let mut by_name: Vec<NodeId> = model.nodes.keys().collect();
         by_name.sort_by_key(|node| &model.nodes[*node].name);
-        Self { offerings, by_name, may_go }
+        Self { offerings, by_name, may_go, balanced: Vec::new() }
+    }
+
+    /// The same with pools whose policy is `Balanced`.
+    pub(crate) fn with_balanced(self, balanced: Vec<bool>) -> Self {
+        Self { balanced, ..self }
     }
 
     /// Finds and carries out one command; `None` when there is none, or no time to find one.
@@ -87,7 +80,7 @@ impl<'m> Rule<'m> {
         if let Some((bin, _)) = candidates.iter().find(|(bin, _)| is_empty(state, *bin)) {
             let saves = state.bins[*bin].price;
             state.close(*bin, &mut Counts::new());
-            return Some(Command { gone: vec![*bin], moves: 0, saves });
+            return Some(Command { gone: vec![*bin], bought: None, moves: 0, saves });
         }
         candidates.sort_by_key(|(bin, pods)| (std::cmp::Reverse(state.bins[*bin].price / (1 + pods)), *bin));
         let bins: Vec<BinId> = candidates.into_iter().map(|(bin, _)| bin).collect();
@@ -114,6 +107,7 @@ impl<'m> Rule<'m> {
         let spreads = (state.spreads.clone(), state.landed.clone());
         let price: Money = bins.iter().map(|bin| state.bins[*bin].price).sum();
         let moves: i64 = bins.iter().map(|bin| pods(state, *bin)).sum();
+        let parts = self.parts(state, bins);
         let mut undo: Vec<(BinId, Bin)> = Vec::new();
         let mut pool = Counts::new();
         for bin in bins {
@@ -123,12 +117,37 @@ impl<'m> Rule<'m> {
         self.first_fit(state, &mut pool, &mut undo);
         let bought = if pool.is_empty() { None } else { self.one_new(state, &mut pool, price) };
         let pays = state.cost < cost && (terms.churn == Money::ZERO || state.objective(terms.churn) < objective);
-        let done = pool.is_empty() && pays && state.moved <= terms.moves && state.spreads_hold();
-        let command = done.then(|| Command { gone: bins.to_vec(), moves, saves: cost - state.cost });
+        let saves = cost - state.cost;
+        let balances = parts.iter().all(|part| part.balances(saves, price));
+        let done = pool.is_empty() && pays && balances && state.moved <= terms.moves && state.spreads_hold();
+        let command = done.then(|| Command { gone: bins.to_vec(), bought, moves, saves });
         if command.is_none() || !keep {
             state.take_back(bought, undo, spreads);
         }
         command
+    }
+
+    /// What goes of each pool whose policy is `Balanced`.
+    fn parts(&self, state: &State<'_>, bins: &[BinId]) -> Vec<Part> {
+        let pool_of = |bin: BinId| match state.bins[bin].bin_ref {
+            BinRef::Node(node) => state.model.nodes[node].pool,
+            BinRef::New(offering) => Some(state.model.offerings[offering].pool),
+        };
+        let is_balanced = |pool: usize| self.balanced.get(pool).copied().unwrap_or(false);
+        let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
+        for bin in bins {
+            let Some(pool) = pool_of(*bin).filter(|pool| is_balanced(*pool)) else { continue };
+            let part = parts.entry(pool).or_default();
+            part.price += state.bins[*bin].price;
+            part.disruption += 1 + pods(state, *bin);
+        }
+        for (pool, part) in &mut parts {
+            for bin in state.bins.keys().filter(|bin| state.bins[*bin].open && pool_of(*bin) == Some(*pool)) {
+                part.pool_price += state.bins[bin].price;
+                part.pool_disruption += 1 + pods(state, bin);
+            }
+        }
+        parts.into_values().collect()
     }
 
     fn first_fit(&self, state: &mut State<'m>, pool: &mut Counts, undo: &mut Vec<(BinId, Bin)>) {
@@ -177,6 +196,25 @@ impl<'m> Rule<'m> {
             state.put(bin, class, count);
         }
         Some(bin)
+    }
+}
+
+/// What goes of one pool, and all of it.
+#[derive(Default)]
+struct Part {
+    price: Money,
+    disruption: i64,
+    pool_price: Money,
+    pool_disruption: i64,
+}
+
+impl Part {
+    /// Whether its share of a saving is at least half of its share of the disruption; `price`: of all that goes.
+    fn balances(&self, saves: Money, price: Money) -> bool {
+        let micros = |money: Money| i128::from(money.as_micros());
+        // (saves * own / price) / pool_price >= disruption / pool_disruption / 2, without a division.
+        let saved = 2 * micros(saves) * micros(self.price) * i128::from(self.pool_disruption);
+        saved >= micros(price) * micros(self.pool_price) * i128::from(self.disruption)
     }
 }
 

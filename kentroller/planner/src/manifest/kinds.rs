@@ -55,7 +55,7 @@ macro_rules! kinds {
 
 kinds! {
     "" "v1" "Node" "nodes" cluster Need::Required("there is nothing to plan");
-    "" "v1" "Pod" "pods" namespaced Need::Required("every node looks empty");
+    "" "v1" "Pod" "pods" namespaced Need::Required("nothing tells what runs on a node, so no node may go");
     "karpenter.sh" "v1" "NodePool" "nodepools" cluster Need::Required("nothing can be bought and no node may go");
     "karpenter.sh" "v1" "NodeClaim" "nodeclaims" cluster Need::Required("no node may go");
     "policy" "v1" "PodDisruptionBudget" "poddisruptionbudgets" namespaced Need::Required("none is kept");

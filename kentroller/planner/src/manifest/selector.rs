@@ -1,5 +1,7 @@
 //! Label selectors and node selector terms.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Labels, or_default};
@@ -19,6 +21,15 @@ pub enum Operator {
     /// A word that this build does not know; whatever carries it is never acted on.
     #[serde(untagged)]
     Unknown(String),
+}
+
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(word) => f.write_str(word),
+            known => write!(f, "{known:?}"),
+        }
+    }
 }
 
 /// One comparison of a selector or of a NodePool's requirements.

@@ -1,5 +1,6 @@
 //! What goes in and what comes out, as plain values.
 
+mod advice;
 mod budget;
 mod catalog;
 pub(crate) mod labels;
@@ -10,6 +11,7 @@ mod rng;
 mod snapshot;
 mod words;
 
+pub use self::advice::{Advice, Patch};
 pub(crate) use self::budget::Pace;
 pub use self::budget::{Budget, Steps};
 pub use self::catalog::{CapacityType, Catalog, CatalogError, InstanceType, Offer, Priced};
@@ -18,8 +20,7 @@ pub use self::options::{
     Aggressive, EvictionRule, EvictionTarget, Flag, Headroom, Mode, MoveLimit, Options, Scope, SortBy, Strictness,
 };
 pub use self::plan::{
-    Advice, Blocker, Cheapest, CurvePoint, Kept, KeptReason, LowerBound, Move, NewNode, Nothing, Offering, Plan, Rule,
-    Wave,
+    Blocker, Cheapest, CurvePoint, Kept, KeptReason, LowerBound, Move, NewNode, Nothing, Offering, Plan, Rule, Wave,
 };
 pub(crate) use self::rng::Rng;
 pub use self::snapshot::{InputError, Snapshot, Warning};

@@ -55,8 +55,6 @@ pub struct Options {
     pub objected_nodes: BTreeSet<String>,
     /// NodePools with the instance types of theirs that the judge objects to; an empty type stands for all. None are bought.
     pub objected_offerings: BTreeSet<(String, String)>,
-    /// Whether it is told what other settings would save, as far as time is left.
-    pub advise: bool,
     /// Where chance begins: the same seed and steps give the same plan.
     pub seed: u64,
 }
@@ -87,7 +85,6 @@ impl Default for Options {
             reserved_nodes: BTreeSet::new(),
             objected_nodes: BTreeSet::new(),
             objected_offerings: BTreeSet::new(),
-            advise: false,
             seed: 0,
         }
     }

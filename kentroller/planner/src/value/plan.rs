@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{CapacityType, Money, Percent, Warning, words};
+use super::{Advice, CapacityType, Money, Percent, Warning, words};
 use crate::manifest::{Labels, ObjectName, Resources, Taint};
 
 /// Which nodes go, which come, which pods move, in which order; and why the others stay.
@@ -204,6 +204,8 @@ words! {
         Objected = "objected",
         /// Its pods ask for more than it has: something is not as it seems.
         OverAllocatable = "over-allocatable",
+        /// The input has no pods at all: nothing tells what runs on it.
+        PodsUnknown = "pods-unknown",
         /// Pods on it may not be moved.
         BlockedByPods = "blocked-by-pods",
         /// The cluster would get smaller than was asked for.
@@ -292,15 +294,6 @@ pub struct CurvePoint {
     pub hourly: Money,
     /// How many waves that plan has.
     pub waves: usize,
-}
-
-/// A change of settings that would save more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advice {
-    /// For people: what to change, and what it could bring.
-    pub text: String,
-    /// By how much the lower bound falls.
-    pub saves: Money,
 }
 
 impl Plan {

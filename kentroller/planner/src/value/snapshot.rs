@@ -16,6 +16,8 @@ pub struct Snapshot {
     pub nodes: Vec<Node>,
     /// All pods, also those that have ended or wait.
     pub pods: Vec<Pod>,
+    /// Whether there is no pod because none was told, so that nobody knows which nodes are empty.
+    pub pods_unknown: bool,
     /// Karpenter's pools.
     pub node_pools: Vec<NodePool>,
     /// Karpenter's claims.

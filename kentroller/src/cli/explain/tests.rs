@@ -7,7 +7,7 @@ use kentroller_planner::manifest::Pod;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cli::plan::searched;
+use crate::cli::plan::{Effort, searched};
 use crate::cli::{Arguments, Command};
 
 /// A situation of two nodes with a pod of one workload on each.
@@ -215,7 +215,8 @@ fn explain_says_of_every_pod_and_node_what_the_planner_says() {
         let What::Node { asked, .. } = explain.what else { panic!() };
         let looked = asked.source.read().expect(&name);
         let options = looked.of_claims().expect("options");
-        let planned = searched(&looked.snapshot, &looked.catalog, &options, Some(1), Instant::now()).expect(&name);
+        let effort = Effort { steps: Some(1), until: Instant::now(), advice: None };
+        let planned = searched(&looked.snapshot, &looked.catalog, &options, effort).expect(&name);
         for kept in &planned.plan.kept {
             let on_node = |pod: &&Pod| *pod.spec.node_name == *kept.node;
             for pod in looked.snapshot.pods.iter().filter(on_node) {

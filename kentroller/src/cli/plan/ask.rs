@@ -128,7 +128,6 @@ impl Ask {
             reserve: self.reserve,
             curve: self.curve.clone(),
             eviction,
-            advise: true,
             seed: self.seed,
             ..Options::default()
         })
@@ -184,7 +183,7 @@ fn moves(text: &str) -> Result<MoveLimit, String> {
         .map_err(|_| format!("`{text}` is neither a number of pods nor a share such as 10%"))
 }
 
-fn flag(text: &str) -> Result<Flag, String> {
+pub(in crate::cli) fn flag(text: &str) -> Result<Flag, String> {
     Aggressive::flag(text).ok_or_else(|| {
         let names: Vec<&str> = Aggressive::FLAGS.iter().map(|(name, _)| *name).collect();
         format!("`{text}` is none of {}", names.join(", "))

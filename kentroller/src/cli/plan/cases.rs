@@ -60,9 +60,9 @@ struct Right {
 }
 
 #[derive(Parser)]
-struct Program {
+pub(super) struct Program {
     #[command(flatten)]
-    plan: PlanArguments,
+    pub(super) plan: PlanArguments,
 }
 
 fn folder() -> PathBuf {

@@ -314,6 +314,7 @@ impl Dump {
         // Room that a buffer keeps free is room that pods wait for.
         self.warnings.extend(add_buffers(&mut self.snapshot.pods, &self.buffers, &self.templates));
         self.snapshot.now = Moment(self.newest);
+        self.snapshot.pods_unknown = self.snapshot.pods.is_empty();
         let hash = std::mem::take(&mut self.hash).finalize();
         self.digest = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         Ok(self)

@@ -33,7 +33,7 @@ enum Must {
 }
 
 /// Two nodes of which one could go, and what a change makes of that.
-fn cluster(change: impl Fn(&mut Vec<Value>)) -> Vec<u8> {
+pub(in crate::cli) fn cluster(change: impl Fn(&mut Vec<Value>)) -> Vec<u8> {
     let node = |name: &str| {
         json!({"kind": "Node", "metadata": {"name": name, "creationTimestamp": "2026-11-20T12:00:00Z", "labels": {
             "karpenter.sh/nodepool": "general", "karpenter.sh/capacity-type": "on-demand", "kubernetes.io/hostname": name,
@@ -82,7 +82,7 @@ fn wrong_input_is_refused_or_planned_around() {
         (
             "a node over its allocatable",
             cluster(|items| items[0]["status"]["allocatable"]["cpu"] = json!("100m")),
-            Must::Warn("Node a: its pods ask for 500 of cpu, it has 100", "over-allocatable"),
+            Must::Warn("Node a: its pods ask for 500m of cpu, it has 100m", "over-allocatable"),
         ),
         (
             "two nodes of one name",
@@ -118,9 +118,17 @@ fn wrong_input_is_refused_or_planned_around() {
         (
             "a requirement with an operator that nobody knows",
             requirements(json!([{"key": "kubernetes.io/arch", "operator": "Near", "values": ["amd64"]}])),
-            Must::Warn("NodePool general: has a requirement with an operator", ""),
+            Must::Warn(
+                "NodePool general: has a requirement with an operator or bound that is not known: kubernetes.io/arch Near amd64",
+                "",
+            ),
         ),
         ("no NodePool", cluster(|items| items.truncate(6)), Must::Warn("no NodePool in the input", "not-karpenter")),
+        (
+            "no Pod",
+            cluster(|items| items.retain(|item| item["kind"] != "Pod")),
+            Must::Warn("no Pod in the input: nothing tells what runs on a node, so no node may go", "pods-unknown"),
+        ),
         (
             "no NodeClaim",
             cluster(|items| {

@@ -170,6 +170,11 @@ fn what_a_copy_plays_otherwise_is_told_and_nothing_is_lost() {
                 Some(1) => item["metadata"]["ownerReferences"][0]["kind"] = json!("Job"),
                 Some(2) => drop(item["metadata"].as_object_mut().expect("metadata").remove("ownerReferences")),
                 Some(3) => item["metadata"]["ownerReferences"][0]["kind"] = json!("StatefulSet"),
+                Some(4) => {
+                    item["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] = json!([
+                        {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "nobody"}},
+                            "namespaceSelector": {"matchLabels": {"team": "blue"}}}]);
+                }
                 _ => {}
             }
         }
@@ -178,7 +183,12 @@ fn what_a_copy_plays_otherwise_is_told_and_nothing_is_lost() {
     assert_eq!(document.broken, [""; 0]);
     assert_eq!(document.operator.not_running, [""; 0]);
     let told = document.not_known.join("\n");
-    for words in ["of kind Rollout: each is played by a ReplicaSet", "pods of Jobs", "pods without a controller"] {
+    for words in [
+        "of kind Rollout: each is played by a ReplicaSet",
+        "pods of Jobs",
+        "pods without a controller",
+        "pods whose affinity asks for namespaces by label",
+    ] {
         assert!(told.contains(words), "{words}: {told}");
     }
     assert!(document.karpenter.is_some_and(|run| run.seconds == document.operator.seconds), "the same time");

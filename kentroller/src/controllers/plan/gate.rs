@@ -40,7 +40,7 @@ impl PlanStep<'_> {
         let whole = self.balance(all, self.plan.spec.node_claims_to_add.iter());
         match judge(&policy, wave, whole) {
             Ok(()) => Progress::Done,
-            Err(why) => Progress::Dear(format!("wave {index}: {why}")),
+            Err(why) => Progress::Dear(format!("wave {}: {why}", index + 1)),
         }
     }
 

@@ -110,7 +110,7 @@ impl<'a> PlanStep<'a> {
 
     fn enter(&mut self, index: u32, phase: WavePhase) {
         if phase == WavePhase::Ending {
-            self.out.event(RebalancePlans::WaveDone, format!("wave {index} is finished"));
+            self.out.event(RebalancePlans::WaveDone, format!("wave {} is finished", index + 1));
         }
         let since = seconds(self.world.now());
         match self.wave_mut(index) {

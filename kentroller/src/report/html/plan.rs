@@ -38,6 +38,11 @@ fn costs(report: &Report) -> Markup {
     let cost = &report.cost;
     let mut all =
         vec![("Now", cost.before.hourly.as_str(), String::new()), ("After", cost.after.hourly.as_str(), cost.less())];
+    if let Some(karpenter) = &report.karpenter {
+        let percent = karpenter.savings_percent.as_ref().map(|percent| format!("{percent} % less, "));
+        let note = format!("{}{} pods moved", percent.unwrap_or_default(), karpenter.moves.pods);
+        all.push(("Karpenter's own rule", karpenter.hourly.as_str(), note));
+    }
     if let Some(bound) = &cost.lower_bound {
         let gap = cost.gap_percent.as_ref().map(|gap| format!("this plan is within {gap} %"));
         all.push(("No plan is below", bound.hourly.as_str(), gap.unwrap_or_default()));
@@ -162,6 +167,13 @@ fn kept(report: &Report) -> Markup {
 
 fn advice(report: &Report) -> Markup {
     html! {
-        ul { @for advice in &report.advice { li { (advice.text) " (saves " (advice.saves_hourly) " an hour)" } } }
+        ul {
+            @for advice in &report.advice {
+                li {
+                    (advice.text) ": the plan then comes to " (advice.hourly) " an hour, " (advice.saves_hourly) " less"
+                    @for patch in &advice.patches { pre { (patch.command) } }
+                }
+            }
+        }
     }
 }

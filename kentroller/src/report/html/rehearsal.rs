@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::chart::{Line, chart};
 use super::page::{bars, page, section, table};
 use super::plan::{dollars, list};
+use crate::report::document::less;
 use crate::report::rehearsal::{Point, Rehearsal, Run, clock};
 
 /// The page of a rehearsal.
@@ -13,7 +14,7 @@ pub fn rehearsal(document: &Rehearsal) -> String {
     let body = html! {
         h1 { (run.hourly_before) " → " (run.hourly_after) " an hour" }
         p.lead {
-            (run.savings_percent) " % less, rehearsed on a copy of " (document.cluster.source) ": " (document.cluster.nodes)
+            (less(&run.savings_percent)) " for the whole cluster, rehearsed on a copy of " (document.cluster.source) ": " (document.cluster.nodes)
             " nodes, " (document.cluster.pods) " pods. Everything is simulated."
         }
         @if !document.broken.is_empty() { (section("Broken invariants", &list(&document.broken))) }
@@ -38,10 +39,10 @@ fn costs(document: &Rehearsal) -> Markup {
     let run = &document.operator;
     let mut all = vec![
         ("Before", run.hourly_before.as_str(), String::new()),
-        ("After", run.hourly_after.as_str(), format!("{} % less", run.savings_percent)),
+        ("After", run.hourly_after.as_str(), less(&run.savings_percent)),
     ];
     if let Some(karpenter) = &document.karpenter {
-        all.push(("Karpenter alone", karpenter.hourly_after.as_str(), format!("{} % less", karpenter.savings_percent)));
+        all.push(("Karpenter alone", karpenter.hourly_after.as_str(), less(&karpenter.savings_percent)));
     }
     bars("cost an hour", &all)
 }

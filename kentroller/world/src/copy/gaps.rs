@@ -112,6 +112,18 @@ impl Dumped {
             !is_daemon && containers.any(|one| one["ports"].to_string().contains("hostPort"))
         });
         tell(gaps, ports, "pods with ports of their host: the scheduler here does not keep them apart");
+        let by_label = pods().filter(|pod| {
+            pod["spec"]["affinity"]
+                .to_string()
+                .split("\"namespaceSelector\":{")
+                .skip(1)
+                .any(|rest| !rest.starts_with('}'))
+        });
+        tell(
+            gaps,
+            by_label,
+            "pods whose affinity asks for namespaces by label: the scheduler here reads no labels of namespaces, and keeps these pods neither apart nor together",
+        );
         let attached = pods().filter(|pod| pod["spec"]["volumes"].to_string().contains("persistentVolumeClaim"));
         tell(gaps, attached, "pods with volumes: their zones are kept, the number that a node attaches is not");
         let mut asked: BTreeMap<String, usize> = BTreeMap::new();

@@ -3,9 +3,8 @@
 use typed_index_collections::TiSlice;
 
 use super::nodes::KnownNode;
-use crate::manifest::Moment;
 use crate::model::{CPU, MEMORY, NodeBin, NodeId, VOLUMES};
-use crate::value::{KeptReason, Options, Warning};
+use crate::value::{KeptReason, Options, Snapshot, Warning};
 
 /// Notes what holds each node. Warns of nodes whose pods ask for more than there is.
 pub(super) fn hold(
@@ -13,10 +12,11 @@ pub(super) fn hold(
     known: &TiSlice<NodeId, KnownNode<'_>>,
     dims: &[String],
     region: &str,
-    now: Moment,
+    snapshot: &Snapshot,
     options: &Options,
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
+    let now = snapshot.now;
     let zoned = nodes.iter().any(|node| !node.zone.is_empty());
     for (bin, known) in nodes.iter_mut().zip(known) {
         // Volumes that are attached already are no reason to leave a node alone.
@@ -26,6 +26,7 @@ pub(super) fn hold(
         bin.held = known
             .observed
             .holds(now, options, is_empty, zoned)
+            .or_else(|| snapshot.pods_unknown.then(pods_unknown))
             .or_else(|| Some((KeptReason::OverAllocatable, excess(bin, dims, over?))))
             .or_else(|| unpriced(bin, region))
             .or_else(|| blocked(bin));
@@ -40,8 +41,19 @@ pub(super) fn hold(
     warnings
 }
 
+fn pods_unknown() -> (KeptReason, String) {
+    let detail =
+        "the input has no pods at all, so nothing tells what runs on it; give a dump with the pods of all namespaces";
+    (KeptReason::PodsUnknown, detail.to_owned())
+}
+
 fn excess(bin: &NodeBin, dims: &[String], dim: usize) -> String {
-    format!("its pods ask for {} of {}, it has {}", bin.used[dim], dims[dim], bin.allocatable[dim])
+    let amount = |of: i64| match dim {
+        CPU => format!("{of}m"),
+        MEMORY => format!("{} MiB", of >> 20),
+        _ => of.to_string(),
+    };
+    format!("its pods ask for {} of {}, it has {}", amount(bin.used[dim]), dims[dim], amount(bin.allocatable[dim]))
 }
 
 fn unpriced(bin: &NodeBin, region: &str) -> Option<(KeptReason, String)> {

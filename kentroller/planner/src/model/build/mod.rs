@@ -66,7 +66,7 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
 
     let pods = residents::settle(&mut nodes, &asked, &classes, &rules);
     residents::share_volumes(&mut nodes, &asked, &volumes, &dims);
-    warnings.extend(held::hold(&mut nodes, &known, &dims, &region, snapshot.now, options));
+    warnings.extend(held::hold(&mut nodes, &known, &dims, &region, snapshot, options));
 
     warnings.extend(untold_prices(&nodes, snapshot));
 

@@ -112,7 +112,11 @@ impl Source<'_> {
         }
         let relaxed = self.ignore_instance_criteria && allowed;
         let Some(requirements) = pool::Requirements::of(node_pool, relaxed) else {
-            return Err("has a requirement with an operator or bound that is not known".to_owned());
+            let odd = node_pool.spec.template.spec.requirements.iter();
+            let odd = odd.filter(|one| one.expression().admits(Some("0")).is_none());
+            let odd = odd.map(|one| format!("{} {} {}", one.key, one.operator, one.values.join(",")));
+            let odd = odd.collect::<Vec<_>>().join("; ");
+            return Err(format!("has a requirement with an operator or bound that is not known: {odd}"));
         };
         let scarce = node_pool.spec.template.spec.requirements.iter();
         let pool = Pool {
