@@ -163,6 +163,12 @@ fn karpenter_settles_by_the_policy_of_its_pools_and_by_what_it_knows() {
         }
         let own = settled(&snapshot, None);
         assert!(own.after() < own.before, "seed {seed}: pods without a controller go");
+        for pod in &mut snapshot.pods {
+            Arc::make_mut(&mut pod.metadata.annotations)
+                .insert("karpenter.sh/do-not-disrupt".to_owned(), "true".to_owned());
+        }
+        let shielded = settled(&snapshot, None);
+        assert!(shielded.commands.iter().all(|command| command.moves == 0), "seed {seed}: what Karpenter knows holds");
         let late = settle_as_karpenter(&snapshot, &catalog, None, &mut |_: u64| 1000).expect("sound");
         assert!(!late.is_settled, "seed {seed}: no time was left");
     }

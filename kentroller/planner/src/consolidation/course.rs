@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::rule::{Rule, Terms};
 use crate::manifest::NodePool;
-use crate::manifest::marks::{BUDGET, CONSOLIDATION};
+use crate::manifest::marks::{BUDGET, CONSOLIDATION, REMOVAL_DISABLED};
 use crate::model::build::model;
 use crate::model::{BinId, BinRef, Model};
 use crate::solution::State;
@@ -83,10 +83,14 @@ pub fn settle_as_karpenter(
             policy.clone_into(&mut pool.spec.disruption.consolidation_policy);
         }
     }
+    // Not by the flag for such pods, which lifts do-not-disrupt as well: that Karpenter knows.
+    for pod in snapshot.pods.iter_mut().filter(|pod| pod.metadata.mark(REMOVAL_DISABLED).is_some()) {
+        Arc::make_mut(&mut pod.metadata.annotations).remove(REMOVAL_DISABLED);
+        Arc::make_mut(&mut pod.metadata.labels).remove(REMOVAL_DISABLED);
+    }
     let aggressive = Aggressive {
         ignore_problem_pods_without_controller: true,
         ignore_problem_job_pods: true,
-        ignore_problem_removal_disabled_pods: true,
         ..Aggressive::default()
     };
     let model = model(&snapshot, catalog, &Options { aggressive, ..Options::default() })?;
