@@ -19,6 +19,7 @@ mod outlines;
 mod pace;
 mod pages;
 mod pause;
+mod preflight;
 mod protection;
 mod readiness;
 mod rebalancing;

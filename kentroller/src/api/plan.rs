@@ -209,6 +209,7 @@ pub struct PlanTimeouts {
     Paused = "Everything is paused: no plan begins, and one that runs is held where it is.",
     ModeObserve = "The operator runs in mode observe, which executes no plan; one that runs is held where it is.",
     WaitsForTurn = "One plan is executed at a time, and another has the turn.",
+    WaitsForRollout = "A workload that the plan moves is being rolled out.",
     Starting = "It takes its finalizer, before its first mark on another object.",
     Running = "The message says what the wave waits for.",
     Done = "The plan was executed.",

@@ -73,13 +73,17 @@ mod tests {
     }
 
     fn snake(field: &str) -> String {
+        let letters: Vec<char> = field.chars().collect();
         let mut snake = String::new();
-        let mut after_small = false;
-        for letter in field.chars() {
-            if letter.is_ascii_uppercase() && after_small {
+        for (place, letter) in letters.iter().enumerate() {
+            let is_small = |place: Option<usize>| {
+                place.and_then(|place| letters.get(place)).is_some_and(char::is_ascii_lowercase)
+            };
+            // `maxCPU` is max_cpu, and `ignorePDBTimeout` ignore_pdb_timeout.
+            let begins = is_small(place.checked_sub(1)) || (place > 0 && is_small(Some(place + 1)));
+            if letter.is_ascii_uppercase() && begins {
                 snake.push('_');
             }
-            after_small = !letter.is_ascii_uppercase();
             snake.push(letter.to_ascii_lowercase());
         }
         snake

@@ -11,6 +11,7 @@ mod neighbours;
 mod outcome;
 mod protection;
 mod readiness;
+mod rollouts;
 mod room;
 mod slots;
 mod steering;
@@ -45,6 +46,8 @@ use crate::settings::CycleMode;
 
 /// A plan that nobody executes expires after this long.
 const APPROVAL_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// How long a rollout of a workload that it moves holds a plan up, from its check: one that never ends would hold it for ever.
+const ROLLOUT_PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// How often a running plan is looked at without a wake-up.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
@@ -365,6 +368,13 @@ impl PlanStep<'_> {
         if let Some(other) = turn::before_plan(self.plan, self.world.all::<RebalancePlan>()) {
             let message = format!("Waits for plan {}; one plan is executed at a time.", other.name());
             self.out.reconciling(PlanReason::WaitsForTurn, message);
+            return Ok(());
+        }
+        let checked = self.status.check_time.unwrap_or(self.world.now());
+        if let Some(workload) = self.rolls_out().filter(|_| self.world.now() < after(checked, ROLLOUT_PATIENCE)) {
+            let message = format!("Waits for the rollout of {workload}, at most ten minutes.");
+            self.out.reconciling(PlanReason::WaitsForRollout, message);
+            self.out.look_in(LOOK_EVERY);
             return Ok(());
         }
         // The cluster may have moved on, or somebody has edited the plan, since it was found right.

@@ -1,26 +1,43 @@
 //! What must hold before the nodes of a wave are made: new nodes that no old one has gone for so far are a surge. It stays small, and
 //! within the limits of the pools.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
 use kentroller_planner::manifest::{Quantity, Resources};
 use kentroller_runtime::Kind;
 
 use super::PlanStep;
 use crate::api::foreign::{Node, NodeClaim, NodePool};
 use crate::api::{DeletionPhase, NodeClaimToAdd, NodeCost, WavePhase, marks};
+use crate::controllers::after;
 
 /// With the surge a tenth more nodes than there were, and never fewer than five more.
 const SURGE_SHARE: usize = 10;
 const LEAST_SURGE: usize = 5;
 /// Of a pool's limit, in percent: a node may be larger than the plan has it.
 const USABLE: i64 = 95;
+/// Karpenter gives a NodeClaim up that has no machine after five minutes.
+const STUCK: Duration = Duration::from_secs(6 * 60);
 const MEBI: i128 = 1024 * 1024;
 
 impl PlanStep<'_> {
     /// What has to be before anything is bought for the wave; so many waves before it still move pods.
     pub(super) fn waits_to_begin(&mut self, index: u32, before: usize) -> Option<String> {
-        self.waits_for_surge(index)
+        self.waits_for_karpenter(index)
+            .or_else(|| self.waits_for_surge(index))
             .or_else(|| self.waits_for_limits(index, before > 0))
             .or_else(|| self.waits_for_slots(index))
+    }
+
+    /// Nothing is bought where Karpenter seems not to run; each provider has one of its own.
+    fn waits_for_karpenter(&self, index: u32) -> Option<String> {
+        let providers: BTreeSet<&str> = self.greens(index).map(|add| add.spec.node_class_ref.group.as_str()).collect();
+        let of_them = |claim: &&NodeClaim| providers.contains(claim.spec.node_class_ref.group.as_str());
+        let mut claims = self.world.all::<NodeClaim>().filter(of_them);
+        let stuck = claims.find(|claim| is_stuck(claim, self.world.now()))?;
+        Some(format!("Karpenter to launch NodeClaim {} or to give it up: it seems not to run", stuck.name()))
     }
 
     /// Karpenter does not hold a NodeClaim that it did not make to the limits of its pool.
@@ -74,6 +91,11 @@ impl PlanStep<'_> {
     }
 }
 
+/// Whether the claim has waited for its machine for longer than any Karpenter that runs lets it.
+fn is_stuck(claim: &NodeClaim, now: Timestamp) -> bool {
+    !claim.is_launched() && claim.deleting().is_none() && after(claim.created(), STUCK) <= now
+}
+
 /// Whether so much more keeps the limits. What is made ahead leaves a reserve, and is not made where a limit cannot be judged; of a wave
 /// whose turn it is the check of its plan has judged all of them.
 fn is_within(limits: &Resources, used: &Resources, coming: &[&NodeCost], is_ahead: bool) -> bool {
@@ -98,6 +120,25 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn a_claim_that_nobody_launches_or_gives_up_is_stuck_after_six_minutes() {
+        let check = |more: Value, now: &str, want: bool| {
+            let mut claim = json!({"apiVersion": "karpenter.sh/v1", "kind": "NodeClaim",
+                "metadata": {"name": "a", "creationTimestamp": "2026-11-22T10:00:00Z"}, "spec": {}, "status": {}});
+            for (field, value) in more.as_object().into_iter().flatten() {
+                claim[field] = value.clone();
+            }
+            let read: NodeClaim = serde_json::from_value(claim).expect("a NodeClaim");
+            assert_eq!(is_stuck(&read, now.parse().expect("a time")), want, "{more} at {now}");
+        };
+        check(json!({}), "2026-11-22T10:05:59Z", false);
+        check(json!({}), "2026-11-22T10:06:00Z", true);
+        let launched = json!([{"type": "Launched", "status": "True", "lastTransitionTime": "2026-11-22T10:00:03Z"}]);
+        check(json!({"status": {"conditions": launched}}), "2026-11-22T10:06:00Z", false);
+        let goes = json!({"name": "a", "creationTimestamp": "2026-11-22T10:00:00Z", "deletionTimestamp": "2026-11-22T10:05:00Z"});
+        check(json!({"metadata": goes}), "2026-11-22T10:06:00Z", false);
+    }
 
     #[test]
     fn limits_are_kept_with_a_reserve_and_what_cannot_be_judged_is_not_kept() {

@@ -244,6 +244,11 @@ impl<'a> PlanStep<'a> {
     /// Tries the offering with this place in the list, if there is one.
     fn attempt(&mut self, add: &NodeClaimToAdd, index: usize, launching: &mut usize) -> Progress {
         let name = &add.metadata.name;
+        let pool = add.metadata.labels.get(NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
+        if let Some(pool) = pool.filter(|pool| pool.status.is_unready()) {
+            // Karpenter launches nothing there.
+            return Progress::Waits(format!("NodePool {} to be Ready", pool.name()));
+        }
         if index >= most_attempts(add) {
             let last = self.last_attempt(add).map_or("", |last| &last.description);
             return Progress::Exhausted(format!(
