@@ -76,9 +76,8 @@ mod tests {
         let letters: Vec<char> = field.chars().collect();
         let mut snake = String::new();
         for (place, letter) in letters.iter().enumerate() {
-            let is_small = |place: Option<usize>| {
-                place.and_then(|place| letters.get(place)).is_some_and(char::is_ascii_lowercase)
-            };
+            let is_small =
+                |place: Option<usize>| place.and_then(|place| letters.get(place)).is_some_and(char::is_ascii_lowercase);
             // `maxCPU` is max_cpu, and `ignorePDBTimeout` ignore_pdb_timeout.
             let begins = is_small(place.checked_sub(1)) || (place > 0 && is_small(Some(place + 1)));
             if letter.is_ascii_uppercase() && begins {

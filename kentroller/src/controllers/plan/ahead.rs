@@ -48,14 +48,16 @@ impl PlanStep<'_> {
         Some(format!("nodes of NodePool {} to go: its limits leave no room for more", full.name()))
     }
 
-    /// While a wave is under way, the next one waits until the surge has room for it. Alone it comes as it is: a wave is not split.
+    /// While a wave before it is under way, a wave waits until the surge has room for it. Alone it comes as it is: a wave is not split.
+    /// Those behind it that only remove nodes may have begun, and wait for it.
     fn waits_for_surge(&self, index: u32) -> Option<String> {
         self.greens(index).next()?;
         // Nodes come in the order of their waves: a small wave that overtakes would take the surge for which a large one waits.
         if (0..index).any(|before| self.wave(before).is_none() && self.greens(before).next().is_some()) {
             return Some("the nodes of the waves before it".to_owned());
         }
-        let is_alone = self.status.waves.iter().all(|wave| wave.phase == WavePhase::Done);
+        let before = self.status.waves.iter().filter(|wave| wave.index < index);
+        let is_alone = before.into_iter().all(|wave| wave.phase == WavePhase::Done);
         (!is_alone && self.surge_with(index) > self.most_surge()).then(|| "nodes to go before more come".to_owned())
     }
 
