@@ -51,12 +51,12 @@ impl Trouble {
 
     /// Says it, and gives the exit code.
     pub(super) fn end(self) -> ExitCode {
-        let (code, message) = match self {
-            Self::Usage(message) => (2, message),
-            Self::Input(message) => (3, message),
-            Self::Cluster(message) => (4, message),
+        let code = match &self {
+            Self::Usage(_) => 2,
+            Self::Input(_) => 3,
+            Self::Cluster(_) => 4,
         };
-        super::complain(&message);
+        super::complain(&self.message());
         ExitCode::from(code)
     }
 }
