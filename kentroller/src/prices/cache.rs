@@ -14,7 +14,7 @@ const FORMAT: &str = "# kentroller catalogue 1";
 /// A file that unpacks to more is none of ours.
 const LARGEST: u64 = 64 << 20;
 
-/// Reads a file that [`write`] has written; `None` if there is none yet.
+/// Reads a file that [`write()`] has written; `None` if there is none yet.
 ///
 /// # Errors
 /// A file that cannot be read, or that another version wrote, by its name.
