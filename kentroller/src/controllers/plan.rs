@@ -219,19 +219,7 @@ impl PlanStep<'_> {
             return Ok(());
         }
         if !self.plan.spec.execute {
-            // A status of an older version has the condition only.
-            let before = || in_status_since(&self.status.conditions, PlanCondition::Created, true);
-            let checked = self.status.check_time.or_else(before).unwrap_or(self.world.now());
-            let end = after(checked, APPROVAL_TIMEOUT);
-            if self.world.now() >= end {
-                self.status.state = Some(PlanState::Expired);
-                self.status.skipped_reason = Some(SkippedReason::PlanExpired);
-                self.out.ready(false, PlanReason::Expired, "Nobody set spec.execute within an hour.");
-                self.out.event(RebalancePlans::PlanExpired, "nobody set spec.execute within an hour");
-                return Ok(());
-            }
-            self.out.reconciling(PlanReason::WaitsForApproval, "Set spec.execute to true to execute the plan.");
-            self.out.look_at(end);
+            self.wait_for_approval();
             return Ok(());
         }
         if let Some((reason, message)) = held {
@@ -278,6 +266,23 @@ impl PlanStep<'_> {
         self.out.reconciling(PlanReason::Running, "The plan is being executed.");
         self.out.look_in(Duration::from_secs(1));
         Ok(())
+    }
+
+    /// Waits for a person, for an hour.
+    fn wait_for_approval(&mut self) {
+        // A status of an older version has the condition only.
+        let before = || in_status_since(&self.status.conditions, PlanCondition::Created, true);
+        let checked = self.status.check_time.or_else(before).unwrap_or(self.world.now());
+        let end = after(checked, APPROVAL_TIMEOUT);
+        if self.world.now() >= end {
+            self.status.state = Some(PlanState::Expired);
+            self.status.skipped_reason = Some(SkippedReason::PlanExpired);
+            self.out.ready(false, PlanReason::Expired, "Nobody set spec.execute within an hour.");
+            self.out.event(RebalancePlans::PlanExpired, "nobody set spec.execute within an hour");
+            return;
+        }
+        self.out.reconciling(PlanReason::WaitsForApproval, "Set spec.execute to true to execute the plan.");
+        self.out.look_at(end);
     }
 
     /// Why nothing of a plan is done now, whether it runs already or is about to.
