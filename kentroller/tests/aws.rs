@@ -1,9 +1,7 @@
 //! The program of a build with feature `aws`, against a server that answers as AWS does.
 
-#[allow(dead_code, reason = "other tests look at more of it")]
 #[path = "../aws/tests/inventory/region.rs"]
 mod region;
-#[allow(dead_code, reason = "other tests look at more of it")]
 #[path = "../aws/tests/inventory/stub.rs"]
 mod stub;
 
@@ -35,6 +33,9 @@ fn prices_tells_what_aws_says_and_what_of_it_cannot_be_used() {
     assert_eq!(text(ran.stdout), region::CSV);
     let warnings: String = region::WARNINGS.lines().map(|line| format!("kentroller: {line}\n")).collect();
     assert_eq!(text(ran.stderr), warnings);
+    // Every page, and nobody else.
+    assert_eq!((stub.count("DescribeSpotPriceHistory"), stub.count("GetProducts")), (3, 1));
+    assert!(stub.asked().iter().all(|request| request.path == "/"));
     let ran = kentroller(&["prices", "m5", "--prices", "aws", "--region", "us-east-1"], &stub.address);
     let told = text(ran.stdout);
     assert!(told.starts_with("prices: EC2 and its price list, us-east-1, 2"), "{told}");

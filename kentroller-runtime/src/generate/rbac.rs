@@ -89,12 +89,12 @@ impl Rights {
                 for verb in &access.verbs {
                     let in_every_mode = *verb == Verb::Read || kind.ours();
                     let grants = match (own_namespace.contains(&kind), in_every_mode) {
+                        _ if *verb == Verb::Force => &mut force,
                         (true, true) => &mut own,
                         (true, false) => &mut act_in_own,
                         (false, true) => &mut observe,
                         (false, false) => &mut act,
                     };
-                    let grants = if *verb == Verb::Force { &mut force } else { grants };
                     let (suffix, verbs) = words(*verb);
                     grant(grants, kind.group, &format!("{}{suffix}", kind.plural), verbs);
                 }

@@ -12,8 +12,8 @@ use super::plan::{Trouble, ask, read, tell};
 use super::remote::{Remote, runtime};
 use crate::api::RebalancePlanClaimSpec;
 use crate::api::foreign::ConfigMap;
-use crate::backend;
 use crate::backend::snapshot::as_operators_see;
+use crate::controllers::claim_options;
 use crate::controllers::continuous::cycle_options;
 use crate::settings::Settings;
 
@@ -116,14 +116,7 @@ impl Looked {
     /// # Errors
     /// None that is known: a claim without options has no field that could be wrong.
     pub(super) fn of_claims(&self) -> Result<Options, Trouble> {
-        let eviction = self.settings.eviction_config.rules();
-        backend::options(
-            &RebalancePlanClaimSpec::default(),
-            eviction,
-            self.settings.tolerance(),
-            self.settings.force_eviction,
-        )
-        .map_err(Trouble::Input)
+        claim_options(&RebalancePlanClaimSpec::default(), &self.settings).map_err(Trouble::Input)
     }
 
     /// As a cycle of continuous rebalancing has it planned.

@@ -18,13 +18,16 @@ mod window;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kentroller_planner::Options;
 use kentroller_runtime::generate::OwnKind;
 use kentroller_runtime::operator::Operator;
 use kentroller_runtime::settings::parse_duration;
 use kentroller_runtime::{AnyController, Change, Cluster, Cut, Kind, ObjectKey, reconciler};
 
 use crate::api;
+use crate::api::RebalancePlanClaimSpec;
 use crate::api::foreign::ConfigMap;
+use crate::backend::options;
 use crate::settings::Settings;
 
 /// A question that failed is asked again after this long.
@@ -42,6 +45,14 @@ fn after(at: Timestamp, span: Duration) -> Timestamp {
 /// What a controller of the whole cluster looks at again whatever happens to an object.
 fn at_any_change<K>(_: &Change<'_, K>, _: &Cut) -> Vec<ObjectKey> {
     vec![ObjectKey::cluster(Cluster::NAME)]
+}
+
+/// The planner's options that a claim asks for under these settings.
+///
+/// # Errors
+/// A field that cannot be read, or holds a word that this version does not know.
+pub(crate) fn claim_options(spec: &RebalancePlanClaimSpec, settings: &Settings) -> Result<Options, String> {
+    options(spec, settings.eviction_config.rules(), settings.tolerance(), settings.force_eviction)
 }
 
 /// A duration field that was checked before; absent means `default`.

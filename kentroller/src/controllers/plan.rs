@@ -99,7 +99,8 @@ impl Reconcile for RebalancePlans {
         let yields_to = turn::yields_to(plan, world.all::<RebalancePlan>(), world.all::<RebalancePlanClaim>());
         let yields = yields_to.map(|claim| format!("it yields to claim {}, which goes before", claim.name()));
         let window = claim_of(plan, world).and_then(|claim| window::end(claim, world.now()));
-        let closes = yields.or_else(|| window.as_ref()?.1.clone());
+        let over = window.as_ref().and_then(|(_, over)| over.clone());
+        let closes = yields.or_else(|| over.clone());
         let out = world.outcome(plan);
         let mut step = PlanStep { plan, world, out, status, protection, closes, not_ready: None, slots: None };
         let state = step.status.state.clone().unwrap_or(PlanState::Pending);
@@ -118,7 +119,7 @@ impl Reconcile for RebalancePlans {
                 return Ok(step.out);
             }
             PlanState::Pending => step.check()?,
-            PlanState::Created => step.wait()?,
+            PlanState::Created => step.wait(over)?,
             PlanState::Running if !plan.spec.execute => step.cancel("spec.execute was set to false"),
             PlanState::Running => {
                 step.run();
@@ -205,15 +206,15 @@ impl PlanStep<'_> {
         claim_of(self.plan, self.world)
     }
 
-    /// Waits for `spec.execute` and for its turn.
-    fn wait(&mut self) -> Result<(), Failure> {
+    /// Waits for `spec.execute` and for its turn, until its window is over.
+    fn wait(&mut self, over: Option<String>) -> Result<(), Failure> {
         let held = self.held();
         let may_start = self.plan.spec.execute && held.is_none();
         if !may_start {
             // Changed between the finalizer and the start: the turn goes to the next one.
             self.clean_up();
         }
-        if let Some((_, Some(over))) = self.claim().and_then(|claim| window::end(claim, self.world.now())) {
+        if let Some(over) = over {
             self.clean_up();
             self.cancel(&over);
             return Ok(());

@@ -20,7 +20,7 @@ pub struct Explained {
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedNode {
     pub node: String,
-    /// `stays`, `goes` or `comes`.
+    /// `stays`, `goes` or `comes`; `unknown` of a node that neither the input nor the plan has.
     pub course: &'static str,
     /// The wave in which it goes or comes, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,10 +57,21 @@ pub fn all(report: &Report, nodes: &[String]) -> Explained {
     Explained { schema_version: 1, nodes: nodes.iter().map(|node| about(report, node)).collect() }
 }
 
+/// What becomes of a node.
+enum Course<'a> {
+    Stays(&'a Kept),
+    Goes(&'a Wave),
+    Comes(&'a Wave, &'a NewNode),
+}
+
+fn course<'a>(report: &'a Report, node: &str) -> Option<Course<'a>> {
+    let kept = report.kept.iter().find(|kept| kept.node == node).map(Course::Stays);
+    let gone = || report.waves.iter().find(|wave| wave.remove.iter().any(|name| name == node)).map(Course::Goes);
+    let bought = |wave: &'a Wave| Some(Course::Comes(wave, wave.add.iter().find(|new| new.name == node)?));
+    kept.or_else(gone).or_else(|| report.waves.iter().find_map(bought))
+}
+
 fn about(report: &Report, node: &str) -> ExplainedNode {
-    let kept = report.kept.iter().find(|kept| kept.node == node);
-    let gone = report.waves.iter().find(|wave| wave.remove.iter().any(|name| name == node));
-    let bought = report.waves.iter().find_map(|wave| Some((wave, wave.add.iter().find(|new| new.name == node)?)));
     let of_wave = |wave: &Wave| {
         let steps = wave.moves.iter().filter(|step| step.from == node || step.to == node);
         let told = steps.map(|step| WaveMove {
@@ -71,22 +82,21 @@ fn about(report: &Report, node: &str) -> ExplainedNode {
         });
         told.collect::<Vec<_>>()
     };
-    let wave = gone.or(bought.map(|(wave, _)| wave));
+    let (word, kept, wave, bought) = match course(report, node) {
+        Some(Course::Stays(kept)) => ("stays", Some(kept), None, None),
+        Some(Course::Goes(wave)) => ("goes", None, Some(wave), None),
+        Some(Course::Comes(wave, new)) => ("comes", None, Some(wave), Some(new)),
+        None => ("unknown", None, None, None),
+    };
     ExplainedNode {
         node: node.to_owned(),
-        course: if kept.is_some() {
-            "stays"
-        } else if gone.is_some() {
-            "goes"
-        } else {
-            "comes"
-        },
+        course: word,
         wave: wave.map(|wave| wave.index),
         reason: kept.map(|kept| kept.reason.clone()),
         detail: kept.map(|kept| &kept.detail).or(wave.map(|wave| &wave.reason)).cloned().unwrap_or_default(),
-        blockers: kept.map(|kept: &Kept| kept.blockers.clone()).unwrap_or_default(),
+        blockers: kept.map(|kept| kept.blockers.clone()).unwrap_or_default(),
         would_save_hourly: kept.map(|kept| kept.would_save_hourly.clone()),
-        bought: bought.map(|(_, new)| new.clone()),
+        bought: bought.cloned(),
         moves: report.waves.iter().flat_map(of_wave).collect(),
     }
 }
@@ -94,46 +104,49 @@ fn about(report: &Report, node: &str) -> ExplainedNode {
 /// Why a node stays, or where its pods go.
 pub fn explain(report: &Report, node: &str) -> String {
     let mut out = String::new();
-    if let Some(kept) = report.kept.iter().find(|kept| kept.node == node) {
-        let _ = writeln!(out, "{node} stays: {}", kept.reason);
-        let _ = writeln!(out, "  {}", kept.detail);
-        for blocker in &kept.blockers {
-            let _ = writeln!(out, "  {} holds it: {}", blocker.pod, blocker.rule);
-        }
-        if !kept.would_save_hourly.starts_with("0.0000") {
-            let _ = writeln!(
-                out,
-                "  without it the bill would be {} USD/h lower, before its pods find another place",
-                kept.would_save_hourly
-            );
-        }
-        for wave in &report.waves {
-            for step in wave.moves.iter().filter(|step| step.to == node) {
-                let _ = writeln!(out, "  wave {}: takes {} from {}", wave.index, step.pod, step.from);
+    match course(report, node) {
+        Some(Course::Stays(kept)) => {
+            let _ = writeln!(out, "{node} stays: {}", kept.reason);
+            let _ = writeln!(out, "  {}", kept.detail);
+            for blocker in &kept.blockers {
+                let _ = writeln!(out, "  {} holds it: {}", blocker.pod, blocker.rule);
+            }
+            if !kept.would_save_hourly.starts_with("0.0000") {
+                let _ = writeln!(
+                    out,
+                    "  without it the bill would be {} USD/h lower, before its pods find another place",
+                    kept.would_save_hourly
+                );
+            }
+            for wave in &report.waves {
+                for step in wave.moves.iter().filter(|step| step.to == node) {
+                    let _ = writeln!(out, "  wave {}: takes {} from {}", wave.index, step.pod, step.from);
+                }
             }
         }
-    } else if let Some(wave) = report.waves.iter().find(|wave| wave.remove.iter().any(|name| name == node)) {
-        let _ = writeln!(out, "{node} goes in wave {}: {}", wave.index, wave.reason);
-        for step in wave.moves.iter().filter(|step| step.from == node) {
-            let _ = writeln!(out, "  {} moves to {}", step.pod, step.to);
+        Some(Course::Goes(wave)) => {
+            let _ = writeln!(out, "{node} goes in wave {}: {}", wave.index, wave.reason);
+            for step in wave.moves.iter().filter(|step| step.from == node) {
+                let _ = writeln!(out, "  {} moves to {}", step.pod, step.to);
+            }
+            let _ = writeln!(out, "  {} USD/h after this wave", wave.hourly_after);
         }
-        let _ = writeln!(out, "  {} USD/h after this wave", wave.hourly_after);
-    } else if let Some((wave, new)) =
-        report.waves.iter().find_map(|wave| wave.add.iter().find(|new| new.name == node).map(|new| (wave, new)))
-    {
-        let _ = writeln!(
-            out,
-            "{node} comes in wave {}: {} of {} in {}, {} USD/h",
-            wave.index, new.instance_type, new.node_pool, new.zone, new.price_hourly
-        );
-        for (name, amount) in &new.requests {
-            let _ = writeln!(out, "  its pods ask for {amount} {name}");
+        Some(Course::Comes(wave, new)) => {
+            let _ = writeln!(
+                out,
+                "{node} comes in wave {}: {} of {} in {}, {} USD/h",
+                wave.index, new.instance_type, new.node_pool, new.zone, new.price_hourly
+            );
+            for (name, amount) in &new.requests {
+                let _ = writeln!(out, "  its pods ask for {amount} {name}");
+            }
+            for other in &new.alternatives {
+                let _ = writeln!(out, "  or {} at {} USD/h", other.instance_type, other.price_hourly);
+            }
         }
-        for other in &new.alternatives {
-            let _ = writeln!(out, "  or {} at {} USD/h", other.instance_type, other.price_hourly);
+        None => {
+            let _ = writeln!(out, "{node}: no such node in the input or the plan");
         }
-    } else {
-        let _ = writeln!(out, "{node}: no such node in the input or the plan");
     }
     out
 }

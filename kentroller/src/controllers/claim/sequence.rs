@@ -10,8 +10,8 @@ use super::{ClaimStep, GENERATION_TIMEOUT};
 use crate::api::{
     ClaimReason, FailureReason, PlanCondition, RebalancePlan, RebalancePlanClaim, RebalancePlanSpec, Warning,
 };
-use crate::backend::{MOST_NODES, PlanAsk, Plans, options, size};
-use crate::controllers::{PLAN_MAX_AGE, after, turn};
+use crate::backend::{MOST_NODES, PlanAsk, Plans, size};
+use crate::controllers::{PLAN_MAX_AGE, after, claim_options, turn};
 
 /// So many plans in a row may come too late; then the claim fails.
 const MOST_TOO_LATE: usize = 3;
@@ -62,9 +62,7 @@ impl ClaimStep<'_> {
     /// What is asked of the plan with this number: no more nodes in all than the claim allows, and none that came since the
     /// claim's first plan began.
     pub(super) fn options(&self, plans: &[&RebalancePlan]) -> Result<Options, String> {
-        let settings = self.world.settings();
-        let eviction = settings.eviction_config.rules();
-        let mut options = options(&self.claim.spec, eviction, settings.tolerance(), settings.force_eviction)?;
+        let mut options = claim_options(&self.claim.spec, self.world.settings())?;
         let plans: Vec<&RebalancePlan> = plans.iter().copied().filter(|plan| was_begun(plan)).collect();
         let gone: usize = plans.iter().map(|plan| plan.spec.node_claims_to_delete.len()).sum();
         let left = options.max_nodes.map_or(MOST_NODES, |most| most.saturating_sub(gone));

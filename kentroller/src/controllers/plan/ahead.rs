@@ -42,8 +42,7 @@ impl PlanStep<'_> {
 
     /// Karpenter does not hold a NodeClaim that it did not make to the limits of its pool.
     fn waits_for_limits(&self, index: u32, is_ahead: bool) -> Option<String> {
-        let pools = self.greens(index).filter_map(|add| add.metadata.labels.get(marks::NODE_POOL));
-        let mut pools = pools.filter_map(|name| self.world.named::<NodePool>(name));
+        let mut pools = self.greens(index).filter_map(|add| self.pool_of(add));
         let full = pools.find(|pool| !self.has_within_limits(pool, index, is_ahead))?;
         Some(format!("nodes of NodePool {} to go: its limits leave no room for more", full.name()))
     }
@@ -56,8 +55,8 @@ impl PlanStep<'_> {
         if (0..index).any(|before| self.wave(before).is_none() && self.greens(before).next().is_some()) {
             return Some("the nodes of the waves before it".to_owned());
         }
-        let before = self.status.waves.iter().filter(|wave| wave.index < index);
-        let is_alone = before.into_iter().all(|wave| wave.phase == WavePhase::Done);
+        let mut before = self.status.waves.iter().filter(|wave| wave.index < index);
+        let is_alone = before.all(|wave| wave.phase == WavePhase::Done);
         (!is_alone && self.surge_with(index) > self.most_surge()).then(|| "nodes to go before more come".to_owned())
     }
 

@@ -13,9 +13,9 @@ use crate::api::{
     FailureReason, PlanCondition, PlanReason, PlanState, RebalancePlan, RebalancePlanClaimSpec, RebalancePlanSpec,
     marks,
 };
-use crate::backend::{CheckAsk, Checked, Checks, options};
+use crate::backend::{CheckAsk, Checked, Checks};
 use crate::controllers::continuous::cycle_options;
-use crate::controllers::{PLAN_MAX_AGE, RETRY_AFTER, after, consolidation};
+use crate::controllers::{PLAN_MAX_AGE, RETRY_AFTER, after, claim_options, consolidation};
 use crate::settings::CycleMode;
 
 /// The planner's options of the claim or the cycle that the plan belongs to; those of an empty one without.
@@ -31,11 +31,9 @@ pub(super) fn options_of(plan: &RebalancePlan, world: &World<RebalancePlans>) ->
         return Ok(cycle_options(world.settings(), mode));
     }
     let spec = claim_of(plan, world).map_or_else(RebalancePlanClaimSpec::default, |claim| claim.spec.clone());
-    let settings = world.settings();
-    let may_force = settings.force_eviction;
-    let mut options = options(&spec, settings.eviction_config.rules(), settings.tolerance(), may_force)?;
+    let mut options = claim_options(&spec, world.settings())?;
     if let Some(mode) = &plan.spec.aggressive_mode {
-        options.aggressive.ignore_blocking_pdb |= mode.ignore_blocking_pdb && may_force;
+        options.aggressive.ignore_blocking_pdb |= mode.ignore_blocking_pdb && world.settings().force_eviction;
         options.aggressive.ignore_problem_removal_disabled_pods |= mode.ignore_problem_removal_disabled_pods;
     }
     Ok(options)

@@ -244,8 +244,7 @@ impl<'a> PlanStep<'a> {
     /// Tries the offering with this place in the list, if there is one.
     fn attempt(&mut self, add: &NodeClaimToAdd, index: usize, launching: &mut usize) -> Progress {
         let name = &add.metadata.name;
-        let pool = add.metadata.labels.get(NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
-        if let Some(pool) = pool.filter(|pool| pool.status.is_unready()) {
+        if let Some(pool) = self.pool_of(add).filter(|pool| pool.status.is_unready()) {
             // Karpenter launches nothing there.
             return Progress::Waits(format!("NodePool {} to be Ready", pool.name()));
         }
@@ -280,6 +279,11 @@ impl<'a> PlanStep<'a> {
         Progress::Waits(format!("node {name} to be launched"))
     }
 
+    /// The NodePool that a new node is to be of, if it is there.
+    pub(super) fn pool_of(&self, add: &NodeClaimToAdd) -> Option<&'a NodePool> {
+        self.world.named::<NodePool>(add.metadata.labels.get(NODE_POOL)?)
+    }
+
     /// What became of the pool of the node, if it is gone, or its template is not what it was when the plan was made: Karpenter
     /// would take the node for one of the new template, and never see that it is not.
     fn changed_pool(&self, add: &NodeClaimToAdd) -> Option<String> {
@@ -301,8 +305,7 @@ impl<'a> PlanStep<'a> {
     }
 
     fn request(&mut self, add: &NodeClaimToAdd, name: &str, index: usize) {
-        let pool = add.metadata.labels.get(NODE_POOL).and_then(|pool| self.world.named::<NodePool>(pool));
-        let Some(pool) = pool else {
+        let Some(pool) = self.pool_of(add) else {
             // Plans that were checked have one; without it Karpenter would launch a node that belongs to nobody.
             self.out.event(RebalancePlans::NodeRequestFailed, format!("{name}: its NodePool is gone"));
             return;

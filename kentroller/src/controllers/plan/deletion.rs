@@ -15,7 +15,7 @@ use super::steering::MovingPod;
 use super::waves::{ending, told};
 use super::{PlanStep, Progress, RebalancePlans};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
-use crate::api::{DeletionEvent, DeletionPhase, DeletionStatus, NodeDeletion, marks};
+use crate::api::{DeletionEvent, DeletionPhase, DeletionStatus, NodeDeletion, PodToMigrate, marks};
 use crate::backend::snapshot;
 use crate::controllers::course::{self, Cordon, Facts, Want};
 use crate::controllers::{after, duration, marking};
@@ -100,14 +100,22 @@ impl<'a> PlanStep<'a> {
     /// By node: pods that the plan has for it and that are still where they were.
     fn promised(&self) -> BTreeMap<String, Vec<&'a Pod>> {
         let mut promised: BTreeMap<String, Vec<&'a Pod>> = BTreeMap::new();
-        for planned in &self.plan.spec.pods_to_migrate {
-            let key = ObjectKey::namespaced(planned.namespace.as_str(), planned.name.as_str());
-            let pod = self.world.lookup::<Pod>(&key).present().filter(|pod| pod.deleting().is_none());
-            if let Some(pod) = pod.filter(|pod| *pod.spec.node_name == *planned.src_node) {
-                promised.entry(self.node_of(&planned.dst_node_claim_name)).or_default().push(pod);
-            }
+        let stays = |planned: &PodToMigrate, pod: &Pod| *pod.spec.node_name == *planned.src_node;
+        for (planned, pod) in
+            self.planned_pods().filter(|(planned, pod)| pod.deleting().is_none() && stays(planned, pod))
+        {
+            promised.entry(self.node_of(&planned.dst_node_claim_name)).or_default().push(pod);
         }
         promised
+    }
+
+    /// The pods that the plan moves, as far as they are there under the name that it has for them.
+    pub(super) fn planned_pods(&self) -> impl Iterator<Item = (&'a PodToMigrate, &'a Pod)> + use<'a> {
+        let (plan, world) = (self.plan, self.world);
+        plan.spec.pods_to_migrate.iter().filter_map(move |planned| {
+            let key = ObjectKey::namespaced(planned.namespace.as_str(), planned.name.as_str());
+            Some((planned, world.lookup::<Pod>(&key).present()?))
+        })
     }
 
     /// Before the first wave: shields the nodes that go, and those that are to take pods, from Karpenter. Says how many are not

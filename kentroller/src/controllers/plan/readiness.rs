@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kentroller_runtime::{Kind, ObjectKey};
+use kentroller_runtime::Kind;
 
 use super::waves::told;
 use super::{PlanStep, room};
@@ -19,12 +19,8 @@ impl PlanStep<'_> {
     /// The owners whose pods the plan is to move and of whose pods some are not Ready as it begins: of them nobody can say that the plan
     /// made them so.
     pub(super) fn owners_not_ready(&self) -> Vec<String> {
-        let moves = self.plan.spec.pods_to_migrate.iter();
-        let pods = moves.filter_map(|pod| {
-            let key = ObjectKey::namespaced(pod.namespace.as_str(), pod.name.as_str());
-            self.world.lookup::<Pod>(&key).present()
-        });
-        let owners: BTreeSet<&str> = pods.filter_map(Pod::controller).map(|owner| owner.uid.as_str()).collect();
+        let pods = self.planned_pods().filter_map(|(_, pod)| pod.controller());
+        let owners: BTreeSet<&str> = pods.map(|owner| owner.uid.as_str()).collect();
         let is_unwell =
             |uid: &&str| self.world.owned_by::<Pod>(uid).iter().any(|pod| !pod.has_ended() && !pod.is_ready());
         owners.into_iter().filter(is_unwell).map(str::to_owned).collect()

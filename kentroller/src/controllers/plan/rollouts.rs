@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kentroller_runtime::{Kind, ObjectKey};
+use kentroller_runtime::Kind;
 
 use super::PlanStep;
 use crate::api::foreign::Pod;
@@ -28,10 +28,8 @@ struct Versions<'a> {
 impl PlanStep<'_> {
     /// A workload of the plan of which two versions run, and whose pods are being replaced right now.
     pub(super) fn rolls_out(&self) -> Option<String> {
-        let moves = self.plan.spec.pods_to_migrate.iter();
-        let keys = moves.map(|pod| ObjectKey::namespaced(pod.namespace.as_str(), pod.name.as_str()));
-        let pods = keys.filter_map(|key| self.world.lookup::<Pod>(&key).present());
-        let concerned: BTreeSet<Workload<'_>> = pods.filter_map(|pod| Some(versioned(pod)?.0)).collect();
+        let concerned: BTreeSet<Workload<'_>> =
+            self.planned_pods().filter_map(|(_, pod)| Some(versioned(pod)?.0)).collect();
         let mut versions: BTreeMap<Workload<'_>, Versions<'_>> = BTreeMap::new();
         for pod in self.world.all::<Pod>().filter(|pod| !pod.has_ended() && pod.deleting().is_none()) {
             let Some((workload, version)) = versioned(pod).filter(|(workload, _)| concerned.contains(workload)) else {

@@ -47,16 +47,18 @@ impl Plans {
 
     /// Whether a claim that is being executed has this flag of its aggressive mode.
     pub(super) fn lifts(&self, flag: &str) -> bool {
-        let mut executing = self.claims.values().filter(|claim| claim["status"]["state"] == "Executing");
-        executing.any(|claim| claim["spec"]["aggressiveModeConfig"][flag] == true)
+        self.lifting(flag).next().is_some()
+    }
+
+    /// The aggressive modes with this flag of claims that are being executed.
+    fn lifting(&self, flag: &str) -> impl Iterator<Item = &Value> {
+        let executing = self.claims.values().filter(|claim| claim["status"]["state"] == "Executing");
+        executing.map(|claim| &claim["spec"]["aggressiveModeConfig"]).filter(move |mode| mode[flag] == true)
     }
 
     /// After how long an executing claim with this flag has pods deleted whose eviction is refused.
     pub(super) fn forces_after(&self, flag: &str) -> Option<SignedDuration> {
-        let executing = self.claims.values().filter(|claim| claim["status"]["state"] == "Executing");
-        let lifted =
-            executing.map(|claim| &claim["spec"]["aggressiveModeConfig"]).filter(|config| config[flag] == true);
-        let told = lifted.map(|config| config[format!("{flag}Timeout")].as_str().unwrap_or("10m"));
+        let told = self.lifting(flag).map(|mode| mode[format!("{flag}Timeout")].as_str().unwrap_or("10m"));
         told.filter_map(|text| text.parse().ok()).min()
     }
 
