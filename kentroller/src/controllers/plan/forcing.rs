@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kentroller_planner::manifest::marks::REMOVAL_DISABLED;
 use kentroller_runtime::{Kind, Reply};
 
 use super::PlanStep;
 use super::steering::eviction;
 use crate::api::AggressiveMode;
 use crate::api::foreign::Pod;
-use crate::api::marks::DO_NOT_DISRUPT;
 use crate::controllers::{after, duration};
 use crate::settings::Settings;
 
@@ -49,9 +47,7 @@ impl PlanStep<'_> {
         let cordoned = self.status.nodes_deletion.get(&*pod.spec.node_name)?.cordon_time?;
         let end = |timeout: &Option<String>| after(cordoned, duration(timeout.as_deref(), FORCED_AFTER));
         let by_budget = mode.ignore_blocking_pdb.then(|| end(&mode.ignore_blocking_pdb_timeout));
-        let is_marked =
-            [DO_NOT_DISRUPT, REMOVAL_DISABLED].iter().any(|mark| pod.label(mark).or(pod.annotation(mark)).is_some());
-        let by_mark = (is_marked && mode.ignore_problem_removal_disabled_pods)
+        let by_mark = (self.protection.is_marked(pod) && mode.ignore_problem_removal_disabled_pods)
             .then(|| end(&mode.ignore_problem_removal_disabled_pods_timeout));
         by_budget.into_iter().chain(by_mark).min()
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kentroller_planner::manifest;
 use kentroller_planner::rules::{ObservedNode, PodRules, Surroundings};
-use kentroller_planner::{Moment, Options};
+use kentroller_planner::{Moment, Options, Rule};
 use kentroller_runtime::{Guard, Kind};
 
 use super::RebalancePlans;
@@ -65,6 +65,13 @@ impl Protection {
         let around = Surroundings { now: self.now, pdbs: &[], nodes: beside.node.as_slice(), replicas: &replicas };
         let rule = PodRules::of(around, &self.options, []).holds(&snapshot::pod(pod))?;
         Some(format!("pod {}: {rule}", pod.key()))
+    }
+
+    /// Whether the pod bears a mark that forbids its move (`removal-disabled`, `do-not-disrupt`), whatever the claim lifts.
+    pub(super) fn is_marked(&self, pod: &Pod) -> bool {
+        let around = Surroundings { now: self.now, pdbs: &[], nodes: &[], replicas: &BTreeMap::new() };
+        let rule = PodRules::of(around, &Options::default(), []).holds(&snapshot::pod(pod));
+        matches!(rule, Some(Rule::RemovalDisabled | Rule::DoNotDisrupt))
     }
 
     /// The rule by which a pod that belongs to its node holds it there.
@@ -125,6 +132,26 @@ mod tests {
 
     fn now() -> Timestamp {
         "2026-11-22T10:00:00Z".parse().expect("a time")
+    }
+
+    #[test]
+    fn a_mark_counts_as_the_rules_read_it() {
+        let check = |marks: Value, want: bool| {
+            let pod: Pod = object(json!({"apiVersion": "v1", "kind": "Pod",
+                "metadata": {"namespace": "shop", "name": "web", "annotations": marks, "ownerReferences":
+                    [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "w", "controller": true}]},
+                "spec": {"containers": []}, "status": {"startTime": "2026-11-22T08:00:00Z"}}));
+            let mut lifted = Options::default();
+            lifted.aggressive.ignore_problem_removal_disabled_pods = true;
+            assert_eq!(Protection::of(&plan("Optional"), lifted, now()).is_marked(&pod), want, "{marks}");
+        };
+        check(json!({}), false);
+        check(json!({"karpenter.sh/do-not-disrupt": "true"}), true);
+        check(json!({"karpenter.sh/do-not-disrupt": "3h"}), true);
+        check(json!({"karpenter.sh/do-not-disrupt": "1h"}), false);
+        check(json!({"karpenter.sh/do-not-disrupt": "false"}), false);
+        check(json!({"autoscaling.cast.ai/removal-disabled": "true"}), true);
+        check(json!({"autoscaling.cast.ai/removal-disabled": "false"}), false);
     }
 
     #[test]

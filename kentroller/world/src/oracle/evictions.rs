@@ -6,21 +6,25 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{Found, REMOVAL_DISABLED, State};
-use crate::karpenter::{DO_NOT_DISRUPT, is_kept};
+use crate::karpenter::is_kept;
 use crate::seen::{Kind, KnownPod, key_of, uid};
 
 /// Of all pods that moved, so many may be without a ready successor at once.
 const MOST_MOVING: usize = 20;
+
+/// Whether the pod's own mark forbids its move.
+fn is_protected(pod: &KnownPod, now: Timestamp) -> bool {
+    is_kept(pod, now) || pod.object.metadata.mark(REMOVAL_DISABLED) == Some("true")
+}
 
 impl State {
     pub(super) fn judge_eviction(&mut self, raw: &Value, now: Timestamp) -> Found {
         self.moving.get_or_insert(now);
         let key = key_of(raw);
         let Some(pod) = self.seen.pods.get(&key) else { return Found::new() };
-        let marked = |mark: &str| pod.object.metadata.mark(mark) == Some("true");
         let mut found = Found::new();
         let is_lifted = self.plans.lifts("ignoreProblemRemovalDisabledPods");
-        if (is_kept(pod, now) || marked(REMOVAL_DISABLED)) && !is_lifted {
+        if is_protected(pod, now) && !is_lifted {
             found.push(("S20", format!("pod {key} was evicted, which its own mark forbids")));
         }
         if matches!(pod.owner_kind(), "DaemonSet" | "Node") {
@@ -57,7 +61,7 @@ impl State {
     /// A pod is deleted only where a claim asks for it, and its node was cordoned for as long as the claim says.
     pub(super) fn judge_force(&self, raw: &Value, now: Timestamp) -> Option<(&'static str, String)> {
         let pod = self.seen.pods.get(&key_of(raw))?;
-        let is_marked = [DO_NOT_DISRUPT, REMOVAL_DISABLED].iter().any(|mark| pod.object.metadata.mark(mark).is_some());
+        let is_marked = is_protected(pod, now);
         let flags = [("ignoreBlockingPDB", true), ("ignoreProblemRemovalDisabledPods", is_marked)];
         let asked = flags.into_iter().filter(|(_, counts)| *counts);
         let after = asked.filter_map(|(flag, _)| self.plans.forces_after(flag)).min();
