@@ -8,19 +8,17 @@ use kentroller_planner::manifest::marks;
 use crate::architecture::{code, root, sources};
 
 /// The rooms of the planner in order: each may name itself and those before it.
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 11] = [
     "manifest",
     "value",
     "rules",
     "model",
-    "standing",
     "solution",
     "bound",
     "search",
     "waves",
     "consolidation",
     "solve",
-    "reuse",
     "planner",
 ];
 

@@ -66,7 +66,7 @@ const WRITING: [(&str, Verb); 5] = [
 ];
 
 /// `None` when there is nothing to declare a controller from.
-pub(super) fn check(args: Args, item: ItemStruct, mistakes: &mut Mistakes) -> Option<Checked> {
+pub(super) fn check(mut args: Args, item: ItemStruct, mistakes: &mut Mistakes) -> Option<Checked> {
     if !matches!(item.fields, Fields::Unit) || !item.generics.params.is_empty() {
         let ident = &item.ident;
         mistakes.add(ident, format!("a controller keeps nothing between two looks: write `struct {ident};`"));
@@ -77,53 +77,14 @@ pub(super) fn check(args: Args, item: ItemStruct, mistakes: &mut Mistakes) -> Op
         let ident = &item.ident;
         mistakes.add(ident, format!("say in a doc comment what `{ident}` does: the reference page prints it"));
     }
-    let Some(of) = args.of else {
+    let Some(of) = args.of.take() else {
         mistakes.add(
             &item.ident,
             "say what it reconciles: `#[controller(of = Kind, …)]`, or `of = Cluster` for a controller without a kind",
         );
         return None;
     };
-    let mut ledger = Ledger::default();
-    ledger.grant(&of, Verb::Read);
-    let mut needs_kind = Vec::new();
-    if let Some(word) = args.finalizes {
-        ledger.grant(&of, Verb::Patch);
-        needs_kind.push((word.span(), "a controller without a kind has no object to put a finalizer on"));
-    }
-    let mut wakes = Vec::new();
-    for Written { kind, verbs } in args.owns {
-        needs_kind.push((
-            kind.span(),
-            "a controller without a kind owns nothing: write `reads(…)` and `writes(…)` instead of `owns(…)`",
-        ));
-        ledger.grant_once(&kind, Verb::Read, "owns", mistakes);
-        for verb in verbs {
-            ledger.grant_word(&kind, &verb, mistakes);
-        }
-        wakes.push(Wake::Owner(kind));
-    }
-    for watch in args.watches {
-        // What is owned may be watched as well: then a change wakes both its owner and what the map names.
-        let kind = &watch.kind;
-        ledger.grant(&syn::parse_quote!(#kind), Verb::Read);
-        wakes.push(Wake::By(watch));
-    }
-    for kind in args.reads {
-        ledger.grant_once(&kind, Verb::Read, "reads", mistakes);
-    }
-    for Written { kind, verbs } in args.writes {
-        if verbs.is_empty() {
-            let shown = kind.to_token_stream().to_string();
-            mistakes.add(
-                &kind,
-                format!("say how: `writes({shown}: create + patch + delete + evict)`, only what is needed"),
-            );
-        }
-        for verb in verbs {
-            ledger.grant_word(&kind, &verb, mistakes);
-        }
-    }
+    let ledger = Ledger::of(&of, &mut args, mistakes);
     let events = events(args.events, mistakes);
     let metrics = metrics::check(args.metrics, mistakes);
     Some(Checked {
@@ -135,9 +96,9 @@ pub(super) fn check(args: Args, item: ItemStruct, mistakes: &mut Mistakes) -> Op
         least_interval: args.least_interval.and_then(|text| least_interval(&text, mistakes)),
         settings: args.settings.unwrap_or_else(|| syn::parse_quote!(crate::settings::Settings)),
         of,
-        accesses: ledger.0,
-        needs_kind,
-        wakes,
+        accesses: ledger.accesses,
+        needs_kind: ledger.needs_kind,
+        wakes: ledger.wakes,
         ports: args.asks,
         events,
         metrics,
@@ -172,18 +133,64 @@ fn least_interval(text: &LitStr, mistakes: &mut Mistakes) -> Option<u64> {
 
 /// What is declared for each kind, in the order of first mention.
 #[derive(Default)]
-struct Ledger(Vec<Access>);
+struct Ledger {
+    accesses: Vec<Access>,
+    needs_kind: Vec<(Span, &'static str)>,
+    wakes: Vec<Wake>,
+}
 
 impl Ledger {
+    fn of(kind: &Type, args: &mut Args, mistakes: &mut Mistakes) -> Self {
+        let mut ledger = Self::default();
+        ledger.grant(kind, Verb::Read);
+        if let Some(word) = args.finalizes.take() {
+            ledger.grant(kind, Verb::Patch);
+            ledger.needs_kind.push((word.span(), "a controller without a kind has no object to put a finalizer on"));
+        }
+        for Written { kind, verbs } in args.owns.drain(..) {
+            ledger.needs_kind.push((
+                kind.span(),
+                "a controller without a kind owns nothing: write `reads(…)` and `writes(…)` instead of `owns(…)`",
+            ));
+            ledger.grant_once(&kind, Verb::Read, "owns", mistakes);
+            for verb in verbs {
+                ledger.grant_word(&kind, &verb, mistakes);
+            }
+            ledger.wakes.push(Wake::Owner(kind));
+        }
+        for watch in args.watches.drain(..) {
+            // What is owned may be watched as well: then a change wakes both its owner and what the map names.
+            let kind = &watch.kind;
+            ledger.grant(&syn::parse_quote!(#kind), Verb::Read);
+            ledger.wakes.push(Wake::By(watch));
+        }
+        for kind in args.reads.drain(..) {
+            ledger.grant_once(&kind, Verb::Read, "reads", mistakes);
+        }
+        for Written { kind, verbs } in args.writes.drain(..) {
+            if verbs.is_empty() {
+                let shown = kind.to_token_stream().to_string();
+                mistakes.add(
+                    &kind,
+                    format!("say how: `writes({shown}: create + patch + delete + evict)`, only what is needed"),
+                );
+            }
+            for verb in verbs {
+                ledger.grant_word(&kind, &verb, mistakes);
+            }
+        }
+        ledger
+    }
+
     /// Whether it was new.
     fn grant(&mut self, kind: &Type, verb: Verb) -> bool {
         let shown = |kind: &Type| kind.to_token_stream().to_string();
-        let known = self.0.iter().position(|access| shown(&access.kind) == shown(kind));
+        let known = self.accesses.iter().position(|access| shown(&access.kind) == shown(kind));
         let known = known.unwrap_or_else(|| {
-            self.0.push(Access { kind: kind.clone(), verbs: Vec::new() });
-            self.0.len() - 1
+            self.accesses.push(Access { kind: kind.clone(), verbs: Vec::new() });
+            self.accesses.len() - 1
         });
-        let verbs = &mut self.0[known].verbs;
+        let verbs = &mut self.accesses[known].verbs;
         let new = !verbs.contains(&verb);
         if new {
             verbs.push(verb);

@@ -151,22 +151,7 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind, spec: &syn::Ident) -> TokenStrea
             }
         }
     });
-    let has_status = status.as_ref().map(|Status { type_, conditions, .. }| {
-        let of = conditions.as_ref().map(|conditions| quote!(impl #runtime::ConditionOf<#ident> for #conditions {}));
-        let conditions = conditions.as_ref().map_or_else(|| quote!(#runtime::SummaryOnly), ToTokens::to_token_stream);
-        quote! {
-            #of
-
-            impl #runtime::HasStatus for #ident {
-                type Status = #type_;
-                type Condition = #conditions;
-
-                fn status(&self) -> ::core::option::Option<&Self::Status> {
-                    self.status.as_ref()
-                }
-            }
-        }
-    });
+    let has_status = status.as_ref().map(|status| has_status(runtime, ident, status));
     quote! {
         impl #runtime::Kind for #ident {
             const INFO: #runtime::KindInfo = #runtime::KindInfo { #facts };
@@ -187,6 +172,24 @@ fn own_impls(runtime: &Runtime, kind: &OwnKind, spec: &syn::Ident) -> TokenStrea
             }
         }
         #has_status
+    }
+}
+
+fn has_status(runtime: &Runtime, ident: &syn::Ident, status: &Status) -> TokenStream {
+    let Status { type_, conditions, .. } = status;
+    let of = conditions.as_ref().map(|conditions| quote!(impl #runtime::ConditionOf<#ident> for #conditions {}));
+    let conditions = conditions.as_ref().map_or_else(|| quote!(#runtime::SummaryOnly), ToTokens::to_token_stream);
+    quote! {
+        #of
+
+        impl #runtime::HasStatus for #ident {
+            type Status = #type_;
+            type Condition = #conditions;
+
+            fn status(&self) -> ::core::option::Option<&Self::Status> {
+                self.status.as_ref()
+            }
+        }
     }
 }
 

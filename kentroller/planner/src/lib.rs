@@ -14,8 +14,6 @@ pub mod rules;
 
 mod model;
 
-mod standing;
-
 mod solution;
 
 pub mod bound;
@@ -24,7 +22,6 @@ mod waves;
 
 pub mod consolidation;
 
-mod reuse;
 mod solve;
 
 mod planner;
@@ -41,9 +38,9 @@ pub mod generate;
 pub use advice::plan_advised;
 pub use judged::{Judged, plan_judged};
 pub use manifest::{Moment, Quantity, QuantityError, parse_span};
+pub use model::standing::{Standing, standings};
 pub use planner::plan;
-pub use reuse::{PreviousPlan, plan_again};
-pub use standing::{Standing, standings};
+pub use planner::reuse::{PreviousPlan, plan_again};
 pub use value::{
     Advice, Aggressive, Blocker, Budget, CapacityType, Catalog, CatalogError, Cheapest, CurvePoint, EvictionRule,
     EvictionTarget, Flag, HOURS_A_MONTH, Headroom, InputError, InstanceType, Kept, KeptReason, LowerBound, Mode, Money,

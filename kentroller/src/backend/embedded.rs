@@ -1,11 +1,11 @@
 //! The planner of this process behind the ports that controllers ask.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kentroller_planner::check::Fault;
-use kentroller_planner::{Catalog, Nothing, Options, Percent, Plan, PreviousPlan, Steps, plan_again};
+use kentroller_planner::{Catalog, Nothing, Options, Percent, Plan, PreviousPlan, Snapshot, Steps, plan_again};
 use kentroller_runtime::{Cancelled, Failure, ObjectKey, Port, Seen};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -54,6 +54,43 @@ pub struct Plans {
 impl Plans {
     pub const fn new(embedded: Embedded) -> Self {
         Self { embedded, former: Mutex::new(None) }
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Option<PreviousPlan>> {
+        self.former.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The best plan that was found, no larger than an object may be.
+    fn searched(
+        &self,
+        ask: &PlanAsk,
+        snapshot: &Snapshot,
+        catalog: &Catalog,
+        cancelled: &Cancelled,
+    ) -> Result<(PreviousPlan, RebalancePlanSpec), Failure> {
+        let mut former = self.remembered().take();
+        let mut options = ask.options.clone();
+        loop {
+            let found = match self.embedded.effort {
+                Effort::Steps(steps) => plan_again(snapshot, catalog, &options, &mut Steps(steps), former),
+                Effort::Time(limit) => {
+                    let started = Instant::now();
+                    let mut budget = |_: u64| {
+                        let used = started.elapsed().as_millis() * 1000 / limit.as_millis().max(1);
+                        if cancelled.is_set() { u32::MAX } else { u32::try_from(used).unwrap_or(u32::MAX) }
+                    };
+                    plan_again(snapshot, catalog, &options, &mut budget, former)
+                }
+            };
+            let found = found.map_err(|error| failures::INPUT_INVALID.because(error))?;
+            let spec = translate::to_spec(&found.plan, snapshot, &ask.seed)
+                .map_err(|why| failures::PLAN_INVALID.because(why))?;
+            match size::smaller(&options, &spec) {
+                Some(fewer) => options = fewer,
+                None => return Ok((found, spec)),
+            }
+            former = Some(found);
+        }
     }
 }
 
@@ -138,30 +175,7 @@ impl Port for Plans {
     ) -> Result<Planned, Failure> {
         let catalog = self.embedded.catalog(seen, now)?;
         let (snapshot, unknown) = snapshot(seen, now);
-        let remembered = || self.former.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut former = remembered().take();
-        let mut options = ask.options.clone();
-        let (found, spec) = loop {
-            let found = match self.embedded.effort {
-                Effort::Steps(steps) => plan_again(&snapshot, &catalog, &options, &mut Steps(steps), former),
-                Effort::Time(limit) => {
-                    let started = Instant::now();
-                    let mut budget = |_: u64| {
-                        let used = started.elapsed().as_millis() * 1000 / limit.as_millis().max(1);
-                        if cancelled.is_set() { u32::MAX } else { u32::try_from(used).unwrap_or(u32::MAX) }
-                    };
-                    plan_again(&snapshot, &catalog, &options, &mut budget, former)
-                }
-            };
-            let found = found.map_err(|error| failures::INPUT_INVALID.because(error))?;
-            let spec = translate::to_spec(&found.plan, &snapshot, &ask.seed)
-                .map_err(|why| failures::PLAN_INVALID.because(why))?;
-            match size::smaller(&options, &spec) {
-                Some(fewer) => options = fewer,
-                None => break (found, spec),
-            }
-            former = Some(found);
-        };
+        let (found, spec) = self.searched(ask, &snapshot, &catalog, cancelled)?;
         let made = &found.plan;
         let costs = savings(made, &snapshot, &catalog);
         let text = serde_json::to_string(&spec).expect("a spec is plain JSON");
@@ -192,7 +206,7 @@ impl Port for Plans {
         };
         // What was cut short is no answer to another question.
         if !cancelled.is_set() {
-            *remembered() = Some(found);
+            *self.remembered() = Some(found);
         }
         Ok(planned)
     }

@@ -8,15 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kentroller::api;
 use kentroller::api::foreign::ConfigMap;
 use kentroller::settings::Settings;
 use kentroller::{chart, controllers, prices};
 use kentroller_runtime::generate::outline::Outline;
 use kentroller_runtime::generate::rbac::Rights;
-use kentroller_runtime::generate::{alerts, crd, dashboard, mistakes, reference, scaffold, schema, unused, widening};
+use kentroller_runtime::generate::{
+    OwnKind, alerts, crd, dashboard, mistakes, reference, scaffold, schema, unused, widening,
+};
 use kentroller_runtime::settings::Settings as _;
-use kentroller_runtime::{Declaration, Kind as _, MetricInfo};
+use kentroller_runtime::{Declaration, Kind as _, KindInfo, MetricInfo};
 
 const COMMAND: &str = "cargo run --bin crdgen";
 
@@ -25,6 +28,11 @@ type Files = BTreeMap<PathBuf, String>;
 
 /// What is measured beside the controllers.
 const BESIDE: [MetricInfo; 1] = [prices::AGE];
+
+/// The kinds of which the operator reads its own namespace only.
+const OWN_NAMESPACE: [KindInfo; 1] = [ConfigMap::INFO];
+
+const NAME: &str = "Kentroller";
 
 const HELP: &str = "\
 Writes every file that follows from the declarations: CRDs, examples, rights, reference pages.
@@ -102,40 +110,65 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     let accepted = widening::accepted(&accepted).map_err(anyhow::Error::msg)?;
     for kind in &kinds {
         let crd = kind.crd();
-        let outline = Outline::of(&crd);
-        let path = format!("crds/{}.yaml", kind.info.plural);
         // A kind that was never public may still become what its author finds best.
-        let contract = read(root, &format!("tests/contract/{}.txt", kind.info.plural)).ok();
-        if let (Some(_), Ok(before)) = (&contract, read(root, &path)) {
-            let before = crd::read(&before).with_context(|| format!("{path} is no CRD; delete it"))?;
-            let narrower = widening::narrowings(&Outline::of(&before), &outline);
-            let news: Vec<String> =
-                narrower.iter().map(ToString::to_string).filter(|one| !accepted.contains_key(one)).collect();
-            ensure!(
-                news.is_empty(),
-                "{path} would become narrower; list each line with its reason in tests/contract/accepted-changes.txt:\n{}",
-                news.join("\n")
-            );
+        if let Ok(contract) = read(root, &format!("tests/contract/{}.txt", kind.info.plural)) {
+            is_not_narrower(root, kind.info.plural, &crd, &accepted)?;
+            contracts.push((Outline::parse(&contract)?, Outline::of(&crd)));
         }
         let manifest = crd::manifest(&crd).with_context(|| format!("the CRD of {:?}", kind.info))?;
-        files.insert(path.into(), in_yaml(&manifest));
+        files.insert(crd_path(kind.info.plural).into(), in_yaml(&manifest));
         crds.push(crd);
         if let Some(sample) = kind.sample {
             files.insert(format!("samples/{}.yaml", kind.info.plural).into(), in_yaml(sample));
         }
-        if let Some(contract) = contract {
-            contracts.push((Outline::parse(&contract)?, outline));
-        }
     }
-    let own_namespace = [ConfigMap::INFO];
-    let rights = Rights::of(&declarations, &own_namespace);
-    let board = dashboard::dashboard("Kentroller", controllers::METRICS_PREFIX, &declarations);
+    let rights = Rights::of(&declarations, &OWN_NAMESPACE);
     let declared: Vec<_> = declarations.iter().flat_map(|one| one.metrics).chain(&BESIDE).copied().collect();
+    files.extend(charts(&rights, &crds, &declarations, &declared)?);
+    files.extend(pages(&kinds, &contracts, &declarations, &declared)?);
+    let schema =
+        serde_json::to_string_pretty(&schema::config("Dynamic configuration of Kentroller", Settings::FIELDS))?;
+    files.insert("kentroller/docs/reference/settings.schema.json".into(), schema + "\n");
+    Ok(files)
+}
+
+fn crd_path(plural: &str) -> String {
+    format!("crds/{plural}.yaml")
+}
+
+/// That a public CRD still takes all that the committed one takes, but for what is listed with its reason.
+fn is_not_narrower(
+    root: &Path,
+    plural: &str,
+    crd: &CustomResourceDefinition,
+    accepted: &BTreeMap<String, String>,
+) -> anyhow::Result<()> {
+    let path = crd_path(plural);
+    let Ok(before) = read(root, &path) else { return Ok(()) };
+    let before = crd::read(&before).with_context(|| format!("{path} is no CRD; delete it"))?;
+    let narrower = widening::narrowings(&Outline::of(&before), &Outline::of(crd));
+    let news: Vec<String> =
+        narrower.iter().map(ToString::to_string).filter(|one| !accepted.contains_key(one)).collect();
+    ensure!(
+        news.is_empty(),
+        "{path} would become narrower; list each line with its reason in tests/contract/accepted-changes.txt:\n{}",
+        news.join("\n")
+    );
+    Ok(())
+}
+
+fn charts(
+    rights: &Rights,
+    crds: &[CustomResourceDefinition],
+    declarations: &[Declaration],
+    declared: &[MetricInfo],
+) -> anyhow::Result<Files> {
+    let board = dashboard::dashboard(NAME, controllers::METRICS_PREFIX, declarations);
     let all = controllers::alerts::alerts();
-    let (prefix, runbooks) = (controllers::METRICS_PREFIX, "kentroller/docs/reference/alerts.md");
-    let rules = alerts::rules("Kentroller", prefix, runbooks, &all, &declared);
+    let rules = alerts::rules(NAME, controllers::METRICS_PREFIX, "kentroller/docs/reference/alerts.md", &all, declared);
     let rules = rules.map_err(|wrong| anyhow::anyhow!("the alerts are wrong:\n  {}", wrong.join("\n  ")))?;
-    for (path, text) in chart::files(&rights, &crds, &board, &rules)? {
+    let mut files = Files::new();
+    for (path, text) in chart::files(rights, crds, &board, &rules)? {
         let path = Path::new("charts").join(path);
         let text = match path.extension().and_then(|end| end.to_str()) {
             Some("yaml") => in_yaml(&text),
@@ -145,27 +178,34 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         };
         files.insert(path, text);
     }
-    for (page, text) in [
-        ("additions", reference::additions(&contracts)),
-        ("alerts", alerts::page("Kentroller", prefix, &all, &declared).map_err(anyhow::Error::msg)?),
-        ("conditions", reference::conditions(&kinds)),
-        ("events", reference::events(&declarations)),
-        ("failures", api::failures::page()),
-        ("kinds", reference::kinds(&kinds)),
-        ("marks", api::marks::page()),
-        ("metrics", reference::metrics(prefix, &declarations, &BESIDE)),
-        ("rbac", reference::rights(&declarations, &own_namespace)),
-        ("settings", reference::settings(Settings::FIELDS)),
-        ("states", reference::states(&kinds)),
-        ("unread-kinds", api::unread::page()),
-        ("words", reference::words(&kinds)),
-    ] {
-        files.insert(format!("kentroller/docs/reference/{page}.md").into(), in_markdown(&text));
-    }
-    let schema =
-        serde_json::to_string_pretty(&schema::config("Dynamic configuration of Kentroller", Settings::FIELDS))?;
-    files.insert("kentroller/docs/reference/settings.schema.json".into(), schema + "\n");
     Ok(files)
+}
+
+fn pages(
+    kinds: &[OwnKind],
+    contracts: &[(Outline, Outline)],
+    declarations: &[Declaration],
+    declared: &[MetricInfo],
+) -> anyhow::Result<Files> {
+    let (prefix, all) = (controllers::METRICS_PREFIX, controllers::alerts::alerts());
+    let pages = [
+        ("additions", reference::additions(contracts)),
+        ("alerts", alerts::page(NAME, prefix, &all, declared).map_err(anyhow::Error::msg)?),
+        ("conditions", reference::conditions(kinds)),
+        ("events", reference::events(declarations)),
+        ("failures", api::failures::page()),
+        ("kinds", reference::kinds(kinds)),
+        ("marks", api::marks::page()),
+        ("metrics", reference::metrics(prefix, declarations, &BESIDE)),
+        ("rbac", reference::rights(declarations, &OWN_NAMESPACE)),
+        ("settings", reference::settings(Settings::FIELDS)),
+        ("states", reference::states(kinds)),
+        ("unread-kinds", api::unread::page()),
+        ("words", reference::words(kinds)),
+    ];
+    let named =
+        |(page, text): (&str, String)| (format!("kentroller/docs/reference/{page}.md").into(), in_markdown(&text));
+    Ok(pages.into_iter().map(named).collect())
 }
 
 /// The source of each controller: its file, and what is below its folder.

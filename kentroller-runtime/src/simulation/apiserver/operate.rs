@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::Served;
 use super::builtin;
 use super::gc::{FOREGROUND, ORPHAN};
 use super::metadata;
@@ -141,7 +142,7 @@ impl State {
         let current = self.find(table, key)?.clone();
         let old = current.object.clone();
         let served = self.tables[table].served.clone();
-        let (mut new, touched) = make(&old)?;
+        let (new, touched) = make(&old)?;
         let (version, uid) = (object::text(&new, "resourceVersion"), object::text(&new, "uid"));
         if !version.is_empty() && version != object::text(&old, "resourceVersion") {
             return Err(refusal::modified(&served, &key.1));
@@ -150,26 +151,7 @@ impl State {
             let mistake = FieldMistake::invalid("metadata.uid", &json!(uid), "field is immutable");
             return Err(refusal::invalid(&served, &key.1, vec![mistake]));
         }
-        new = match part {
-            Part::Status => {
-                let mut kept = (*old).clone();
-                object::keep(&mut kept, &new, "status");
-                kept
-            }
-            Part::Main => {
-                for field in SERVER_OWNED {
-                    object::keep_meta(&mut new, &old, field);
-                }
-                for field in ["apiVersion", "kind"] {
-                    object::keep(&mut new, &old, field);
-                }
-                if served.status_subresource {
-                    object::keep(&mut new, &old, "status");
-                }
-                object::meta_mut(&mut new).remove("managedFields");
-                new
-            }
-        };
+        let mut new = of_part(part, &served, &old, new);
         builtin::normalize(&served, &mut new);
         metadata::tidy(&mut new);
         if let Some(schema) = &self.tables[table].schema {
@@ -267,6 +249,26 @@ impl State {
     fn take_away(&mut self, table: usize, key: &Key, by: &By, last: Arc<Stored>) -> Removed {
         Removed::Gone(self.remove(table, key, by).unwrap_or(last))
     }
+}
+
+/// An object as it becomes by a write of one part: the other part, and what only the server writes, stay.
+fn of_part(part: Part, served: &Served, old: &Value, mut new: Value) -> Value {
+    if part == Part::Status {
+        let mut kept = old.clone();
+        object::keep(&mut kept, &new, "status");
+        return kept;
+    }
+    for field in SERVER_OWNED {
+        object::keep_meta(&mut new, old, field);
+    }
+    for field in ["apiVersion", "kind"] {
+        object::keep(&mut new, old, field);
+    }
+    if served.status_subresource {
+        object::keep(&mut new, old, "status");
+    }
+    object::meta_mut(&mut new).remove("managedFields");
+    new
 }
 
 fn raise_generation(object: &mut Value) {

@@ -7,7 +7,7 @@ use super::selectors::{any_term, selects, untolerated};
 use super::violation::{Fault, Faults};
 use super::volumes::Volumes;
 use crate::manifest::marks::{DISRUPTED, DO_NOT_DISRUPT, REMOVAL_DISABLED, SAFE_TO_EVICT};
-use crate::manifest::{Effect, Meta, PodDisruptionBudget, Taint, parse_span};
+use crate::manifest::{Effect, Meta, Pod, PodDisruptionBudget, PodShape, Taint, parse_span};
 use crate::value::{EvictionRule, EvictionTarget, Options, Strictness};
 
 /// What bears on evictions, by kind of pod and by owner.
@@ -40,28 +40,12 @@ impl<'a> Evictions<'a> {
         let pod = board.bodies[body].pod;
         let shape = board.class_of(body).shape;
         let aggressive = self.options.aggressive;
-        let mut faults = Faults::new();
+        let mut faults = without_a_place(pod, shape);
         let mut refuse = |wrong: bool, fault: Fault, text: &str| {
             if wrong {
                 faults.push((fault, text.to_owned()));
             }
         };
-        // No setting lifts these, as nobody can tell where such a pod would run.
-        refuse(
-            pod.metadata.deletion_timestamp.is_some(),
-            Fault::Terminating,
-            "metadata.deletionTimestamp is set: it ends by itself",
-        );
-        refuse(shape.asks_below_nothing(), Fault::ConstraintUnknown, "it asks for less than nothing");
-        refuse(shape.gates > 0, Fault::Gated, "spec.schedulingGates is not empty");
-        refuse(shape.resource_claims > 0, Fault::ResourceClaims, "spec.resourceClaims is not empty");
-        let scheduler = shape.scheduler_name.as_str();
-        refuse(
-            !matches!(scheduler, "" | "default-scheduler"),
-            Fault::ForeignScheduler,
-            &format!("spec.schedulerName is {scheduler:?}"),
-        );
-        refuse(!matches!(shape.os.as_str(), "" | "linux"), Fault::NotLinux, &format!("spec.os.name is {:?}", shape.os));
         let strictness = self.strictness(board, body);
         refuse(
             strictness == Some(Strictness::RemovalDisabled),
@@ -230,6 +214,28 @@ fn rule_matches(rule: &EvictionRule, board: &Board<'_>, body: usize) -> Option<b
             Some(min_replicas.is_none_or(|least| replicas >= least) && max_replicas.is_none_or(|most| replicas <= most))
         }
     }
+}
+
+/// What no setting lifts, as nobody can tell where such a pod would run.
+fn without_a_place(pod: &Pod, shape: &PodShape) -> Faults {
+    let scheduler = shape.scheduler_name.as_str();
+    let all = [
+        (
+            pod.metadata.deletion_timestamp.is_some(),
+            Fault::Terminating,
+            "metadata.deletionTimestamp is set: it ends by itself".to_owned(),
+        ),
+        (shape.asks_below_nothing(), Fault::ConstraintUnknown, "it asks for less than nothing".to_owned()),
+        (shape.gates > 0, Fault::Gated, "spec.schedulingGates is not empty".to_owned()),
+        (shape.resource_claims > 0, Fault::ResourceClaims, "spec.resourceClaims is not empty".to_owned()),
+        (
+            !matches!(scheduler, "" | "default-scheduler"),
+            Fault::ForeignScheduler,
+            format!("spec.schedulerName is {scheduler:?}"),
+        ),
+        (!matches!(shape.os.as_str(), "" | "linux"), Fault::NotLinux, format!("spec.os.name is {:?}", shape.os)),
+    ];
+    all.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, fault, text)| (fault, text)).collect()
 }
 
 fn known_replicas(board: &Board<'_>, metadata: &Meta) -> Option<u32> {

@@ -13,7 +13,7 @@ use super::violation::{Fault, Faults};
 use super::{fresh, labels, requests};
 use crate::manifest::{Ec2NodeClass, NodePool, PodShape, Taint, marks};
 use crate::value::labels::{Learned, foreign_key};
-use crate::value::{CapacityType, InstanceType, Money, NewNode, Options, Snapshot};
+use crate::value::{CapacityType, InstanceType, Money, NewNode, Options, Priced, Snapshot};
 
 /// Taints that the DaemonSet controller makes its pods tolerate.
 const DAEMONS_TOLERATE: [&str; 7] = [
@@ -147,25 +147,8 @@ impl<'a> Offers<'a> {
             return None;
         };
         let it = &priced.instance_type;
-        let named = priced.offers.iter().any(|offer| offer.zone.as_deref() == Some(stated.zone));
-        let wanted = pool.spec.template.spec.requirements.iter().any(|requirement| {
-            requirement.key == marks::ZONE && requirement.values.iter().any(|value| value == stated.zone)
-        });
-        let zone_known = if self.learned.zones().is_empty() && stated.zone.is_empty() {
-            true
-        } else {
-            self.learned.zones().contains(stated.zone) || named || wanted
-        };
-        let class = self.snapshot.class_of(pool);
-        let subnets = class.map(|class| class.zones()).unwrap_or_default();
-        if !subnets.is_empty() && !subnets.contains(&stated.zone) {
-            offered.push((Fault::NotOffered, format!("{}: its EC2NodeClass has subnets in {subnets:?}", what())));
-        }
-        if !zone_known {
-            offered.push((
-                Fault::NotOffered,
-                format!("{}: neither a node nor the pool nor the catalogue knows the zone", what()),
-            ));
+        if let Some(why) = self.zone_fault(pool, priced, stated.zone) {
+            offered.push((Fault::NotOffered, format!("{}: {why}", what())));
         }
         let bought = Bought {
             name: &planned.name,
@@ -180,32 +163,48 @@ impl<'a> Offers<'a> {
                 .push((Fault::NotOffered, format!("{}: what nodes of its EC2NodeClass have cannot be told", what())));
             return None;
         };
-        if !has_image(class, &host) {
+        if !has_image(self.snapshot.class_of(pool), &host) {
             offered.push((Fault::NotOffered, format!("{}: its EC2NodeClass has no image for it", what())));
         }
-        match priced.offer(stated.zone, stated.capacity_type) {
-            None => offered.push((Fault::NotOffered, format!("{}: the catalogue has no such offering", what()))),
-            Some(offer) => {
-                if !offer.available {
-                    offered.push((Fault::NotAvailable, format!("{}: is not to be had at present", what())));
-                }
-                match self.prices.overlaid(offer.price, &|key| host.label(key)) {
-                    Some(price) if price.is(stated.price) && price.amount > Money::ZERO => {}
-                    Some(price) => {
-                        let text = format!(
-                            "{}: price {} is stated, it costs {}",
-                            what(),
-                            micros(stated.price),
-                            micros(price.amount)
-                        );
-                        offered.push((Fault::Price, text));
-                    }
-                    None => offered.push((Fault::PriceUnknown, format!("{}: a NodeOverlay cannot be read", what()))),
-                }
-            }
-        }
+        let price = self.price_faults(priced, stated, &host);
+        offered.extend(price.into_iter().map(|(fault, why)| (fault, format!("{}: {why}", what()))));
         self.requirement_faults(pool, &host, offered);
         Some(host)
+    }
+
+    /// Why nothing can be had in a zone.
+    fn zone_fault(&self, pool: &NodePool, priced: &Priced, zone: &str) -> Option<String> {
+        let subnets = self.snapshot.class_of(pool).map(Ec2NodeClass::zones).unwrap_or_default();
+        if !subnets.is_empty() && !subnets.contains(&zone) {
+            return Some(format!("its EC2NodeClass has subnets in {subnets:?}"));
+        }
+        let zones = self.learned.zones();
+        let mut requirements = pool.spec.template.spec.requirements.iter();
+        let is_known = zones.contains(zone)
+            || (zones.is_empty() && zone.is_empty())
+            || priced.offers.iter().any(|offer| offer.zone.as_deref() == Some(zone))
+            || requirements.any(|one| one.key == marks::ZONE && one.values.iter().any(|value| value == zone));
+        (!is_known).then(|| "neither a node nor the pool nor the catalogue knows the zone".to_owned())
+    }
+
+    /// What is wrong with the stated price, and whether it is to be had for it.
+    fn price_faults(&self, priced: &Priced, stated: Stated<'_>, host: &Host<'_>) -> Faults {
+        let Some(offer) = priced.offer(stated.zone, stated.capacity_type) else {
+            return vec![(Fault::NotOffered, "the catalogue has no such offering".to_owned())];
+        };
+        let mut faults = Faults::new();
+        if !offer.available {
+            faults.push((Fault::NotAvailable, "is not to be had at present".to_owned()));
+        }
+        match self.prices.overlaid(offer.price, &|key| host.label(key)) {
+            Some(price) if price.is(stated.price) && price.amount > Money::ZERO => {}
+            Some(price) => {
+                let text = format!("price {} is stated, it costs {}", micros(stated.price), micros(price.amount));
+                faults.push((Fault::Price, text));
+            }
+            None => faults.push((Fault::PriceUnknown, "a NodeOverlay cannot be read".to_owned())),
+        }
+        faults
     }
 
     /// The node of an offering; `None`: what it has cannot be told.

@@ -12,6 +12,7 @@ mod pending;
 pub(crate) mod preferences;
 mod price_list;
 mod spread;
+pub(crate) mod standing;
 mod vector;
 
 use std::collections::BTreeSet;

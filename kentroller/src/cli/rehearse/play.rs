@@ -34,6 +34,21 @@ pub(in crate::cli) enum Ask {
     Continuous,
 }
 
+impl Ask {
+    fn of(&self, operated: &Operated) -> Result<(), String> {
+        match self {
+            Self::Object(object) => {
+                let created = operated.server.create(object.clone());
+                created.map(drop).map_err(|refusal| format!("the claim is refused: {}", refusal.message))
+            }
+            Self::Continuous => {
+                operated.set(|settings| settings.continuous_rebalancing = true);
+                Ok(())
+            }
+        }
+    }
+}
+
 /// What came of a run with the operator.
 pub(in crate::cli) struct Played {
     /// As it began.
@@ -72,17 +87,7 @@ pub(in crate::cli) async fn operated(
     let (nodes, pods) = (server.list("Node").len(), server.list("Pod").len());
     let operated = Operated::on(server, clock, setup, cluster.prices.clone());
     tokio::time::sleep(cluster.rests).await;
-    match ask {
-        Ask::Object(object) => {
-            drop(
-                operated
-                    .server
-                    .create(object.clone())
-                    .map_err(|refusal| format!("the claim is refused: {}", refusal.message))?,
-            );
-        }
-        Ask::Continuous => operated.set(|settings| settings.continuous_rebalancing = true),
-    }
+    ask.of(&operated)?;
     let mut is_over = false;
     while !is_over && since(&operated.clock, cluster.starts) < seconds(longest) {
         tokio::time::sleep(LOOK).await;
@@ -99,13 +104,10 @@ pub(in crate::cli) async fn operated(
         let rest = if whole { Duration::from_secs(u64::try_from(left).unwrap_or_default()) } else { REST };
         tokio::time::sleep(rest).await;
     }
-    let mut broken: Vec<String> = oracle.violations().iter().map(ToString::to_string).collect();
-    for (alive, who) in [(operated.is_running(), "the operator"), (operated.world.is_turning(), "the simulated world")]
-    {
-        if !alive {
-            broken.push(format!("{who} has ended by a panic; please report this"));
-        }
-    }
+    let alive = [(operated.is_running(), "the operator"), (operated.world.is_turning(), "the simulated world")];
+    let panics = alive.iter().filter(|(alive, _)| !alive);
+    let panics = panics.map(|(_, who)| format!("{who} has ended by a panic; please report this"));
+    let broken = oracle.violations().iter().map(ToString::to_string).chain(panics).collect();
     let states = states(&operated.server);
     let well = states.iter().all(|state| matches!(state, ClaimState::Completed | ClaimState::Skipped));
     let run = Run {

@@ -188,21 +188,7 @@ impl<'a> PlanStep<'a> {
                 Look::Begins(pods)
             }
             Want::Drain => Look::Leaves(pods),
-            Want::Delete => {
-                if self.greens(wave).any(|add| self.is_exhausted(add)) {
-                    self.keep(claim, node, DeletionStatus::Failed, "what had come instead of it is lost", None);
-                    return Look::Waits(format!("node {name} to be left alone"));
-                }
-                if let Some(green) = self.new_nodes(wave).into_iter().find(|green| !self.is_there(green)) {
-                    return Look::Waits(format!("new node {green} to be Ready before node {name} is given back"));
-                }
-                if let Some(why) = self.is_refused(claim) {
-                    self.keep(claim, node, DeletionStatus::Failed, &why, None);
-                    return Look::Waits(format!("node {name} to be left alone"));
-                }
-                self.give_back(claim, &name, wave);
-                Look::Ends
-            }
+            Want::Delete => self.end_drained(claim, node, wave),
             Want::Force => {
                 self.force(claim, &name, wave, &pods);
                 Look::Waits(format!("Karpenter to end node {name} by force"))
@@ -218,6 +204,24 @@ impl<'a> PlanStep<'a> {
                 Look::Waits(format!("node {name} to be left alone"))
             }
         }
+    }
+
+    /// Gives a drained node back, unless what came instead of it is lost or not there yet, or its deletion is refused.
+    fn end_drained(&mut self, claim: &NodeClaim, node: &Node, wave: u32) -> Look<'a> {
+        let name = node.name();
+        let refused = if self.greens(wave).any(|add| self.is_exhausted(add)) {
+            Some("what had come instead of it is lost".to_owned())
+        } else if let Some(green) = self.new_nodes(wave).into_iter().find(|green| !self.is_there(green)) {
+            return Look::Waits(format!("new node {green} to be Ready before node {name} is given back"));
+        } else {
+            self.is_refused(claim)
+        };
+        if let Some(why) = refused {
+            self.keep(claim, node, DeletionStatus::Failed, &why, None);
+            return Look::Waits(format!("node {name} to be left alone"));
+        }
+        self.give_back(claim, name, wave);
+        Look::Ends
     }
 
     fn facts(&self, claim: &NodeClaim, node: &Node, pods: &[&Pod], slots: &Slots) -> Facts {

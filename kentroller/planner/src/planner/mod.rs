@@ -1,5 +1,7 @@
 //! The way from a snapshot to a plan.
 
+pub(crate) mod reuse;
+
 use crate::model::build::model;
 use crate::solve::solve;
 use crate::value::{Budget, Catalog, InputError, Options, Plan, Snapshot};

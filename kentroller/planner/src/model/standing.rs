@@ -1,6 +1,7 @@
 //! How each node stands before anything is planned: what holds it, and whether it takes pods. For people who ask why.
 
-use crate::model::build::model;
+use super::NodeBin;
+use super::build::model;
 use crate::value::{Blocker, Catalog, InputError, KeptReason, Options, Snapshot};
 
 /// How a node stands.
@@ -24,7 +25,7 @@ pub struct Standing {
 /// Input that contradicts itself, such as two nodes of one name.
 pub fn standings(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Vec<Standing>, InputError> {
     let model = model(snapshot, catalog, options)?;
-    let standing = |node: crate::model::NodeBin| Standing {
+    let standing = |node: NodeBin| Standing {
         node: node.name,
         held: node.held,
         blockers: node.blockers,
