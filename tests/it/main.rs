@@ -1,5 +1,6 @@
 //! One binary for all integration tests.
 
+mod accounts;
 mod architecture;
 mod beside;
 mod builds;

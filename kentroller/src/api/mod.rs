@@ -45,8 +45,9 @@ pub use self::plan::{
 };
 pub use self::plan_status::{
     AchievedOutcome, AttemptStatus, ConsolidationStability, CreationAttempt, DeletionEvent, DeletionPhase,
-    DeletionStatus, FailedAttempt, FailedNode, FailurePhase, NodeCreation, NodeDeletion, NodePoolBudget, NodeStability,
-    OutcomeDiff, PlanState, PlanStatus, PoolStability, Totals, WavePhase, WaveStatus,
+    DeletionStatus, FailedAttempt, FailedNode, FailurePhase, MeasuredSavings, NodeCreation, NodeDeletion,
+    NodePoolBudget, NodeStability, OutcomeDiff, PlanState, PlanStatus, PoolStability, Totals, WavePhase, WaveSavings,
+    WaveStatus,
 };
 pub use self::savings::{NodeCost, Savings};
 pub use self::schedule::{

@@ -32,6 +32,8 @@ pub struct PlanStatus {
     pub failure_reason: Option<FailureReason>,
     /// Until when activeSeconds counts.
     pub look_time: Option<Timestamp>,
+    /// What was really saved, measured once an hour for seven days after the end; absent before, and where nothing was carried out.
+    pub measured_savings: Option<MeasuredSavings>,
     /// How often making the migration plan was tried again; back to 0 when it succeeds.
     pub migration_plan_retries: Option<i64>,
     /// What the budgets of the node pools leave, by node pool.
@@ -81,11 +83,42 @@ pub struct WaveStatus {
     /// Of the saving that the wave promised, the percentage that its real new nodes bring; absent where nobody asked for it
     /// by an executionPolicy.
     pub achieved_savings_percent: Option<String>,
+    /// What it has really saved, as long as its new nodes are there; absent before the end of the plan.
+    pub measured: Option<WaveSavings>,
     /// Since when it is in this phase.
     pub since: Timestamp,
     /// Whether a node that goes was touched. From then on the new nodes of the wave are kept, whatever happens.
     #[serde(default)]
     pub touched: bool,
+}
+
+#[resource(part)]
+/// What a wave has saved, from the first node that went or came until the time told. From when a new node of it is gone, whoever
+/// removed it, nothing is counted any more.
+#[derive(Eq)]
+pub struct WaveSavings {
+    /// What it promised to save from its end until then, in the currency of the plan's savings.
+    pub promised: String,
+    /// What it has saved: what the nodes that went would have cost since, less what the new ones have cost, also while both ran.
+    pub saved: String,
+    /// Until when this counts.
+    pub until: Timestamp,
+}
+
+#[resource(part)]
+/// What a plan has saved, measured on how long nodes really lived: the sum of its waves.
+#[derive(Eq)]
+pub struct MeasuredSavings {
+    /// The currency of the amounts.
+    pub currency: String,
+    /// What its waves promised to save in that time.
+    pub promised: String,
+    /// What they have saved.
+    pub saved: String,
+    /// What was saved, in percent of what was promised; absent where nothing was.
+    pub saved_percentage: Option<String>,
+    /// When this was measured last.
+    pub until: Timestamp,
 }
 
 words! {

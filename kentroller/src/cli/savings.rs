@@ -8,7 +8,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use kentroller_planner::Money;
 use kentroller_runtime::{HasStatus, Kind};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::history::{achieved, promised};
@@ -38,6 +38,8 @@ struct Account {
     plans: Vec<OfPlan>,
     /// Of the plans of which it is known.
     total: Amounts,
+    /// Of the plans that were measured.
+    measured: Option<Measured>,
 }
 
 /// What one plan saves.
@@ -49,6 +51,21 @@ struct OfPlan {
     state: String,
     #[serde(flatten)]
     amounts: Amounts,
+    /// What was saved until the last measurement; absent before the end of the plan.
+    measured: Option<Measured>,
+}
+
+/// Dollars in all, not by the hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Measured {
+    #[serde(serialize_with = "in_four_digits")]
+    promised: Money,
+    #[serde(serialize_with = "in_four_digits")]
+    saved: Money,
+}
+
+fn in_four_digits<S: Serializer>(amount: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(amount)
 }
 
 /// A saving at three times; absent where it is not known.
@@ -134,7 +151,8 @@ impl Account {
     /// The account of the plans that have begun.
     fn of(mut plans: Vec<RebalancePlan>) -> Self {
         plans.sort_by_key(|plan| plan.status().and_then(|status| status.start_time));
-        let mut account = Self { schema_version: 1, currency: "USD", plans: Vec::new(), total: Amounts::default() };
+        let mut account =
+            Self { schema_version: 1, currency: "USD", plans: Vec::new(), total: Amounts::default(), measured: None };
         for plan in &plans {
             let Some((status, began)) = plan.status().and_then(|status| Some((status, status.start_time?))) else {
                 continue;
@@ -148,7 +166,16 @@ impl Account {
             add(&mut total.promised_hourly, amounts.promised_hourly);
             add(&mut total.validated_hourly, amounts.validated_hourly);
             add(&mut total.achieved_hourly, amounts.achieved_hourly);
+            let measured = status.measured_savings.as_ref().and_then(|measured| {
+                Some(Measured { promised: Money::parse(&measured.promised)?, saved: Money::parse(&measured.saved)? })
+            });
+            if let Some(one) = &measured {
+                let all = account.measured.get_or_insert(Measured { promised: Money::ZERO, saved: Money::ZERO });
+                all.promised += one.promised;
+                all.saved += one.saved;
+            }
             account.plans.push(OfPlan {
+                measured,
                 plan: plan.name().to_owned(),
                 began: began.to_string(),
                 state: status.state.as_ref().map_or("", PlanState::as_str).to_owned(),
@@ -163,7 +190,10 @@ impl Account {
             return "No plan has been executed so far.\n".to_owned();
         }
         let text = |amount: Option<Money>| amount.map_or("-".to_owned(), Money::hourly);
-        let row = |name: &str, began: &str, state: &str, amounts: &Amounts| {
+        let measured = |of: Option<&Measured>| {
+            of.map_or("-".to_owned(), |of| format!("{} of {}", of.saved.hourly(), of.promised.hourly()))
+        };
+        let row = |name: &str, began: &str, state: &str, amounts: &Amounts, all: Option<&Measured>| {
             [
                 name.to_owned(),
                 began.to_owned(),
@@ -171,20 +201,30 @@ impl Account {
                 text(amounts.promised_hourly),
                 text(amounts.validated_hourly),
                 text(amounts.achieved_hourly),
+                measured(all),
             ]
         };
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(["PLAN", "BEGAN", "STATE", "PROMISED", "VALIDATED", "ACHIEVED"]);
+        table.load_style(presets::NOTHING).set_header([
+            "PLAN",
+            "BEGAN",
+            "STATE",
+            "PROMISED",
+            "VALIDATED",
+            "ACHIEVED",
+            "MEASURED",
+        ]);
         for plan in &self.plans {
-            table.add_row(row(&plan.plan, &plan.began, &plan.state, &plan.amounts));
+            table.add_row(row(&plan.plan, &plan.began, &plan.state, &plan.amounts, plan.measured.as_ref()));
         }
-        table.add_row(row("total", "", "", &self.total));
+        table.add_row(row("total", "", "", &self.total, self.measured.as_ref()));
         let mut out = format!("{table}\n");
         let a_month = self.total.achieved_hourly.map_or("-".to_owned(), Money::monthly);
         let _ = writeln!(
             out,
             "\nUSD an hour; achieved on the nodes that really came and went: {a_month} USD a month. Validated is what the last \
-             wave promised on its real nodes, where an executionPolicy asked."
+             wave promised on its real nodes, where an executionPolicy asked. Measured is what was saved in US dollars, of what \
+             was promised for that time, as long as the new nodes lived; measured at a plan's end, a day and a week later."
         );
         out
     }
@@ -225,7 +265,8 @@ mod tests {
         let first = plan(
             "first",
             json!("2026-11-22T10:00:00Z"),
-            json!({"savings": saved("2.0000"), "validatedSavings": saved("1.9000"), "achievedOutcome": {"diff": {"priceHourly": "1.5000"}}}),
+            json!({"savings": saved("2.0000"), "validatedSavings": saved("1.9000"), "achievedOutcome": {"diff": {"priceHourly": "1.5000"}},
+                "measuredSavings": {"currency": "USD", "promised": "48.0000", "saved": "35.5000", "until": "2026-11-23T11:00:00Z"}}),
         );
         let waits = plan("waits", Value::Null, json!({"savings": saved("9.0000")}));
         let list =
@@ -242,7 +283,8 @@ mod tests {
         );
         let text = told.told();
         let row: Vec<&str> = text.lines().nth(3).expect("the total").split_whitespace().collect();
-        assert_eq!(row, ["total", "3.0000", "1.9000", "1.5000"], "{text}");
+        assert_eq!(row, ["total", "3.0000", "1.9000", "1.5000", "35.5000", "of", "48.0000"], "{text}");
+        assert_eq!(json["plans"][0]["measured"], json!({"promised": "48.0000", "saved": "35.5000"}));
         let yaml = serde_saphyr::to_string(&list).expect("YAML");
         assert_eq!(account(&yaml).expect("an account"), told);
         assert_eq!(

@@ -7,7 +7,7 @@ pub fn alerts() -> Vec<AlertInfo> {
     ALERTS.iter().chain(&OURS).copied().collect()
 }
 
-const OURS: [AlertInfo; 4] = [
+const OURS: [AlertInfo; 5] = [
     AlertInfo {
         name: "MarkWithoutActivePlan",
         expr: "max($orphaned_marks) > 0",
@@ -57,6 +57,20 @@ const OURS: [AlertInfo; 4] = [
             "`kubectl get pods -A --field-selector status.phase=Pending` shows them; `kubectl describe pod` tells what the scheduler says.",
             "Karpenter makes nodes for what is pending: does its log say why not?",
             "Were the plan's new nodes lost, or filled by pods of others? `kentroller history NODE` tells which nodes a plan made.",
+        ],
+    },
+    AlertInfo {
+        name: "SavingsRealised",
+        expr: "min by (plan) ($plan_savings_realised_percent) < 50",
+        lasts: "5m",
+        summary: "Plan {{ $labels.plan }} has saved less than half of what it promised",
+        meaning: "A day or more after its end. New nodes came dearer than planned, or nodes that should have gone were kept, or old and new ones \
+                  ran side by side for long.",
+        steps: &[
+            "`kentroller savings` tells what each plan promised and what it has saved.",
+            "`status.achievedOutcome` of the plan has the nodes that really came: which were not the first choice, and why did that fail?",
+            "`kentroller why` tells why nodes stay; those that were kept are in `status.warnings`.",
+            "A claim with `achievedSavingsPercentageThreshold` stops before anything is evicted for new nodes that save too little.",
         ],
     },
 ];

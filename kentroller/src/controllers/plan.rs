@@ -14,6 +14,7 @@ mod protection;
 mod readiness;
 mod rollouts;
 mod room;
+mod savings;
 mod slots;
 mod steering;
 mod waves;
@@ -37,7 +38,7 @@ use super::{EXECUTION_TIMEOUT, after, duration, turn, window};
 use crate::api::foreign::{CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanReason, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
-    SkippedReason, Warning, WavePhase, failures, marks,
+    Savings, SkippedReason, Warning, WavePhase, failures, marks,
 };
 use crate::backend::Checks;
 
@@ -65,6 +66,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
         plan_last_step_timestamp_seconds(plan) = "When a plan that runs last made a step, in seconds since 1970; not told while it is held",
         moved_pods_not_ready(plan) = "Pods that came for those that a plan moved, and have not been Ready for five minutes",
         moved_pods_pending(plan) = "Pods that came for those that a plan moved, and have no node yet",
+        plan_savings_realised_percent(plan) = "Of what an ended plan promised, the percentage that was saved; not told before a day after its end",
     ),
     events(
         PlanChecked = "The plan was checked and found right.",
@@ -110,6 +112,9 @@ impl Reconcile for RebalancePlans {
         match state {
             state if state.is_final() => {
                 step.clean_up();
+                if plan.deleting().is_none() && step.account() {
+                    step.out.status(&step.status);
+                }
                 return Ok(step.out);
             }
             PlanState::Running if plan.deleting().is_some() => step.cancel("the plan was deleted"),
@@ -148,8 +153,11 @@ fn waiting_plans(change: &Change<'_, RebalancePlan>, cut: &Cut) -> Vec<ObjectKey
     in_state(cut, &PlanState::Created)
 }
 
-fn running_for_claim(_: &Change<'_, NodeClaim>, cut: &Cut) -> Vec<ObjectKey> {
-    in_state(cut, &PlanState::Running)
+/// The plan that made a NodeClaim, also when it has ended: it is measured how long the node lives.
+fn running_for_claim(change: &Change<'_, NodeClaim>, cut: &Cut) -> Vec<ObjectKey> {
+    let leaves = change.new.filter(|claim| claim.deleting().is_some());
+    let maker = leaves.and_then(|claim| claim.annotation(marks::MADE_BY)).map(ObjectKey::cluster);
+    in_state(cut, &PlanState::Running).into_iter().chain(maker).collect()
 }
 
 fn running_for_node(_: &Change<'_, Node>, cut: &Cut) -> Vec<ObjectKey> {
@@ -256,17 +264,22 @@ impl PlanStep<'_> {
             self.out.reconciling(PlanReason::Starting, "The plan starts.");
             return Ok(());
         }
+        let savings = answer.savings.clone();
+        self.begin(savings);
+        Ok(())
+    }
+
+    fn begin(&mut self, savings: Savings) {
         self.status.state = Some(PlanState::Running);
         self.status.wave = Some(0);
         self.status.start_time = Some(seconds(self.world.now()));
         self.status.owners_not_ready = self.owners_not_ready();
-        self.status.savings = Some(answer.savings.clone());
+        self.status.savings = Some(savings);
         self.status.spec_digest = Some(digest(&self.plan.spec));
         self.out.condition(PlanCondition::InProgress, true, PlanReason::Running, self.promise());
         self.out.event(RebalancePlans::PlanStarted, self.promise());
         self.out.reconciling(PlanReason::Running, "The plan is being executed.");
         self.out.look_in(Duration::from_secs(1));
-        Ok(())
     }
 
     /// Waits for a person, for an hour.

@@ -87,7 +87,7 @@ impl PlanStep<'_> {
 }
 
 /// What the new node costs in the first of its offerings, for which the plan was made.
-fn promised(add: &NodeClaimToAdd) -> Money {
+pub(super) fn promised(add: &NodeClaimToAdd) -> Money {
     let first = add.alternatives.first().and_then(|first| first.price_hourly.as_deref());
     first.and_then(Money::parse).unwrap_or(Money::ZERO)
 }
@@ -125,7 +125,8 @@ fn judge(policy: &ExecutionPolicy, wave: Balance, whole: Balance) -> Result<(), 
     Ok(())
 }
 
-fn cost(node: &NodeCost) -> Money {
+/// What a node costs an hour; nothing where that is not known.
+pub(super) fn cost(node: &NodeCost) -> Money {
     node.price_hourly.as_deref().and_then(Money::parse).unwrap_or(Money::ZERO)
 }
 

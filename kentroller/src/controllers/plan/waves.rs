@@ -116,6 +116,7 @@ impl<'a> PlanStep<'a> {
         match self.wave_mut(index) {
             Some(wave) => (wave.phase, wave.since) = (phase, since),
             None => self.status.waves.push(WaveStatus {
+                measured: None,
                 index,
                 phase,
                 achieved_savings_percent: None,
