@@ -136,6 +136,27 @@ pub struct Settings {
     /// How many claims and plans are worked on at once, and how many nodes of one plan are created or drained at once.
     #[setting(env = "REBALANCER_MAX_CONCURRENT_RECONCILES", default = 10, range(1, 1000))]
     pub rebalancer_workers: u32,
+    /// Whether spot nodes are left before the provider takes them away. Nothing happens before SPOT_INTERRUPTION_PREDICTION_MODEL_NAME
+    /// and SPOT_INTERRUPTION_PREDICTION_INTERRUPTION_THRESHOLD are set.
+    #[setting(
+        env = "SPOT_INTERRUPTION_PREDICTION_ENABLED",
+        config = "spotInterruptionPrediction.enabled",
+        helm = "castai.spotInterruptionPrediction.enabled",
+        default = true
+    )]
+    pub spot_interruption_prediction: bool,
+    /// Who predicts: `local`, from what is seen in this cluster.
+    #[setting(env = "SPOT_INTERRUPTION_PREDICTION_MODEL_NAME")]
+    pub prediction_model: Option<String>,
+    /// How often it is predicted anew.
+    #[setting(env = "SPOT_INTERRUPTION_PREDICTION_POLL_INTERVAL", default = "1m", range("5s", "10m"))]
+    pub prediction_interval: Duration,
+    /// How long after the end of a claim none of its nodes is replaced again for a prediction; nor is a node that is younger.
+    #[setting(env = "SPOT_INTERRUPTION_PREDICTION_SPOT_REPLACEMENT_COOLDOWN", default = "15m", range("0s", "24h"))]
+    pub spot_replacement_cooldown: Duration,
+    /// The probability above which a node is at risk, from 0 to 1.
+    #[setting(env = "SPOT_INTERRUPTION_PREDICTION_INTERRUPTION_THRESHOLD", range("0", "1"))]
+    pub interruption_threshold: Option<Decimal>,
     /// Whether pods may be deleted whose eviction a disruption budget refuses, where a claim asks for it (ignoreBlockingPDB,
     /// ignoreProblemRemovalDisabledPods). The chart binds the role for it with the same value.
     #[setting(env = "FORCE_EVICTION_ENABLED", helm = "rbac.forceEviction", default = false)]

@@ -167,8 +167,6 @@ LATER:
     "castai.rebalance.preferenceWeightedPacking": Boolean => true, until "a switch for preferences";
     /// Keeps soft spreads over zones.
     "castai.rebalance.softTSCSpreading": Boolean => false, until "a switch for soft spreads";
-    /// Replaces spot nodes before they are taken away.
-    "castai.spotInterruptionPrediction.enabled": Boolean => true, until "spot predictions";
     /// Empty: connected if a key is given, else standalone.
     "deploymentMode": Word(&["", "connected", "standalone"]) => "", until BACKEND;
     /// A Secret with key API_KEY.

@@ -285,7 +285,7 @@ impl ClaimStep<'_> {
     fn plan(&self, planned: &Planned, name: &str, execute: bool) -> RebalancePlan {
         let spec = &self.claim.spec;
         let mut plan = RebalancePlan::new(name, planned.spec.clone());
-        let inherited = [marks::SCHEDULE, marks::CONSOLIDATES].into_iter();
+        let inherited = [marks::SCHEDULE, marks::CONSOLIDATES, marks::PREDICTS].into_iter();
         let labels: BTreeMap<String, String> =
             inherited.filter_map(|mark| Some((mark.to_owned(), self.claim.label(mark)?.to_owned()))).collect();
         plan.metadata.labels = (!labels.is_empty()).then_some(labels);

@@ -7,6 +7,7 @@ mod consolidation;
 pub(crate) mod continuous;
 mod course;
 mod ended;
+mod interruption;
 pub(crate) mod marking;
 mod plan;
 mod rest;
@@ -85,6 +86,8 @@ pub fn all() -> Vec<Box<dyn AnyController<Settings>>> {
         reconciler::<plan::RebalancePlans>(),
         reconciler::<continuous::ContinuousRebalancing>(),
         reconciler::<consolidation::NodeConsolidation>(),
+        reconciler::<interruption::SpotInterruption>(),
+        reconciler::<interruption::told::SpotNodes>(),
         reconciler::<sweep::Sweep>(),
         reconciler::<configuration::Configuration>(),
     ]
