@@ -47,6 +47,6 @@ pub use standing::{Standing, standings};
 pub use value::{
     Advice, Aggressive, Blocker, Budget, CapacityType, Catalog, CatalogError, Cheapest, CurvePoint, EvictionRule,
     EvictionTarget, Flag, HOURS_A_MONTH, Headroom, InputError, InstanceType, Kept, KeptReason, LowerBound, Mode, Money,
-    Move, MoveLimit, NewNode, Nothing, Offer, Offering, Options, Patch, Percent, Plan, Priced, Rule, Scope, Snapshot,
-    SortBy, Steps, Strictness, Warning, Wave,
+    Move, MoveLimit, NewNode, Nothing, Offer, Offering, Options, Patch, Percent, Plan, Priced, Resting, Rule, Scope,
+    Snapshot, SortBy, Steps, Strictness, Warning, Wave,
 };
