@@ -9,7 +9,9 @@ pub(crate) mod size;
 pub(crate) mod snapshot;
 mod translate;
 
-pub use self::embedded::{CheckAsk, Checked, Checks, Effort, Embedded, PlanAsk, Planned, Plans, Prices};
+pub use self::embedded::{
+    CheckAsk, Checked, Checks, Effort, Embedded, Findings, PlanAsk, Planned, Plans, Prices, Tried,
+};
 pub(crate) use self::options::options;
 pub(crate) use self::predictions::is_spot;
 pub use self::predictions::{Predicted, Predictions, Risk, Signs};

@@ -6,7 +6,6 @@ use kentroller_runtime::generate::chart::Shape::{Boolean, Integer, Object, Objec
 use super::rows::rows;
 
 const BACKEND: &str = "connection to a backend";
-const CONTINUOUS: &str = "continuous rebalancing";
 const BUDGETS: &str = "commitment budgets";
 const WEBHOOKS: &str = "admission webhooks";
 const FILTER: &[&str] = &["opt-out", "opt-in"];
@@ -143,10 +142,6 @@ LATER:
     "castai.commitmentBudgets.enabled": Boolean => true, until BUDGETS;
     /// Which NodePools take part.
     "castai.commitmentBudgets.nodePoolFilterMode": Word(FILTER) => "opt-out", until BUDGETS;
-    /// The flags of a claim's aggressiveModeConfig, for every cycle.
-    "castai.continuousRebalancing.aggressiveModeConfig": Object => {}, until CONTINUOUS;
-    /// One log entry for each node and cycle.
-    "castai.continuousRebalancing.diagnosticsVerbose": Boolean => false, until CONTINUOUS;
     /// Plans are exchanged without TLS.
     "castai.grpcDisableTLS": Boolean, until BACKEND;
     /// Where plans are exchanged.
@@ -177,8 +172,6 @@ LATER:
     "global.castai.grpcURL": Text, until BACKEND;
     /// eks, aks or gke.
     "global.castai.provider": Text, until "other clouds than AWS";
-    /// Which NodePools take part in continuous rebalancing and in claims.
-    "nodePoolFilterMode": Word(FILTER) => "opt-out", until CONTINUOUS;
     /// The cloud; empty: by global.castai.provider, else aws.
     "provider": Word(&["", "aws", "azure", "gcp"]) => "", until "other clouds than AWS";
     /// The folder of the webhooks' certificate.
