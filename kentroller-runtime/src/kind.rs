@@ -140,6 +140,8 @@ pub trait Kind: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync 
     /// Whether a cluster may do without the kind: where the API server does not serve it, there is none. Where it was
     /// served before, what was read stands.
     const OPTIONAL: bool = false;
+    /// A field selector: of the objects of the kind only those are read that it selects. Empty for all.
+    const ONLY: &'static str = "";
     /// Its metadata, whole or projected.
     type Meta: Metadata;
     /// What is computed from all objects of this kind; `()` for nothing.

@@ -10,8 +10,8 @@ use kentroller_runtime::{Cut, Kind, KindInfo, Mode, Switches};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::EvictionConfig;
 use crate::api::foreign::ConfigMap;
+use crate::api::{AggressiveModeConfig, EvictionConfig};
 
 /// The key of the dynamic ConfigMap that holds settings.
 pub const DOCUMENT: &str = "config.yaml";
@@ -96,6 +96,11 @@ pub struct Settings {
     /// The most nodes that one cycle removes.
     #[setting(env = "CONTINUOUS_REBALANCING_MAX_NODES_PER_ITERATION", default = 100, range(1, 100))]
     pub max_nodes_per_iteration: u32,
+    /// How far a cycle searches: its search ends after two to the power of this number of steps, where planTimeLimit does not end it
+    /// before. A step tries one change of the plan; what was found by then is judged by the thresholds. Each level less halves the
+    /// effort, as in a search by halving, and a shallow search may find a dearer plan, never a wrong one.
+    #[setting(env = "CONTINUOUS_REBALANCING_MAX_BINARY_SEARCH_DEPTH", default = 20, range(1, 40))]
+    pub max_search_depth: u32,
     /// The least saving of a cycle in mode full, in percent of what the nodes cost that go.
     #[setting(
         env = "CONTINUOUS_REBALANCING_SAVINGS_THRESHOLD_PERCENT",
@@ -115,6 +120,10 @@ pub struct Settings {
     /// The least saving of a cycle in modes full and drain-only, in USD a month.
     #[setting(env = "CONTINUOUS_REBALANCING_SAVINGS_THRESHOLD_COST_MONTHLY", default = "50.0")]
     pub monthly_savings_threshold: Decimal,
+    /// Which NodePools take part in cycles, claims and node consolidation. opt-out: all but those annotated
+    /// `kentroller.cast.ai/consolidation: exclude`; opt-in: only those annotated `include`.
+    #[setting(env = "NODE_POOL_FILTER_MODE", helm = "nodePoolFilterMode", default = "opt-out")]
+    pub node_pool_filter: NodePoolFilter,
     /// Which pods and nodes are handled otherwise than the rules have it. Entries that protect (removalDisabled) bind everything;
     /// those that lift a rule (disposable, aggressive) bind cycles only. The most restrictive entry that matches counts.
     #[setting(
@@ -123,12 +132,32 @@ pub struct Settings {
         default = "[]"
     )]
     pub eviction_config: EvictionConfig,
+    /// The protections that every cycle lifts, and its time-outs, as a claim's aggressiveModeConfig has them. `evictionConfig` is the
+    /// finer way.
+    #[setting(
+        config = "continuousRebalancing.aggressiveModeConfig",
+        helm = "castai.continuousRebalancing.aggressiveModeConfig",
+        default = "{}"
+    )]
+    pub aggressive_mode: AggressiveModeConfig,
+    /// Whether each cycle tells in the log of every node whether it goes, or why it stays; otherwise one line tells all of a cycle.
+    #[setting(
+        config = "continuousRebalancing.diagnosticsVerbose",
+        helm = "castai.continuousRebalancing.diagnosticsVerbose",
+        default = false
+    )]
+    pub diagnostics_verbose: bool,
     /// How long no cycle runs after one whose plan failed; each further failure doubles it, up to six hours.
     #[setting(env = "CONTINUOUS_REBALANCING_FAILURE_BACKOFF_DURATION", default = "30m", range("1s", "6h"))]
     pub failure_backoff: Duration,
     /// Whether nodes go that are empty, that the evictor has emptied, or that are past their expiry. While continuous rebalancing is on,
     /// empty nodes are its own.
-    #[setting(env = "NODE_CONSOLIDATION_ENABLED", config = "nodeConsolidation.enabled", default = false)]
+    #[setting(
+        env = "NODE_CONSOLIDATION_ENABLED",
+        config = "nodeConsolidation.enabled",
+        helm = "castai.nodeConsolidation.enabled",
+        default = false
+    )]
     pub node_consolidation: bool,
     /// The most nodes that node consolidation has on their way out at once.
     #[setting(env = "NODE_CONSOLIDATION_MAX_CONCURRENT_RECONCILES", default = 10, range(1, 100))]
@@ -136,6 +165,27 @@ pub struct Settings {
     /// How many claims and plans are worked on at once, and how many nodes of one plan are created or drained at once.
     #[setting(env = "REBALANCER_MAX_CONCURRENT_RECONCILES", default = 10, range(1, 1000))]
     pub rebalancer_workers: u32,
+    /// Whether spot nodes are left before the provider takes them away. Nothing happens before SPOT_INTERRUPTION_PREDICTION_MODEL_NAME
+    /// and SPOT_INTERRUPTION_PREDICTION_INTERRUPTION_THRESHOLD are set.
+    #[setting(
+        env = "SPOT_INTERRUPTION_PREDICTION_ENABLED",
+        config = "spotInterruptionPrediction.enabled",
+        helm = "castai.spotInterruptionPrediction.enabled",
+        default = true
+    )]
+    pub spot_interruption_prediction: bool,
+    /// Who predicts: `local`, from what is seen in this cluster.
+    #[setting(env = "SPOT_INTERRUPTION_PREDICTION_MODEL_NAME")]
+    pub prediction_model: Option<String>,
+    /// How often it is predicted anew.
+    #[setting(env = "SPOT_INTERRUPTION_PREDICTION_POLL_INTERVAL", default = "1m", range("5s", "10m"))]
+    pub prediction_interval: Duration,
+    /// How long after the end of a claim none of its nodes is replaced again for a prediction; nor is a node that is younger.
+    #[setting(env = "SPOT_INTERRUPTION_PREDICTION_SPOT_REPLACEMENT_COOLDOWN", default = "15m", range("0s", "24h"))]
+    pub spot_replacement_cooldown: Duration,
+    /// The probability above which a node is at risk, from 0 to 1.
+    #[setting(env = "SPOT_INTERRUPTION_PREDICTION_INTERRUPTION_THRESHOLD", range("0", "1"))]
+    pub interruption_threshold: Option<Decimal>,
     /// Whether pods may be deleted whose eviction a disruption budget refuses, where a claim asks for it (ignoreBlockingPDB,
     /// ignoreProblemRemovalDisabledPods). The chart binds the role for it with the same value.
     #[setting(env = "FORCE_EVICTION_ENABLED", helm = "rbac.forceEviction", default = false)]
@@ -185,6 +235,16 @@ pub enum OperatorMode {
     Act,
     Approve,
     Observe,
+}
+
+/// Which NodePools take part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, kentroller_runtime::Settings)]
+pub enum NodePoolFilter {
+    /// All but those that are excluded.
+    #[default]
+    OptOut,
+    /// Those that are included, and no others.
+    OptIn,
 }
 
 /// Where prices come from.

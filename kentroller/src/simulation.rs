@@ -18,7 +18,7 @@ use kube::client::Body;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
+use crate::backend::{Checks, Effort, Embedded, Plans, Predictions, Prices};
 use crate::controllers;
 use crate::settings::Settings;
 
@@ -220,7 +220,7 @@ fn operator(
     let embedded = Embedded { prices, effort: Effort::Steps(STEPS) };
     controllers::operator()
         .settings(settings)
-        .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)))
+        .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)).with(Predictions))
         .instance(instance)
         .namespace(NAMESPACE)
         .records(records)

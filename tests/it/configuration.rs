@@ -26,9 +26,14 @@ async fn write(stage: &Stage, text: &str) {
 }
 
 /// What the operator says of the ConfigMap.
-fn told(stage: &Stage) -> Vec<String> {
+fn said(stage: &Stage) -> Vec<String> {
     let about = stage.list("Event").into_iter().filter(|event| event["regarding"]["name"] == NAME);
     about.map(|event| format!("{}: {}", text(&event["reason"]), text(&event["note"]))).collect()
+}
+
+/// As [`said`], without what is said of the defaults: nobody has set a model that predicts.
+fn told(stage: &Stage) -> Vec<String> {
+    said(stage).into_iter().filter(|line| !line.starts_with("PredictionIdle")).collect()
 }
 
 /// Whether a claim that asks for it is executed: it is not while the operator only observes.
@@ -101,4 +106,23 @@ async fn while_no_text_was_right_since_the_start_nothing_is_touched() {
     assert!(!executes(&stage, "first").await);
     write(&stage, "mode: act").await;
     assert!(executes(&stage, "second").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn predictions_that_lack_a_setting_are_told_on_the_config_map() {
+    let stage = stage("mode: act").await;
+    let has = |stage: &Stage, words: &str| said(stage).iter().any(|line| line.contains(words));
+    assert!(has(
+        &stage,
+        "PredictionIdle: no interruption is predicted: SPOT_INTERRUPTION_PREDICTION_MODEL_NAME is not set"
+    ));
+    stage.operated.set(|settings| settings.prediction_model = Some("v7".to_owned()));
+    write(&stage, "mode: approve").await;
+    assert!(has(
+        &stage,
+        "PredictionRefused: no interruption is predicted: SPOT_INTERRUPTION_PREDICTION_MODEL_NAME is \"v7\""
+    ));
+    let before = said(&stage).len();
+    write(&stage, "spotInterruptionPrediction: {enabled: false}").await;
+    assert_eq!(said(&stage).len(), before, "nobody wants any");
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kentroller::api::EvictionConfig;
-use kentroller::settings::{CycleMode, Settings};
+use kentroller::api::{AggressiveModeConfig, EvictionConfig};
+use kentroller::settings::{CycleMode, OperatorMode, Settings};
 use kentroller::simulation::USER;
 use kentroller_runtime::settings::{Decimal, SettingValue as _};
 use kentroller_tests::{Stage, is_workload, text};
@@ -226,4 +226,279 @@ async fn single_replicas_stay_unless_eviction_config_calls_them_aggressive() {
         assert_eq!(moved > 0, moves, "{config}: {moved} single replicas move in {} plans", plans.len());
         assert!(plans.iter().all(|plan| plan["status"]["state"] == "Done"), "{config}: {:?}", states(&stage));
     }
+}
+
+/// Changes all nodes.
+fn each_node(stage: &Stage, change: impl Fn(&mut Value)) {
+    for node in stage.names("Node") {
+        stage.edit("Node", &node, &change);
+    }
+}
+
+/// Changes all pods of workloads.
+fn each_pod(stage: &Stage, change: impl Fn(&mut Value)) {
+    for pod in stage.list("Pod").into_iter().filter(|pod| is_workload(pod)) {
+        let (namespace, name) = (text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["name"]));
+        stage.edit_in("Pod", &namespace, &name, &change);
+    }
+}
+
+/// Puts one more pod on each node.
+fn on_each_node(stage: &Stage, pod: impl Fn(&mut Value)) {
+    for node in stage.names("Node") {
+        let requests = json!({"cpu": "10m", "memory": "16Mi"});
+        let mut added = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("of-{node}"), "namespace": "default"},
+            "spec": {"nodeName": node, "containers": [{"name": "a", "image": "a:1", "resources": {"requests": requests}}]},
+        });
+        pod(&mut added);
+        stage.operated.server.create(added).expect("it is accepted");
+    }
+}
+
+fn owned_by(kind: &str) -> Value {
+    json!([{"apiVersion": "v1", "kind": kind, "name": "a", "uid": "a", "controller": true}])
+}
+
+fn each_pool(stage: &Stage, change: impl Fn(&mut Value)) {
+    for pool in stage.names("NodePool") {
+        stage.edit("NodePool", &pool, &change);
+    }
+}
+
+/// So many budgets for each pod, and no others; each allows so many pods of a namespace to go.
+fn budgets(stage: &Stage, count: usize, allows: i64) {
+    for budget in stage.list("PodDisruptionBudget") {
+        let (namespace, name) = (text(&budget["metadata"]["namespace"]), text(&budget["metadata"]["name"]));
+        let gone = stage.operated.server.delete("PodDisruptionBudget", Some(&namespace), &name, &Default::default());
+        gone.expect("the deletion");
+    }
+    for (namespace, number) in stage.list("Pod").iter().filter(|pod| is_workload(pod)).flat_map(|pod| {
+        let namespace = text(&pod["metadata"]["namespace"]);
+        (0..count).map(move |number| (namespace.clone(), number))
+    }) {
+        // One for a namespace each: the second one of a name is refused.
+        let _ = stage.operated.server.create(json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+            "metadata": {"name": format!("all-{number}"), "namespace": namespace},
+            "spec": {"selector": {}, "maxUnavailable": allows}}));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_must_stay_is_no_candidate_of_a_cycle_unless_aggressive_mode_lifts_that() {
+    const DISABLED: &str = "autoscaling.cast.ai/removal-disabled";
+    const SHIELD: &str = "karpenter.sh/do-not-disrupt";
+    let annotated = |key: &'static str, value: &'static str| {
+        move |object: &mut Value| object["metadata"]["annotations"][key] = json!(value)
+    };
+    type Case = (&'static str, Box<dyn Fn(&Stage)>, Option<&'static str>);
+    let case = |what, change: Box<dyn Fn(&Stage)>, lifted| -> Case { (what, change, lifted) };
+    let cases = [
+        case("nothing is in the way", Box::new(|_| ()), None),
+        case(
+            "removal-disabled",
+            Box::new(|stage| each_node(stage, |node| node["metadata"]["labels"][DISABLED] = json!("true"))),
+            Some("ignoreProblemRemovalDisabledNodes"),
+        ),
+        case(
+            "do-not-disrupt on the node",
+            Box::new(move |stage| each_node(stage, annotated(SHIELD, "true"))),
+            Some("ignoreProblemRemovalDisabledNodes"),
+        ),
+        case(
+            "too young",
+            Box::new(|stage| stage.operated.set(|settings| settings.min_node_age = Duration::from_secs(30 * 86_400))),
+            None,
+        ),
+        case("a static pool", Box::new(|stage| each_pool(stage, |pool| pool["spec"]["replicas"] = json!(12))), None),
+        case(
+            "WhenEmpty",
+            Box::new(|stage| {
+                each_pool(stage, |pool| {
+                    pool["metadata"]["annotations"] = json!({});
+                    pool["spec"]["disruption"] = json!({"consolidationPolicy": "WhenEmpty", "consolidateAfter": "30s"});
+                })
+            }),
+            None,
+        ),
+        case(
+            "excluded",
+            Box::new(move |stage| each_pool(stage, annotated("kentroller.cast.ai/consolidation", "exclude"))),
+            None,
+        ),
+        case("bare pods", Box::new(|stage| on_each_node(stage, |_| ())), Some("ignoreProblemPodsWithoutController")),
+        case(
+            "pods of Jobs",
+            Box::new(|stage| on_each_node(stage, |pod| pod["metadata"]["ownerReferences"] = owned_by("Job"))),
+            Some("ignoreProblemJobPods"),
+        ),
+        case(
+            "pods with do-not-disrupt",
+            Box::new(move |stage| each_pod(stage, annotated(SHIELD, "true"))),
+            Some("ignoreProblemRemovalDisabledPods"),
+        ),
+        case(
+            "pods with removal-disabled",
+            Box::new(move |stage| each_pod(stage, annotated(DISABLED, "true"))),
+            Some("ignoreProblemRemovalDisabledPods"),
+        ),
+        case(
+            "pods that are not safe to evict",
+            Box::new(move |stage| {
+                each_pod(stage, annotated("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"))
+            }),
+            None,
+        ),
+        case("budgets that allow none", Box::new(|stage| budgets(stage, 1, 0)), Some("ignoreBlockingPDB")),
+        case("two budgets for a pod", Box::new(|stage| budgets(stage, 2, 5)), None),
+        case(
+            "another scheduler's pods",
+            Box::new(|stage| {
+                on_each_node(stage, |pod| {
+                    pod["metadata"]["ownerReferences"] = owned_by("StatefulSet");
+                    pod["spec"]["schedulerName"] = json!("volcano");
+                });
+            }),
+            None,
+        ),
+        case(
+            "single replicas",
+            Box::new(|stage| {
+                on_each_node(stage, |pod| {
+                    let name = text(&pod["metadata"]["name"]);
+                    pod["metadata"]["ownerReferences"] = owned_by("StatefulSet");
+                    pod["metadata"]["ownerReferences"][0]["name"] = json!(name);
+                    pod["metadata"]["ownerReferences"][0]["uid"] = json!(name);
+                });
+            }),
+            None,
+        ),
+    ];
+    for (what, change, lifted) in cases {
+        let stage = stage(|settings| {
+            settings.continuous_rebalancing = false;
+            settings.force_eviction = true;
+            // What would go is written down, and stays: the oracle knows the flags of claims only.
+            settings.mode = OperatorMode::Approve;
+        });
+        change(&stage);
+        // The status of budgets follows.
+        stage.pass(60).await;
+        stage.operated.set(|settings| settings.continuous_rebalancing = true);
+        let nothing = what.starts_with("nothing");
+        assert_eq!(stage.until(Duration::from_secs(330), |stage| !plans(stage).is_empty()).await, nothing, "{what}");
+        let Some(flag) = lifted else { continue };
+        stage.operated.set(|settings| settings.aggressive_mode = aggressive(json!({flag: true})));
+        assert!(stage.until(Duration::from_secs(630), |stage| !plans(stage).is_empty()).await, "{what}, {flag}");
+    }
+}
+
+fn aggressive(config: Value) -> AggressiveModeConfig {
+    AggressiveModeConfig::from_config(&config).expect("it is right")
+}
+
+/// The first plan of a cluster that is rebalanced with these settings, if a cycle or two make one.
+async fn first_plan(change: impl FnOnce(&mut Settings)) -> Option<Value> {
+    let stage = stage(change);
+    stage.until(Duration::from_secs(330), |stage| !plans(stage).is_empty()).await;
+    plans(&stage).into_iter().next()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cycle_keeps_to_its_limits_of_nodes_and_of_search() {
+    let count = |plan: &Value| plan["spec"]["nodeClaimsToDelete"].as_array().map_or(0, Vec::len);
+    let whole = first_plan(|_| ()).await.expect("a plan");
+    assert!(count(&whole) > 1, "{whole}");
+    let one = first_plan(|settings| settings.max_nodes_per_iteration = 1).await.expect("a plan");
+    assert_eq!(count(&one), 1, "the most nodes of a cycle");
+    assert!(first_plan(|settings| settings.min_nodes_to_consider = 12).await.is_some(), "all are candidates");
+    assert_eq!(first_plan(|settings| settings.min_nodes_to_consider = 13).await, None, "too few candidates");
+    let shallow = first_plan(|settings| settings.max_search_depth = 1).await;
+    let saved = |plan: &Value| text(&plan["status"]["savings"]["projectedSavingsCostHourly"]).parse::<f64>();
+    let (deep, shallow) =
+        (saved(&whole).expect("it is checked"), shallow.map_or(0.0, |plan| saved(&plan).unwrap_or(0.0)));
+    assert!(shallow < deep, "two steps of search find {shallow} USD/h, a million {deep}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_drain_only_a_node_stays_whose_pods_have_no_place_on_other_nodes() {
+    for pinned in [false, true] {
+        let stage = stage(|settings| {
+            settings.continuous_rebalancing = false;
+            settings.continuous_mode = CycleMode::DrainOnly;
+        });
+        on_each_node(&stage, |pod| {
+            pod["metadata"]["ownerReferences"] = owned_by("StatefulSet");
+            if pinned {
+                pod["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": pod["spec"]["nodeName"]});
+            }
+        });
+        stage.pass(60).await;
+        stage.operated.set(|settings| settings.continuous_rebalancing = true);
+        let made = stage.until(Duration::from_secs(330), |stage| !plans(stage).is_empty()).await;
+        assert_eq!(made, !pinned, "pinned to their nodes: {pinned}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cycle_has_moved_stays_for_an_hour_and_what_it_made_stays_while_it_is_young() {
+    let hour = Duration::from_secs(3600);
+    let stage = stage(|settings| {
+        settings.max_nodes_per_iteration = 2;
+        settings.min_node_age = Duration::from_secs(2 * 3600);
+        settings.monthly_savings_threshold = parsed("0");
+    });
+    // The nodes are old enough, but for those that come.
+    for node in stage.names("Node") {
+        stage.edit("Node", &node, |node| node["metadata"]["creationTimestamp"] = json!("2026-11-21T01:58:00Z"));
+    }
+    let before = stage.names("NodeClaim");
+    let mut known: Vec<String> = Vec::new();
+    let mut moved = 0;
+    for _ in 0..(4 * 3600 / 2) {
+        stage.pass(2).await;
+        for plan in plans(&stage) {
+            let name = text(&plan["metadata"]["name"]);
+            if known.contains(&name) {
+                continue;
+            }
+            known.push(name.clone());
+            let went = plan["spec"]["nodeClaimsToDelete"].as_array().cloned().unwrap_or_default();
+            let young = went.iter().filter(|one| !before.contains(&text(&one["nodeClaimName"]))).count();
+            let since_start =
+                stage.operated.clock.now().duration_since(kentroller_tests::START.parse().expect("a time"));
+            assert!(young == 0 || since_start.as_secs() > 2 * 3600, "{name} takes nodes that were just made");
+            for step in plan["spec"]["podsToMigrate"].as_array().into_iter().flatten() {
+                let (namespace, pod) = (text(&step["namespace"]), text(&step["name"]));
+                let Some(pod) = stage.operated.server.get("Pod", Some(&namespace), &pod) else { continue };
+                let came: jiff::Timestamp = text(&pod["metadata"]["creationTimestamp"]).parse().expect("a time");
+                let age = stage.operated.clock.now().duration_since(came).unsigned_abs();
+                let is_of_start = came == kentroller_tests::START.parse().expect("a time");
+                assert!(is_of_start || age >= hour, "{name} moves a pod again that came {age:?} ago");
+                moved += 1;
+            }
+        }
+    }
+    assert!(known.len() > 2 && moved > 0, "{} plans, {moved} moves", known.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn plans_of_cycles_carry_the_time_outs_of_aggressive_mode_and_keep_to_them() {
+    let config = json!({"aggressiveEviction": true, "ignoreBlockingPDB": true, "ignoreBlockingPDBTimeout": "2m"});
+    let plan = first_plan(|settings| settings.aggressive_mode = aggressive(config)).await.expect("a plan");
+    let carried = &plan["spec"]["aggressiveMode"];
+    assert_eq!(
+        (&carried["drainTimeout"], &carried["ignoreBlockingPDBTimeout"]),
+        (&json!("20m"), &json!("2m")),
+        "{plan}"
+    );
+    // Without aggressiveEviction a node that is not drained in time is kept.
+    let stage = stage(|settings| settings.aggressive_mode = aggressive(json!({"drainTimeout": "1m"})));
+    let course =
+        |stage: &Stage| plans(stage).first().map_or(String::new(), |plan| plan["status"]["nodesDeletion"].to_string());
+    assert!(stage.until(LONG, |stage| course(stage).contains("Draining")).await);
+    budgets(&stage, 1, 0);
+    let is_kept = |stage: &Stage| course(stage).contains("not drained in time");
+    assert!(stage.until(Duration::from_secs(300), is_kept).await, "{}", course(&stage));
+    assert!(stage.until(LONG, |stage| !states(stage).iter().any(|state| state == "Running")).await);
 }

@@ -14,6 +14,7 @@ mod drains;
 mod features;
 mod gate;
 mod idle;
+mod interruptions;
 mod layers;
 mod losses;
 mod outlines;

@@ -4,11 +4,12 @@ pub mod conformance;
 pub mod helm;
 mod lock;
 pub mod rest;
+mod spot;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kentroller::simulation::{Operated, USER};
+use kentroller::simulation::{Operated, USER, empty};
 use kentroller_world::{Drift, Oracle, Setup};
 use serde_json::{Value, json};
 
@@ -46,7 +47,20 @@ impl Stage {
     pub fn with(nodes: usize, setup: Setup) -> Self {
         let start = START.parse().expect("a time");
         let drift = Drift { nodes, seed: setup.seed };
-        let operated = Operated::start(drift, setup, start).expect("the cluster is built");
+        Self::watching(Operated::start(drift, setup, start).expect("the cluster is built"))
+    }
+
+    /// As [`Stage::drifted`], of spot nodes alone; their pool allows on-demand nodes too.
+    pub fn on_spot(nodes: usize, seed: u64) -> Self {
+        let start = START.parse().expect("a time");
+        let (server, clock) = empty(start);
+        Drift { nodes, seed }.build(&server, start).expect("the cluster is built");
+        spot::on_spot(&server);
+        let (setup, prices) = spot::cloud(seed);
+        Self::watching(Operated::on(server, clock, setup, prices))
+    }
+
+    fn watching(operated: Operated) -> Self {
         let oracle = Oracle::watch(&operated.server, &operated.clock, USER);
         let lock = Lock::watch(&operated.server, USER);
         Self { operated, oracle, lock }

@@ -59,6 +59,7 @@ pub(super) struct Foreign {
     pub(super) namespaced: Flag,
     #[darling(default)]
     pub(super) optional: Flag,
+    pub(super) only: Option<LitStr>,
     pub(super) index: Option<Path>,
     pub(super) share: Option<Path>,
     pub(super) view: Option<Path>,

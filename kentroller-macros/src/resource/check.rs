@@ -49,6 +49,7 @@ pub(super) struct Status {
 pub(super) struct ForeignKind {
     pub(super) names: Names,
     pub(super) optional: bool,
+    pub(super) only: Option<syn::LitStr>,
     pub(super) meta: syn::Type,
     pub(super) index: Option<Path>,
     pub(super) share: Option<Path>,
@@ -147,6 +148,7 @@ fn foreign(args: Foreign, mut item: DeriveInput, mistakes: &mut Mistakes) -> Opt
                 namespaced: args.namespaced.is_present(),
             },
             optional: args.optional.is_present(),
+            only: args.only,
             meta: metadata?,
             index: args.index,
             share: args.share,

@@ -194,11 +194,16 @@ fn has_status(runtime: &Runtime, ident: &syn::Ident, status: &Status) -> TokenSt
 }
 
 fn foreign_impl(runtime: &Runtime, kind: &ForeignKind, ident: &syn::Ident) -> TokenStream {
-    let ForeignKind { names, optional, meta, index, share, view } = kind;
+    let ForeignKind { names, optional, only, meta, index, share, view } = kind;
     let facts = facts(names, quote!(::core::option::Option::None));
     let optional = optional.then(|| {
         quote!(
             const OPTIONAL: bool = true;
+        )
+    });
+    let only = only.as_ref().map(|only| {
+        quote!(
+            const ONLY: &'static str = #only;
         )
     });
     let index = index.as_ref().map(|index| {
@@ -214,6 +219,7 @@ fn foreign_impl(runtime: &Runtime, kind: &ForeignKind, ident: &syn::Ident) -> To
         impl #runtime::Kind for #ident {
             const INFO: #runtime::KindInfo = #runtime::KindInfo { #facts };
             #optional
+            #only
             type Meta = #meta;
             type View = #view;
 

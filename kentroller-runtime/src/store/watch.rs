@@ -314,7 +314,9 @@ impl<K: Kind> Watch<K> {
     }
 
     fn request(&self, query: &[(&str, &str)]) -> wire::Request {
-        wire::get(&K::INFO.path(&self.context.namespace, None), query)
+        let only = [("fieldSelector", K::ONLY)].into_iter().filter(|(_, only)| !only.is_empty());
+        let query: Vec<_> = query.iter().copied().chain(only).collect();
+        wire::get(&K::INFO.path(&self.context.namespace, None), &query)
     }
 
     async fn tell(&mut self, body: Body<K>) -> bool {

@@ -44,6 +44,6 @@ pub use planner::reuse::{PreviousPlan, plan_again};
 pub use value::{
     Advice, Aggressive, Blocker, Budget, CapacityType, Catalog, CatalogError, Cheapest, CurvePoint, EvictionRule,
     EvictionTarget, Flag, HOURS_A_MONTH, Headroom, InputError, InstanceType, Kept, KeptReason, LowerBound, Mode, Money,
-    Move, MoveLimit, NewNode, Nothing, Offer, Offering, Options, Patch, Percent, Plan, Priced, Rule, Scope, Snapshot,
-    SortBy, Steps, Strictness, Warning, Wave,
+    Move, MoveLimit, NewNode, Nothing, Offer, Offering, Options, Patch, Percent, Plan, Priced, Resting, Rule, Scope,
+    Snapshot, SortBy, Steps, Strictness, Warning, Wave,
 };

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use kentroller_planner::generate::{Recipe, generate};
-use kentroller_planner::{Catalog, Mode, Money, Options, Percent, Plan, Steps, plan};
+use kentroller_planner::{Catalog, Kept, KeptReason, Mode, Money, Options, Percent, Plan, Resting, Rule, Steps, plan};
 
 fn drifted(seed: u64) -> (kentroller_planner::Snapshot, Catalog) {
     let catalog = Catalog::embedded();
@@ -69,4 +69,46 @@ fn a_plan_that_is_stopped_early_has_earned_most_of_its_saving() {
     }
     let mean = Percent::from_parts((sum / 6).as_micros());
     assert!(mean >= Percent::whole(55), "on average a third of the moves earns {mean} %");
+}
+
+#[test]
+fn what_rests_is_left_alone_and_told_and_the_rest_is_planned() {
+    let (snapshot, catalog) = drifted(0);
+    let found = |options: &Options| plan(&snapshot, &catalog, options, &mut Steps(4000)).expect("sound");
+    let first = found(&Options { continuous: true, ..Options::default() });
+    let node = first.removed().next().expect("a node that goes").to_owned();
+    let others = first.waves.iter().flat_map(|wave| &wave.moves).filter(|step| step.from != node);
+    let moved = others.map(|step| step.pod.clone()).next().expect("a pod that moves");
+    let bought = first.waves.iter().flat_map(|wave| &wave.add).next().expect("a node that is bought");
+    let offering = (bought.instance_type.clone(), bought.zone.clone(), bought.capacity_type.clone());
+    let resting = Resting {
+        nodes: [(node.clone(), "kept at noon".to_owned())].into(),
+        pods: [(moved.clone(), "plan-a".to_owned())].into(),
+        offerings: [offering.clone()].into(),
+    };
+    let second = found(&Options { continuous: true, resting, ..Options::default() });
+    assert!(second.moves() > 0, "the rest is planned");
+    let kept = second.kept.iter().find(|kept| kept.node == node).expect("it stays");
+    assert_eq!((kept.reason, kept.detail.as_str()), (KeptReason::Resting, "kept at noon"));
+    assert!(second.waves.iter().flat_map(|wave| &wave.moves).all(|step| step.pod != moved));
+    let holds = |kept: &Kept| kept.blockers.iter().any(|one| one.pod == moved && one.rule == Rule::JustMoved);
+    assert!(second.kept.iter().any(holds), "its node is told to be held by it");
+    let sold = second.waves.iter().flat_map(|wave| &wave.add).flat_map(|new| {
+        let planned = (new.instance_type.clone(), new.zone.clone(), new.capacity_type.clone());
+        let later =
+            new.alternatives.iter().map(|one| (one.instance_type.clone(), one.zone.clone(), one.capacity_type.clone()));
+        std::iter::once(planned).chain(later).collect::<Vec<_>>()
+    });
+    assert!(sold.into_iter().all(|one| one != offering), "{offering:?} rests");
+}
+
+#[test]
+fn a_search_ends_at_its_limit_of_steps_whatever_the_budget() {
+    let (snapshot, catalog) = drifted(1);
+    let limited = Options { max_steps: Some(300), ..Options::default() };
+    let by_limit = plan(&snapshot, &catalog, &limited, &mut |_: u64| 0).expect("sound");
+    let by_budget = plan(&snapshot, &catalog, &Options::default(), &mut Steps(300)).expect("sound");
+    assert_eq!(by_limit, by_budget, "the tighter of both ends it");
+    let both = plan(&snapshot, &catalog, &limited, &mut Steps(100)).expect("sound");
+    assert_eq!(both, plan(&snapshot, &catalog, &Options::default(), &mut Steps(100)).expect("sound"));
 }

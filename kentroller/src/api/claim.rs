@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kentroller_planner::Quantity;
 use kentroller_runtime::{Condition, Conditions, resource, words};
 
-use super::{FailureReason, Savings, Scope, SkippedReason};
+use super::{AggressiveModeConfig, FailureReason, Savings, Scope, SkippedReason};
 
 #[resource(
     group = "autoscaling.cast.ai",
@@ -63,42 +63,6 @@ pub struct RebalancePlanClaimSpec {
     pub tolerance_percent: Option<i32>,
     /// How long after a failed drain a kept node is made schedulable again, such as 30m. Absent: 30m.
     pub uncordon_after: Option<String>,
-}
-
-#[resource(part)]
-/// Lifts protections that otherwise keep a node or a pod where it is.
-#[derive(Default, Eq)]
-pub struct AggressiveModeConfig {
-    /// Whether a drain is forced to its end at drainTimeout: Karpenter then ends every pod that is left on the node, whatever its
-    /// disruption budget says. Pods that another rule holds, such as do-not-disrupt, keep the node all the same.
-    pub aggressive_eviction: bool,
-    /// How long a node may take to drain, such as 20m: then it is forced with aggressiveEviction, and kept without. Absent: 20m.
-    pub drain_timeout: Option<String>,
-    /// Whether pods whose disruption budget allows no eviction count as movable: after ignoreBlockingPDBTimeout they are deleted by
-    /// force. Only where the setting FORCE_EVICTION_ENABLED (chart value rbac.forceEviction) allows it.
-    #[serde(rename = "ignoreBlockingPDB", default, skip_serializing_if = "std::ops::Not::not")]
-    pub ignore_blocking_pdb: bool,
-    /// How long such a pod is evicted in the usual way before it is deleted by force, such as 10m. Absent: 10m.
-    #[serde(rename = "ignoreBlockingPDBTimeout")]
-    pub ignore_blocking_pdb_timeout: Option<String>,
-    /// Whether nodes may be chosen that Karpenter does not report as consolidatable.
-    pub ignore_consolidatable: bool,
-    /// Whether the node pools' requirements on instance types are left out of the search, where a pool allows it.
-    pub ignore_instance_criteria: bool,
-    /// Whether pods with volumes on the node's own disk may move; what is on these volumes is lost.
-    pub ignore_local_persistent_volumes: bool,
-    /// Whether pods of Jobs may move; they start again from the beginning.
-    pub ignore_problem_job_pods: bool,
-    /// Whether pods without a controller may be evicted; nothing brings them back.
-    pub ignore_problem_pods_without_controller: bool,
-    /// Whether nodes may be chosen that are marked removal-disabled or do-not-disrupt.
-    pub ignore_problem_removal_disabled_nodes: bool,
-    /// Whether pods may move that are marked removal-disabled or do-not-disrupt.
-    pub ignore_problem_removal_disabled_pods: bool,
-    /// How long such a pod is evicted in the usual way before it is deleted by force, such as 10m. Absent: 10m.
-    pub ignore_problem_removal_disabled_pods_timeout: Option<String>,
-    /// Whether a node pool's budget of zero counts as a tenth of its nodes, at least one; other budgets stand.
-    pub ignore_zero_node_pool_disruption_budgets: bool,
 }
 
 #[resource(part)]

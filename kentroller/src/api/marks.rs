@@ -7,7 +7,7 @@ use kentroller_runtime::generate::reference::table;
 
 pub use self::planning::{
     BUDGET, CAPACITY_TYPE, CONSOLIDATION, DISRUPTED, DO_NOT_DISRUPT, DRAINING, INITIALIZED, INSTANCE_TYPE, NODE_POOL,
-    REGION, ZONE,
+    PREDICTED_INTERRUPTION, REGION, ZONE,
 };
 
 marks! {
@@ -47,6 +47,15 @@ marks! {
     CYCLE_MODE = "rebalancer.cast.ai/consolidation-mode", "label of RebalancePlan", set by "Kentroller";
     /// Why node consolidation made the object: `empty`, `evictor` or `expiry`. Others do not have it.
     CONSOLIDATES = "rebalancing.cast.ai/consolidates", "label of RebalancePlan and RebalancePlanClaim", set by "Kentroller";
+    /// When Kentroller labelled the node as one that the provider is expected to take away, as RFC 3339 has it: the label is ours to take
+    /// back.
+    PREDICTED_AT = "rebalancing.cast.ai/predicted-at", "annotation of Node", set by "Kentroller";
+    /// Why Kentroller expects it, for people.
+    PREDICTED_BECAUSE = "rebalancing.cast.ai/predicted-because", "annotation of Node", set by "Kentroller";
+    /// `interruption`: the nodes in scope are left before the provider takes them away. Other claims and plans do not have it.
+    PREDICTS = "rebalancing.cast.ai/predicts", "label of RebalancePlanClaim and RebalancePlan", set by "Kentroller";
+    /// EC2 recommends to leave the machine, as AWS Node Termination Handler has it.
+    REBALANCE_RECOMMENDATION = "aws-node-termination-handler/rebalance-recommendation", "taint of Node", set by "AWS Node Termination Handler";
     /// `done`: the evictor has emptied the node. With the same component's `autoscaling.cast.ai/draining` and its cordon the node is handed
     /// over, to be removed.
     EVICTION_STATUS = "evictor.cast.ai/eviction-status", "label or annotation of Node", set by "the evictor of CAST AI";

@@ -1,5 +1,6 @@
 //! The kinds: six of ours, and under [`foreign`] what is read of other people's.
 
+mod aggressive;
 mod budget;
 mod claim;
 mod eviction;
@@ -22,14 +23,15 @@ mod words;
 use kentroller_runtime::generate::OwnKind;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+pub(crate) use self::aggressive::DRAIN_TIMEOUT;
+pub use self::aggressive::{AggressiveMode, AggressiveModeConfig};
 pub use self::budget::{
     BudgetCondition, BudgetStatus, CommitmentBudget, CommitmentBudgetSpec, CommitmentType, ComputeSavingsPlan,
     FamilyPrice, InstanceSavingsPlan, ReservedInstance,
 };
 pub use self::claim::{
-    AggressiveModeConfig, CapacityChoice, ClaimCondition, ClaimMode, ClaimReason, ClaimState, ClaimStatus,
-    ExecutionPolicy, NodeConstraints, RebalancePlanClaim, RebalancePlanClaimSpec, SkippedNode, SortBy, Timeouts,
-    Warning,
+    CapacityChoice, ClaimCondition, ClaimMode, ClaimReason, ClaimState, ClaimStatus, ExecutionPolicy, NodeConstraints,
+    RebalancePlanClaim, RebalancePlanClaimSpec, SkippedNode, SortBy, Timeouts, Warning,
 };
 pub use self::eviction::EvictionConfig;
 pub use self::migration::{
@@ -39,9 +41,8 @@ pub use self::migration::{
 pub use self::node_claim::{NodeClaimResources, NodeClaimSpec, NodeClassRef, NodeRequirement, NodeTaint};
 pub use self::offering::{OfferingCapacity, OfferingReason, UnavailableOffering, UnavailableOfferingSpec};
 pub use self::plan::{
-    AggressiveMode, Alternative, CompressedData, CompressionAlgorithm, MigrationPolicy, NodeClaimMetadata,
-    NodeClaimToAdd, NodeClaimToDelete, PlanCondition, PlanReason, PlanTimeouts, PodToMigrate, RebalancePlan,
-    RebalancePlanSpec,
+    Alternative, CompressedData, CompressionAlgorithm, MigrationPolicy, NodeClaimMetadata, NodeClaimToAdd,
+    NodeClaimToDelete, PlanCondition, PlanReason, PlanTimeouts, PodToMigrate, RebalancePlan, RebalancePlanSpec,
 };
 pub use self::plan_status::{
     AchievedOutcome, AttemptStatus, ConsolidationStability, CreationAttempt, DeletionEvent, DeletionPhase,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kentroller_planner::manifest::Operator;
 use kentroller_runtime::{Conditions, resource, words};
 
-use super::{ExecutionPolicy, FailureReason, NodeClaimSpec, NodeRequirement, PlanState, PlanStatus};
+use super::{AggressiveMode, ExecutionPolicy, FailureReason, NodeClaimSpec, NodeRequirement, PlanState, PlanStatus};
 
 #[resource(
     group = "autoscaling.cast.ai",
@@ -56,29 +56,6 @@ pub struct RebalancePlanSpec {
     pub pods_to_migrate: Vec<PodToMigrate>,
     /// How long the phases may take.
     pub timeouts: Option<PlanTimeouts>,
-}
-
-#[resource(part)]
-/// The part of the aggressive mode that matters while a plan is executed.
-#[derive(Default, Eq)]
-pub struct AggressiveMode {
-    /// After how long a drain is forced to its end, such as 20m: Karpenter then ends every pod that is left on the node, whatever its
-    /// disruption budget says. Absent: a node that is not drained in 20 minutes is kept.
-    pub drain_timeout: Option<String>,
-    /// Whether pods whose disruption budget allows no eviction are deleted by force in the end. Only where the setting
-    /// FORCE_EVICTION_ENABLED (chart value rbac.forceEviction) allows it.
-    #[serde(rename = "ignoreBlockingPDB", default, skip_serializing_if = "std::ops::Not::not")]
-    pub ignore_blocking_pdb: bool,
-    /// How long such a pod is evicted in the usual way first, such as 10m, from the cordon of its node. Absent: 10m.
-    #[serde(rename = "ignoreBlockingPDBTimeout")]
-    pub ignore_blocking_pdb_timeout: Option<String>,
-    /// Whether pods marked removal-disabled or do-not-disrupt are moved, and deleted by force where their eviction is refused. The
-    /// latter only where the setting allows it.
-    pub ignore_problem_removal_disabled_pods: bool,
-    /// How long such a pod is evicted in the usual way first, such as 10m, from the cordon of its node. Absent: 10m.
-    pub ignore_problem_removal_disabled_pods_timeout: Option<String>,
-    /// Whether a node pool's budget of zero counts as a tenth of its nodes, at least one.
-    pub ignore_zero_node_pool_disruption_budgets: bool,
 }
 
 #[resource(part)]

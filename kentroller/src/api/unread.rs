@@ -32,7 +32,7 @@ mod tests {
             "spec.nodeClaimsToAdd.metadata",
             "spec.compressedData",
         ];
-        // What `backend/options.rs` reads by the planner's list of names.
+        // What `api/aggressive.rs` reads by the planner's list of names.
         macro_rules! lifted {
             ($($field:ident = $name:literal,)*) => { [$(concat!("config.", stringify!($field))),*] };
         }

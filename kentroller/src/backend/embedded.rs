@@ -1,11 +1,12 @@
 //! The planner of this process behind the ports that controllers ask.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kentroller_planner::check::Fault;
-use kentroller_planner::{Catalog, Nothing, Options, Percent, Plan, PreviousPlan, Snapshot, Steps, plan_again};
+use kentroller_planner::{Catalog, Money, Nothing, Options, Percent, Plan, PreviousPlan, Snapshot, Steps, plan_again};
 use kentroller_runtime::{Cancelled, Failure, ObjectKey, Port, Seen};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -104,10 +105,38 @@ pub struct PlanAsk {
     /// The names of the plan's NodeClaims follow from it; no other plan may have it.
     pub seed: String,
     pub options: Options,
+    /// What was tried before in the same cycle; handed back with the answer.
+    pub tried: Option<Tried>,
+}
+
+/// What a question came to before a simpler one was asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Of the first question.
+    pub findings: Findings,
+    /// Why nothing came of them, in words.
+    pub why: String,
+}
+
+/// What a look at the whole cluster found, whatever is made of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Findings {
+    /// The nodes of the cluster.
+    pub nodes: usize,
+    /// Those that nothing kept out of the search.
+    pub candidates: usize,
+    /// The others, counted by the fixed word of why.
+    pub excluded: BTreeMap<String, usize>,
+    /// What the nodes of known price cost an hour.
+    pub cost: Money,
+    /// What no plan is below, if that is told.
+    pub bound: Option<Money>,
+    /// What they would cost after the best plan that was found, made or not.
+    pub best: Money,
 }
 
 /// A computed plan.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Planned {
     /// What the RebalancePlan will say; `execute` is left to the claim.
     pub spec: RebalancePlanSpec,
@@ -130,6 +159,14 @@ pub struct Planned {
     pub warnings: Vec<String>,
     /// Why there is nothing to do, if there is not.
     pub nothing: Option<(SkippedReason, String)>,
+    /// What running old and new nodes side by side costs, once.
+    #[serde(default)]
+    pub transition: Money,
+    #[serde(default)]
+    pub findings: Findings,
+    /// That of the question.
+    #[serde(default)]
+    pub tried: Option<Tried>,
 }
 
 /// A plan to check.
@@ -203,6 +240,9 @@ impl Port for Plans {
                 .collect(),
             kept: made.kept.iter().map(skipped).collect(),
             nothing: made.nothing.map(nothing),
+            transition: made.transition,
+            findings: findings(made, snapshot.nodes.len()),
+            tried: ask.tried.clone(),
         };
         // What was cut short is no answer to another question.
         if !cancelled.is_set() {
@@ -244,6 +284,21 @@ impl Port for Checks {
             held.extend(holding.into_iter().map(ToString::to_string));
         }
         Ok(Checked { savings: savings(&plan, &snapshot, &catalog).savings, violations, held })
+    }
+}
+
+fn findings(made: &Plan, nodes: usize) -> Findings {
+    let mut excluded: BTreeMap<String, usize> = BTreeMap::new();
+    for kept in made.kept.iter().filter(|kept| kept.reason.excludes()) {
+        *excluded.entry(kept.reason.word().to_owned()).or_default() += 1;
+    }
+    Findings {
+        nodes,
+        candidates: nodes.saturating_sub(excluded.values().sum()),
+        excluded,
+        cost: made.cost_before,
+        bound: made.lower_bound.as_ref().map(|bound| bound.hourly),
+        best: made.refused.last().map_or(made.cost_after, |wave| wave.hourly_after),
     }
 }
 
@@ -345,7 +400,7 @@ mod tests {
         let kept =
             |hours| Prices::Refreshed(Arc::new(Refreshed::new(Catalog::embedded(), Duration::from_hours(hours))));
         let now: Timestamp = "2026-10-28T12:00:00Z".parse().expect("a time");
-        let ask = PlanAsk { seed: "now".to_owned(), options: Options::default() };
+        let ask = PlanAsk { seed: "now".to_owned(), options: Options::default(), tried: None };
         let cut = cluster();
         let seen = Seen::of(&cut);
         let check = |hours: u64, wanted: Option<&str>| {
@@ -368,7 +423,7 @@ mod tests {
     fn an_unchanged_cluster_has_its_former_plan_and_a_plan_that_was_cut_short_is_nobody_s() {
         let prices = Prices::Fixed(Arc::new(Catalog::embedded()));
         let plans = Plans::new(Embedded { prices, effort: Effort::Steps(100) });
-        let ask = PlanAsk { seed: "now".to_owned(), options: Options::default() };
+        let ask = PlanAsk { seed: "now".to_owned(), options: Options::default(), tried: None };
         let begin: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
         let asked = |cut: &Cut, minutes: u64, cancelled: &Cancelled| {
             plans.fill(&ask, &Seen::of(cut), begin + Duration::from_secs(60 * minutes), cancelled).expect("a plan")

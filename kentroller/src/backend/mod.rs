@@ -2,13 +2,19 @@
 
 mod embedded;
 mod options;
+mod predictions;
+mod risk;
 mod savings;
 pub(crate) mod size;
 pub(crate) mod snapshot;
 mod translate;
 
-pub use self::embedded::{CheckAsk, Checked, Checks, Effort, Embedded, PlanAsk, Planned, Plans, Prices};
+pub use self::embedded::{
+    CheckAsk, Checked, Checks, Effort, Embedded, Findings, PlanAsk, Planned, Plans, Prices, Tried,
+};
 pub(crate) use self::options::options;
+pub(crate) use self::predictions::is_spot;
+pub use self::predictions::{Predicted, Predictions, Risk, Signs};
 pub(crate) use self::size::MOST_NODES;
 pub use self::snapshot::{Observed, snapshot};
 pub(crate) use self::translate::{from_spec, to_spec};

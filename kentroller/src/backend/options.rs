@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use kentroller_planner::{Aggressive, CapacityType, EvictionRule, Options, Percent, Scope, SortBy, aggressive_flags};
+use kentroller_planner::{CapacityType, EvictionRule, Options, Percent, Scope, SortBy};
 use kentroller_runtime::settings::parse_duration;
 
-use crate::api::{CapacityChoice, ClaimMode, RebalancePlanClaimSpec, SortBy as Order};
+use crate::api::{AggressiveModeConfig, CapacityChoice, ClaimMode, RebalancePlanClaimSpec, SortBy as Order};
 
 /// The planner's options that a claim asks for, beside what settings say of every plan: `evictionConfig`, the tolerance of
 /// a claim that names none, and whether a pod may be ended whose eviction is refused.
@@ -59,12 +59,7 @@ pub(crate) fn options(
         };
     }
     if let Some(config) = &spec.aggressive_mode_config {
-        macro_rules! lifted {
-            ($($field:ident = $name:literal,)*) => { Aggressive { $($field: config.$field,)* } };
-        }
-        options.aggressive = aggressive_flags!(lifted);
-        // A plan that counted on it where it is not allowed would never end.
-        options.aggressive.ignore_blocking_pdb &= may_force;
+        options.aggressive = config.lifted(may_force);
     }
     Ok(options)
 }
@@ -72,26 +67,18 @@ pub(crate) fn options(
 /// Durations are texts: the CRD lets any through.
 fn check_durations(spec: &RebalancePlanClaimSpec) -> Result<(), String> {
     let timeouts = spec.timeouts.as_ref();
-    let aggressive = spec.aggressive_mode_config.as_ref();
     let durations = [
-        ("spec.timeouts.planGenerationTimeout", timeouts.and_then(|all| all.plan_generation_timeout.as_ref())),
-        ("spec.timeouts.rebalanceExecutionTimeout", timeouts.and_then(|all| all.rebalance_execution_timeout.as_ref())),
-        ("spec.aggressiveModeConfig.drainTimeout", aggressive.and_then(|config| config.drain_timeout.as_ref())),
-        (
-            "spec.aggressiveModeConfig.ignoreBlockingPDBTimeout",
-            aggressive.and_then(|config| config.ignore_blocking_pdb_timeout.as_ref()),
-        ),
-        (
-            "spec.aggressiveModeConfig.ignoreProblemRemovalDisabledPodsTimeout",
-            aggressive.and_then(|config| config.ignore_problem_removal_disabled_pods_timeout.as_ref()),
-        ),
-        ("spec.uncordonAfter", spec.uncordon_after.as_ref()),
+        ("timeouts.planGenerationTimeout", timeouts.and_then(|all| all.plan_generation_timeout.as_ref())),
+        ("timeouts.rebalanceExecutionTimeout", timeouts.and_then(|all| all.rebalance_execution_timeout.as_ref())),
+        ("uncordonAfter", spec.uncordon_after.as_ref()),
     ];
-    for (field, text) in durations {
+    let of_aggressive = spec.aggressive_mode_config.iter().flat_map(AggressiveModeConfig::durations);
+    let of_aggressive = of_aggressive.map(|(field, text)| (format!("aggressiveModeConfig.{field}"), text));
+    for (field, text) in durations.map(|(field, text)| (field.to_owned(), text)).into_iter().chain(of_aggressive) {
         if let Some(text) = text
             && parse_duration(text).is_none()
         {
-            return Err(invalid(field, text, "a duration such as 30m or 1h"));
+            return Err(invalid(&format!("spec.{field}"), text, "a duration such as 30m or 1h"));
         }
     }
     Ok(())

@@ -168,7 +168,7 @@ mod tests {
         let ours = |place, kind| -> Vec<&str> {
             marks::all().filter(|mark| is_ours(mark, place, kind)).map(|mark| mark.key).collect()
         };
-        assert_eq!(ours("label", "Node"), [PLAN]);
+        assert_eq!(ours("label", "Node"), [PLAN, marks::PREDICTED_INTERRUPTION]);
         assert_eq!(ours("taint", "Node"), [LATER]);
         assert_eq!(ours("label", "NodeClaim"), [PLAN]);
         let annotations = ours("annotation", "Node");

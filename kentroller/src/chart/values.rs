@@ -6,7 +6,6 @@ use kentroller_runtime::generate::chart::Shape::{Boolean, Integer, Object, Objec
 use super::rows::rows;
 
 const BACKEND: &str = "connection to a backend";
-const CONTINUOUS: &str = "continuous rebalancing";
 const BUDGETS: &str = "commitment budgets";
 const WEBHOOKS: &str = "admission webhooks";
 const FILTER: &[&str] = &["opt-out", "opt-in"];
@@ -143,10 +142,6 @@ LATER:
     "castai.commitmentBudgets.enabled": Boolean => true, until BUDGETS;
     /// Which NodePools take part.
     "castai.commitmentBudgets.nodePoolFilterMode": Word(FILTER) => "opt-out", until BUDGETS;
-    /// The flags of a claim's aggressiveModeConfig, for every cycle.
-    "castai.continuousRebalancing.aggressiveModeConfig": Object => {}, until CONTINUOUS;
-    /// One log entry for each node and cycle.
-    "castai.continuousRebalancing.diagnosticsVerbose": Boolean => false, until CONTINUOUS;
     /// Plans are exchanged without TLS.
     "castai.grpcDisableTLS": Boolean, until BACKEND;
     /// Where plans are exchanged.
@@ -167,8 +162,6 @@ LATER:
     "castai.rebalance.preferenceWeightedPacking": Boolean => true, until "a switch for preferences";
     /// Keeps soft spreads over zones.
     "castai.rebalance.softTSCSpreading": Boolean => false, until "a switch for soft spreads";
-    /// Replaces spot nodes before they are taken away.
-    "castai.spotInterruptionPrediction.enabled": Boolean => true, until "spot predictions";
     /// Empty: connected if a key is given, else standalone.
     "deploymentMode": Word(&["", "connected", "standalone"]) => "", until BACKEND;
     /// A Secret with key API_KEY.
@@ -179,8 +172,6 @@ LATER:
     "global.castai.grpcURL": Text, until BACKEND;
     /// eks, aks or gke.
     "global.castai.provider": Text, until "other clouds than AWS";
-    /// Which NodePools take part in continuous rebalancing and in claims.
-    "nodePoolFilterMode": Word(FILTER) => "opt-out", until CONTINUOUS;
     /// The cloud; empty: by global.castai.provider, else aws.
     "provider": Word(&["", "aws", "azure", "gcp"]) => "", until "other clouds than AWS";
     /// The folder of the webhooks' certificate.

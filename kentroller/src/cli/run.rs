@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::remote::{config, runtime};
 use crate::api::foreign::Node;
 use crate::api::marks::REGION;
-use crate::backend::{Checks, Effort, Embedded, Plans, Prices};
+use crate::backend::{Checks, Effort, Embedded, Plans, Predictions, Prices};
 use crate::controllers;
 use crate::prices::{self, Keeping, Refreshed};
 use crate::settings::{PricesSource, Settings};
@@ -82,7 +82,7 @@ impl Run {
         }
         operator
             .settings(settings)
-            .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)))
+            .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)).with(Predictions))
             .instance(&self.pod_name)
             .namespace(&self.pod_namespace)
             .shadow(self.shadow)

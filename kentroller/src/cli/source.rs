@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use kentroller_planner::{Catalog, Options, Snapshot};
+use jiff::Timestamp;
+use kentroller_planner::{Catalog, Options, Resting, Snapshot, manifest};
 use kentroller_runtime::settings::Settings as _;
 
 use super::catalog::CatalogArguments;
 use super::place::Place;
 use super::plan::{Trouble, ask, read, tell};
 use super::remote::{Remote, runtime};
-use crate::api::RebalancePlanClaimSpec;
 use crate::api::foreign::ConfigMap;
+use crate::api::{RebalancePlan, RebalancePlanClaimSpec};
 use crate::backend::snapshot::as_operators_see;
 use crate::controllers::claim_options;
+use crate::controllers::continuous::calm::{Came, resting};
 use crate::controllers::continuous::cycle_options;
 use crate::settings::Settings;
 
@@ -37,6 +39,8 @@ pub(super) struct Looked {
     pub snapshot: Snapshot,
     pub catalog: Catalog,
     pub settings: Settings,
+    /// What rests in a cycle; nothing in a dump.
+    pub resting: Resting,
     /// What could not be read, and what is assumed instead.
     pub warnings: Vec<String>,
     /// Of all that was read.
@@ -62,7 +66,12 @@ impl Source {
             settings.eviction_config = ask::eviction(file).map_err(Trouble::Input)?;
         }
         let snapshot = as_operators_see(dump.snapshot);
-        Ok(Looked { snapshot, catalog, settings, warnings: dump.warnings, digest: dump.digest })
+        let resting = if self.files.is_empty() { resting_now(&snapshot) } else { Ok(Resting::default()) };
+        let resting = resting.unwrap_or_else(|error| {
+            dump.warnings.push(format!("RebalancePlans cannot be read ({error:#}); nothing is taken to rest"));
+            Resting::default()
+        });
+        Ok(Looked { snapshot, catalog, settings, resting, warnings: dump.warnings, digest: dump.digest })
     }
 
     /// The defaults, overlaid by what the operator's ConfigMap says; a dump has none.
@@ -103,6 +112,19 @@ impl Source {
     }
 }
 
+/// What rests in a cycle of the current cluster, because of its plans.
+fn resting_now(snapshot: &Snapshot) -> anyhow::Result<Resting> {
+    let plans = runtime()?.block_on(async { Remote::connect().await?.list::<RebalancePlan>().await })?;
+    let came = |pod: &'_ manifest::Pod| {
+        let at = Timestamp::from_second(pod.metadata.creation_timestamp?.0).ok()?;
+        Some((pod.metadata.key(), pod.metadata.controller()?.uid.clone(), at))
+    };
+    let pods: Vec<_> = snapshot.pods.iter().filter_map(came).collect();
+    let pods = pods.iter().map(|(name, owner, at)| Came { name: name.clone(), owner, at: *at });
+    let now = Timestamp::from_second(snapshot.now.0).unwrap_or(Timestamp::MAX);
+    Ok(resting(plans.iter(), pods, now))
+}
+
 impl Looked {
     /// Says what could not be read.
     pub(super) fn warn(&self) {
@@ -121,7 +143,8 @@ impl Looked {
 
     /// As a cycle of continuous rebalancing has it planned.
     pub(super) fn of_cycles(&self) -> Options {
-        cycle_options(&self.settings, self.settings.continuous_mode)
+        let resting = self.resting.clone();
+        Options { resting, ..cycle_options(&self.settings, self.settings.continuous_mode) }
     }
 }
 

@@ -14,14 +14,13 @@ use kentroller_runtime::{
 use super::rest::Rest;
 use super::{EXECUTION_TIMEOUT, PLAN_MAX_AGE, RETRY_AFTER, after, duration, turn, window};
 use crate::api::{
-    AggressiveMode, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, FailureReason, PlanState, PlanTimeouts,
-    RebalancePlan, RebalancePlanClaim, RebalancePlanClaimSpec, SkippedReason, Warning, failures, marks,
+    AggressiveModeConfig, ClaimCondition, ClaimReason, ClaimState, ClaimStatus, DRAIN_TIMEOUT, FailureReason,
+    PlanState, PlanTimeouts, RebalancePlan, RebalancePlanClaim, RebalancePlanClaimSpec, SkippedReason, Warning,
+    failures, marks,
 };
 use crate::backend::{PlanAsk, Planned, Plans};
 
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// After how long a drain is forced where nothing is said about it.
-const DRAIN_TIMEOUT: &str = "20m";
 /// Nodes and warnings that a status lists: an object stays far below the size that the API server takes.
 const MOST_LISTED: usize = 200;
 
@@ -147,13 +146,13 @@ impl ClaimStep<'_> {
                 self.status.waits_for.clone_from(&waits_for);
                 self.take(&answer, waits_for.as_deref(), stale);
                 if waits_for.is_none() && stale {
-                    self.ask(PlanAsk { seed, options });
+                    self.ask(PlanAsk { seed, options, tried: None });
                 }
             }
             Some(Answer::Failed { at, failure }) => {
                 self.generating(&failure.message);
                 if now >= after(at, RETRY_AFTER) {
-                    self.ask(PlanAsk { seed, options });
+                    self.ask(PlanAsk { seed, options, tried: None });
                 }
                 self.out.look_in(RETRY_AFTER);
             }
@@ -166,7 +165,7 @@ impl ClaimStep<'_> {
                 ) {
                     self.status.state = Some(ClaimState::Submitted);
                 }
-                self.ask(PlanAsk { seed, options });
+                self.ask(PlanAsk { seed, options, tried: None });
                 self.out.look_in(Duration::from_secs(1));
             }
         }
@@ -285,22 +284,14 @@ impl ClaimStep<'_> {
     fn plan(&self, planned: &Planned, name: &str, execute: bool) -> RebalancePlan {
         let spec = &self.claim.spec;
         let mut plan = RebalancePlan::new(name, planned.spec.clone());
-        let inherited = [marks::SCHEDULE, marks::CONSOLIDATES].into_iter();
+        let inherited = [marks::SCHEDULE, marks::CONSOLIDATES, marks::PREDICTS].into_iter();
         let labels: BTreeMap<String, String> =
             inherited.filter_map(|mark| Some((mark.to_owned(), self.claim.label(mark)?.to_owned()))).collect();
         plan.metadata.labels = (!labels.is_empty()).then_some(labels);
         plan.spec.execute = execute;
         plan.spec.execution_policy = spec.execution_policy.clone();
         let aggressive = spec.aggressive_mode_config.clone().unwrap_or_default();
-        let mode = AggressiveMode {
-            drain_timeout: forced_drain(spec),
-            ignore_blocking_pdb: aggressive.ignore_blocking_pdb,
-            ignore_blocking_pdb_timeout: aggressive.ignore_blocking_pdb_timeout,
-            ignore_problem_removal_disabled_pods: aggressive.ignore_problem_removal_disabled_pods,
-            ignore_problem_removal_disabled_pods_timeout: aggressive.ignore_problem_removal_disabled_pods_timeout,
-            ignore_zero_node_pool_disruption_budgets: aggressive.ignore_zero_node_pool_disruption_budgets,
-        };
-        plan.spec.aggressive_mode = (mode != AggressiveMode::default()).then_some(mode);
+        plan.spec.aggressive_mode = aggressive.carried(forced_drain(spec));
         let limit = duration(
             spec.timeouts.as_ref().and_then(|all| all.rebalance_execution_timeout.as_deref()),
             EXECUTION_TIMEOUT,
@@ -432,10 +423,12 @@ impl ClaimStep<'_> {
 
 /// After how long a drain is forced, if it is. Who asks for both ways gets the graceful one.
 fn forced_drain(spec: &RebalancePlanClaimSpec) -> Option<String> {
-    let forced = spec.aggressive_mode_config.as_ref().filter(|config| config.aggressive_eviction);
-    let is_forced = forced.is_some() && spec.evict_gracefully != Some(true) || spec.evict_gracefully == Some(false);
-    let told = forced.and_then(|config| config.drain_timeout.clone());
-    is_forced.then(|| told.unwrap_or_else(|| DRAIN_TIMEOUT.to_owned()))
+    let forced = spec.aggressive_mode_config.as_ref().and_then(AggressiveModeConfig::forced_drain);
+    match spec.evict_gracefully {
+        Some(true) => None,
+        Some(false) => Some(forced.unwrap_or_else(|| DRAIN_TIMEOUT.to_owned())),
+        None => forced,
+    }
 }
 
 fn seconds(duration: Duration) -> String {

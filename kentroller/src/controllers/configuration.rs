@@ -1,14 +1,17 @@
 //! The dynamic ConfigMap: its settings are in force as soon as they are read (`settings.rs`); here is told when they are
 //! not.
 
-use kentroller_runtime::{Failure, Outcome, Reconcile, World, controller};
+use kentroller_runtime::{Failure, Kind, Outcome, Reconcile, World, controller};
 
+use super::interruption;
 use crate::api::foreign::ConfigMap;
 
-/// Tells on the dynamic ConfigMap why its settings do not count.
-#[controller(of = ConfigMap, events(warning(
-    ConfigRejected = "The settings in this ConfigMap hold a mistake; none of them counts, the last good ones stay."
-)))]
+/// Tells on the dynamic ConfigMap why its settings do not count, or give no predictions.
+#[controller(of = ConfigMap, events(
+    PredictionIdle = "No interruption of spot nodes is predicted, since no model is set.",
+    warning(ConfigRejected = "The settings in this ConfigMap hold a mistake; none of them counts, the last good ones stay."),
+    warning(PredictionRefused = "No interruption of spot nodes is predicted: the model or its threshold is not set right."),
+))]
 pub struct Configuration;
 
 impl Reconcile for Configuration {
@@ -18,6 +21,14 @@ impl Reconcile for Configuration {
         if let Some(Err(mistakes)) = settings.overlaid_by(map) {
             let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             out.event(Configuration::ConfigRejected, all.join("; "));
+        }
+        let is_it = settings.dynamic_config_map_name.as_deref() == Some(map.name());
+        if let Err(idle) = interruption::threshold(settings)
+            && is_it
+            && settings.spot_interruption_prediction
+        {
+            let event = if idle.is_mistake { Configuration::PredictionRefused } else { Configuration::PredictionIdle };
+            out.event(event, idle.why);
         }
         Ok(out)
     }

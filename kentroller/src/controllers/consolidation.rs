@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_planner::rules::expires_at;
-use kentroller_planner::{Moment, Options};
+use kentroller_planner::{Aggressive, Moment, Options};
 use kentroller_runtime::{Cluster, Failure, HasStatus, Kind, Mode, Outcome, Reconcile, Switches, World, controller};
 
 use super::continuous::cycle_options;
@@ -216,9 +216,11 @@ impl<'a> Look<'a> {
     }
 }
 
-/// The options under which nodes are judged that are to go without a pod: as a cycle has them, of whatever age and number.
+/// The options under which nodes are judged that are to go without a pod: as a cycle has them, of whatever age and number. What
+/// cycles lift binds cycles only.
 pub(super) fn options(settings: &Settings) -> Options {
-    Options { min_age: Duration::ZERO, max_nodes: None, ..cycle_options(settings, CycleMode::DeleteEmpty) }
+    let aggressive = Aggressive::default();
+    Options { min_age: Duration::ZERO, max_nodes: None, aggressive, ..cycle_options(settings, CycleMode::DeleteEmpty) }
 }
 
 #[cfg(test)]

@@ -1,26 +1,30 @@
 //! Continuous rebalancing: cycle after cycle, without a claim, what is worth it becomes a plan like any other. A cycle that finds
 //! nothing writes nothing.
 
+pub(crate) mod calm;
+mod told;
 mod worth;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kentroller_planner::{Mode as PlanMode, Moment, Options, Percent};
+use kentroller_planner::{Mode as PlanMode, Moment, Money, Options, Percent};
 use kentroller_runtime::condition::{in_status_since, seconds};
 use kentroller_runtime::{
     Answer, Change, Cluster, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Reply, Switches,
     World, controller,
 };
 
-use self::worth::{cost, worth};
+use self::calm::{Came, resting};
+use self::told::{Summary, a_move};
+use self::worth::worth;
 use super::ended::{self, is_done, state};
 use super::rest::Rest;
 use super::{PLAN_MAX_AGE, RETRY_AFTER, after, at_any_change, turn};
 use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
 use crate::api::{PlanCondition, PlanState, RebalancePlan, RebalancePlanClaim, marks};
-use crate::backend::{PlanAsk, Planned, Plans, snapshot};
-use crate::settings::{CycleMode, Settings};
+use crate::backend::{PlanAsk, Planned, Plans, Tried, snapshot};
+use crate::settings::{CycleMode, NodePoolFilter, Settings};
 
 /// However often cycles fail, the next one comes after this long.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(6 * 60 * 60);
@@ -33,6 +37,13 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(6 * 60 * 60);
     writes(RebalancePlan: create + delete),
     watches(RebalancePlan => at_the_end, RebalancePlanClaim => at_any_change),
     asks(Plans),
+    gauges(
+        cycle_candidates = "Nodes that nothing kept out of the search of the last cycle",
+        cycle_excluded_nodes(reason) = "Nodes that the last cycle did not consider, by the word of why",
+        cycle_cost_dollars_per_hour(of) = "What the cluster costs now, what no plan is below (bound), and what it would cost after the best plan that the last cycle found",
+        cycle_decision(decision) = "1 for what became of the last cycle: plan, too-little, nothing",
+        cycle_next_timestamp_seconds = "When the next cycle begins, in seconds since 1970; not told while a plan runs",
+    ),
     events(
         CyclePlanned = "A cycle of continuous rebalancing found something worth doing, and made a plan of it.",
         warning(CycleRefused = "The API server did not take the plan of a cycle."),
@@ -44,6 +55,7 @@ impl Reconcile for ContinuousRebalancing {
     fn reconcile(cluster: &Cluster, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut cycle = Cycle { cluster, world, settings: world.settings(), out: world.outcome(cluster) };
         cycle.keep_history();
+        cycle.measure();
         cycle.step();
         Ok(cycle.out)
     }
@@ -84,7 +96,7 @@ impl<'a> Cycle<'a> {
         let now = self.world.now();
         if let Some((until, consecutive)) = self.backoff().filter(|(until, _)| *until > now) {
             self.out.log(format!("backoff until {until}: consecutive failures {consecutive}"));
-            self.out.look_at(until);
+            self.next_at(until);
             return;
         }
         match self.world.answer::<Plans>(self.cluster).cloned() {
@@ -98,7 +110,7 @@ impl<'a> Cycle<'a> {
                     failure.message,
                     seconds(again)
                 ));
-                if now >= again { self.begin() } else { self.out.look_at(again) }
+                if now >= again { self.begin() } else { self.next_at(again) }
             }
             None => self.begin(),
         }
@@ -107,20 +119,31 @@ impl<'a> Cycle<'a> {
     /// Begins a cycle with the mode that is set.
     fn begin(&mut self) {
         let (began, mode) = (seconds(self.world.now()), self.settings.continuous_mode);
-        let candidates = self.candidates(mode);
+        let options = self.options(mode);
+        let candidates = self.candidates(&options);
         let least = usize::try_from(self.settings.min_nodes_to_consider).unwrap_or(usize::MAX);
         if candidates < least {
             let next = after(began, self.interval());
-            self.out.log(format!("cycle {began}: {candidates} candidates, {least} are needed; next cycle at {next}"));
-            self.out.look_at(next);
+            self.out.log(format!(
+                "crb_cycle_summary: cycle {began}, mode {}: {candidates} candidates, {least} are needed; next cycle at {next}",
+                mode.word()
+            ));
+            self.next_at(next);
             return;
         }
-        self.ask(mode, began);
+        self.ask(mode, began, options, None);
     }
 
-    fn ask(&mut self, mode: CycleMode, began: Timestamp) {
+    fn ask(&mut self, mode: CycleMode, began: Timestamp, options: Options, tried: Option<Tried>) {
         let seed = format!("{}@{}", mode.word(), began.as_second());
-        self.out.ask::<Plans>(PlanAsk { seed, options: cycle_options(self.settings, mode) });
+        self.out.ask::<Plans>(PlanAsk { seed, options, tried });
+    }
+
+    /// The options of a cycle that begins now, with what rests.
+    fn options(&self, mode: CycleMode) -> Options {
+        let pods = self.world.all::<Pod>().filter_map(Came::of);
+        let resting = resting(self.world.all::<RebalancePlan>(), pods, self.world.now());
+        Options { resting, ..cycle_options(self.settings, mode) }
     }
 
     /// What an answer comes to: a plan; a question for what a simpler mode would do; or nothing before the next cycle.
@@ -134,21 +157,33 @@ impl<'a> Cycle<'a> {
         if now >= next || is_old || mode > self.settings.continuous_mode {
             return self.begin();
         }
-        self.out.look_at(next);
+        self.next_at(next);
         if is_used {
             return;
         }
-        let head = format!("cycle {began}, mode {}, candidates {}", mode.word(), self.candidates(mode));
-        match worth(self.settings, mode, planned) {
-            Ok(()) => self.make(at, mode, planned, &head),
-            Err(why) => match mode.less() {
-                Some(less) => self.ask(less, began),
-                None => self.out.log(format!("{head}: {why}; cost {}; next cycle at {next}", cost(planned))),
-            },
+        if self.settings.diagnostics_verbose {
+            self.tell_nodes(mode.word(), planned);
+        }
+        let findings = planned.tried.as_ref().map_or(&planned.findings, |tried| &tried.findings);
+        let before = planned.tried.as_ref().map_or(String::new(), |tried| format!("{}; ", tried.why));
+        let judged = worth(self.settings, mode, planned);
+        let why = match judged {
+            Ok(()) => return self.make(at, (mode, began), planned, &before),
+            Err((_, why)) => format!("{before}{}: {why}", mode.word()),
+        };
+        match mode.less() {
+            Some(less) => {
+                self.ask(less, began, self.options(less), Some(Tried { findings: findings.clone(), why }));
+            }
+            None => {
+                let decision = format!("no plan: {why}");
+                let summary = Summary { began, mode: mode.word(), findings, decision, next: Some(next) };
+                self.out.log(summary.line());
+            }
         }
     }
 
-    fn make(&mut self, at: Timestamp, mode: CycleMode, planned: &Planned, head: &str) {
+    fn make(&mut self, at: Timestamp, (mode, began): (CycleMode, Timestamp), planned: &Planned, before: &str) {
         let name = format!("consolidation-{}", at.strftime("%Y%m%d%H%M%S"));
         let key = format!("create RebalancePlan {name}");
         if let Some(Reply::Refused { code: 400 | 403 | 409 | 413 | 422, message, .. }) = self.world.reply(&key) {
@@ -158,13 +193,19 @@ impl<'a> Cycle<'a> {
         let mut plan = RebalancePlan::new(&name, planned.spec.clone());
         plan.metadata.labels = Some([(marks::CYCLE_MODE.to_owned(), mode.word().to_owned())].into());
         plan.spec.execute = self.settings.mode() == Mode::Act;
-        let saved = planned.savings.projected_savings_cost_hourly.as_deref().unwrap_or("0");
+        let lifted = &self.settings.aggressive_mode;
+        plan.spec.aggressive_mode = lifted.carried(lifted.forced_drain());
+        let saved = planned.savings.projected_savings_cost_hourly.as_deref().and_then(Money::parse).unwrap_or_default();
+        let moves = plan.spec.pods_to_migrate.len();
         let told = format!(
-            "{head}: plan {name}, {} nodes go, {} come, saves {saved} USD/h",
+            "plan {name}: {} nodes go, {} come, {moves} pods move, saves {saved} USD/h, {}",
             plan.spec.node_claims_to_delete.len(),
-            plan.spec.node_claims_to_add.len()
+            plan.spec.node_claims_to_add.len(),
+            a_move(saved, moves)
         );
-        self.out.log(format!("{told}; cost {}", cost(planned)));
+        let findings = planned.tried.as_ref().map_or(&planned.findings, |tried| &tried.findings);
+        let decision = format!("{before}{told}");
+        self.out.log(Summary { began, mode: mode.word(), findings, decision, next: None }.line());
         self.out
             .create(&plan)
             .keyed(key)
@@ -173,9 +214,9 @@ impl<'a> Cycle<'a> {
     }
 
     /// Nodes that nothing but their pods may hold.
-    fn candidates(&self, mode: CycleMode) -> usize {
-        let (options, now) = (cycle_options(self.settings, mode), Moment(self.world.now().as_second()));
-        self.world.all::<Node>().filter(|node| self.is_candidate(node, &options, now)).count()
+    fn candidates(&self, options: &Options) -> usize {
+        let now = Moment(self.world.now().as_second());
+        self.world.all::<Node>().filter(|node| self.is_candidate(node, options, now)).count()
     }
 
     fn is_candidate(&self, node: &Node, options: &Options, now: Moment) -> bool {
@@ -235,7 +276,10 @@ pub(crate) fn cycle_options(settings: &Settings, mode: CycleMode) -> Options {
             CycleMode::DrainOnly => PlanMode::DrainOnly,
             CycleMode::DeleteEmpty => PlanMode::DeleteEmpty,
         },
+        aggressive: settings.aggressive_mode.lifted(settings.force_eviction),
+        pools_opt_in: settings.node_pool_filter == NodePoolFilter::OptIn,
         continuous: true,
+        max_steps: Some(1 << settings.max_search_depth),
         // The executor breaks no disruption budget: what a plan counted on would be tried in every cycle anew.
         breaks_pdbs: false,
         eviction: settings.eviction_config.rules().to_vec(),
@@ -264,6 +308,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::{SkippedNode, SkippedReason};
+    use crate::backend::Findings;
 
     fn at(time: &str) -> Timestamp {
         format!("2026-11-22T{time}Z").parse().expect("a time")
@@ -368,6 +414,63 @@ mod tests {
     }
 
     #[test]
+    fn a_cycle_tells_its_figures_in_gauges_and_of_each_node_where_that_is_asked_for() {
+        let money = |text: &str| Money::parse(text).expect("an amount");
+        let findings = Findings {
+            nodes: 3,
+            candidates: 1,
+            excluded: [("too-young".to_owned(), 1), ("static-pool".to_owned(), 1)].into(),
+            cost: money("2"),
+            bound: Some(money("0.5")),
+            best: money("1.25"),
+        };
+        let kept = |name: &str, why: &str| SkippedNode { name: name.to_owned(), reasons: vec![why.to_owned()] };
+        let planned = Planned {
+            seed: format!("delete-empty@{}", at("08:00:00").as_second()),
+            kept: vec![kept("a", "too-young: 5 s old"), kept("b", "no-cheaper-place: nothing cheaper")],
+            nothing: Some((SkippedReason::NoSaving, "nothing is empty".to_owned())),
+            tried: Some(Tried { findings, why: "full: too little".to_owned() }),
+            findings: Findings { excluded: [("too-young".to_owned(), 1)].into(), ..Findings::default() },
+            ..Planned::default()
+        };
+        for is_verbose in [false, true] {
+            let settings = settings(|settings| {
+                settings.cycle_interval = Some(Duration::from_secs(60));
+                settings.diagnostics_verbose = is_verbose;
+            });
+            let answer = Answer::Given { at: at("08:00:00"), answer: planned.clone().into() };
+            let given = given_at("08:00:10", settings, Vec::new()).answered::<Plans>(&Cluster::default(), answer);
+            let decided = given.decide(&Cluster::default()).expect("a decision");
+            let gauges: Vec<String> = decided.measured.iter().flatten().map(ToString::to_string).collect();
+            let next = at("08:01:00").as_second();
+            assert_eq!(
+                gauges,
+                [
+                    "set    cycle_candidates 1".to_owned(),
+                    "set    cycle_excluded_nodes{reason=\"static-pool\"} 1".to_owned(),
+                    "set    cycle_excluded_nodes{reason=\"too-young\"} 1".to_owned(),
+                    "set    cycle_cost_dollars_per_hour{of=\"now\"} 2".to_owned(),
+                    "set    cycle_cost_dollars_per_hour{of=\"best\"} 1.25".to_owned(),
+                    "set    cycle_cost_dollars_per_hour{of=\"bound\"} 0.5".to_owned(),
+                    "set    cycle_decision{decision=\"nothing\"} 1".to_owned(),
+                    format!("set    cycle_next_timestamp_seconds {next}"),
+                ]
+            );
+            let lines = decided.lines.join("\n");
+            assert!(
+                lines.contains("no plan: full: too little; delete-empty: nothing is empty; next cycle at"),
+                "{lines}"
+            );
+            assert_eq!(
+                lines.contains("crb_node_blocker: mode delete-empty, node a stays: too-young"),
+                is_verbose,
+                "{lines}"
+            );
+            assert_eq!(lines.contains("crb_node_decision: mode delete-empty, node b stays"), is_verbose, "{lines}");
+        }
+    }
+
+    #[test]
     fn of_the_plans_of_cycles_the_last_ten_of_each_kind_stay() {
         let name = |number: usize| format!("plan-{number:02}");
         let plans: Vec<RebalancePlan> = (0..24)
@@ -382,10 +485,16 @@ mod tests {
     }
 
     #[test]
-    fn its_rights_are_to_read_the_cluster_and_to_make_and_delete_plans() {
+    fn its_rights_are_to_read_all_that_planning_reads_and_to_make_and_delete_plans() {
         let lines = Rights::of_one(&ContinuousRebalancing::declaration(), &[]).lines();
         let writes: Vec<&String> = lines.iter().filter(|line| !line.contains(": get, list, watch ")).collect();
         assert_eq!(writes, ["everywhere: create, delete, get, list, watch rebalanceplans"]);
+        let reads = lines.iter().flat_map(|line| line.rsplit(", watch ").next()).flat_map(|kinds| kinds.split(", "));
+        let reads: Vec<&str> = reads.collect();
+        for kind in ["nodes", "nodeclaims", "nodepools", "pods", "daemonsets", "poddisruptionbudgets", "ec2nodeclasses"]
+        {
+            assert!(reads.contains(&kind), "{kind}: {lines:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod consolidation;
 pub(crate) mod continuous;
 mod course;
 mod ended;
+mod interruption;
 pub(crate) mod marking;
 mod plan;
 mod rest;
@@ -28,7 +29,7 @@ use crate::api;
 use crate::api::RebalancePlanClaimSpec;
 use crate::api::foreign::ConfigMap;
 use crate::backend::options;
-use crate::settings::Settings;
+use crate::settings::{NodePoolFilter, Settings};
 
 /// A question that failed is asked again after this long.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -52,7 +53,8 @@ fn at_any_change<K>(_: &Change<'_, K>, _: &Cut) -> Vec<ObjectKey> {
 /// # Errors
 /// A field that cannot be read, or holds a word that this version does not know.
 pub(crate) fn claim_options(spec: &RebalancePlanClaimSpec, settings: &Settings) -> Result<Options, String> {
-    options(spec, settings.eviction_config.rules(), settings.tolerance(), settings.force_eviction)
+    let asked = options(spec, settings.eviction_config.rules(), settings.tolerance(), settings.force_eviction)?;
+    Ok(Options { pools_opt_in: settings.node_pool_filter == NodePoolFilter::OptIn, ..asked })
 }
 
 /// A duration field that was checked before; absent means `default`.
@@ -85,6 +87,8 @@ pub fn all() -> Vec<Box<dyn AnyController<Settings>>> {
         reconciler::<plan::RebalancePlans>(),
         reconciler::<continuous::ContinuousRebalancing>(),
         reconciler::<consolidation::NodeConsolidation>(),
+        reconciler::<interruption::SpotInterruption>(),
+        reconciler::<interruption::told::SpotNodes>(),
         reconciler::<sweep::Sweep>(),
         reconciler::<configuration::Configuration>(),
     ]

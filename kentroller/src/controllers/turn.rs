@@ -1,5 +1,5 @@
-//! Whose turn it is: one plan is executed at a time. What a person asks for goes before what a schedule asks for, and that before
-//! continuous rebalancing; then the older one.
+//! Whose turn it is: one plan is executed at a time. Nodes that are about to be taken away go before what a person asks for, that goes
+//! before what a schedule asks for, and that before continuous rebalancing; then the older one.
 
 use jiff::Timestamp;
 use kentroller_runtime::{HasStatus, Kind};
@@ -22,13 +22,15 @@ pub(super) fn is_of(plan: &RebalancePlan, claim: &RebalancePlanClaim) -> bool {
 }
 
 /// Whether others must wait for this plan: it executes or is about to, or still has its marks on the cluster.
-fn holds_the_turn(plan: &RebalancePlan) -> bool {
+pub(super) fn holds_the_turn(plan: &RebalancePlan) -> bool {
     is_marked(plan) || (plan.spec.execute && !has_ended(plan))
 }
 
-/// Who asks for something: what a person wants now goes before what happens every night, and that before what happens all the time.
+/// Who asks for something: the provider does not wait; what a person wants now goes before what happens every night, and that before what
+/// happens all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
+    Interruption,
     ByHand,
     BySchedule,
     Continuous,
@@ -38,6 +40,9 @@ impl Rank {
     /// Of a claim or of its plan.
     fn of<K: Kind>(object: &K) -> Self {
         let has = |mark: &str| object.label(mark).is_some();
+        if has(marks::PREDICTS) {
+            return Self::Interruption;
+        }
         match (has(marks::SCHEDULE), has(marks::CYCLE_MODE) || has(marks::CONSOLIDATES)) {
             (true, _) => Self::BySchedule,
             (false, true) => Self::Continuous,

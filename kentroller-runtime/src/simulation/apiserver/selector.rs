@@ -132,12 +132,14 @@ fn key(text: &str) -> Option<String> {
     (!text.is_empty() && text.chars().all(known)).then(|| text.to_owned())
 }
 
-/// The fields that the API server can select by, for the kinds that are served here.
-const SELECTABLE: &[(&str, &[&str])] = &[
-    ("metadata.name", &["metadata", "name"]),
-    ("metadata.namespace", &["metadata", "namespace"]),
-    ("spec.nodeName", &["spec", "nodeName"]),
-    ("status.phase", &["status", "phase"]),
+/// The fields that the API server can select by, for the kinds that are served here; those of every kind under no name.
+const SELECTABLE: &[(&str, &str, &[&str])] = &[
+    ("", "metadata.name", &["metadata", "name"]),
+    ("", "metadata.namespace", &["metadata", "namespace"]),
+    ("Pod", "spec.nodeName", &["spec", "nodeName"]),
+    ("Pod", "status.phase", &["status", "phase"]),
+    ("Event", "regarding.kind", &["regarding", "kind"]),
+    ("Event", "reason", &["reason"]),
 ];
 
 /// Requirements on fields, all of which must hold: path, wanted value, and whether it must differ.
@@ -158,9 +160,8 @@ impl FieldSelector {
             let Some((field, value, negated)) = split else {
                 return Err(bad_request(format!("invalid selector: '{part}'; can't understand '{part}'")));
             };
-            let known = SELECTABLE.iter().find(|(name, _)| *name == field.trim());
-            let path = known.filter(|(name, _)| name.starts_with("metadata.") || kind == "Pod");
-            let Some((_, path)) = path else {
+            let is_it = |(of, name): (&str, &str)| (of.is_empty() || of == kind) && name == field.trim();
+            let Some((_, _, path)) = SELECTABLE.iter().find(|(of, name, _)| is_it((of, name))) else {
                 return Err(bad_request(format!("field label not supported: {field}")));
             };
             requirements.push((*path, value.trim().to_owned(), negated));
@@ -226,12 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn fields_select_pods_by_node_and_phase_and_nothing_else() {
+    fn fields_select_pods_by_node_and_phase_events_by_kind_and_reason_and_nothing_else() {
         let pod = json!({"metadata": {"name": "a"}, "spec": {"nodeName": "n1"}, "status": {"phase": "Running"}});
         let selects = |text: &str| FieldSelector::parse(text, "Pod").map(|selector| selector.matches(&pod));
         assert!(selects("spec.nodeName=n1,status.phase!=Failed,metadata.name==a").unwrap());
         assert!(!selects("spec.nodeName=").unwrap());
         assert_eq!(selects("spec.hostname=x").unwrap_err().message, "field label not supported: spec.hostname");
         assert_eq!(FieldSelector::parse("status.phase=x", "NodeClaim").unwrap_err().code, 400);
+        let event = json!({"metadata": {"name": "a"}, "regarding": {"kind": "Node"}});
+        for (text, holds) in [("regarding.kind=Node", true), ("regarding.kind=Pod", false)] {
+            assert_eq!(FieldSelector::parse(text, "Event").unwrap().matches(&event), holds, "{text}");
+        }
     }
 }

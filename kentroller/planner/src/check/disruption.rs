@@ -112,6 +112,8 @@ fn pool_faults(
     );
     let excluded = pool.metadata.annotations.get(CONSOLIDATION).is_some_and(|word| word == "exclude");
     refuse(excluded, Fault::ConsolidationOff, format!("its NodePool is annotated {CONSOLIDATION}: exclude"));
+    let stays_out = options.pools_opt_in && !handed_over;
+    refuse(stays_out, Fault::ConsolidationOff, format!("its NodePool is not annotated {CONSOLIDATION}: include"));
     if !handed_over {
         let policy = disruption.consolidation_policy.as_str();
         let allows = match policy {

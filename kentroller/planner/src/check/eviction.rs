@@ -79,7 +79,8 @@ impl<'a> Evictions<'a> {
                 Fault::NotSafeToEvict,
                 &format!("{SAFE_TO_EVICT} is \"false\""),
             );
-            if self.options.continuous && strictness != Some(Strictness::Aggressive) {
+            let of_service = owner.is_some_and(|owner| owner.kind != "Job");
+            if self.options.continuous && of_service && strictness != Some(Strictness::Aggressive) {
                 let replicas = self.replicas(board, body);
                 refuse(replicas < 2, Fault::SingleReplica, "it has no second replica");
             }

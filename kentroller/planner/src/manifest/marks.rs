@@ -97,7 +97,7 @@ marks! {
     /// Somebody is draining the node: nothing is planned there.
     DRAINING = "autoscaling.cast.ai/draining", "label or annotation of Node", set by "other components of CAST AI";
     /// The provider is expected to take the node away: nothing is planned there.
-    PREDICTED_INTERRUPTION = "autoscaling.cast.ai/predicted-interruption", "label or annotation of Node", set by "other components of CAST AI";
+    PREDICTED_INTERRUPTION = "autoscaling.cast.ai/predicted-interruption", "label or annotation of Node", set by "Kentroller, and other components of CAST AI";
     /// `include`: the pool is handed over to Kentroller, whatever its own settings say to Karpenter. `exclude`: its nodes stay.
     CONSOLIDATION = "kentroller.cast.ai/consolidation", "annotation of NodePool", set by "users";
     /// How many nodes of a pool that is handed over may be disrupted at once, as a number or a percentage. Absent: 10%.

@@ -115,6 +115,9 @@ impl<'a> ObservedNode<'a> {
         if options.objected_nodes.contains(&*node.metadata.name) {
             return told(KeptReason::Objected, "the judge of plans objects to its removal: a warning says why");
         }
+        if let Some(why) = options.resting.nodes.get(&*node.metadata.name) {
+            return told(KeptReason::Resting, why);
+        }
         let reserved = options.reserved_nodes.contains(&*node.metadata.name);
         reserved.then(|| (KeptReason::InUse, "another plan or controller works on it".to_owned()))
     }
@@ -199,8 +202,16 @@ impl<'a> ObservedNode<'a> {
 fn by_its_pool(claim: &NodeClaim, pool: &NodePool, now: Moment, options: &Options, is_empty: bool) -> Option<Reason> {
     let lifted = &options.aggressive;
     let off = |detail: &str| Some((KeptReason::ConsolidationOff, detail.to_owned()));
-    if pool.metadata.annotations.get(marks::CONSOLIDATION).is_some_and(|word| word == "exclude") {
-        return off(&format!("its NodePool is annotated {}: exclude", marks::CONSOLIDATION));
+    match pool.metadata.annotations.get(marks::CONSOLIDATION).map(String::as_str) {
+        Some("exclude") => return off(&format!("its NodePool is annotated {}: exclude", marks::CONSOLIDATION)),
+        Some("include") => {}
+        _ if options.pools_opt_in => {
+            return off(&format!(
+                "its NodePool is not annotated {}: include, as nodePoolFilterMode asks",
+                marks::CONSOLIDATION
+            ));
+        }
+        _ => {}
     }
     if !lifted.ignore_zero_node_pool_disruption_budgets {
         let reason = if is_empty { DisruptionReason::Empty } else { DisruptionReason::Underutilized };

@@ -228,10 +228,14 @@ impl<'a> PodRules<'a> {
             return Some(held);
         }
         let replicas = self.replicas_of(pod);
-        if self.options.continuous && replicas.is_none_or(|replicas| replicas < 2) {
+        // Bare pods and those of Jobs have no second replica ever: what lifts them lifts this.
+        let has_replicas = !matches!(owner.map(|owner| owner.kind.as_str()), None | Some("Job"));
+        if self.options.continuous && has_replicas && replicas.is_none_or(|replicas| replicas < 2) {
             return held(Rule::SingleReplica, Sign::Replicas(replicas));
         }
-        None
+        let resting = &self.options.resting.pods;
+        let moved_by = if resting.is_empty() { None } else { resting.get(&pod.metadata.key()) };
+        moved_by.and_then(|plan| held(Rule::JustMoved, Sign::MovedBy(plan)))
     }
 
     /// It counts as `true`, or as a positive Go duration since the pod's start. Anything else protects nobody.

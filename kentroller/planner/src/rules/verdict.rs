@@ -43,6 +43,8 @@ pub(super) enum Sign<'a> {
     ResourceClaims,
     Deletion,
     Replicas(Option<u32>),
+    /// The plan that moved the pod here.
+    MovedBy(&'a str),
     /// What a budget allows.
     Allowed(&'a PodDisruptionBudget),
     /// A selector that cannot be read.
@@ -89,6 +91,7 @@ impl Held<'_> {
                 let count = count.map_or("not known".to_owned(), |count| count.to_string());
                 of_pod("metadata.ownerReferences", format!("{}, replicas: {count}", owner_in_words()))
             }
+            Sign::MovedBy(plan) => of_pod("metadata.creationTimestamp", format!("RebalancePlan {plan} moved it then")),
             Sign::Allowed(pdb) => {
                 let status = pdb.status.as_ref();
                 let allowed = status.map_or("absent".to_owned(), |status| status.disruptions_allowed.to_string());

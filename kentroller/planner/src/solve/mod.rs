@@ -19,7 +19,8 @@ use crate::model::Model;
 use crate::search::{self, Given, Limits, Market, keep_existing};
 use crate::solution::State;
 use crate::value::{
-    Budget, Cheapest, CurvePoint, LowerBound, Mode, Money, MoveLimit, Nothing, Options, Pace, Percent, Plan, Wave,
+    Budget, Cheapest, CurvePoint, LowerBound, Mode, Money, MoveLimit, Nothing, Options, Pace, Percent, Plan, Steps,
+    Wave,
 };
 use crate::waves::Waves;
 
@@ -27,7 +28,11 @@ use crate::waves::Waves;
 pub(crate) fn solve(mut model: Model, options: &Options, budget: &mut dyn Budget) -> Plan {
     // The model is made. Shares are of the budget that is left.
     let spent = budget.used(0).min(999);
-    let mut left = |steps| budget.used(steps).saturating_sub(spent).saturating_mul(1000) / (1000 - spent);
+    let limited = |steps| options.max_steps.map_or(0, |most| Steps(most).used(steps));
+    let mut left = |steps| {
+        let of_budget = budget.used(steps).saturating_sub(spent).saturating_mul(1000) / (1000 - spent);
+        of_budget.max(limited(steps))
+    };
     let mut pace = Pace::of(&mut left);
     narrow(&mut model, options, &mut pace);
     let model = &model;

@@ -7,6 +7,7 @@ pub(crate) mod labels;
 mod money;
 mod options;
 mod plan;
+mod resting;
 mod rng;
 mod snapshot;
 mod words;
@@ -22,6 +23,7 @@ pub use self::options::{
 pub use self::plan::{
     Blocker, Cheapest, CurvePoint, Kept, KeptReason, LowerBound, Move, NewNode, Nothing, Offering, Plan, Rule, Wave,
 };
+pub use self::resting::Resting;
 pub(crate) use self::rng::Rng;
 pub use self::snapshot::{InputError, Snapshot, Warning};
 pub(crate) use self::words::words;

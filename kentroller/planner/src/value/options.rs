@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{CapacityType, Money, Percent};
+use super::{CapacityType, Money, Percent, Resting};
 use crate::manifest::{NodeSelectorTerm, Quantity};
 
 /// What a plan may do and must achieve. The default is that of a claim without options.
@@ -15,6 +15,9 @@ pub struct Options {
     pub mode: Mode,
     /// Replace every selected node by the cheapest fresh one, saving or not.
     pub roll: bool,
+    /// Only nodes of NodePools that are annotated `kentroller.cast.ai/consolidation: include` may be removed; else all but those of
+    /// NodePools that are annotated `exclude`.
+    pub pools_opt_in: bool,
     /// At most this many nodes are removed.
     pub max_nodes: Option<usize>,
     /// Nodes are removed as long as their cpu comes to no more than this; the first in any case.
@@ -55,6 +58,10 @@ pub struct Options {
     pub objected_nodes: BTreeSet<String>,
     /// NodePools with the instance types of theirs that the judge objects to; an empty type stands for all. None are bought.
     pub objected_offerings: BTreeSet<(String, String)>,
+    /// What rests: nodes that are not removed, pods that are not moved, offerings that are not bought.
+    pub resting: Resting,
+    /// The search ends after so many steps, if the budget does not end it before. `None`: the budget ends it alone.
+    pub max_steps: Option<u64>,
     /// Where chance begins: the same seed and steps give the same plan.
     pub seed: u64,
 }
@@ -65,6 +72,7 @@ impl Default for Options {
             scope: Scope::All,
             mode: Mode::Full,
             roll: false,
+            pools_opt_in: false,
             max_nodes: None,
             max_cpu: None,
             sort_by: None,
@@ -85,6 +93,8 @@ impl Default for Options {
             reserved_nodes: BTreeSet::new(),
             objected_nodes: BTreeSet::new(),
             objected_offerings: BTreeSet::new(),
+            resting: Resting::default(),
+            max_steps: None,
             seed: 0,
         }
     }

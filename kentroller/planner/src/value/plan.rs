@@ -200,6 +200,8 @@ words! {
         OutOfScope = "out-of-scope",
         /// Other work has its hands on it.
         InUse = "in-use",
+        /// A plan kept it a short time ago: cycles leave it alone for a while.
+        Resting = "resting",
         /// The judge of plans objects to its removal: a warning says why.
         Objected = "objected",
         /// Its pods ask for more than it has: something is not as it seems.
@@ -228,6 +230,25 @@ words! {
         OnlyPlace = "only-place",
         /// Nothing cheaper holds its pods.
         NoCheaperPlace = "no-cheaper-place",
+    }
+}
+
+impl KeptReason {
+    /// Whether it kept the node out of the search; the other reasons are what the search found.
+    pub const fn excludes(self) -> bool {
+        !matches!(
+            self,
+            Self::MinClusterSize
+                | Self::MaxNodes
+                | Self::MaxCpu
+                | Self::MaxMoves
+                | Self::SavingTooSmall
+                | Self::ReplicasTogether
+                | Self::Reserve
+                | Self::PoolLimit
+                | Self::OnlyPlace
+                | Self::NoCheaperPlace
+        )
     }
 }
 
@@ -262,6 +283,8 @@ words! {
         ResourceClaims = "resource-claims",
         /// It has no second replica, and the mode is continuous.
         SingleReplica = "single-replica",
+        /// A plan moved it a short time ago, and the mode is continuous.
+        JustMoved = "just-moved",
         /// A topology spread would not let it back, or anywhere else.
         SpreadBroken = "spread-broken",
         /// Its affinity to other pods, or theirs to it, holds it.

@@ -4,6 +4,7 @@
 mod capacity;
 mod config_map;
 mod disruption_budget;
+mod event;
 mod namespace;
 mod node;
 mod node_claim;
@@ -23,6 +24,7 @@ use kentroller_runtime::store::share::Pool;
 pub use self::capacity::{CapacityBuffer, NamedPodTemplate, NodeOverlay};
 pub use self::config_map::ConfigMap;
 pub use self::disruption_budget::PodDisruptionBudget;
+pub use self::event::NodeClaimEvent;
 pub use self::namespace::Namespace;
 pub use self::node::Node;
 pub use self::node_claim::NodeClaim;

@@ -108,7 +108,7 @@ impl ClaimStep<'_> {
         let ended = ended.unwrap_or(Timestamp::MIN);
         let since = *self.status.generation_start_time.get_or_insert(seconds(now));
         let end = after(since, GENERATION_TIMEOUT);
-        let ask = PlanAsk { seed: format!("{}/{number}", self.claim.uid()), options };
+        let ask = PlanAsk { seed: format!("{}/{number}", self.claim.uid()), options, tried: None };
         self.out.reconciling(ClaimReason::Executing, format!("Plan {} is computed.", name(self.claim, number)));
         match self.world.answer::<Plans>(self.claim).cloned() {
             Some(Answer::Given { at, answer }) if at > ended && now < after(at, PLAN_MAX_AGE) => {

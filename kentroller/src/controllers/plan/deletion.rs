@@ -233,7 +233,8 @@ impl<'a> PlanStep<'a> {
         };
         let forced = self.plan.spec.aggressive_mode.as_ref().and_then(|config| config.drain_timeout.as_deref());
         let of_claim = self.claim().and_then(|claim| claim.spec.aggressive_mode_config.as_ref());
-        let graceful = of_claim.and_then(|config| config.drain_timeout.as_deref());
+        let of_cycle = || self.plan.label(marks::CYCLE_MODE).map(|_| &self.world.settings().aggressive_mode);
+        let graceful = of_claim.or_else(of_cycle).and_then(|config| config.drain_timeout.as_deref());
         let has_free = slots.has_free(node, pods.is_empty());
         let slot = || (!has_free).then(|| format!("a disruption slot for node {}", node.name()));
         let is_begun = cordon == Cordon::Ours;

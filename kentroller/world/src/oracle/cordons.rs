@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::plans::{PLAN, Plan};
 use super::{Found, State};
+use crate::catalogue::{CAPACITY_TYPE, SPOT};
 use crate::conditions;
 use crate::karpenter::{DO_NOT_DISRUPT, NODE_POOL};
 use crate::readings::shares;
@@ -19,6 +20,9 @@ const RESERVED_BY: &str = "rebalancing.cast.ai/reserved-by";
 pub(super) const UNCORDON_AFTER: &str = "rebalancing.cast.ai/uncordon-after";
 const ENDS_AT: &str = "karpenter.sh/nodeclaim-termination-timestamp";
 const STATUS: &str = "rebalancing.cast.ai/status";
+const PREDICTED: &str = "autoscaling.cast.ai/predicted-interruption";
+const PREDICTED_AT: &str = "rebalancing.cast.ai/predicted-at";
+const PREDICTED_BECAUSE: &str = "rebalancing.cast.ai/predicted-because";
 const LATER: &str = "rebalancing.cast.ai/later";
 const INCLUDE: &str = "kentroller.cast.ai/consolidation";
 const PACE: &str = "kentroller.cast.ai/budget";
@@ -152,14 +156,32 @@ fn foreign_changes(kind: &str, before: &Value, after: &Value) -> Found {
     let name = key_of(before).name;
     let mut found = Found::new();
     for (field, own) in [
-        ("labels", &[PLAN][..]),
-        ("annotations", &[CORDONED_BY, RESERVED_BY, STATUS, UNCORDON_AFTER, ENDS_AT, DO_NOT_DISRUPT, FORMER][..]),
+        ("labels", &[PLAN, PREDICTED][..]),
+        (
+            "annotations",
+            &[
+                CORDONED_BY,
+                RESERVED_BY,
+                STATUS,
+                UNCORDON_AFTER,
+                ENDS_AT,
+                DO_NOT_DISRUPT,
+                FORMER,
+                PREDICTED_AT,
+                PREDICTED_BECAUSE,
+            ][..],
+        ),
     ] {
         let (was, is) = (&before["metadata"][field], &after["metadata"][field]);
         let keys: BTreeSet<&String> =
             [was, is].into_iter().filter_map(Value::as_object).flat_map(|all| all.keys()).collect();
         for key in keys.into_iter().filter(|key| was[key.as_str()] != is[key.as_str()]) {
-            if !own.contains(&key.as_str()) || (key == DO_NOT_DISRUPT && !keeps_shield(was, is)) {
+            let breaks = match key.as_str() {
+                DO_NOT_DISRUPT => !keeps_shield(was, is),
+                PREDICTED => !predicts(before, after),
+                key => !own.contains(&key),
+            };
+            if breaks {
                 found.push(("S10", format!("{kind} {name}: the operator changed {field}[{key}]")));
             }
         }
@@ -181,6 +203,15 @@ fn foreign_changes(kind: &str, before: &Value, after: &Value) -> Found {
         ));
     }
     found
+}
+
+/// Whether the label of a spot node that is to be taken away came or went with the note that it is the operator's.
+fn predicts(before: &Value, after: &Value) -> bool {
+    let label = |node: &Value| node["metadata"]["labels"][PREDICTED].clone();
+    let is_noted = |node: &Value| node["metadata"]["annotations"][PREDICTED_AT].is_string();
+    let is_spot = after["metadata"]["labels"][CAPACITY_TYPE] == SPOT;
+    let comes = label(before).is_null() && label(after) == "true" && is_noted(after) && is_spot;
+    comes || (is_noted(before) && !is_noted(after) && label(after).is_null())
 }
 
 /// Whether a shield came or went with the former value kept.

@@ -401,6 +401,7 @@ async fn foreign_marks_that_change_are_noticed() {
     for patch in [
         json!({"metadata": {"labels": {"team": "other"}}}),
         json!({"metadata": {"annotations": {DO_NOT_DISRUPT: "true"}}}),
+        json!({"metadata": {"labels": {"autoscaling.cast.ai/predicted-interruption": "true"}}}),
         json!({"spec": {"taints": [{"key": "dedicated", "effect": "NoSchedule"}]}}),
     ] {
         let told = patch.clone();

@@ -79,6 +79,15 @@ fn a_node_goes_only_when_karpenter_and_the_options_let_it() {
             },
             &["consolidation-off"],
         ),
+        ("nobody let its pool take part", |s| s.options.pools_opt_in = true, &["consolidation-off"]),
+        (
+            "somebody let its pool take part",
+            |s| {
+                hand_over(s);
+                s.options.pools_opt_in = true;
+            },
+            &[],
+        ),
         ("a budget of 0", |s| budget(s, json!([{"nodes": "0"}])), &["budget-zero"]),
         ("a budget of 0 for drift", |s| budget(s, json!([{"nodes": "0%", "reasons": ["Drifted"]}])), &[]),
         (

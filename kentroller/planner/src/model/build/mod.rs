@@ -92,6 +92,7 @@ fn build(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Result<Mo
         overlays: &overlays,
         ignore_instance_criteria: options.aggressive.ignore_instance_criteria,
         objected: &options.objected_offerings,
+        resting: &options.resting.offerings,
     };
     let (mut offerings, mut price_list, limits) = offered::offered(&source, &wide, &classes.ports, &mut warnings);
     let (broken, key_domains) = broken.with_offerings(&offerings);

@@ -48,6 +48,8 @@ pub(crate) struct Source<'a> {
     pub ignore_instance_criteria: bool,
     /// Pools and types that are not to be bought; an empty type stands for all.
     pub objected: &'a BTreeSet<(String, String)>,
+    /// Instance types, each in a zone and as a capacity type, that are not bought for a while.
+    pub resting: &'a BTreeSet<(String, String, CapacityType)>,
 }
 
 /// What is offered in every pool.
@@ -202,7 +204,8 @@ impl Source<'_> {
             }
             let allocatable = self.allocatable(pool, it, least_of_pool);
             for (of_place, (capacity_type, zone, place_labels)) in pool.places.iter().enumerate() {
-                let offer = priced.offer(zone, capacity_type).filter(|offer| offer.available);
+                let rests = || self.rests(&it.name, zone, capacity_type);
+                let offer = priced.offer(zone, capacity_type).filter(|offer| offer.available && !rests());
                 let Some(offer) = offer else { continue };
                 let label = |key: &str| place_labels.get(key).map(String::as_str).or_else(|| type_label(key));
                 // It may be unknown what an overlay makes of a price. A price of nothing is a mistake.
@@ -246,6 +249,11 @@ impl Source<'_> {
     fn is_objected(&self, pool: &NodePool, name: &str) -> bool {
         let has = |name: &str| self.objected.contains(&((*pool.metadata.name).to_owned(), name.to_owned()));
         !self.objected.is_empty() && (has(name) || has(""))
+    }
+
+    fn rests(&self, name: &str, zone: &str, capacity_type: &CapacityType) -> bool {
+        let offering = || (name.to_owned(), zone.to_owned(), capacity_type.clone());
+        !self.resting.is_empty() && self.resting.contains(&offering())
     }
 
     /// Leaves out offerings that another one beats, where no pod can tell the two apart.
