@@ -190,7 +190,16 @@ async fn beside_a_karpenter_that_consolidates_a_plan_comes_to_its_end_and_none_o
 async fn after_a_plan_karpenter_finds_little_to_undo() {
     let stage = planned().await;
     stage.execute();
-    over(&stage).await;
+    let plan = over(&stage).await;
+    let told = &plan["status"]["consolidationStability"];
+    let nodes = told["poolResults"].as_array().into_iter().flatten().flat_map(|pool| pool["nodes"].as_array()).flatten();
+    let (names, lost): (Vec<String>, Vec<bool>) =
+        nodes.map(|node| (text(&node["nodeName"]), node["consolidatable"] == true)).unzip();
+    let new = plan["spec"]["nodeClaimsToAdd"].as_array().expect("those that come").iter();
+    let mut new: Vec<String> = new.map(|add| text(&add["metadata"]["name"])).collect();
+    new.sort();
+    assert_eq!((names, &told["enabled"]), (new, &json!(true)), "{told}");
+    assert!(lost.iter().filter(|lost| **lost).count() <= 1, "{told}");
     let (price, from) = (stage.operated.world.price_per_hour(), stage.operated.server.revision());
     let_karpenter_consolidate(&stage);
     stage.pass(3_600).await;

@@ -1,9 +1,9 @@
 //! After a plan Karpenter's own rule has nothing to do, or the plan says what it would do and which limit forbids that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kentroller_planner::consolidation::{Course, consolidate, settle_as_karpenter};
+use kentroller_planner::consolidation::{Course, consolidate, settle_as_karpenter, stability};
 use kentroller_planner::generate::{Recipe, generate};
 use kentroller_planner::{Catalog, MoveLimit, Options, Percent, Plan, Quantity, Snapshot, Steps, plan};
 
@@ -65,6 +65,64 @@ fn after(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Snapshot {
 fn told(plan: &Plan) -> Option<&str> {
     let words = plan.warnings.iter().map(|warning| warning.message.as_str());
     words.into_iter().find(|message| message.contains("Karpenter's own consolidation"))
+}
+
+/// By name of the new node: hundredths of its share of the cost of its pool over its share of nodes and pods there, and whether
+/// Karpenter would remove it.
+fn stands(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> BTreeMap<String, (i64, bool)> {
+    let found = stability(snapshot, catalog, &Options::default(), plan, &mut Steps(3000)).expect("sound");
+    let nodes = found.into_iter().flat_map(|pool| pool.nodes);
+    nodes.map(|node| (node.node, (node.score, node.would_go))).collect()
+}
+
+#[test]
+fn every_new_node_is_told_with_its_share_of_cost_and_disruption_and_whether_karpenter_would_remove_it() {
+    let catalog = Catalog::embedded();
+    let snapshot = generate(Recipe { nodes: 25, seed: 3, constrained: false, held: false }, &catalog);
+    let options = Options { reserve: Percent::whole(0), ..Options::default() };
+    let mut plan = plan(&snapshot, &catalog, &options, &mut Steps(3000)).expect("sound");
+    let new: Vec<String> = plan.waves.iter().flat_map(|wave| &wave.add).map(|new| new.name.clone()).collect();
+    assert!(new.len() > 1, "{new:?}");
+    let found = stands(&snapshot, &catalog, &plan);
+    assert_eq!(found.keys().collect::<BTreeSet<_>>(), new.iter().collect());
+    assert!(found.values().all(|(_, goes)| !goes), "{found:?}");
+
+    // The shares are those of the cluster as it is afterwards, counted one by one.
+    let end = after(&snapshot, &catalog, &plan);
+    let moves = |node: &str| {
+        let of = end.pods.iter().filter(|pod| *pod.spec.node_name == *node);
+        let daemon = |pod: &&kentroller_planner::manifest::Pod| {
+            pod.metadata.owner_references.iter().any(|owner| owner.kind == "DaemonSet")
+        };
+        1 + of.filter(|pod| !daemon(pod)).count()
+    };
+    let price = |node: &kentroller_planner::manifest::Node| {
+        let label = |key: &str| node.metadata.labels.get(key).map(String::as_str).unwrap_or_default();
+        let kind = kentroller_planner::CapacityType::of(label("karpenter.sh/capacity-type"));
+        let [region, of, zone] =
+            ["topology.kubernetes.io/region", "node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"];
+        catalog.price(label(region), label(of), label(zone), &kind).map_or(0, kentroller_planner::Money::as_micros)
+    };
+    let pool = |node: &kentroller_planner::manifest::Node| node.metadata.labels["karpenter.sh/nodepool"].clone();
+    for (name, (score, _)) in &found {
+        let one = end.nodes.iter().find(|node| *node.metadata.name == **name).expect("it came");
+        let beside = || end.nodes.iter().filter(|node| pool(node) == pool(one));
+        let (cost, disruption): (i64, usize) =
+            (beside().map(price).sum(), beside().map(|node| moves(&node.metadata.name)).sum());
+        let disruption = i64::try_from(disruption).expect("few");
+        let own = i64::try_from(moves(name)).expect("few");
+        assert_eq!(*score, 100 * price(one) * disruption / (cost * own), "{name}");
+    }
+
+    // A node for which nothing comes is one that Karpenter takes away again.
+    let mut idle = plan.waves.iter().flat_map(|wave| &wave.add).next().expect("one").clone();
+    idle.name = "idle".to_owned();
+    plan.waves[0].add.push(idle);
+    let found = stands(&snapshot, &catalog, &plan);
+    assert_eq!(
+        found.iter().filter(|(_, (_, goes))| *goes).map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["idle"]
+    );
 }
 
 #[test]

@@ -250,9 +250,9 @@ pub struct ConsolidationStability {
     pub enabled: bool,
     /// What was found, by node pool.
     pub pool_results: Vec<PoolStability>,
-    /// Whether the plan was changed because of it.
+    /// Whether the plan was changed because of it. Never: what Karpenter would do next is part of the search for a plan.
     pub revised: bool,
-    /// Why it was changed.
+    /// Why it was changed. Never written.
     pub revision_reason: Option<String>,
 }
 
@@ -274,7 +274,7 @@ pub struct PoolStability {
 /// How one new node stands with Karpenter's consolidation.
 #[derive(Default, Eq)]
 pub struct NodeStability {
-    /// Whether Karpenter would remove it.
+    /// Whether Karpenter would remove it, now or after other commands of its own.
     #[required]
     pub consolidatable: bool,
     /// What disrupting it would count.
@@ -285,7 +285,7 @@ pub struct NodeStability {
     pub node_name: String,
     /// What it costs an hour.
     pub price_hourly: String,
-    /// Its share of the pool's cost over its share of the pool's disruption cost; from 0.5 on Karpenter would remove it.
+    /// Its share of the pool's cost over its share of the pool's disruption cost; below 0.5 a pool whose policy is Balanced keeps it.
     pub score: String,
 }
 

@@ -14,9 +14,10 @@ use sha2::{Digest, Sha256};
 use super::savings::savings;
 use super::size;
 use super::snapshot::{Observed, snapshot};
+use super::stability::stability;
 use super::translate;
 use crate::api::foreign::ConfigMap;
-use crate::api::{RebalancePlanSpec, Savings, SkippedNode, SkippedReason, failures};
+use crate::api::{ConsolidationStability, RebalancePlanSpec, Savings, SkippedNode, SkippedReason, failures};
 use crate::prices::Refreshed;
 
 /// What both ports share.
@@ -194,6 +195,8 @@ pub struct Checked {
     /// Which pods and nodes of the plan have to stay where they are now; and which pods have come, gone or moved since it was
     /// made, if they are few.
     pub held: Vec<String>,
+    /// How its new nodes stand with Karpenter's consolidation; `None` where none are bought.
+    pub stability: Option<ConsolidationStability>,
 }
 
 impl Port for Plans {
@@ -266,7 +269,12 @@ impl Port for Checks {
         let (plan, mut violations) = match read {
             Ok(plan) => (plan, Vec::new()),
             Err(mistakes) => {
-                return Ok(Checked { savings: Savings::default(), violations: mistakes, held: Vec::new() });
+                return Ok(Checked {
+                    savings: Savings::default(),
+                    violations: mistakes,
+                    held: Vec::new(),
+                    stability: None,
+                });
             }
         };
         let mut held = Vec::new();
@@ -283,7 +291,8 @@ impl Port for Checks {
             violations.extend(wrong.into_iter().map(ToString::to_string));
             held.extend(holding.into_iter().map(ToString::to_string));
         }
-        Ok(Checked { savings: savings(&plan, &snapshot, &catalog).savings, violations, held })
+        let stability = stability(&snapshot, &catalog, &ask.options, &plan);
+        Ok(Checked { savings: savings(&plan, &snapshot, &catalog).savings, violations, held, stability })
     }
 }
 

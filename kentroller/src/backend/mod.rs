@@ -7,6 +7,7 @@ mod risk;
 mod savings;
 pub(crate) mod size;
 pub(crate) mod snapshot;
+mod stability;
 mod translate;
 
 pub use self::embedded::{

@@ -3,6 +3,8 @@
 mod course;
 mod rule;
 mod settle;
+mod stability;
 
 pub use self::course::{Consolidation, Course, consolidate, settle_as_karpenter};
 pub(crate) use self::settle::{SETTLING, extend, left};
+pub use self::stability::{NodeStability, PoolStability, stability};

@@ -223,7 +223,8 @@ fn is_empty(state: &State<'_>, bin: BinId) -> bool {
     of.given.is_empty() && !matches!(of.bin_ref, BinRef::Node(node) if !state.own[node].is_empty())
 }
 
-fn pods(state: &State<'_>, bin: BinId) -> i64 {
+/// Pods that move when a bin goes.
+pub(super) fn pods(state: &State<'_>, bin: BinId) -> i64 {
     let own = match state.bins[bin].bin_ref {
         BinRef::Node(node) => state.own_moves(node),
         BinRef::New(_) => 0,

@@ -50,7 +50,7 @@ fn would_go(state: &State<'_>, bin: BinId) -> bool {
 }
 
 /// What Karpenter may remove. Nodes outside of the plan's scope count too.
-fn may_go(state: &State<'_>, bin: BinId) -> bool {
+pub(super) fn may_go(state: &State<'_>, bin: BinId) -> bool {
     state.bins[bin].open && held(state, bin).is_none_or(is_scope) && is_consolidated(state, bin)
 }
 
@@ -76,7 +76,7 @@ const fn is_scope(reason: KeptReason) -> bool {
 }
 
 /// The cluster after some waves, without a reserve; and the names of its bins.
-fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, TiVec<BinId, String>) {
+pub(super) fn end<'m>(model: &'m Model, waves: &[Wave]) -> (State<'m>, TiVec<BinId, String>) {
     let mut state = State::of(model, Percent::whole(0));
     state.shares = false;
     let mut names: TiVec<BinId, String> = model.nodes.iter().map(|node| node.name.clone()).collect();

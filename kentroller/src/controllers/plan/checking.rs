@@ -66,6 +66,7 @@ impl PlanStep<'_> {
         }
         let Some(answer) = self.checked()? else { return Ok(()) };
         self.status.savings = Some(answer.savings.clone());
+        self.status.consolidation_stability.clone_from(&answer.stability);
         // What came to be held while the plan was computed is looked at node by node. What a person wrote is right or wrong as a whole.
         let held = if self.is_by_hand() { &answer.held[..] } else { &[] };
         if let Some(text) = mistakes(&[&answer.violations[..], held].concat()) {
