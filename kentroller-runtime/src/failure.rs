@@ -49,6 +49,40 @@ pub struct Failure {
     pub message: String,
 }
 
+/// A reason with what goes with it, declared once.
+#[derive(Clone, Copy, Debug)]
+pub struct FailureInfo {
+    /// What the engine does next.
+    pub class: Class,
+    /// In PascalCase.
+    pub reason: &'static str,
+    /// What it means, for the reference page.
+    pub doc: &'static str,
+}
+
+impl FailureInfo {
+    /// The failure with its message: object, field, value, and what to do next.
+    pub fn because(&self, message: impl fmt::Display) -> Failure {
+        Failure { class: self.class, reason: self.reason.into(), message: message.to_string() }
+    }
+}
+
+macro_rules! engine_failures {
+    ($($name:ident = $class:ident $reason:literal, $doc:literal;)+) => {
+        $(pub(crate) const $name: FailureInfo = FailureInfo { class: Class::$class, reason: $reason, doc: $doc };)+
+        /// Why the engine itself cannot have anything decided, or carries nothing of it out.
+        pub const ENGINE_FAILURES: &[FailureInfo] = &[$($name),+];
+    };
+}
+
+engine_failures! {
+    NOT_READABLE = Waiting "NotReadable", "A kind that the decision needs cannot be listed; the message names it.";
+    PORT_TIMEOUT = Transient "PortTimeout", "A question, such as for a plan, was not answered in time.";
+    PORT_PANICKED = Terminal "PortPanicked", "What answers questions has a mistake; the message tells it.";
+    RECONCILE_PANICKED = Transient "ReconcilePanicked", "The controller has a mistake; the message tells it.";
+    STATE_IMPOSSIBLE = Terminal "StateImpossible", "The controller wanted a step that the states of its kind do not have; nothing of it was written.";
+}
+
 /// Whether it can stand as a reason: PascalCase, which is what the API server takes, and users grep for.
 pub(crate) fn is_reason(text: &str) -> bool {
     text.len() <= 1024

@@ -43,7 +43,7 @@ pub use self::declaration::{
     Access, Change, Controller, Declaration, Event, EventInfo, KindEntry, LEAST_INTERVAL, Reconcile, Verb, Wake,
 };
 pub use self::engine::{AnyController, reconciler};
-pub use self::failure::{Class, Failure};
+pub use self::failure::{Class, ENGINE_FAILURES, Failure, FailureInfo};
 pub use self::guard::{Fresh, Guard};
 pub use self::kind::{Cluster, HasStatus, Kind, KindInfo, Meta, Metadata, ObjectKey, Owner};
 pub use self::measure::{Counter, Gauge, Histogram, Measured, Metric};

@@ -112,8 +112,9 @@ impl Operated {
         self.begin(client, shadow);
     }
 
-    /// What the process had sent has arrived; what it was about to send never does, and it hears no answer.
-    async fn end(&mut self) {
+    /// Kills the operator and starts none. What the process had sent has arrived; what it was about to send never does, and it
+    /// hears no answer.
+    pub async fn end(&mut self) {
         self.line.cut();
         self.operator.abort();
         let _ = (&mut self.operator).await;

@@ -4,7 +4,7 @@ use kentroller_tests::rest::Api;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, on_the_cluster};
-use crate::install::{NAMESPACE, OPERATOR, kubeconfig};
+use crate::install::{NAMESPACE, OPERATOR, kubeconfig, released, uninstalled};
 use crate::look::{self, CLAIMS, NODES, PLANS, name, object, text};
 use crate::operator::{Operator, command};
 use crate::wait::{LONG, SHORT, until};
@@ -101,5 +101,35 @@ fn people_pause_resume_cancel_and_release_and_read_what_happened() {
             admin.delete(&format!("{CLAIMS}/{claim}")).await;
         }
         until(SHORT, async || if admin.list(PLANS).await.is_empty() { Ok(()) } else { Err("plans are left") }).await;
+    });
+}
+
+#[test]
+fn uninstalled_in_the_documented_order_in_the_middle_of_a_plan_nothing_of_ours_is_left() {
+    on_the_cluster(|cluster, admin| async move {
+        let run = |arguments: &[&str]| command(&cluster.kubeconfig, arguments);
+        let account = kubeconfig(cluster, &admin, OPERATOR).await;
+        let config_map = format!("{OPERATOR}-dynamic-config");
+        let mut operator = Operator::reading(cluster, &account, "kentroller-5", &["--leader-elect"], &config_map);
+        let nodes = admin.list(NODES).await.len();
+        waiting(cluster, &admin, "leaving").await;
+        assert!(!look::marks(&admin).await.is_empty(), "a plan that runs shields what it needs");
+
+        run(&["pause", "--namespace", NAMESPACE]).expect("an administrator may");
+        says(&admin, "leaving", "paused").await;
+        run(&["cancel", "leaving"]).expect("an administrator may");
+        says(&admin, "leaving", "Canceled").await;
+        let nothing = |found: Vec<String>| found.is_empty().then_some(()).ok_or_else(|| found.join("\n"));
+        until(SHORT, async || nothing(look::marks(&admin).await)).await;
+        assert!(operator.is_running(), "{}", operator.log().0);
+        operator.stop().assert_clean();
+        assert_eq!(uninstalled(cluster, &admin).await, [""; 0]);
+        assert!(run(&["release"]).expect("an administrator may").contains("There is nothing of ours on the cluster"));
+        admin.delete(&format!("{CLAIMS}/leaving")).await;
+        until(SHORT, async || if admin.list(PLANS).await.is_empty() { Ok(()) } else { Err("plans are left") }).await;
+        assert_eq!(admin.list(NODES).await.len(), nodes, "nothing was removed");
+        pace(&admin, None).await;
+        // For the tests that come after this one.
+        released(cluster, &[]);
     });
 }

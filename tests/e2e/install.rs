@@ -47,6 +47,35 @@ pub fn released(cluster: &Cluster, arguments: &[&str]) {
     assert!(said.as_ref().is_ok_and(|said| said.contains("rollout status deployment/castai-kentroller")), "{said:?}");
 }
 
+/// Takes the release off, and tells what of it is left, but for the CRDs that stay.
+pub async fn uninstalled(cluster: &Cluster, admin: &Api) -> Vec<String> {
+    let kubeconfig = cluster.kubeconfig.to_str().expect("UTF-8");
+    let said = helm(&["uninstall", OPERATOR, "--namespace", NAMESPACE, "--wait", "--kubeconfig", kubeconfig]);
+    said.expect("helm uninstalls");
+    let (core, admission) = (format!("/api/v1/namespaces/{NAMESPACE}"), "/apis/admissionregistration.k8s.io/v1");
+    let mut left = Vec::new();
+    for path in [
+        format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments"),
+        format!("/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets"),
+        format!("{core}/configmaps"),
+        format!("{core}/secrets"),
+        format!("{core}/serviceaccounts"),
+        format!("{core}/services"),
+        format!("{RBAC}/clusterroles"),
+        format!("{RBAC}/clusterrolebindings"),
+        format!("{RBAC}/namespaces/{NAMESPACE}/roles"),
+        format!("{RBAC}/namespaces/{NAMESPACE}/rolebindings"),
+        format!("{admission}/validatingadmissionpolicies"),
+        format!("{admission}/validatingadmissionpolicybindings"),
+    ] {
+        let all = admin.list(&path).await.into_iter();
+        let of_release =
+            all.filter(|object| object["metadata"]["annotations"]["meta.helm.sh/release-name"] == OPERATOR);
+        left.extend(of_release.map(|object| format!("{path}/{}", object["metadata"]["name"])));
+    }
+    left
+}
+
 /// The CRDs of the chart are served.
 async fn served(admin: &Api) {
     for kind in controllers::kinds() {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+pub(crate) use kentroller_tests::pages::root;
 use serde_json::Value;
 
 /// Crates that a crate of ours must not depend on; a `*` at the end stands for any rest. Ours are meant directly, others
@@ -270,11 +271,6 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
         assert!(graph.contains_key(name), "there is no crate {name}");
     }
     graph
-}
-
-/// The root of the workspace.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in the workspace")
 }
 
 /// All Rust files below a folder.

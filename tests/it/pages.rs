@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kentroller::api::{FailureReason, SkippedReason};
-
-use crate::architecture::root;
+use kentroller::api::{FailureReason, SkippedReason, failures};
+use kentroller::controllers;
+use kentroller_runtime::ENGINE_FAILURES;
+use kentroller_runtime::engine::writer::REFUSALS;
+use kentroller_tests::pages::{pages, root};
 
 #[test]
 fn every_link_leads_somewhere() {
     let mut found = Vec::new();
-    for page in pages() {
+    for page in pages(root()) {
         let text = fs::read_to_string(&page).expect("a page is text");
         for target in links(&text) {
             let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
@@ -26,16 +28,102 @@ fn every_link_leads_somewhere() {
     assert_eq!(links("[a](b.md#c) and [d](https://e) and `[f](g)`"), ["b.md#c"]);
 }
 
+/// Of what goes as it should nobody looks for a remedy.
+const AS_IT_SHOULD: [&str; 9] =
+    ["Checked", "Completed", "Created", "Done", "Executing", "PlanReady", "Running", "Scheduled", "Waiting"];
+
 #[test]
-fn every_reason_of_an_end_is_explained_under_its_own_anchor() {
-    let failures = anchors(&root().join("kentroller/docs/reference/failures.md"));
-    let symptoms = anchors(&root().join("kentroller/docs/troubleshooting.md"));
-    let missing = |words: &[(&'static str, &'static str)], anchors: &BTreeSet<String>| -> Vec<&str> {
-        words.iter().map(|(word, _)| *word).filter(|word| !anchors.contains(*word)).collect()
-    };
-    assert_eq!(missing(FailureReason::MEANINGS, &failures), [""; 0]);
+fn every_reason_that_is_no_good_news_has_cause_and_remedy_under_its_own_anchor() {
+    let docs = root().join("kentroller/docs");
+    let mut explained = anchors(&docs.join("troubleshooting.md"));
+    explained.extend(anchors(&docs.join("reference/failures.md")));
+    let kinds = controllers::kinds();
+    let sets = kinds.iter().filter_map(|kind| kind.conditions);
+    let of_conditions = sets.flat_map(|set| set.own.iter().map(|one| one.reasons).chain([set.summary]));
+    let of_conditions = of_conditions.flat_map(|reasons| reasons.iter().flat_map(|list| *list)).map(|(word, _)| *word);
+    let all = controllers::all();
+    let warnings = all.iter().flat_map(|one| one.declaration().events).filter(|event| event.warning);
+    let ends = FailureReason::MEANINGS.iter().chain(SkippedReason::MEANINGS).map(|(word, _)| *word);
+    let failures = failures::ALL.iter().chain(ENGINE_FAILURES).map(|one| one.reason);
+    let reasons: BTreeSet<&str> = of_conditions
+        .chain(warnings.map(|event| event.reason))
+        .chain(ends)
+        .chain(failures)
+        .chain(REFUSALS.iter().map(|one| one.reason))
+        .filter(|word| !AS_IT_SHOULD.contains(word))
+        .collect();
+    assert!(reasons.len() > 50, "{reasons:?}");
+    let missing: Vec<&str> = reasons.into_iter().filter(|word| !explained.contains(*word)).collect();
     // Nothing is superseded so far.
-    assert_eq!(missing(SkippedReason::MEANINGS, &symptoms), ["Superseded"]);
+    assert_eq!(missing, ["Superseded"]);
+}
+
+#[test]
+fn the_book_has_every_page_and_no_link_leads_out_of_it() {
+    let docs = root().join("kentroller/docs");
+    let summary = fs::read_to_string(docs.join("SUMMARY.md")).expect("the summary");
+    let listed: BTreeSet<PathBuf> = links(&summary).into_iter().map(|target| docs.join(target)).collect();
+    let (mut absent, mut outside) = (Vec::new(), Vec::new());
+    for page in pages(&docs).into_iter().filter(|page| !page.ends_with("SUMMARY.md")) {
+        if !listed.contains(&page) {
+            absent.push(page.display().to_string());
+        }
+        for target in links(&fs::read_to_string(&page).expect("a page is text")) {
+            let path = page.parent().expect("a folder").join(target.split('#').next().unwrap_or_default());
+            // A README becomes the index of its folder, and a link to it by its name leads nowhere in the book.
+            let is_in = path.canonicalize().is_ok_and(|path| path.starts_with(&docs)) && !target.contains("README");
+            if !is_in {
+                outside.push(format!("{} points at {target}", page.display()));
+            }
+        }
+    }
+    assert_eq!(absent, [""; 0], "add these pages to kentroller/docs/SUMMARY.md");
+    assert_eq!(outside, [""; 0], "name such a file in backquotes");
+}
+
+/// Frameworks with the files in which the same controller is written.
+const COUNTED: [(&str, &[&str]); 4] = [
+    ("kubebuilder", &["notice.go"]),
+    ("JOSDK", &["Notice.java", "notice.rights.yaml"]),
+    ("kopf", &["notice.py", "notice.kopf.yaml"]),
+    ("kube-rs", &["notice.rs", "notice.rights.yaml"]),
+];
+
+#[test]
+fn the_lines_that_an_author_writes_are_counted_as_the_page_says() {
+    let docs = root().join("kentroller/docs");
+    let read = |file: &str| fs::read_to_string(docs.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let page = read("framework.md");
+    let row = |name: &str| -> Vec<usize> {
+        let line = page.lines().find(|line| line.starts_with(&format!("| {name} |"))).expect("its row");
+        line.split('|').skip(3).filter_map(|cell| cell.trim().parse().ok()).collect()
+    };
+    let tutorial = read("tutorial.md");
+    let ours = ["api", "controllers"].map(|module| {
+        let rest = tutorial.split_once(&format!("mod {module} {{\n")).expect("the module").1;
+        let lines = rest.split("\n}\n").next().expect("its end").lines().filter(|line| !line.trim().is_empty());
+        lines.partition::<Vec<&str>, _>(|line| line.trim().starts_with("use "))
+    });
+    let [(of_kind, kind), (of_controller, controller)] = ours.map(|(imports, rest)| (imports.len(), rest.len()));
+    let counted = [of_kind + of_controller, kind, 0, controller];
+    assert_eq!(row("kentroller-runtime"), [&counted[..], &[counted.iter().sum()]].concat());
+    for (name, files) in COUNTED {
+        let mut counted = [0; 4];
+        for file in files {
+            let mut part = None;
+            for line in read(&format!("counterparts/{file}")).lines().filter(|line| !["", "---"].contains(&line.trim()))
+            {
+                match (line.split_once("count: "), part) {
+                    (Some((_, of)), _) => {
+                        part = ["imports", "kind", "rights", "controller"].iter().position(|one| *one == of)
+                    }
+                    (None, Some(part)) => counted[part] += 1,
+                    (None, None) => {}
+                }
+            }
+        }
+        assert_eq!(row(name), [&counted[..], &[counted.iter().sum()]].concat(), "{name}");
+    }
 }
 
 #[test]
@@ -77,18 +165,6 @@ fn expanded(path: &str) -> Vec<String> {
     let Some((start, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
     let Some((words, end)) = rest.split_once('}') else { return vec![path.to_owned()] };
     words.split(',').map(|word| format!("{start}{word}{end}")).collect()
-}
-
-/// All pages in Markdown that this project wrote.
-fn pages() -> Vec<PathBuf> {
-    let docs = root().join("kentroller/docs");
-    let mut all = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
-    for folder in [docs.clone(), docs.join("reference"), docs.join("decisions")] {
-        let entries = fs::read_dir(folder).expect("the folder can be read");
-        let paths = entries.map(|entry| entry.expect("an entry").path());
-        all.extend(paths.filter(|path| path.extension().is_some_and(|end| end == "md")));
-    }
-    all
 }
 
 /// Where a page's links lead to, the ones into the web left out.

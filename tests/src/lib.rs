@@ -3,6 +3,7 @@
 pub mod conformance;
 pub mod helm;
 mod lock;
+pub mod pages;
 pub mod rest;
 mod spot;
 

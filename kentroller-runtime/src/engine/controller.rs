@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::declaration::{Controller, Declaration, Reconcile, decide};
-use crate::failure::Failure;
+use crate::failure::{Failure, RECONCILE_PANICKED};
 use crate::kind::ObjectKey;
 use crate::outcome::Decided;
 use crate::store::Cut;
@@ -60,8 +60,8 @@ impl<C: Reconcile<Settings = S>, S: Switches> AnyController<S> for Typed<C> {
         let world = World::<C>::new(cut.clone(), now, Arc::clone(settings), replies);
         // A pure function leaves nothing half done behind when it panics.
         let decided = catch_unwind(AssertUnwindSafe(|| decide(object, &world)));
-        let decided = decided
-            .unwrap_or_else(|panic| Err(Failure::transient("ReconcilePanicked", format!("a bug: {}", said(&*panic)))));
+        let decided =
+            decided.unwrap_or_else(|panic| Err(RECONCILE_PANICKED.because(format_args!("a bug: {}", said(&*panic)))));
         Some((decided, world.into_read()))
     }
 }

@@ -60,11 +60,6 @@ impl<S: Switches + Serialize> Engine<S> {
         // What changed nothing is seen already.
         self.expectations.met(&item, &self.cut);
         self.post(&item, &decided, notes);
-        for line in &decided.lines {
-            if self.said.is_new(&decided.uid, name, line) {
-                tracing::info!(controller = name, "{line}");
-            }
-        }
         if status_stands {
             self.measure(&item, &decided, &counts);
             self.ask(&item, &decided);
@@ -130,15 +125,21 @@ impl<S: Switches + Serialize> Engine<S> {
         }
     }
 
+    /// Posts the events of a look, and logs its lines; what was the last word on the object is not said again.
     pub(super) fn post(&mut self, item: &Item, decided: &Decided, notes: Vec<Note>) {
         let regarding = events::Regarding::from(decided);
         let now = self.now();
+        let name = self.declarations[item.controller].name;
+        for line in &decided.lines {
+            if self.said.is_new(&decided.uid, name, line) {
+                tracing::info!(controller = name, "{line}");
+            }
+        }
         for note in notes {
             if !self.said.is_news(&regarding.uid, &note) {
                 continue;
             }
             self.posted += 1;
-            let name = self.declarations[item.controller].name;
             let (kind, object) = (regarding.kind.kind, &regarding.object);
             if note.warning {
                 tracing::warn!(controller = name, kind, %object, reason = note.reason, "{}", note.note);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::failure::Failure;
+use crate::failure::{Failure, PORT_PANICKED, PORT_TIMEOUT};
 use crate::port::{Answer, Cancelled, Port, Seen};
 use crate::store::Cut;
 
@@ -109,10 +109,10 @@ async fn fill<P: Port>(port: Arc<P>, ask: P::Ask, cut: Cut, clock: &Clock) -> Re
     };
     match tokio::time::timeout(P::TIME_LIMIT, work).await {
         Ok(Ok(filled)) => filled,
-        Ok(Err(panic)) => Err(Failure::terminal("PortPanicked", format!("{} panicked: {panic}", P::NAME))),
+        Ok(Err(panic)) => Err(PORT_PANICKED.because(format_args!("{} panicked: {panic}", P::NAME))),
         Err(_) => {
             cancelled.set();
-            Err(Failure::transient("PortTimeout", format!("{} gave no answer within {:?}", P::NAME, P::TIME_LIMIT)))
+            Err(PORT_TIMEOUT.because(format_args!("{} gave no answer within {:?}", P::NAME, P::TIME_LIMIT)))
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Engine;
 use super::queue::Item;
 use crate::condition::Mark;
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, NOT_READABLE};
 use crate::outcome::Decided;
 use crate::switches::Switches;
 
@@ -20,7 +20,7 @@ impl<S: Switches + Serialize> Engine<S> {
     pub(super) fn block(&mut self, item: Item, said: &str) {
         self.queue.begin(&item, self.now());
         let before = self.stored_status(&item);
-        self.fail(item, &Failure::waiting("NotReadable", said), before.as_ref());
+        self.fail(item, &NOT_READABLE.because(said), before.as_ref());
     }
 
     /// Carries out what a failure comes to.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::condition;
-use crate::failure::Failure;
+use crate::failure::{Failure, STATE_IMPOSSIBLE};
 use crate::outcome::Decided;
 use crate::words::Edges;
 
@@ -22,7 +22,7 @@ pub fn check_transition(before: &Value, decided: &Decided, states: Edges) -> Res
         return Ok(());
     }
     let message = format!("status.state may not go from {before} to {after}; declared are {}", next.join(", "));
-    Err(Failure::terminal("StateImpossible", message))
+    Err(STATE_IMPOSSIBLE.because(message))
 }
 
 /// The merge patch of the status, if the decided one differs from the stored one.

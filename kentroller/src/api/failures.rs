@@ -1,27 +1,10 @@
 //! Why a reconcile of ours could not decide. Each reason has its class: what the engine does next; and the page of all
 //! failures.
 
-use std::fmt::Display;
-
 use kentroller_runtime::generate::reference::{ends, refused_writes, table};
-use kentroller_runtime::{Class, Failure};
+use kentroller_runtime::{Class, ENGINE_FAILURES, FailureInfo};
 
 use super::FailureReason;
-
-/// A reason, and what the engine does next.
-#[derive(Clone, Copy, Debug)]
-pub struct FailureInfo {
-    pub class: Class,
-    pub reason: &'static str,
-    pub doc: &'static str,
-}
-
-impl FailureInfo {
-    /// The failure with its message: object, field, value, and what to do next.
-    pub fn because(&self, message: impl Display) -> Failure {
-        Failure { class: self.class, reason: self.reason.into(), message: message.to_string() }
-    }
-}
 
 macro_rules! failures {
     ($($(#[doc = $doc:literal])+ $name:ident = $class:ident $reason:literal;)+) => {
@@ -60,8 +43,10 @@ pub fn page() -> String {
          *waiting*: `Stalled` is True, and it is looked at again every 30 s. *terminal*: `Stalled` is True until the object changes. \
          What to do: [troubleshooting](../troubleshooting.md).\n\n",
     );
-    let rows =
-        ALL.iter().map(|info| [format!("`{}`", info.reason), info.class.as_str().to_owned(), info.doc.to_owned()]);
+    let rows = ALL
+        .iter()
+        .chain(ENGINE_FAILURES)
+        .map(|info| [format!("`{}`", info.reason), info.class.as_str().to_owned(), info.doc.to_owned()]);
     table(&mut page, ["reason", "class", "meaning"], rows);
     page.push_str(
         "\n## Refused writes\n\nThe note of an event ends with why a write was refused. The words of the API server stand as they are. \

@@ -16,8 +16,8 @@ words! {
         InsufficientSavings = "FailureReasonInsufficientSavings",
         /// The plan saves less than minSavingsPercentage.
         ///
-        /// A lower threshold. The embedded planner ends such a claim as
-        /// [skipped, `NoSaving`](../troubleshooting.md#NoSaving) before.
+        /// Both figures are in the message, and `.status.proposedSavings` of the claim has the best plan that was found; a lower
+        /// threshold. Nothing was touched.
         BelowMinSavings = "FailureReasonBelowMinSavings",
         /// A step took longer than its time-out, `planGenerationTimeout` or `rebalanceExecutionTimeout`; the message names the
         /// step and what it waited for.

@@ -195,7 +195,7 @@ pub fn run() -> ExitCode {
         Command::Cancel(cancel) => cancel.execute(),
         Command::Pause(pause) => pause.execute(),
         Command::Resume(resume) => resume.execute(),
-        Command::Release(release) => release.execute(),
+        Command::Release(_) => release::Release::execute(),
         Command::Replay(replay) => replay.execute(),
         #[cfg(feature = "simulation")]
         Command::Rehearse(rehearse) => rehearse.execute(),

@@ -62,6 +62,12 @@ impl Remote {
         Ok(Self { client: client(config).context("the kubeconfig cannot be used")?, namespace })
     }
 
+    /// The cluster that a client asks.
+    #[cfg(all(test, feature = "simulation"))]
+    pub(super) fn of(client: Client) -> Self {
+        Self { client, namespace: "default".to_owned() }
+    }
+
     /// The namespace of the current context.
     pub(super) fn namespace(&self) -> &str {
         &self.namespace

@@ -98,12 +98,12 @@ impl<'a> Look<'a> {
             return;
         }
         if let Some(other) = turn::is_taken(self.world.all::<RebalancePlan>(), self.world.all::<RebalancePlanClaim>()) {
-            self.out.log(format!("no node is consolidated before {other} has ended"));
+            self.out.log(format!("empty-node-deleter: no node is consolidated before {other} has ended"));
             return;
         }
         let found = self.found();
         let Some(first) = found.iter().map(|(path, _)| *path).min() else {
-            self.out.log("no node is of no use".to_owned());
+            self.out.log("empty-node-deleter: no node is of no use");
             return;
         };
         let most = usize::try_from(self.settings.node_consolidation_workers).unwrap_or(usize::MAX);

@@ -250,7 +250,7 @@ impl<'a> Look<'a> {
 }
 
 /// Whether the label on the node is ours.
-fn is_labelled(node: &Node) -> bool {
+pub(crate) fn is_labelled(node: &Node) -> bool {
     node.annotation(marks::PREDICTED_AT).is_some()
 }
 
@@ -267,7 +267,8 @@ fn label(now: Timestamp, because: &str) -> serde_json::Value {
     }})
 }
 
-fn unlabel() -> serde_json::Value {
+/// Takes our label back.
+pub(crate) fn unlabel() -> serde_json::Value {
     json!({"metadata": {
         "labels": {marks::PREDICTED_INTERRUPTION: null},
         "annotations": {marks::PREDICTED_AT: null, marks::PREDICTED_BECAUSE: null},

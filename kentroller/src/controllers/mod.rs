@@ -7,7 +7,7 @@ mod consolidation;
 pub(crate) mod continuous;
 mod course;
 mod ended;
-mod interruption;
+pub(crate) mod interruption;
 pub(crate) mod marking;
 mod plan;
 mod rest;
