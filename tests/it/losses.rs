@@ -192,7 +192,8 @@ async fn after_a_plan_karpenter_finds_little_to_undo() {
     stage.execute();
     let plan = over(&stage).await;
     let told = &plan["status"]["consolidationStability"];
-    let nodes = told["poolResults"].as_array().into_iter().flatten().flat_map(|pool| pool["nodes"].as_array()).flatten();
+    let nodes =
+        told["poolResults"].as_array().into_iter().flatten().flat_map(|pool| pool["nodes"].as_array()).flatten();
     let (names, lost): (Vec<String>, Vec<bool>) =
         nodes.map(|node| (text(&node["nodeName"]), node["consolidatable"] == true)).unzip();
     let new = plan["spec"]["nodeClaimsToAdd"].as_array().expect("those that come").iter();

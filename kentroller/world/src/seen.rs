@@ -56,6 +56,19 @@ impl Kind {
 pub(crate) struct Known<T> {
     pub(crate) object: T,
     pub(crate) raw: Arc<Value>,
+    leaves: bool,
+}
+
+impl<T: DeserializeOwned> Known<T> {
+    pub(crate) fn of(raw: Arc<Value>) -> Self {
+        Self { object: decoded(&raw), leaves: is_leaving(&raw), raw }
+    }
+}
+
+impl<T> Known<T> {
+    pub(crate) const fn is_leaving(&self) -> bool {
+        self.leaves
+    }
 }
 
 /// A pod with what it takes.
@@ -284,7 +297,7 @@ fn remove_from<K: Borrow<str> + Ord>(index: &mut BTreeMap<K, BTreeSet<ObjectName
 
 fn replace<T: DeserializeOwned>(all: &mut BTreeMap<Arc<str>, Known<T>>, name: Arc<str>, after: Option<Arc<Value>>) {
     match after {
-        Some(raw) => drop(all.insert(name, Known { object: decoded(&raw), raw })),
+        Some(raw) => drop(all.insert(name, Known::of(raw))),
         None => drop(all.remove(&name)),
     }
 }

@@ -40,10 +40,7 @@ pub(super) fn grow(
     catalogue: &Catalogue,
     entropy: &mut Entropy,
 ) -> Vec<Machine> {
-    let pool = Known {
-        object: serde_json::from_value(pool.clone()).expect("the pool is written in objects"),
-        raw: Arc::new(pool.clone()),
-    };
+    let pool = Known::of(Arc::new(pool.clone()));
     let mut chooser = Chooser::new(entropy.fork("places"));
     let mut rooms = Rooms::default();
     let mut machines: Vec<Machine> = Vec::new();

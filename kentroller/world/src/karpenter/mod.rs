@@ -21,7 +21,7 @@ use crate::actor::{Actor, Weather};
 use crate::catalogue::{Catalogue, Offering};
 use crate::conditions;
 use crate::entropy::Entropy;
-use crate::hands::{Hands, sooner};
+use crate::hands::{Hands, sooner, wide};
 use crate::room::Amounts;
 use crate::seen::{Kind, Known, News, Seen, uid};
 use crate::timings::Timings;
@@ -84,7 +84,14 @@ impl Karpenter {
 impl Actor for Karpenter {
     fn act(&mut self, seen: &Seen, news: &News, hands: &Hands) -> Option<Timestamp> {
         let mut next = None;
-        for claim in seen.claims.values().filter(|claim| is_managed(&claim.object.spec.node_class_ref)) {
+        let touched = news.touched.get(&Kind::NodeClaim);
+        let is_touched = |claim: &NodeClaim| touched.is_some_and(|keys| keys.contains(&wide(&claim.metadata.name)));
+        // One whose node is ready, and that nobody has touched, is at rest.
+        let is_at_rest = |claim: &Known<NodeClaim>| {
+            claim.object.status.is("Initialized") && !claim.is_leaving() && !is_touched(&claim.object)
+        };
+        let managed = seen.claims.values().filter(|claim| is_managed(&claim.object.spec.node_class_ref));
+        for claim in managed.filter(|claim| !is_at_rest(claim)) {
             let again = match claim.object.metadata.deletion_timestamp {
                 Some(_) => self.terminate(claim, seen, hands),
                 None => self.bring_up(claim, seen, hands),

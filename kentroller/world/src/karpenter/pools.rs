@@ -11,7 +11,7 @@ use crate::conditions;
 use crate::entropy::Entropy;
 use crate::hands::{Hands, after, sooner};
 use crate::room::Amounts;
-use crate::seen::{Kind, News, Seen, is_leaving};
+use crate::seen::{Kind, News, Seen};
 
 pub(crate) const HASH: &str = "karpenter.sh/nodepool-hash";
 pub(crate) const HASH_VERSION: &str = "karpenter.sh/nodepool-hash-version";
@@ -78,7 +78,7 @@ impl Karpenter {
             let members = seen.claims.values().filter(|claim| {
                 claim.object.metadata.labels.get(NODE_POOL).is_some_and(|one| **one == **name)
                     && !claim.object.status.provider_id.is_empty()
-                    && !is_leaving(&claim.raw)
+                    && !claim.is_leaving()
             });
             let amounts = |claim: &Value| {
                 Amounts::of_node(&serde_json::from_value(claim["status"]["capacity"].clone()).unwrap_or_default())

@@ -15,7 +15,7 @@ use crate::catalogue::HOSTNAME;
 use crate::conditions;
 use crate::hands::{Hands, after, sooner};
 use crate::room::{Amounts, Class, Room, Rooms};
-use crate::seen::{Kind, Known, KnownPod, News, Seen, is_leaving};
+use crate::seen::{Kind, Known, KnownPod, News, Seen};
 use crate::workloads::daemon_spec;
 
 const IDLE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ impl Karpenter {
     pub(super) fn provision(&mut self, seen: &Seen, news: &News, hands: &Hands) -> Option<Timestamp> {
         let is_waiting = seen.unbound.iter().filter_map(|key| seen.pods.get(key)).any(is_provisionable);
         let left =
-            news.of(Kind::NodeClaim).any(|key| seen.claims.get(&key.name).is_some_and(|claim| is_leaving(&claim.raw)));
+            news.of(Kind::NodeClaim).any(|key| seen.claims.get(&key.name).is_some_and(|claim| claim.is_leaving()));
         let stirred = left || news.of(Kind::Pod).any(|key| seen.pods.get(key).is_some_and(is_provisionable));
         let patience = self.batch.last_run.map(|at| after(at, AGAIN)).filter(|_| is_waiting);
         if stirred || patience.is_some_and(|at| at <= hands.now) {
@@ -72,7 +72,7 @@ impl Karpenter {
     pub(super) fn homeless(seen: &Seen) -> Vec<(&ObjectName, &Pod)> {
         let waiting = seen.unbound.iter().filter_map(|key| seen.pods.get_key_value(key));
         let waiting = waiting.filter(|(_, pod)| is_provisionable(pod)).map(|(key, pod)| (key, &pod.object));
-        let leaving = seen.nodes.values().filter(|node| is_leaving(&node.raw));
+        let leaving = seen.nodes.values().filter(|node| node.is_leaving());
         let theirs = leaving.flat_map(|node| seen.on_node(&node.object.metadata.name));
         let theirs = theirs.filter(|(_, pod)| pod.is_active() && !pod.is_daemon() && pod.owner_kind() != "Node");
         waiting.chain(theirs.map(|(key, pod)| (key, &pod.object))).collect()
@@ -80,8 +80,7 @@ impl Karpenter {
 
     /// The cluster as pods may be placed on it now.
     pub(super) fn provisioning<'a>(&'a self, seen: &'a Seen, now: Timestamp) -> Provisioning<'a> {
-        let pools =
-            seen.pools.values().filter(|pool| !is_leaving(&pool.raw) && conditions::is_true(&pool.raw, "Ready"));
+        let pools = seen.pools.values().filter(|pool| !pool.is_leaving() && conditions::is_true(&pool.raw, "Ready"));
         let daemons = seen.plain(Kind::DaemonSet).map(|(_, daemon)| daemon_spec(daemon)).collect();
         let barred =
             self.short.iter().filter(|(_, until)| **until > now).map(|(offering, _)| offering.clone()).collect();
@@ -94,9 +93,7 @@ impl Karpenter {
 }
 
 pub(super) fn is_stalling(claim: &Known<NodeClaim>) -> bool {
-    is_managed(&claim.object.spec.node_class_ref)
-        && claim.object.status.provider_id.is_empty()
-        && !is_leaving(&claim.raw)
+    is_managed(&claim.object.spec.node_class_ref) && claim.object.status.provider_id.is_empty() && !claim.is_leaving()
 }
 
 /// Whether a pod asks Karpenter for room: the scheduler gave it up, and nobody has named a node for it.
@@ -115,14 +112,13 @@ fn existing(seen: &Seen, daemons: &[PodSpec]) -> (Rooms, BTreeSet<Arc<str>>) {
     let mut coming: Vec<Room> = Vec::new();
     let claims: BTreeMap<&str, _> =
         seen.claims.values().map(|claim| (claim.object.status.provider_id.as_str(), claim)).collect();
-    for node in seen.nodes.values().filter(|node| !is_leaving(&node.raw)) {
+    for node in seen.nodes.values().filter(|node| !node.is_leaving()) {
         let claim = claims.get(node.object.spec.provider_id.as_str());
-        if claim.is_none_or(|claim| claim.object.status.is("Initialized") && !is_leaving(&claim.raw)) {
+        if claim.is_none_or(|claim| claim.object.status.is("Initialized") && !claim.is_leaving()) {
             ready.push(Room::of(&node.object));
         }
     }
-    for claim in seen.claims.values().filter(|claim| !is_leaving(&claim.raw) && !claim.object.status.is("Initialized"))
-    {
+    for claim in seen.claims.values().filter(|claim| !claim.is_leaving() && !claim.object.status.is("Initialized")) {
         let name = match seen.node_of(&claim.object) {
             Some(node) => node.object.metadata.name.clone(),
             None => claim.object.metadata.name.clone(),

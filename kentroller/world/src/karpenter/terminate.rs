@@ -14,7 +14,7 @@ use crate::conditions;
 use crate::hands::{Hands, after, sooner, stamp, wide};
 use crate::readings::spans;
 use crate::room::tolerates;
-use crate::seen::{Kind, Known, KnownPod, News, Seen, is_leaving, time, uid};
+use crate::seen::{Kind, Known, KnownPod, News, Seen, time, uid};
 
 const EXCLUDE_FROM_BALANCERS: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 const ENDS_AT: &str = "karpenter.sh/nodeclaim-termination-timestamp";
@@ -33,7 +33,7 @@ impl Karpenter {
         let node = seen.node_of(&claim.object);
         if let Some(node) = node {
             let node_key = wide(&node.object.metadata.name);
-            if !is_leaving(&node.raw) {
+            if !node.is_leaving() {
                 hands.delete("Node", &node_key, &DeleteOptions::default());
                 return None;
             }
@@ -163,9 +163,9 @@ fn force(pods: &[(&ObjectName, &KnownPod)], deadline: Timestamp, hands: &Hands) 
 /// A Node that somebody deleted takes its claim with it.
 pub(super) fn follow_deleted_nodes(seen: &Seen, news: &News, hands: &Hands) {
     for key in news.of(Kind::Node) {
-        let leaving = seen.nodes.get(&key.name).is_none_or(|node| is_leaving(&node.raw));
+        let leaving = seen.nodes.get(&key.name).is_none_or(|node| node.is_leaving());
         let claim = seen.claims.values().find(|claim| *claim.object.status.node_name == *key.name);
-        if let Some(claim) = claim.filter(|claim| leaving && !is_leaving(&claim.raw)) {
+        if let Some(claim) = claim.filter(|claim| leaving && !claim.is_leaving()) {
             hands.delete("NodeClaim", &wide(&claim.object.metadata.name), &DeleteOptions::default());
         }
     }

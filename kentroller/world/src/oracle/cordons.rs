@@ -12,7 +12,7 @@ use crate::catalogue::{CAPACITY_TYPE, SPOT};
 use crate::conditions;
 use crate::karpenter::{DO_NOT_DISRUPT, NODE_POOL};
 use crate::readings::shares;
-use crate::seen::{Known, is_leaving, key_of};
+use crate::seen::{Known, key_of};
 
 const CORDONED_BY: &str = "rebalancing.cast.ai/cordoned-by";
 const FORMER: &str = "rebalancing.cast.ai/former-do-not-disrupt";
@@ -104,7 +104,7 @@ impl State {
     /// Names of nodes and NodeClaims that bear the shield which the plan gave to what it made.
     pub(super) fn shields_of(&self, plan: Plan<'_>) -> Vec<String> {
         let is_shielded = |object: &Value| object["metadata"]["annotations"][DO_NOT_DISRUPT].is_string();
-        let made = self.seen.claims.values().filter(|claim| plan.made(&claim.raw) && !is_leaving(&claim.raw));
+        let made = self.seen.claims.values().filter(|claim| plan.made(&claim.raw) && !claim.is_leaving());
         let objects = made.flat_map(|claim| {
             let node = self.seen.node_of(&claim.object).map(|node| &node.raw);
             std::iter::once(&claim.raw).chain(node)
@@ -146,7 +146,7 @@ impl State {
     fn is_busy(&self, claim: &Known<NodeClaim>) -> bool {
         let Some(node) = self.seen.node_of(&claim.object) else { return true };
         let cordoned = node.raw["metadata"]["annotations"][CORDONED_BY].is_string();
-        is_leaving(&claim.raw) || !node.object.status.is_ready() || cordoned
+        claim.is_leaving() || !node.object.status.is_ready() || cordoned
     }
 }
 

@@ -8,7 +8,7 @@ use crate::catalogue::INSTANCE_TYPE;
 use crate::karpenter::NODE_POOL;
 use crate::readings::shares;
 use crate::room::Amounts;
-use crate::seen::{Known, is_leaving, key_of};
+use crate::seen::{Known, key_of};
 
 /// Of the nodes, so many may be there that no node has gone for, nor was given up; never fewer than the second, nor than the
 /// plan has in one wave, which cannot be split.
@@ -41,7 +41,7 @@ impl State {
         let others = self.seen.claims.iter().filter(|(other, claim)| {
             plan.made(&claim.raw)
                 && claim.raw["metadata"]["labels"][PLAN].is_string()
-                && !is_leaving(&claim.raw)
+                && !claim.is_leaving()
                 && plan.green(other).is_some_and(|one| one.name == green.name)
         });
         found.extend(
@@ -54,9 +54,8 @@ impl State {
     }
 
     fn judge_surge(&self, plan: Plan<'_>, name: &str) -> Option<String> {
-        let is_there = |name: &str| self.seen.claims.get(name).is_some_and(|claim| !is_leaving(&claim.raw));
-        let made =
-            self.seen.claims.values().filter(|claim| plan.made(&claim.raw) && !is_leaving(&claim.raw)).count() + 1;
+        let is_there = |name: &str| self.seen.claims.get(name).is_some_and(|claim| !claim.is_leaving());
+        let made = self.seen.claims.values().filter(|claim| plan.made(&claim.raw) && !claim.is_leaving()).count() + 1;
         let removed = plan.blues().filter(|blue| !is_there(blue)).count() + plan.kept();
         let of_wave = plan.green(name).map_or(0, |green| plan.greens_of(green.wave()).count());
         let most = shares::of(SURGE.0, self.seen.nodes.len()).unwrap_or(0).max(SURGE.1).max(of_wave);

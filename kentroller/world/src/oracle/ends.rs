@@ -111,7 +111,7 @@ impl State {
         if plan.is_marked() {
             left.push(format!("ended plan {name} still has its finalizer"));
         }
-        for (claim, known) in self.seen.claims.iter().filter(|(_, known)| !is_leaving(&known.raw)) {
+        for (claim, known) in self.seen.claims.iter().filter(|(_, known)| !known.is_leaving()) {
             if plan.made(&known.raw) && plan.must_give_back(claim, &self.touched) && self.others(known).next().is_none()
             {
                 left.push(format!("claim {claim}, which plan {name} failed to make, was not given back"));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::plans::{PLAN, Plan};
 use super::{Found, REMOVAL_DISABLED, State};
 use crate::karpenter::is_kept;
-use crate::seen::{Known, KnownPod, is_leaving, key_of};
+use crate::seen::{Known, KnownPod, key_of};
 
 impl State {
     pub(super) fn judge_removal(&mut self, raw: &Value, now: Timestamp) -> Found {
@@ -68,7 +68,7 @@ impl State {
             let came = claim.object.status.is("Initialized");
             return if came { broken("which is running and has it initialized") } else { Found::new() };
         }
-        let is_there = |blue: &str| self.seen.claims.get(blue).is_some_and(|claim| !is_leaving(&claim.raw));
+        let is_there = |blue: &str| self.seen.claims.get(blue).is_some_and(|claim| !claim.is_leaving());
         if !plan.may_give_back(&name, is_there) {
             return broken("which has removed a node for it");
         }
@@ -97,7 +97,7 @@ impl State {
                 let is_it = plan.green(name).is_some_and(|one| one.name == green);
                 let node = || self.seen.node_of(&claim.object);
                 is_it
-                    && !is_leaving(&claim.raw)
+                    && !claim.is_leaving()
                     && claim.object.status.is("Ready")
                     && node().is_some_and(|node| node.object.status.is_ready())
             })

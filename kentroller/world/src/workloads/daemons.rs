@@ -35,7 +35,7 @@ impl Daemons {
             let runs = pods.iter().filter(|(_, pod)| target(&pod.object.spec) == Some(&*name)).count();
             let fits = belongs(&spec, name, &node.object.metadata.labels, &node.object.spec.taints);
             wanted += usize::from(fits);
-            if fits && runs == 0 && !is_leaving(&node.raw) {
+            if fits && runs == 0 && !node.is_leaving() {
                 hands.create(daemon_pod(daemon, name, &mut self.entropy));
             }
         }

@@ -10,7 +10,7 @@ use super::decision::Reason;
 use crate::conditions;
 use crate::karpenter::{DISRUPTED, NODE_POOL};
 use crate::readings::shares;
-use crate::seen::{Known, Seen, is_leaving};
+use crate::seen::{Known, Seen};
 
 /// The candidates, in their order, without those that are more than the budgets of their pools allow.
 pub(super) fn within<'c, 'a>(
@@ -47,7 +47,7 @@ fn allowed(pool: &NodePool, reason: Reason, seen: &Seen) -> i64 {
         let is_busy = |node: &Known<Node>| {
             !node.object.status.is_ready() || node.object.spec.taints.iter().any(|taint| taint.key == DISRUPTED)
         };
-        is_leaving(&claim.raw) || seen.node_of(&claim.object).is_none_or(is_busy)
+        claim.is_leaving() || seen.node_of(&claim.object).is_none_or(is_busy)
     });
     let default = [DisruptionBudget { nodes: "10%".into(), ..DisruptionBudget::default() }];
     let budgets = pool.spec.disruption.budgets.as_deref().unwrap_or(&default);

@@ -10,12 +10,11 @@ use kentroller_planner::manifest::{Effect, LabelSelector, Labels, NodeClaim, Nod
 use serde_json::Value;
 
 use crate::catalogue::INSTANCE_TYPE;
-use crate::conditions;
 use crate::karpenter::terminate::is_kept;
 use crate::karpenter::{DISRUPTED, DO_NOT_DISRUPT, Karpenter, NODE_POOL};
 use crate::readings::selectors::selects;
 use crate::room::tolerates;
-use crate::seen::{Kind, Known, KnownPod, Seen, is_leaving};
+use crate::seen::{Kind, Known, KnownPod, Seen};
 use crate::workloads::selector;
 
 /// A node that may be disrupted.
@@ -41,9 +40,8 @@ pub(super) fn pool_of<'a>(claim: &NodeClaim, seen: &'a Seen) -> Option<&'a Known
 impl Karpenter {
     /// The nodes that may be disrupted, the most money for the least disruption first.
     pub(super) fn candidates<'a>(&self, seen: &'a Seen, now: Timestamp) -> Vec<Candidate<'a>> {
-        let concerned = |claim: &Known<NodeClaim>| {
-            conditions::is_true(&claim.raw, "Consolidatable") || conditions::is_true(&claim.raw, "Drifted")
-        };
+        let concerned =
+            |claim: &Known<NodeClaim>| claim.object.status.is("Consolidatable") || claim.object.status.is("Drifted");
         let claims = seen.claims.iter().filter(|(_, claim)| concerned(claim));
         let guards = Guards::of(seen);
         let mut all: Vec<Candidate<'a>> =
@@ -62,8 +60,8 @@ impl Karpenter {
     ) -> Option<Candidate<'a>> {
         let (pool, node) = (pool_of(&claim.object, seen)?, seen.node_of(&claim.object)?);
         let is_free = claim.object.status.is("Initialized")
-            && !is_leaving(&claim.raw)
-            && !is_leaving(&node.raw)
+            && !claim.is_leaving()
+            && !node.is_leaving()
             && node.raw["metadata"]["annotations"][DO_NOT_DISRUPT] != "true"
             && !node.object.spec.taints.iter().any(|taint| taint.key == DISRUPTED);
         let pods: Vec<_> = seen.on_node(&node.object.metadata.name).collect();
@@ -96,7 +94,7 @@ impl Candidate<'_> {
     }
 
     pub(super) fn is(&self, condition: &str) -> bool {
-        conditions::is_true(&self.claim.raw, condition)
+        self.claim.object.status.is(condition)
     }
 
     /// Whether its pool lets it go though pods run there.

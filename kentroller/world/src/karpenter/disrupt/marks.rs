@@ -12,7 +12,7 @@ use crate::hands::{Hands, sooner, stamp, wide};
 use crate::karpenter::launch::admits;
 use crate::karpenter::{HASH, HASH_VERSION};
 use crate::readings::spans;
-use crate::seen::{Kind, Known, News, Seen, is_leaving};
+use crate::seen::{Kind, Known, News, Seen};
 
 /// The shortest time between two notes of pod events on a claim.
 const NOTE_PACE: SignedDuration = SignedDuration::from_secs(10);
@@ -42,14 +42,12 @@ pub(super) fn set_conditions(seen: &Seen, news: &News, hands: &Hands) -> Option<
     let mut next = None;
     // Time alone makes nothing drift.
     let may_drift = news.any(&[Kind::NodeClaim, Kind::NodePool]);
-    for (name, claim) in seen.claims.iter().filter(|(_, claim)| !is_leaving(&claim.raw)) {
+    for (name, claim) in seen.claims.iter().filter(|(_, claim)| !claim.is_leaving()) {
         let Some(pool) = pool_of(&claim.object, seen) else { continue };
         let wait = spans::seconds(&pool.object.spec.disruption.consolidate_after);
-        let since = claim.raw["status"]["lastPodEventTime"].as_str().and_then(|text| text.parse().ok());
-        let since = since.or_else(|| conditions::true_since(&claim.raw, "Initialized"));
-        let at = match (wait, since, claim.object.status.is("Initialized")) {
-            (Some(wait), Some(since), true) => since.saturating_add(SignedDuration::from_secs(wait)).ok(),
-            _ => None,
+        let at = match wait.filter(|_| claim.object.status.is("Initialized")) {
+            Some(wait) => calm_since(claim).and_then(|at| at.saturating_add(SignedDuration::from_secs(wait)).ok()),
+            None => None,
         };
         let consolidatable = at.is_some_and(|at| at <= hands.now);
         if !consolidatable {
@@ -58,7 +56,7 @@ pub(super) fn set_conditions(seen: &Seen, news: &News, hands: &Hands) -> Option<
         let drifted = may_drift.then(|| ("Drifted", drift(claim, pool).filter(|_| claim.object.status.is("Launched"))));
         let wanted = [("Consolidatable", consolidatable.then_some("Consolidatable"))];
         for (kind, reason) in wanted.into_iter().chain(drifted) {
-            if reason.is_some() != conditions::is_true(&claim.raw, kind) {
+            if reason.is_some() != claim.object.status.is(kind) {
                 hands.edit_status("NodeClaim", &wide(name), |status| match reason {
                     Some(reason) => conditions::set(status, kind, "True", reason, "", hands.now),
                     None => conditions::clear(status, kind),
@@ -67,6 +65,12 @@ pub(super) fn set_conditions(seen: &Seen, news: &News, hands: &Hands) -> Option<
         }
     }
     next
+}
+
+/// When pods last came or went, or else when the node was ready for them.
+fn calm_since(claim: &Known<NodeClaim>) -> Option<Timestamp> {
+    let noted = claim.raw["status"]["lastPodEventTime"].as_str().and_then(|text| text.parse().ok());
+    noted.or_else(|| conditions::true_since(&claim.raw, "Initialized"))
 }
 
 /// Why a claim is not what its pool would make today. The pool's own note of its template counts, not the template: the two

@@ -22,7 +22,7 @@ use super::provision::is_stalling;
 use super::{DISRUPTED, Karpenter};
 use crate::conditions;
 use crate::hands::{Hands, after, sooner, wide};
-use crate::seen::{Kind, News, Seen, is_leaving};
+use crate::seen::{Kind, News, Seen};
 
 /// How often the loop looks.
 const PACE: Duration = Duration::from_secs(10);
@@ -132,7 +132,7 @@ impl Karpenter {
                 // Our own writes of this moment are seen in the next one.
                 return true;
             }
-            if claims().any(|claim| claim.is_none_or(|claim| is_leaving(&claim.raw))) {
+            if claims().any(|claim| claim.is_none_or(|claim| claim.is_leaving())) {
                 for name in &replacing.claims {
                     give_back(name, seen, hands);
                 }
