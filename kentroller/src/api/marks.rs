@@ -7,7 +7,7 @@ use kentroller_runtime::generate::reference::table;
 
 pub use self::planning::{
     BUDGET, CAPACITY_TYPE, CONSOLIDATION, DISRUPTED, DO_NOT_DISRUPT, DRAINING, INITIALIZED, INSTANCE_TYPE, NODE_POOL,
-    PREDICTED_INTERRUPTION, REGION, ZONE,
+    PREDICTED_INTERRUPTION, REGION, ZONE, ZONE_ID,
 };
 
 marks! {
