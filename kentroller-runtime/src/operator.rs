@@ -40,6 +40,7 @@ pub struct Operator<S, G = Source<S>> {
     instance: Option<String>,
     namespace: String,
     own_namespace: Vec<KindInfo>,
+    also_read_in: Vec<String>,
     shadow: bool,
     elect: bool,
     records: Option<PathBuf>,
@@ -87,6 +88,7 @@ impl<S> Operator<S, ()> {
             instance: None,
             namespace: "default".to_owned(),
             own_namespace: Vec::new(),
+            also_read_in: Vec::new(),
             shadow: false,
             elect: true,
             records: None,
@@ -109,6 +111,7 @@ impl<S> Operator<S, ()> {
             instance: self.instance,
             namespace: self.namespace,
             own_namespace: self.own_namespace,
+            also_read_in: self.also_read_in,
             shadow: self.shadow,
             elect: self.elect,
             records: self.records,
@@ -161,6 +164,13 @@ impl<S, G> Operator<S, G> {
     /// Kinds that are read in the operator's namespace only.
     pub fn own_namespace(mut self, kinds: impl IntoIterator<Item = KindInfo>) -> Self {
         self.own_namespace = kinds.into_iter().collect();
+        self
+    }
+
+    /// Namespaces besides the operator's in which the kinds of [`Operator::own_namespace`] are read. None by default; the rights for it
+    /// are not among those that are generated.
+    pub fn also_read_in(mut self, namespaces: impl IntoIterator<Item = String>) -> Self {
+        self.also_read_in = namespaces.into_iter().collect();
         self
     }
 

@@ -119,7 +119,7 @@ async fn list<K: Kind>(
     });
     let client = kube::Client::new(service, "default");
     let (to, mut news) = mpsc::channel(10);
-    let context = Context { client, to, relist: Arc::new(Notify::new()), namespace: String::new() };
+    let context = Context { client, to, relist: Arc::new(Notify::new()), namespaces: Vec::new() };
     let watch = tokio::spawn(start::<K>(context));
     match news.recv().await {
         Some(News::Message(message)) => drop(cut.apply(message, now())),

@@ -1,5 +1,7 @@
 //! The operator's settings: environment first, overlaid by the dynamic ConfigMap.
 
+pub(crate) mod features;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -226,6 +228,12 @@ pub struct Settings {
     /// in an event on it; while no text was right since the start, the operator observes.
     #[setting(env = "DYNAMIC_CONFIG_MAP_NAME")]
     pub dynamic_config_map_name: Option<String>,
+    /// The namespaces besides our own in which ConfigMaps labelled `kentroller.cast.ai/features: "true"` switch features. Their key
+    /// `features.yaml` says true or false of rebalancer, continuousRebalancing, nodeConsolidation and spotInterruptionPrediction; off
+    /// anywhere is off. The operator must be allowed to get, list and watch ConfigMaps and to create events there: without that it does
+    /// nothing.
+    #[setting(env = "FEATURES_WATCH_NAMESPACES")]
+    pub features_watch_namespaces: Vec<String>,
 }
 
 /// How far the operator goes.
@@ -351,7 +359,9 @@ impl Settings {
     /// # Errors
     /// Every mistake in it; then nothing of it counts.
     pub fn overlaid_by(&self, map: &ConfigMap) -> Option<Result<Self, Vec<SettingMistake>>> {
-        let is_it = self.dynamic_config_map_name.as_deref() == Some(map.name());
+        // One of the same name elsewhere is somebody else's.
+        let is_ours = !self.features_watch_namespaces.iter().any(|one| *one == *map.metadata.namespace);
+        let is_it = is_ours && self.dynamic_config_map_name.as_deref() == Some(map.name());
         let (text, paused) = (map.data.get(DOCUMENT), map.data.get(PAUSED));
         (is_it && (text.is_some() || paused.is_some())).then(|| {
             let mut settings = text.map_or_else(|| Ok(self.clone()), |text| self.overlaid(text))?;
@@ -385,18 +395,27 @@ impl Switches for Settings {
         &[ConfigMap::INFO]
     }
 
-    /// The environment, overlaid by the dynamic ConfigMap. A text with a mistake leaves what was in force; at the start, when
-    /// nothing was, nobody knows how far the operator may go: then it observes.
+    /// The environment, with what ConfigMaps of features switch on, overlaid by the dynamic ConfigMap, without what ConfigMaps of
+    /// features switch off. A text with a mistake leaves what was in force; at the start, when nothing was, nobody knows how far the
+    /// operator may go: then it observes.
     fn in_force(given: &Arc<Self>, last: Option<&Arc<Self>>, cut: &Cut) -> Arc<Self> {
-        let maps = cut.store::<ConfigMap>();
-        let overlaid = maps.into_iter().flat_map(|store| store.all()).find_map(|map| given.overlaid_by(map));
-        let settings = match (overlaid, last) {
-            (None, _) => Arc::clone(given),
-            (Some(Ok(settings)), _) => Arc::new(settings),
-            (Some(Err(_)), Some(last)) => Arc::clone(last),
-            (Some(Err(_)), None) => Arc::new(Self { mode: OperatorMode::Observe, ..Self::clone(given) }),
+        let maps = || cut.store::<ConfigMap>().into_iter().flat_map(|store| store.all());
+        let features = features::Said::by(maps());
+        let mut settings = Self::clone(given);
+        features.switch_on(&mut settings, last.map(Arc::as_ref));
+        let observes = |settings: Self| Self { mode: OperatorMode::Observe, ..settings };
+        let overlaid = maps().find_map(|map| settings.overlaid_by(map));
+        let mut settings = match (overlaid, last) {
+            (None, _) => settings,
+            (Some(Ok(settings)), _) => settings,
+            (Some(Err(_)), Some(last)) => Self::clone(last),
+            (Some(Err(_)), None) => observes(settings),
         };
-        last.filter(|last| **last == settings).map_or(settings, Arc::clone)
+        features.switch_off(&mut settings, last.map(Arc::as_ref));
+        if features.has_mistakes && last.is_none() {
+            settings = observes(settings);
+        }
+        last.filter(|last| ***last == settings).map_or_else(|| Arc::new(settings), Arc::clone)
     }
 
     fn mode(&self) -> Mode {

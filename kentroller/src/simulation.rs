@@ -219,10 +219,12 @@ fn operator(
     instance: &str,
 ) -> Operator<Settings> {
     let embedded = Embedded { prices, effort: Effort::Steps(STEPS) };
+    let also_read_in = settings.borrow().features_watch_namespaces.clone();
     controllers::operator()
         .settings(settings)
         .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)).with(Predictions))
         .instance(instance)
         .namespace(NAMESPACE)
+        .also_read_in(also_read_in)
         .records(records)
 }

@@ -20,16 +20,17 @@ const READ_AS: [(&str, &str); 2] = [("SHELL", "bash"), ("NAMESPACE/NAME", "defau
 fn every_command_on_a_page_is_run_and_those_that_need_no_cluster_come_to_their_end() {
     let folder = Folder::with_files();
     let (mut wrong, mut done) = (Vec::new(), 0);
-    let all = Vec::from_iter(documented());
-    let ran =
-        |some: &[(String, String)]| some.iter().map(|(command, _)| folder.run(&words(command))).collect::<Vec<_>>();
-    // A plan is looked for some seconds, and there are several.
+    let all = documented();
+    // A plan is looked for some seconds, and in the order of words there are several, one after the other.
+    let ran = |first: usize| {
+        let some = all.iter().skip(first).step_by(AT_ONCE);
+        some.map(|(command, page)| (command, page, folder.run(&words(command)))).collect::<Vec<_>>()
+    };
     let answers = std::thread::scope(|scope| {
-        let parts: Vec<_> =
-            all.chunks(all.len().div_ceil(AT_ONCE)).map(|some| scope.spawn(move || ran(some))).collect();
+        let parts: Vec<_> = (0..AT_ONCE).map(|first| scope.spawn(move || ran(first))).collect();
         parts.into_iter().flat_map(|part| part.join().expect("no panic")).collect::<Vec<_>>()
     });
-    for ((command, page), (code, told)) in all.iter().zip(answers) {
+    for (command, page, (code, told)) in answers {
         let arguments = words(command);
         // Without a cluster, or in another build, there is nothing more to see.
         let elsewhere = ["no cluster: ", "are not in this build", "FOLDER/FILE"].iter().any(|why| told.contains(why));

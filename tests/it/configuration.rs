@@ -126,3 +126,41 @@ async fn predictions_that_lack_a_setting_are_told_on_the_config_map() {
     write(&stage, "spotInterruptionPrediction: {enabled: false}").await;
     assert_eq!(said(&stage).len(), before, "nobody wants any");
 }
+
+/// What a ConfigMap of features says in this namespace.
+async fn features(stage: &Stage, namespace: &str, text: &str) {
+    let metadata =
+        json!({"name": "features", "namespace": namespace, "labels": {"kentroller.cast.ai/features": "true"}});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"features.yaml": text}});
+    let change = |map: &mut serde_json::Value| map["data"]["features.yaml"] = json!(text);
+    if stage.operated.server.create(map).is_err() {
+        stage.operated.server.update("ConfigMap", Some(namespace), "features", change).expect("the edit");
+    }
+    // Of several namespaces a change may be told by the next list only.
+    stage.pass(60).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn features_are_switched_in_every_namespace_that_is_watched_and_off_anywhere_is_off() {
+    let mut stage = stage("rebalancer: {enabled: true}").await;
+    stage.operated.set(|settings| settings.features_watch_namespaces = vec!["platform".to_owned(), "team".to_owned()]);
+    stage.operated.restart().await;
+    stage.schedule("often", "*/5 * * * *", json!({"suspend": false}));
+    let is_on = |stage: &Stage| stage.condition("RebalancePlanSchedule", "often", "Scheduled") == "Scheduled=True";
+    stage.pass(30).await;
+    assert!(is_on(&stage));
+    features(&stage, "elsewhere", "rebalancer: false").await;
+    assert!(is_on(&stage), "nobody watches there");
+    for namespace in ["team", NAMESPACE] {
+        features(&stage, namespace, "rebalancer: false").await;
+        assert!(!is_on(&stage), "off in {namespace}");
+        features(&stage, "platform", "rebalancer: true").await;
+        assert!(!is_on(&stage), "off anywhere is off");
+        features(&stage, namespace, "rebalanser: true").await;
+        let told = stage.notes("features", "ConfigRejected");
+        assert!(told.iter().any(|note| note.contains("rebalanser") && note.contains("rebalancer")), "{told:?}");
+        assert!(!is_on(&stage), "what was in force stays");
+        features(&stage, namespace, "rebalancer: true").await;
+        assert!(is_on(&stage), "on again");
+    }
+}

@@ -31,6 +31,13 @@ fn machines(stage: &Stage) -> Vec<(String, String)> {
     stage.list("NodeClaim").iter().map(|claim| name(claim)).collect()
 }
 
+/// Type, zone and capacity type of a NodeClaim's machine.
+fn bought(stage: &Stage, claim: &str) -> [String; 3] {
+    let labels = stage.get("NodeClaim", claim).expect("the NodeClaim")["metadata"]["labels"].clone();
+    ["node.kubernetes.io/instance-type", "topology.kubernetes.io/zone", "karpenter.sh/capacity-type"]
+        .map(|key| text(&labels[key]))
+}
+
 /// What claims were made for predictions: names of nodes, and states; the oldest first.
 fn claims(stage: &Stage) -> Vec<(Vec<String>, String)> {
     let mut all = stage.list("RebalancePlanClaim");
@@ -77,6 +84,7 @@ async fn a_node_that_the_provider_recommends_to_leave_is_labelled_told_and_repla
     let stage = stage().await;
     assert_eq!((claims(&stage), labelled(&stage)), (vec![], vec![]), "a calm cluster gives no alarm");
     let (claim, node) = machines(&stage).remove(0);
+    let place = bought(&stage, &claim);
     stage.says(&claim, RECOMMENDED);
     assert!(stage.until(Duration::from_secs(70), |stage| is_labelled(stage, &node)).await, "within a poll interval");
     stage.pass(2).await;
@@ -86,6 +94,12 @@ async fn a_node_that_the_provider_recommends_to_leave_is_labelled_told_and_repla
     assert!(stage.until(LONG, ended(1)).await, "{:?}", claims(&stage));
     assert_eq!(claims(&stage), [(vec![node.clone()], "Completed".to_owned())]);
     assert!(stage.get("Node", &node).is_none(), "it has left");
+    let new = stage.list("NodeClaim");
+    let new = new.iter().filter(|claim| !claim["metadata"]["annotations"]["rebalancing.cast.ai/made-by"].is_null());
+    let places: Vec<_> = new.map(|claim| bought(&stage, &text(&claim["metadata"]["name"]))).collect();
+    assert!(!places.contains(&place), "nothing of its pool is bought: {places:?}");
+    let avoided = format!("{}-{}-spot-at-risk", place[0], place[1]);
+    assert!(stage.get("UnavailableOffering", &avoided).is_some(), "{:?}", stage.names("UnavailableOffering"));
     stage.pass(1800).await;
     assert_eq!((claims(&stage).len(), labelled(&stage)), (1, vec![]));
     assert_eq!(stage.operated.world.pods_not_running(), [""; 0]);

@@ -18,6 +18,7 @@ mod interruptions;
 mod layers;
 mod losses;
 mod names;
+mod offerings;
 mod outlines;
 mod pace;
 mod pages;

@@ -41,6 +41,7 @@ const UNUSED: &[(&str, &str)] = &[
     ("get rebalanceplanclaims of autoscaling.cast.ai", GUARDS),
     ("get rebalanceplans of autoscaling.cast.ai", GUARDS),
     ("get rebalanceplanschedules of autoscaling.cast.ai", GUARDS),
+    ("get unavailableofferings of autoscaling.cast.ai", GUARDS),
     ("update rebalanceplanclaims/finalizers of autoscaling.cast.ai", ADMISSION),
     ("update rebalanceplanschedules/finalizers of autoscaling.cast.ai", ADMISSION),
 ];

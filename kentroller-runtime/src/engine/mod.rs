@@ -72,8 +72,8 @@ pub struct Parts<S> {
     pub instance: String,
     /// Where the operator lives.
     pub namespace: String,
-    /// Kinds that are read in this namespace only.
-    pub own_namespace: BTreeMap<KindInfo, String>,
+    /// Kinds that are read in these namespaces only.
+    pub namespaces: BTreeMap<KindInfo, Vec<String>>,
     /// Where reconciles that acted are written, one file each.
     pub records: Option<PathBuf>,
     /// Whether this replica leads. Before, its stores are kept and nothing is decided.
@@ -319,7 +319,7 @@ fn watch_all<S>(kinds: &[KindEntry], parts: &Parts<S>, to: &mpsc::Sender<News>) 
             client: parts.writer.client.clone(),
             to: to.clone(),
             relist: Arc::clone(&relist),
-            namespace: parts.own_namespace.get(&info).cloned().unwrap_or_default(),
+            namespaces: parts.namespaces.get(&info).cloned().unwrap_or_default(),
         };
         tokio::spawn(start(context));
         (info, relist)

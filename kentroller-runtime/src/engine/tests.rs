@@ -64,7 +64,7 @@ async fn what_is_due_is_looked_at_however_much_news_there_is() {
         name: "operator".to_owned(),
         instance: "one".to_owned(),
         namespace: "default".to_owned(),
-        own_namespace: BTreeMap::new(),
+        namespaces: BTreeMap::new(),
         records: None,
         leads,
         health: Health::default(),

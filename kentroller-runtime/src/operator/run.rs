@@ -133,7 +133,9 @@ impl<S: Switches + Serialize> Operator<S> {
     ) -> Ended {
         let (elected, lease, metrics) = (self.elected(), self.lease_name().to_owned(), self.metrics.clone());
         let (halt, halted) = watch::channel(false);
-        let own_namespace = self.own_namespace.iter().map(|kind| (*kind, self.namespace.clone())).collect();
+        let mut namespaces = vec![self.namespace.clone()];
+        namespaces.extend(self.also_read_in.into_iter().filter(|one| *one != self.namespace));
+        let namespaces = self.own_namespace.iter().map(|kind| (*kind, namespaces.clone())).collect();
         let instance = self.instance.unwrap_or_else(|| self.name.clone());
         let engine = Engine::new(Parts {
             controllers: self.controllers,
@@ -144,7 +146,7 @@ impl<S: Switches + Serialize> Operator<S> {
             name: self.name,
             instance,
             namespace: self.namespace,
-            own_namespace,
+            namespaces,
             records: self.records,
             leads: roles.clone(),
             health: self.health,

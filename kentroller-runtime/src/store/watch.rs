@@ -5,7 +5,6 @@
 
 use std::any::{Any, TypeId};
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,8 +116,8 @@ pub struct Context {
     pub to: mpsc::Sender<News>,
     /// Asks for a fresh list.
     pub relist: Arc<Notify>,
-    /// Reads this namespace only; empty for all.
-    pub namespace: String,
+    /// Reads these namespaces only; none: all.
+    pub namespaces: Vec<String>,
 }
 
 /// Starts the watch of a kind.
@@ -213,18 +212,38 @@ impl<K: Kind> Watch<K> {
                         return End::Over;
                     }
                     tokio::time::sleep(delay).await;
+                    if self.is_of_several() {
+                        return End::Anew;
+                    }
                     delay = (delay * 2).min(LAST_DELAY);
                 }
             }
         }
     }
 
+    /// Of several namespaces the oldest version counts: what came since is told again.
     async fn list(&mut self) -> Result<(Vec<K>, Vec<Unreadable>, String), kube::Error> {
-        let (mut objects, mut unreadable, mut more) = (Vec::new(), Vec::new(), String::new());
-        let limit = PAGE.to_string();
+        let (mut objects, mut unreadable, mut oldest) = (Vec::new(), Vec::new(), None::<String>);
+        for namespace in self.namespaces() {
+            let version = self.list_one(&namespace, &mut objects, &mut unreadable).await?;
+            let is_older = |than: &String| super::kind_store::version(&version) < super::kind_store::version(than);
+            if oldest.as_ref().is_none_or(is_older) {
+                oldest = Some(version);
+            }
+        }
+        Ok((objects, unreadable, oldest.unwrap_or_default()))
+    }
+
+    async fn list_one(
+        &mut self,
+        namespace: &str,
+        objects: &mut Vec<K>,
+        unreadable: &mut Vec<Unreadable>,
+    ) -> Result<String, kube::Error> {
+        let (mut more, limit) = (String::new(), PAGE.to_string());
         loop {
             let next: &[(&str, &str)] = &[("continue", &more), ("limit", &limit)];
-            let request = self.request(if more.is_empty() { &next[1..] } else { next });
+            let request = Self::request(namespace, if more.is_empty() { &next[1..] } else { next });
             let page: Page = tokio::time::timeout(PAGE_LIMIT, self.context.client.request(request))
                 .await
                 .unwrap_or_else(|_| Err(late("the list did not arrive in time")))?;
@@ -235,28 +254,41 @@ impl<K: Kind> Watch<K> {
                 }
             }
             if page.metadata.more.is_empty() {
-                return Ok((objects, unreadable, page.metadata.resource_version));
+                return Ok(page.metadata.resource_version);
             }
             more = page.metadata.more;
         }
     }
 
+    /// The empty name stands for all.
+    fn namespaces(&self) -> Vec<String> {
+        let named = &self.context.namespaces;
+        if named.is_empty() { vec![String::new()] } else { named.clone() }
+    }
+
+    /// How far one of several streams has come says nothing of the others: nothing is resumed, all is listed anew.
+    fn is_of_several(&self) -> bool {
+        self.context.namespaces.len() > 1
+    }
+
     async fn watch(&mut self, from: &str) -> Result<End, (kube::Error, String)> {
         let mut version = from.to_owned();
-        let request = self.request(&[
-            ("allowWatchBookmarks", "true"),
-            ("resourceVersion", from),
-            ("timeoutSeconds", &LASTS.as_secs().to_string()),
-            ("watch", "true"),
-        ]);
+        let lasts = LASTS.as_secs().to_string();
+        let query =
+            [("allowWatchBookmarks", "true"), ("resourceVersion", from), ("timeoutSeconds", &lasts), ("watch", "true")];
+        let client = &self.context.client;
+        let requests = self.namespaces().into_iter().map(|namespace| Self::request(&namespace, &query));
+        let streams = requests.map(|request| client.request_events::<Box<RawValue>>(request));
+        let streams = futures::future::try_join_all(streams);
         let relist = Arc::clone(&self.context.relist);
         let opened = tokio::select! {
             biased;
             () = relist.notified() => return Ok(End::Anew),
-            opened = tokio::time::timeout(OPENING, self.context.client.request_events::<Box<RawValue>>(request)) => opened,
+            opened = tokio::time::timeout(OPENING, streams) => opened,
         };
         let opened = opened.unwrap_or_else(|_| Err(late("the watch was not answered in time")));
-        let mut events = pin!(opened.map_err(|error| (error, version.clone()))?);
+        let opened = opened.map_err(|error| (error, version.clone()))?;
+        let mut events = futures::stream::select_all(opened.into_iter().map(Box::pin));
         let began = Instant::now();
         loop {
             let next = tokio::select! {
@@ -269,8 +301,10 @@ impl<K: Kind> Watch<K> {
                 Ok(Some(Err(error))) => return Err((error, version)),
                 Ok(None) if began.elapsed() + EARLY >= LASTS => {
                     let there = self.tell(Body::Progress(version.clone())).await;
-                    return Ok(if there { End::Again(version) } else { End::Over });
+                    let on = if self.is_of_several() { End::Anew } else { End::Again(version) };
+                    return Ok(if there { on } else { End::Over });
                 }
+                Ok(None) | Err(_) if self.is_of_several() => return Ok(End::Anew),
                 Ok(None) | Err(_) if self.proven.elapsed() >= UNPROVEN => return Ok(End::Anew),
                 Ok(None) | Err(_) => return Ok(End::Again(version)),
             };
@@ -313,10 +347,8 @@ impl<K: Kind> Watch<K> {
         Ok(object)
     }
 
-    fn request(&self, query: &[(&str, &str)]) -> wire::Request {
-        let only = [("fieldSelector", K::ONLY)].into_iter().filter(|(_, only)| !only.is_empty());
-        let query: Vec<_> = query.iter().copied().chain(only).collect();
-        wire::get(&K::INFO.path(&self.context.namespace, None), &query)
+    fn request(namespace: &str, query: &[(&str, &str)]) -> wire::Request {
+        wire::get(&K::INFO.path(namespace, None), query)
     }
 
     async fn tell(&mut self, body: Body<K>) -> bool {

@@ -7,7 +7,7 @@ use kentroller_runtime::generate::reference::table;
 
 pub use self::planning::{
     BUDGET, CAPACITY_TYPE, CONSOLIDATION, DISRUPTED, DO_NOT_DISRUPT, DRAINING, INITIALIZED, INSTANCE_TYPE, NODE_POOL,
-    PREDICTED_INTERRUPTION, REGION, ZONE,
+    PREDICTED_INTERRUPTION, REGION, ZONE, ZONE_ID,
 };
 
 marks! {
@@ -28,6 +28,8 @@ marks! {
     STATUS = "rebalancing.cast.ai/status", "annotation of Node", set by "Kentroller";
     /// When a node that could not be drained in time takes pods again, as RFC 3339 has it.
     UNCORDON_AFTER = "rebalancing.cast.ai/uncordon-after", "annotation of Node", set by "Kentroller";
+    /// `true`: the ConfigMap switches features, by its key `features.yaml`.
+    FEATURES = "kentroller.cast.ai/features", "label of ConfigMap", set by "users";
     /// When Karpenter ends what is left on the node of a deleted NodeClaim, as RFC 3339 has it: how a drain is forced.
     ENDS_AT = "karpenter.sh/nodeclaim-termination-timestamp", "annotation of NodeClaim", set by "Karpenter; Kentroller where a drain is forced";
     /// PreferNoSchedule: while a plan moves pods, on the nodes that could take them, but for the one that is to.

@@ -1,11 +1,11 @@
 //! Kinds that are accepted, as the public CRDs have them, and that nothing reads so far. Of the others every field is acted on; a test
 //! holds that.
 
-use super::without_controller;
+use super::unread;
 
 /// The reference page of them.
 pub fn page() -> String {
-    let kinds: Vec<&str> = without_controller().map(|kind| kind.info.kind).collect();
+    let kinds: Vec<&str> = unread().map(|kind| kind.info.kind).collect();
     format!(
         "# Unread kinds\n\nEvery object that was written for the public CRDs is accepted. Nothing reads {} so far; their objects are \
          accepted and kept. Of the other kinds every field is acted on.\n",
@@ -20,7 +20,7 @@ mod tests {
     use kentroller_runtime::generate::outline::Outline;
 
     use crate::api::sources::code_of;
-    use crate::api::{RebalancePlan, RebalancePlanClaim, RebalancePlanSchedule};
+    use crate::api::{RebalancePlan, RebalancePlanClaim, RebalancePlanSchedule, UnavailableOffering};
 
     #[test]
     fn every_field_of_a_spec_is_read() {
@@ -39,13 +39,14 @@ mod tests {
         let lifted = kentroller_planner::aggressive_flags!(lifted).map(|line| (String::new(), line.to_owned()));
         let mut lines = code_of(&["controllers", "backend", "api"]);
         lines.extend(lifted);
-        let mut forgotten = unread::<RebalancePlanSchedule>(&whole, &lines);
-        forgotten.extend(unread::<RebalancePlanClaim>(&whole, &lines));
-        forgotten.extend(unread::<RebalancePlan>(&whole, &lines));
+        let mut forgotten = unread_of::<RebalancePlanSchedule>(&whole, &lines);
+        forgotten.extend(unread_of::<RebalancePlanClaim>(&whole, &lines));
+        forgotten.extend(unread_of::<RebalancePlan>(&whole, &lines));
+        forgotten.extend(unread_of::<UnavailableOffering>(&whole, &lines));
         assert!(forgotten.is_empty(), "nothing acts on these fields: {forgotten:?}");
     }
 
-    fn unread<K: Kind>(whole: &[&str], lines: &[(String, String)]) -> Vec<String> {
+    fn unread_of<K: Kind>(whole: &[&str], lines: &[(String, String)]) -> Vec<String> {
         let outline = Outline::of(&OwnKind::of::<K>().expect("a kind of ours").crd());
         let paths: Vec<String> = outline.fields.keys().map(|path| path.replace("[]", "").replace("{}", "")).collect();
         let is_below = |path: &str, parent: &&str| {

@@ -16,8 +16,11 @@ use super::size;
 use super::snapshot::{Observed, snapshot};
 use super::stability::stability;
 use super::translate;
-use crate::api::foreign::ConfigMap;
-use crate::api::{ConsolidationStability, RebalancePlanSpec, Savings, SkippedNode, SkippedReason, failures};
+use super::unavailable::without;
+use crate::api::foreign::{ConfigMap, Node, zone_ids};
+use crate::api::{
+    ConsolidationStability, RebalancePlanSpec, Savings, SkippedNode, SkippedReason, UnavailableOffering, failures,
+};
 use crate::prices::Refreshed;
 
 /// What both ports share.
@@ -213,7 +216,7 @@ impl Port for Plans {
         now: Timestamp,
         cancelled: &Cancelled,
     ) -> Result<Planned, Failure> {
-        let catalog = self.embedded.catalog(seen, now)?;
+        let catalog = self.embedded.to_buy(seen, now)?;
         let (snapshot, unknown) = snapshot(seen, now);
         let (found, spec) = self.searched(ask, &snapshot, &catalog, cancelled)?;
         let made = &found.plan;
@@ -333,6 +336,13 @@ impl Embedded {
         is_refreshed.then(|| format!("prices: {}, of {}", catalog.source, catalog.as_of))
     }
 
+    /// What there is to buy for a plan that is made now.
+    fn to_buy(&self, seen: &Seen<Observed>, now: Timestamp) -> Result<Arc<Catalog>, Failure> {
+        let nodes = seen.store::<Node>().into_iter().flat_map(|store| store.all());
+        let unavailable = seen.store::<UnavailableOffering>().into_iter().flat_map(|store| store.all());
+        Ok(without(self.catalog(seen, now)?, unavailable, &zone_ids(nodes), now))
+    }
+
     fn catalog(&self, seen: &Seen<Observed>, now: Timestamp) -> Result<Arc<Catalog>, Failure> {
         let key = match &self.prices {
             Prices::Fixed(catalog) => return Ok(Arc::clone(catalog)),
@@ -359,7 +369,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::foreign::{Node, NodeClaim, NodePool, Pod};
+    use crate::api::foreign::{NodeClaim, NodePool, Pod};
 
     #[test]
     fn a_tenth_of_the_pods_may_have_come_or_gone_and_five_in_any_case() {

@@ -9,6 +9,7 @@ pub(crate) mod size;
 pub(crate) mod snapshot;
 mod stability;
 mod translate;
+mod unavailable;
 
 pub use self::embedded::{
     CheckAsk, Checked, Checks, Effort, Embedded, Findings, PlanAsk, Planned, Plans, Prices, Tried,

@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kentroller_runtime::settings::Decimal;
-use kentroller_runtime::{Cancelled, Failure, Kind, Lookup, ObjectKey, Port, Seen};
+use kentroller_runtime::{Cancelled, Failure, Kind, Port, Seen};
 use serde::{Deserialize, Serialize};
 
 use super::risk::{Chance, Happened, Machine, Pool, chances};
-use crate::api::foreign::{Node, NodeClaim, NodeClaimEvent};
+use crate::api::foreign::{Node, NodeClaim, NodeClaimEvent, Zones, zone_ids};
 use crate::api::marks::{CAPACITY_TYPE, INSTANCE_TYPE, NODE_POOL, REBALANCE_RECOMMENDATION, ZONE};
+use crate::api::{OfferingCapacity, OfferingReason, UnavailableOffering, UnavailableOfferingSpec};
+
+/// So many losses of one pool count at most.
+const MOST_TIMES: usize = 100;
 
 kentroller_runtime::reads! {
     /// What is seen of spot nodes.
-    pub struct Signs: Node, NodeClaim, NodeClaimEvent
+    pub struct Signs: Node, NodeClaim, NodeClaimEvent, UnavailableOffering
 }
 
 /// Predicts from what is seen in this cluster; asked about all spot nodes of Karpenter.
@@ -47,27 +51,18 @@ impl Port for Predictions {
     fn fill(&self, (): &(), seen: &Seen<Signs>, now: Timestamp, _: &Cancelled) -> Result<Predicted, Failure> {
         let store = seen.store::<NodeClaim>();
         let of_node = |node: &Node| store?.indexed_under(node.name()).find(|claim| is_spot(node, claim));
-        let all = seen.store::<Node>().into_iter().flat_map(|store| store.all());
-        let nodes: Vec<(&Node, Machine<'_>)> = all
+        let all = || seen.store::<Node>().into_iter().flat_map(|store| store.all());
+        let zones = zone_ids(all());
+        let nodes: Vec<(&Node, Machine<'_>)> = all()
             .filter_map(|node| {
                 let recommended = recommended(node, of_node(node)?, seen, now);
-                Some((node, Machine { pool: pool(node)?, age: since(node.created(), now), recommended }))
+                Some((node, Machine { pool: pool(node, &zones)?, age: since(node.created(), now), recommended }))
             })
             .collect();
-        let happened = |reason: &str| -> Vec<Happened<'_>> {
-            let events = seen.store::<NodeClaimEvent>().into_iter().flat_map(|store| store.all());
-            let place = |event: &NodeClaimEvent| {
-                let claim = match store?.lookup(&ObjectKey::cluster(&*event.regarding.name)) {
-                    Lookup::Present(claim) => claim,
-                    Lookup::Gone(gone) => &gone.last,
-                    Lookup::NeverSeen => return None,
-                };
-                Some(Happened { pool: pool(claim)?, ago: since(event.at(), now) })
-            };
-            events.filter(|event| event.reason == reason).filter_map(place).collect()
-        };
         let machines: Vec<Machine<'_>> = nodes.iter().map(|(_, machine)| *machine).collect();
-        let chances = chances(&machines, &happened(NodeClaimEvent::INTERRUPTED), &[]);
+        let lost = happened(&OfferingReason::SpotInterruptionObserved, seen, now);
+        let short = happened(&OfferingReason::InsufficientCapacityError, seen, now);
+        let chances = chances(&machines, &lost, &short);
         let named = nodes.iter().zip(chances).map(|((node, _), chance)| (node.name().to_owned(), Risk::from(chance)));
         Ok(Predicted { risks: named.collect() })
     }
@@ -99,9 +94,24 @@ fn recommended(node: &Node, claim: &NodeClaim, seen: &Seen<Signs>, now: Timestam
     told.chain(has_taint.then_some(Duration::ZERO)).min()
 }
 
+/// What is remembered to have happened to spot machines for this reason.
+fn happened<'a>(reason: &OfferingReason, seen: &'a Seen<Signs>, now: Timestamp) -> Vec<Happened<'a>> {
+    let all = seen.store::<UnavailableOffering>().into_iter().flat_map(|store| store.all());
+    let is_it = |spec: &&UnavailableOfferingSpec| {
+        spec.reason == *reason && spec.capacity_type == OfferingCapacity::Spot && spec.is_kept(now)
+    };
+    let told = all.map(|one| &one.spec).filter(is_it).flat_map(|spec| {
+        let pool = Pool { instance_type: &spec.instance_type, zone: &spec.zone_id };
+        let times = usize::try_from(spec.attempts.unwrap_or(1)).unwrap_or(1).min(MOST_TIMES);
+        std::iter::repeat_n(Happened { pool, ago: since(spec.failed_at(), now) }, times)
+    });
+    told.collect()
+}
+
 /// The pool that a machine is of; `None` before its provider has told.
-fn pool<K: Kind>(object: &K) -> Option<Pool<'_>> {
-    Some(Pool { instance_type: object.label(INSTANCE_TYPE)?, zone: object.label(ZONE)? })
+fn pool<'a>(node: &'a Node, zones: &Zones<'a>) -> Option<Pool<'a>> {
+    let zone = node.label(ZONE)?;
+    Some(Pool { instance_type: node.label(INSTANCE_TYPE)?, zone: zones.get(zone).copied().unwrap_or(zone) })
 }
 
 fn since(at: Timestamp, now: Timestamp) -> Duration {

@@ -13,13 +13,14 @@ use crate::api::foreign::{
     NodeOverlay, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 
+use crate::api::UnavailableOffering;
 use crate::api::marks::{DO_NOT_DISRUPT, FORMER_SHIELD, former_value};
 
 kentroller_runtime::reads! {
-    /// Everything that planning reads; prices come from a ConfigMap.
+    /// Everything that planning reads; prices come from a ConfigMap, and what of it cannot be had from UnavailableOfferings.
     pub struct Observed:
         CapacityBuffer, ConfigMap, CsiNode, DaemonSet, Ec2NodeClass, NamedPodTemplate, Namespace, Node, NodeClaim,
-        NodeOverlay, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget
+        NodeOverlay, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, UnavailableOffering
 }
 
 /// From a stored object to the planner's: its metadata, and the fields that both have.
@@ -214,7 +215,8 @@ mod tests {
     fn the_stores_keep_exactly_the_kinds_that_planning_reads() {
         let wanted: BTreeSet<_> =
             KINDS.iter().map(|kind| (kind.group, kind.version, kind.kind, kind.plural, kind.namespaced)).collect();
-        let stores = Observed::kinds().into_iter().map(|entry| entry.info).filter(|info| *info != ConfigMap::INFO);
+        let beside = [ConfigMap::INFO, UnavailableOffering::INFO];
+        let stores = Observed::kinds().into_iter().map(|entry| entry.info).filter(|info| !beside.contains(info));
         let kept: BTreeSet<_> =
             stores.map(|info| (info.group, info.version, info.kind, info.plural, info.namespaced)).collect();
         assert_eq!(kept, wanted);

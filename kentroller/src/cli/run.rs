@@ -56,13 +56,14 @@ impl Run {
     }
 
     async fn operate(self) -> anyhow::Result<ExitCode> {
-        let settings = match Settings::from_env(&|name| std::env::var(name).ok()) {
+        let mut settings = match Settings::from_env(&|name| std::env::var(name).ok()) {
             Ok(settings) => settings,
             Err(mistakes) => {
                 let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
                 anyhow::bail!("the environment cannot be used:\n  {}", all.join("\n  "));
             }
         };
+        settings.features_watch_namespaces.retain(|namespace| *namespace != self.pod_namespace);
         let config = config().await?;
         let prices = self.prices(&settings, &config).await?;
         let embedded = Embedded { prices: prices.clone(), effort: Effort::Time(settings.plan_time_limit) };
@@ -80,11 +81,13 @@ impl Run {
             let told = move || kept.age(Clock::system().now()).into_iter().map(|(source, age)| (vec![source], age));
             operator.metrics().tell(prices::AGE, move || told().collect());
         }
+        let also_read_in = settings.features_watch_namespaces.clone();
         operator
             .settings(settings)
             .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)).with(Predictions))
             .instance(&self.pod_name)
             .namespace(&self.pod_namespace)
+            .also_read_in(also_read_in)
             .shadow(self.shadow)
             .elect(self.leader_elect)
             .records(self.records)

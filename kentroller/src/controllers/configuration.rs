@@ -1,10 +1,11 @@
-//! The dynamic ConfigMap: its settings are in force as soon as they are read (`settings.rs`); here is told when they are
+//! The dynamic ConfigMap, and those of features: their settings are in force as soon as they are read (`settings.rs`); here is told when they are
 //! not.
 
 use kentroller_runtime::{Failure, Kind, Outcome, Reconcile, World, controller};
 
 use super::interruption;
 use crate::api::foreign::ConfigMap;
+use crate::settings::features;
 
 /// Tells on the dynamic ConfigMap why its settings do not count, or give no predictions.
 #[controller(of = ConfigMap, events(
@@ -18,7 +19,8 @@ impl Reconcile for Configuration {
     fn reconcile(map: &ConfigMap, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut out = world.outcome(map);
         let settings = world.settings();
-        if let Some(Err(mistakes)) = settings.overlaid_by(map) {
+        let of_features = || features::of(map).map(|read| read.map(drop));
+        if let Some(Err(mistakes)) = settings.overlaid_by(map).map(|read| read.map(drop)).or_else(of_features) {
             let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             out.event(Configuration::ConfigRejected, all.join("; "));
         }

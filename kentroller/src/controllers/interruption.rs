@@ -5,7 +5,7 @@
 mod tests;
 pub(super) mod told;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kentroller_runtime::settings::Decimal;
@@ -16,10 +16,11 @@ use serde_json::json;
 
 use super::ended::{self, HISTORY};
 use super::rest::Rest;
-use super::{RETRY_AFTER, after, at_any_change, turn};
-use crate::api::foreign::{Node, NodeClaim};
+use super::{RETRY_AFTER, after, at_any_change, offerings, turn};
+use crate::api::foreign::{Node, NodeClaim, zone_ids};
 use crate::api::{
-    AggressiveModeConfig, ClaimState, RebalancePlan, RebalancePlanClaim, RebalancePlanClaimSpec, Scope, marks,
+    AggressiveModeConfig, ClaimState, RebalancePlan, RebalancePlanClaim, RebalancePlanClaimSpec, Scope,
+    UnavailableOffering, marks,
 };
 use crate::backend::{Predicted, Predictions, is_spot};
 use crate::settings::Settings;
@@ -33,8 +34,8 @@ const INTERRUPTION: &str = "interruption";
 #[controller(
     of = Cluster,
     feature = "spot_interruption_prediction",
-    reads(Node, NodeClaim),
-    writes(Node: patch, RebalancePlanClaim: create + delete),
+    reads(Node, NodeClaim, UnavailableOffering),
+    writes(Node: patch, RebalancePlanClaim: create + delete, UnavailableOffering: create + patch),
     watches(RebalancePlan => at_any_change, RebalancePlanClaim => at_any_change),
     asks(Predictions),
     gauges(spot_nodes_at_risk = "Spot nodes that are labelled as predicted to be taken away"),
@@ -197,11 +198,28 @@ impl<'a> Look<'a> {
         };
         let mut claim = RebalancePlanClaim::new(&name, spec);
         claim.metadata.labels = Some([(marks::PREDICTS.to_owned(), INTERRUPTION.to_owned())].into());
+        self.avoid(nodes);
         self.out.log(told.clone());
         self.out
             .create(&claim)
             .says(SpotInterruption::SpotNodesReplaced, told)
             .or_says(SpotInterruption::SpotClaimRefused, name);
+    }
+
+    /// Before anything is planned, what is at risk is not to be bought: their like would be taken away with them.
+    fn avoid(&mut self, nodes: &[&Node]) {
+        let (zones, now) = (zone_ids(self.world.all()), self.world.now());
+        let at_risk = nodes.iter().filter_map(|node| offerings::at_risk(node, &zones, now));
+        let by_name: BTreeMap<String, UnavailableOffering> = at_risk.map(|one| (one.name().to_owned(), one)).collect();
+        for (name, one) in by_name {
+            let stored = self.world.named::<UnavailableOffering>(&name);
+            if let Some(stored) = stored.filter(|stored| now >= stored.spec.expires_at) {
+                self.out.patch(stored, |stored| stored.spec = one.spec);
+            } else if stored.is_none() {
+                self.out.create(&one);
+            }
+        }
+        self.out.then();
     }
 
     /// Whether it is a spot node that Karpenter made, and no plan has its hands on it.

@@ -9,6 +9,7 @@ mod course;
 mod ended;
 pub(crate) mod interruption;
 pub(crate) mod marking;
+mod offerings;
 mod plan;
 mod rest;
 mod schedule;
@@ -89,6 +90,7 @@ pub fn all() -> Vec<Box<dyn AnyController<Settings>>> {
         reconciler::<consolidation::NodeConsolidation>(),
         reconciler::<interruption::SpotInterruption>(),
         reconciler::<interruption::told::SpotNodes>(),
+        reconciler::<offerings::Offerings>(),
         reconciler::<sweep::Sweep>(),
         reconciler::<configuration::Configuration>(),
     ]

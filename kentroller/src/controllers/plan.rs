@@ -38,7 +38,7 @@ use super::{EXECUTION_TIMEOUT, after, duration, turn, window};
 use crate::api::foreign::{CsiNode, Node, NodeClaim, NodePool, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::api::{
     FailurePhase, FailureReason, PlanCondition, PlanReason, PlanState, PlanStatus, RebalancePlan, RebalancePlanClaim,
-    Savings, SkippedReason, Warning, WavePhase, failures, marks,
+    Savings, SkippedReason, UnavailableOffering, Warning, WavePhase, failures, marks,
 };
 use crate::backend::Checks;
 
@@ -60,7 +60,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
     watches(
         RebalancePlan => waiting_plans, NodeClaim => running_for_claim, Node => running_for_node, Pod => running_for_pod
     ),
-    reads(CsiNode, NodePool, PersistentVolume, PersistentVolumeClaim, RebalancePlanClaim),
+    reads(CsiNode, NodePool, PersistentVolume, PersistentVolumeClaim, RebalancePlanClaim, UnavailableOffering),
     asks(Checks),
     gauges(
         plan_last_step_timestamp_seconds(plan) = "When a plan that runs last made a step, in seconds since 1970; not told while it is held",

@@ -26,7 +26,7 @@ pub use self::config_map::ConfigMap;
 pub use self::disruption_budget::PodDisruptionBudget;
 pub use self::event::NodeClaimEvent;
 pub use self::namespace::Namespace;
-pub use self::node::Node;
+pub use self::node::{Node, Zones, zone_ids};
 pub use self::node_claim::NodeClaim;
 pub use self::node_class::Ec2NodeClass;
 pub use self::node_pool::NodePool;

@@ -1,10 +1,13 @@
 //! Nodes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kentroller_planner::manifest::{NodeSpec, NodeStatus};
 use kentroller_runtime::store::share::Pool;
-use kentroller_runtime::{Meta, resource};
+use kentroller_runtime::{Kind, Meta, resource};
+
+use crate::api::marks;
 
 #[resource(foreign, group = "", version = "v1", kind = "Node", plural = "nodes", share = Node::share_parts)]
 /// A machine of the cluster.
@@ -26,4 +29,12 @@ impl Node {
         // CSI and network plugins write whole documents here.
         super::keep_annotations(&mut self.metadata, pool);
     }
+}
+
+/// Ids of zones by their names.
+pub type Zones<'a> = BTreeMap<&'a str, &'a str>;
+
+/// The ids that nodes tell of their zones.
+pub fn zone_ids<'a>(nodes: impl Iterator<Item = &'a Node>) -> Zones<'a> {
+    nodes.filter_map(|node| Some((node.label(marks::ZONE)?, node.label(marks::ZONE_ID)?))).collect()
 }

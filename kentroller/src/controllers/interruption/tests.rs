@@ -19,7 +19,8 @@ fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
 
 /// A spot node that was made at this time, and its NodeClaim.
 fn machine(name: &str, created: &str, annotations: Value) -> (Node, NodeClaim) {
-    let labels = json!({"karpenter.sh/nodepool": "general", "karpenter.sh/capacity-type": "spot"});
+    let labels = json!({"karpenter.sh/nodepool": "general", "karpenter.sh/capacity-type": "spot",
+        "node.kubernetes.io/instance-type": "m5.large", "topology.kubernetes.io/zone": "us-east-1a"});
     let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "uid": format!("{name} {created}"),
         "creationTimestamp": created, "labels": labels, "annotations": annotations}});
     let claim = json!({"apiVersion": "", "kind": "", "metadata": {"name": format!("claim-{name}")}, "status": {"nodeName": name}});
@@ -70,7 +71,7 @@ fn replaced(given: &Given<SpotInterruption>) -> bool {
 fn above_the_threshold_a_node_is_at_risk_and_at_it_it_is_not() {
     for (percent, at_risk) in [(0, false), (40, false), (41, true), (100, true)] {
         let given = given_with(vec![old("a")], &[("a", percent)]);
-        assert_eq!((does(&given).len(), replaced(&given)), (if at_risk { 2 } else { 0 }, at_risk), "{percent}");
+        assert_eq!((does(&given).len(), replaced(&given)), (if at_risk { 3 } else { 0 }, at_risk), "{percent}");
     }
 }
 
@@ -79,8 +80,10 @@ fn one_claim_is_made_for_all_nodes_at_risk() {
     let given = given_with(vec![old("a"), old("b"), old("c")], &[("a", 80), ("b", 80), ("c", 10)]);
     let lines = does(&given);
     let made: Vec<_> = lines.iter().filter(|line| line.starts_with("create")).collect();
-    assert_eq!((made.len(), lines.len()), (1, 3), "{lines:?}");
-    assert!(made[0].contains("spot-prediction-20261122100000"), "{made:?}");
+    // Two labels, the pool that both are of, and the claim after it.
+    assert_eq!((made.len(), lines.len()), (2, 4), "{lines:?}");
+    assert!(made[0].contains("m5.large-us-east-1a-spot-at-risk"), "{made:?}");
+    assert!(made[1].contains("spot-prediction-20261122100000"), "{made:?}");
 }
 
 #[test]
@@ -165,6 +168,7 @@ fn its_rights_are_to_label_nodes_and_to_make_claims() {
         writes,
         [
             "everywhere: create, delete, get, list, watch rebalanceplanclaims",
+            "everywhere: create, get, list, patch, watch unavailableofferings",
             "everywhere, not in mode observe: patch nodes"
         ]
     );

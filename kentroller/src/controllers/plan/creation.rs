@@ -12,12 +12,14 @@ use serde_json::{Value, json};
 use super::room::is_open;
 use super::waves::told;
 use super::{PlanStep, Progress, RebalancePlans};
-use crate::api::foreign::{Node, NodeClaim, NodePool};
+use crate::api::foreign::{Node, NodeClaim, NodePool, zone_ids};
 use crate::api::marks::{
     CAPACITY_TYPE, DO_NOT_DISRUPT, INSTANCE_TYPE, MADE_BY, NODE_POOL, NODE_POOL_HASH, NODE_POOL_HASH_VERSION, PLAN,
     RESERVED_BY, ZONE,
 };
-use crate::api::{Alternative, AttemptStatus, CreationAttempt, NodeClaimToAdd, NodeCreation, NodeRequirement};
+use crate::api::{
+    Alternative, AttemptStatus, CreationAttempt, NodeClaimToAdd, NodeCreation, NodeRequirement, UnavailableOffering,
+};
 use crate::controllers::{after, marking};
 
 /// Claims without a machine at once: while there is one, Karpenter launches nothing for anybody else.
@@ -275,8 +277,23 @@ impl<'a> PlanStep<'a> {
         };
         let creation = NodeCreation { name: name.clone(), attempts: Vec::new() };
         self.status.nodes_creation.entry(name.clone()).or_insert(creation).attempts.push(attempt);
+        if let Some((what, until)) = add.alternatives.get(index).and_then(|one| self.unavailable(one)) {
+            *launching -= 1;
+            self.note(name, AttemptStatus::Failed, &format!("not tried: {what} is not to be had before {until}"));
+            return Progress::Waits(format!("node {name}"));
+        }
         self.request(add, &claim, index);
         Progress::Waits(format!("node {name} to be launched"))
+    }
+
+    /// The name of the UnavailableOffering that is about an offering, and until when it counts.
+    fn unavailable(&self, offering: &Alternative) -> Option<(&'a str, Timestamp)> {
+        let value = |key: &str| offering.value(key);
+        let (of, zone, capacity) = (value(INSTANCE_TYPE)?, value(ZONE)?, value(CAPACITY_TYPE)?);
+        let zone_id = zone_ids(self.world.all::<Node>()).get(zone).copied();
+        let all = self.world.all::<UnavailableOffering>().filter(|one| one.spec.is_of(of, zone, zone_id, capacity));
+        let open = all.filter(|one| self.world.now() < one.spec.expires_at);
+        open.map(|one| (one.name(), one.spec.expires_at)).max_by_key(|(_, until)| *until)
     }
 
     /// The NodePool that a new node is to be of, if it is there.
@@ -310,7 +327,8 @@ impl<'a> PlanStep<'a> {
             self.out.event(RebalancePlans::NodeRequestFailed, format!("{name}: its NodePool is gone"));
             return;
         };
-        let manifest = manifest(add, name, index, pool, self.plan);
+        let chosen = chosen(&add.alternatives, index, |one| self.unavailable(one).is_none());
+        let manifest = manifest(add, name, chosen, pool, self.plan);
         let refused = format!("NodeClaim {name}");
         let key = ObjectKey::cluster(name);
         self.out
@@ -359,14 +377,15 @@ fn label(node: &Node, key: &str) -> String {
 /// What is asked of a node in the attempt with this number.
 ///
 /// On demand the offering of that place in the list. Which spot capacity can be had, and for how long, the fleet knows best:
-/// it is left the choice among all types of the list that were not tried so far.
-fn chosen(alternatives: &[Alternative], index: usize) -> Vec<NodeRequirement> {
+/// it is left the choice among all types of the list that were not tried so far and are not known to be missing.
+fn chosen(alternatives: &[Alternative], index: usize, is_open: impl Fn(&Alternative) -> bool) -> Vec<NodeRequirement> {
     let Some(offering) = alternatives.get(index) else { return Vec::new() };
     let mut chosen = offering.requirements.clone();
     if offering.value(CAPACITY_TYPE) == Some("spot") {
         let alike =
             |other: &&Alternative| [CAPACITY_TYPE, ZONE].iter().all(|key| other.value(key) == offering.value(key));
-        let types = alternatives[index..].iter().filter(alike).filter_map(|other| other.value(INSTANCE_TYPE));
+        let others = alternatives[index + 1..].iter().filter(alike).filter(|other| is_open(other));
+        let types = std::iter::once(offering).chain(others).filter_map(|other| other.value(INSTANCE_TYPE));
         for of_type in chosen.iter_mut().filter(|one| one.key == INSTANCE_TYPE) {
             of_type.values = types.clone().map(str::to_owned).collect();
         }
@@ -378,7 +397,7 @@ fn chosen(alternatives: &[Alternative], index: usize) -> Vec<NodeRequirement> {
 fn manifest(
     add: &NodeClaimToAdd,
     name: &str,
-    index: usize,
+    chosen: Vec<NodeRequirement>,
     pool: &NodePool,
     plan: &crate::api::RebalancePlan,
 ) -> Value {
@@ -398,7 +417,6 @@ fn manifest(
         }
     }
     let mut spec = add.spec.clone();
-    let chosen = chosen(&add.alternatives, index);
     spec.requirements.retain(|one| chosen.iter().all(|chosen| chosen.key != one.key));
     spec.requirements.extend(chosen);
     json!({
@@ -438,8 +456,8 @@ mod tests {
             ]
             .map(offering)
         };
-        let types = |capacity: &'static str, index: usize| -> Vec<String> {
-            let chosen = chosen(&listed(capacity), index);
+        let types = |capacity: &'static str, index: usize, missing: &str| -> Vec<String> {
+            let chosen = chosen(&listed(capacity), index, |other| other.value(INSTANCE_TYPE) != Some(missing));
             chosen.into_iter().find(|one| one.key == INSTANCE_TYPE).map(|one| one.values).unwrap_or_default()
         };
         let cases: [(&str, usize, &[&str]); 5] = [
@@ -450,7 +468,8 @@ mod tests {
             ("on-demand", 5, &[]),
         ];
         for (capacity, index, wanted) in cases {
-            assert_eq!(types(capacity, index), wanted, "{capacity} {index}");
+            assert_eq!(types(capacity, index, ""), wanted, "{capacity} {index}");
         }
+        assert_eq!(types("spot", 0, "b"), ["a", "d"], "what is known to be missing is not asked for");
     }
 }
