@@ -175,7 +175,12 @@ fn plans(nodes: usize) -> (Duration, Duration) {
     cut = with_all::<PodDisruptionBudget>(cut, &server);
     let catalog = Catalog::from_csv(CSV, "the simulated cloud", "").map(Arc::new).expect("the shipped catalogue");
     let plans = Plans::new(Embedded { prices: Prices::Fixed(catalog), effort: Effort::Steps(5_000) });
-    let ask = PlanAsk { seed: "bench".to_owned(), options: kentroller_planner::Options::default(), tried: None };
+    let ask = PlanAsk {
+        seed: "bench".to_owned(),
+        options: kentroller_planner::Options::default(),
+        time_limit: Duration::ZERO,
+        tried: None,
+    };
     // An hour later: no node is too young.
     let later = start + Duration::from_secs(3_600);
     let asked = |at: Timestamp| plans.fill(&ask, &Seen::of(&cut), at, &Cancelled::default()).expect("a plan");

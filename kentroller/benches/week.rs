@@ -222,7 +222,7 @@ fn least(server: &ApiServer, now: Timestamp) -> Money {
     options.aggressive.ignore_zero_node_pool_disruption_budgets = true;
     options.aggressive.ignore_problem_removal_disabled_nodes = true;
     let plans = Plans::new(Embedded { prices: prices(), effort: Effort::Steps(300) });
-    let ask = PlanAsk { seed: "bound".to_owned(), options, tried: None };
+    let ask = PlanAsk { seed: "bound".to_owned(), options, time_limit: Duration::ZERO, tried: None };
     let planned = plans.fill(&ask, &Seen::of(&cut), now, &Cancelled::default()).expect("a plan");
     planned.findings.bound.unwrap_or_default()
 }

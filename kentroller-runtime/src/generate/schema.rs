@@ -50,6 +50,10 @@ pub(super) fn of_setting(setting: &SettingInfo) -> Value {
             }
             _ => json!(default),
         };
+        // What a structure is, words tell; but that it is an object its default shows.
+        if schema["default"].is_object() {
+            schema["type"] = json!("object");
+        }
     }
     schema
 }
@@ -89,6 +93,8 @@ mod tests {
             &[
                 setting(Some("mode"), SettingType::Word(&["act", "observe"]), Some("act"), None),
                 setting(Some("planner.workers"), SettingType::Integer, Some("4"), Some(("1", "9"))),
+                setting(Some("lifts"), SettingType::Structure("an object"), Some("{}"), None),
+                setting(Some("rests"), SettingType::Structure("true, or until when"), Some("false"), None),
                 setting(None, SettingType::Text, None, None),
             ],
         );
@@ -101,6 +107,8 @@ mod tests {
             json!({"type": "object", "additionalProperties": false, "properties": {"workers": {
                 "type": "integer", "minimum": 1, "maximum": 9, "default": 4, "description": "It is so."}}})
         );
-        assert_eq!(schema["properties"].as_object().map(Map::len), Some(2));
+        let type_of = |name: &str| &schema["properties"][name]["type"];
+        assert_eq!((type_of("lifts"), type_of("rests")), (&json!("object"), &Value::Null));
+        assert_eq!(schema["properties"].as_object().map(Map::len), Some(4));
     }
 }

@@ -43,7 +43,8 @@ pub enum Prices {
 /// How long the planner searches.
 #[derive(Clone, Copy, Debug)]
 pub enum Effort {
-    Time(Duration),
+    /// As long as the question says.
+    Time,
     /// The same plan for the same snapshot, on any machine.
     Steps(u64),
 }
@@ -78,10 +79,10 @@ impl Plans {
         loop {
             let found = match self.embedded.effort {
                 Effort::Steps(steps) => plan_again(snapshot, catalog, &options, &mut Steps(steps), former),
-                Effort::Time(limit) => {
+                Effort::Time => {
                     let started = Instant::now();
                     let mut budget = |_: u64| {
-                        let used = started.elapsed().as_millis() * 1000 / limit.as_millis().max(1);
+                        let used = started.elapsed().as_millis() * 1000 / ask.time_limit.as_millis().max(1);
                         if cancelled.is_set() { u32::MAX } else { u32::try_from(used).unwrap_or(u32::MAX) }
                     };
                     plan_again(snapshot, catalog, &options, &mut budget, former)
@@ -109,6 +110,8 @@ pub struct PlanAsk {
     /// The names of the plan's NodeClaims follow from it; no other plan may have it.
     pub seed: String,
     pub options: Options,
+    /// How long is searched, where time is what ends a search.
+    pub time_limit: Duration,
     /// What was tried before in the same cycle; handed back with the answer.
     pub tried: Option<Tried>,
 }
@@ -204,7 +207,8 @@ pub struct Checked {
 
 impl Port for Plans {
     const NAME: &'static str = "plans";
-    const TIME_LIMIT: Duration = Duration::from_secs(300);
+    /// Longer than any `planTimeLimit`.
+    const TIME_LIMIT: Duration = Duration::from_secs(11 * 60);
     type Reads = Observed;
     type Ask = PlanAsk;
     type Answer = Planned;
@@ -419,7 +423,7 @@ mod tests {
         let kept =
             |hours| Prices::Refreshed(Arc::new(Refreshed::new(Catalog::embedded(), Duration::from_hours(hours))));
         let now: Timestamp = "2026-10-28T12:00:00Z".parse().expect("a time");
-        let ask = PlanAsk { seed: "now".to_owned(), options: Options::default(), tried: None };
+        let ask = question(Duration::ZERO);
         let cut = cluster();
         let seen = Seen::of(&cut);
         let check = |hours: u64, wanted: Option<&str>| {
@@ -438,11 +442,30 @@ mod tests {
         check(35, Some("PricesTooOld"));
     }
 
+    fn question(time_limit: Duration) -> PlanAsk {
+        PlanAsk { seed: "now".to_owned(), options: Options::default(), time_limit, tried: None }
+    }
+
+    #[test]
+    fn a_search_takes_the_time_that_the_question_gives_it() {
+        let prices = Prices::Fixed(Arc::new(Catalog::embedded()));
+        let steps = |limit: Duration| {
+            let plans = Plans::new(Embedded { prices: prices.clone(), effort: Effort::Time });
+            let cut = cluster();
+            let now: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
+            let (snapshot, _) = snapshot(&Seen::of(&cut), now);
+            let found = plans.searched(&question(limit), &snapshot, &Catalog::embedded(), &Cancelled::default());
+            found.expect("a plan").0.plan.steps
+        };
+        let (none, some) = (steps(Duration::ZERO), steps(Duration::from_millis(500)));
+        assert!(some > 10 * none, "{some} steps in half a second, {none} in none");
+    }
+
     #[test]
     fn an_unchanged_cluster_has_its_former_plan_and_a_plan_that_was_cut_short_is_nobody_s() {
         let prices = Prices::Fixed(Arc::new(Catalog::embedded()));
         let plans = Plans::new(Embedded { prices, effort: Effort::Steps(100) });
-        let ask = PlanAsk { seed: "now".to_owned(), options: Options::default(), tried: None };
+        let ask = question(Duration::ZERO);
         let begin: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
         let asked = |cut: &Cut, minutes: u64, cancelled: &Cancelled| {
             plans.fill(&ask, &Seen::of(cut), begin + Duration::from_secs(60 * minutes), cancelled).expect("a plan")

@@ -47,7 +47,9 @@ usage: cargo run --bin crdgen [-- ARGUMENT]
 What contradicts itself, or what an API server would refuse, is told before anything is written.";
 
 fn main() -> anyhow::Result<ExitCode> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this crate lies in the workspace")?;
+    // Cargo tells the program that it runs where its crate lies.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&here).parent().context("this crate lies in the workspace")?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => {

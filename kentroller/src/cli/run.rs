@@ -66,7 +66,7 @@ impl Run {
         settings.features_watch_namespaces.retain(|namespace| *namespace != self.pod_namespace);
         let config = config().await?;
         let prices = self.prices(&settings, &config).await?;
-        let embedded = Embedded { prices: prices.clone(), effort: Effort::Time(settings.plan_time_limit) };
+        let embedded = Embedded { prices: prices.clone(), effort: Effort::Time };
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             mode = ?settings.mode(),

@@ -5,6 +5,7 @@ mod sequence;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kentroller_planner::Options;
 use kentroller_runtime::condition;
 use kentroller_runtime::{
     Answer, Change, Cut, Failure, HasStatus, Kind, Mode, ObjectKey, Outcome, Reconcile, Reply, Switches, World,
@@ -146,13 +147,13 @@ impl ClaimStep<'_> {
                 self.status.waits_for.clone_from(&waits_for);
                 self.take(&answer, waits_for.as_deref(), stale);
                 if waits_for.is_none() && stale {
-                    self.ask(PlanAsk { seed, options, tried: None });
+                    self.ask(self.question(seed, options));
                 }
             }
             Some(Answer::Failed { at, failure }) => {
                 self.generating(&failure.message);
                 if now >= after(at, RETRY_AFTER) {
-                    self.ask(PlanAsk { seed, options, tried: None });
+                    self.ask(self.question(seed, options));
                 }
                 self.out.look_in(RETRY_AFTER);
             }
@@ -165,11 +166,15 @@ impl ClaimStep<'_> {
                 ) {
                     self.status.state = Some(ClaimState::Submitted);
                 }
-                self.ask(PlanAsk { seed, options, tried: None });
+                self.ask(self.question(seed, options));
                 self.out.look_in(Duration::from_secs(1));
             }
         }
         Ok(())
+    }
+
+    fn question(&self, seed: String, options: Options) -> PlanAsk {
+        PlanAsk { seed, options, time_limit: self.world.settings().plan_time_limit, tried: None }
     }
 
     fn ask(&mut self, ask: PlanAsk) {

@@ -136,7 +136,8 @@ impl<'a> Cycle<'a> {
 
     fn ask(&mut self, mode: CycleMode, began: Timestamp, options: Options, tried: Option<Tried>) {
         let seed = format!("{}@{}", mode.word(), began.as_second());
-        self.out.ask::<Plans>(PlanAsk { seed, options, tried });
+        let time_limit = self.world.settings().plan_time_limit;
+        self.out.ask::<Plans>(PlanAsk { seed, options, time_limit, tried });
     }
 
     /// The options of a cycle that begins now, with what rests.

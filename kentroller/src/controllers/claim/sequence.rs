@@ -10,7 +10,7 @@ use super::{ClaimStep, GENERATION_TIMEOUT};
 use crate::api::{
     ClaimReason, FailureReason, PlanCondition, RebalancePlan, RebalancePlanClaim, RebalancePlanSpec, Warning,
 };
-use crate::backend::{MOST_NODES, PlanAsk, Plans, size};
+use crate::backend::{MOST_NODES, Plans, size};
 use crate::controllers::{PLAN_MAX_AGE, after, claim_options, turn};
 
 /// So many plans in a row may come too late; then the claim fails.
@@ -108,7 +108,7 @@ impl ClaimStep<'_> {
         let ended = ended.unwrap_or(Timestamp::MIN);
         let since = *self.status.generation_start_time.get_or_insert(seconds(now));
         let end = after(since, GENERATION_TIMEOUT);
-        let ask = PlanAsk { seed: format!("{}/{number}", self.claim.uid()), options, tried: None };
+        let ask = self.question(format!("{}/{number}", self.claim.uid()), options);
         self.out.reconciling(ClaimReason::Executing, format!("Plan {} is computed.", name(self.claim, number)));
         match self.world.answer::<Plans>(self.claim).cloned() {
             Some(Answer::Given { at, answer }) if at > ended && now < after(at, PLAN_MAX_AGE) => {
