@@ -46,6 +46,6 @@ fn run(case: &str, arguments: &[&str]) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("planner/tests/cases").join(case);
     let file = std::fs::read_dir(folder).expect("the case").next().expect("a file").expect("an entry").path();
     let mut command = Command::new(env!("CARGO_BIN_EXE_kentroller"));
-    let output = command.args(["plan", "--time-limit", "1s", "-f"]).arg(file).args(arguments).output();
+    let output = command.args(["plan", "--steps", "2000", "-f"]).arg(file).args(arguments).output();
     String::from_utf8(output.expect("it runs").stdout).expect("text")
 }
