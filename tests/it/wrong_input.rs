@@ -88,8 +88,11 @@ async fn a_node_claim_whose_node_is_gone_is_left_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kind_that_cannot_be_read_is_named_on_what_waits_for_it() {
-    for (code, says) in [(StatusCode::NOT_FOUND, "is its CRD installed?"), (StatusCode::FORBIDDEN, "grant these verbs")]
-    {
+    for (code, says) in [
+        (StatusCode::NOT_FOUND, "is its CRD installed?"),
+        (StatusCode::FORBIDDEN, "grant these verbs"),
+        (StatusCode::TOO_MANY_REQUESTS, "asks to wait before it lists"),
+    ] {
         let mut stage = Stage::drifted(6, 1);
         stage.operated.stop_for(Duration::ZERO).await;
         refuse(&stage, "list", "nodepools", code, 6);

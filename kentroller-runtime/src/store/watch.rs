@@ -364,6 +364,10 @@ impl<K: Kind> Watch<K> {
             kube::Error::Api(status) if status.code == 404 => {
                 format!("the API server does not know {}.{}: is its CRD installed?", K::INFO.plural, K::INFO.group)
             }
+            // It is busy, or makes room for a kind that is new to it.
+            kube::Error::Api(status) if status.code == 429 => {
+                format!("the API server asks to wait before it lists {}: {}", K::INFO.plural, status.message)
+            }
             kube::Error::Api(status) => format!("cannot read {}: {} ({})", K::INFO.plural, status.message, status.code),
             other => format!("cannot read {}: {other}", K::INFO.plural),
         };
