@@ -13,18 +13,6 @@ use serde_json::{Value, json};
 const LONG: Duration = Duration::from_secs(3 * 3600);
 const MODE: &str = "rebalancer.cast.ai/consolidation-mode";
 
-/// A cluster that is rebalanced continuously with these settings besides.
-fn stage(change: impl FnOnce(&mut Settings)) -> Stage {
-    let stage = Stage::drifted(12, 1);
-    stage.operated.set(|settings| {
-        settings.continuous_rebalancing = true;
-        settings.min_node_age = Duration::ZERO;
-        settings.polling_period = Duration::from_secs(300);
-        change(settings);
-    });
-    stage
-}
-
 fn plans(stage: &Stage) -> Vec<Value> {
     let mut plans: Vec<Value> = stage.list("RebalancePlan").iter().map(|plan| (**plan).clone()).collect();
     plans.retain(|plan| plan["metadata"]["labels"][MODE].is_string());
@@ -52,7 +40,7 @@ async fn nothing_is_rebalanced_unless_somebody_switches_it_on() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_worth_it_is_rebalanced_and_then_a_cycle_writes_nothing() {
-    let stage = stage(|_| ());
+    let stage = Stage::continuous(|_| ());
     assert!(stage.until(LONG, |stage| states(stage) == ["Done"]).await, "{:?}", states(&stage));
     let plan = plans(&stage).remove(0);
     let name = text(&plan["metadata"]["name"]);
@@ -81,7 +69,7 @@ async fn what_is_worth_it_is_rebalanced_and_then_a_cycle_writes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_mode_does_what_it_includes_and_nothing_more() {
     for (mode, word) in [(CycleMode::DrainOnly, "drain-only"), (CycleMode::DeleteEmpty, "delete-empty")] {
-        let stage = stage(|settings| settings.continuous_mode = mode);
+        let stage = Stage::continuous(|settings| settings.continuous_mode = mode);
         let before = stage.names("NodeClaim").len();
         stage.pass(3600).await;
         for plan in plans(&stage) {
@@ -108,7 +96,7 @@ async fn below_a_threshold_no_plan_is_made_and_simpler_modes_have_their_own() {
         ("of the cluster", |settings| settings.cluster_savings_threshold = Some(parsed("90")), &["drain-only"]),
     ];
     for (threshold, change, modes) in cases {
-        let stage = stage(change);
+        let stage = Stage::continuous(change);
         stage.pass(1200).await;
         let made: Vec<String> = plans(&stage).iter().map(|plan| text(&plan["metadata"]["labels"][MODE])).collect();
         assert_eq!(made, modes, "{threshold}");
@@ -121,7 +109,7 @@ fn parsed(text: &str) -> Decimal {
 
 #[tokio::test(start_paused = true)]
 async fn after_failures_it_backs_off_longer_each_time() {
-    let stage = stage(|_| ());
+    let stage = Stage::continuous(|_| ());
     // No machine ever joins the cluster.
     stage.operated.world.set_faults(|faults| *faults = Faults { lost_percent: 100, ..Faults::default() });
     let count = |stage: &Stage| states(stage).iter().filter(|state| *state == "Failed").count();
@@ -143,7 +131,7 @@ async fn after_failures_it_backs_off_longer_each_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_goes_before_and_the_cycle_goes_on_afterwards() {
-    let stage = stage(|_| ());
+    let stage = Stage::continuous(|_| ());
     let drains = |stage: &Stage| {
         plans(stage).iter().any(|plan| plan["status"]["nodesDeletion"].to_string().contains("Draining"))
     };
@@ -376,7 +364,7 @@ async fn what_must_stay_is_no_candidate_of_a_cycle_unless_aggressive_mode_lifts_
         ),
     ];
     for (what, change, lifted) in cases {
-        let stage = stage(|settings| {
+        let stage = Stage::continuous(|settings| {
             settings.continuous_rebalancing = false;
             settings.force_eviction = true;
             // What would go is written down, and stays: the oracle knows the flags of claims only.
@@ -400,7 +388,7 @@ fn aggressive(config: Value) -> AggressiveModeConfig {
 
 /// The first plan of a cluster that is rebalanced with these settings, if a cycle or two make one.
 async fn first_plan(change: impl FnOnce(&mut Settings)) -> Option<Value> {
-    let stage = stage(change);
+    let stage = Stage::continuous(change);
     stage.until(Duration::from_secs(330), |stage| !plans(stage).is_empty()).await;
     plans(&stage).into_iter().next()
 }
@@ -424,7 +412,7 @@ async fn a_cycle_keeps_to_its_limits_of_nodes_and_of_search() {
 #[tokio::test(start_paused = true)]
 async fn in_drain_only_a_node_stays_whose_pods_have_no_place_on_other_nodes() {
     for pinned in [false, true] {
-        let stage = stage(|settings| {
+        let stage = Stage::continuous(|settings| {
             settings.continuous_rebalancing = false;
             settings.continuous_mode = CycleMode::DrainOnly;
         });
@@ -444,7 +432,7 @@ async fn in_drain_only_a_node_stays_whose_pods_have_no_place_on_other_nodes() {
 #[tokio::test(start_paused = true)]
 async fn what_a_cycle_has_moved_stays_for_an_hour_and_what_it_made_stays_while_it_is_young() {
     let hour = Duration::from_secs(3600);
-    let stage = stage(|settings| {
+    let stage = Stage::continuous(|settings| {
         settings.max_nodes_per_iteration = 2;
         settings.min_node_age = Duration::from_secs(2 * 3600);
         settings.monthly_savings_threshold = parsed("0");
@@ -494,7 +482,7 @@ async fn plans_of_cycles_carry_the_time_outs_of_aggressive_mode_and_keep_to_them
         "{plan}"
     );
     // Without aggressiveEviction a node that is not drained in time is kept.
-    let stage = stage(|settings| settings.aggressive_mode = aggressive(json!({"drainTimeout": "1m"})));
+    let stage = Stage::continuous(|settings| settings.aggressive_mode = aggressive(json!({"drainTimeout": "1m"})));
     let course =
         |stage: &Stage| plans(stage).first().map_or(String::new(), |plan| plan["status"]["nodesDeletion"].to_string());
     assert!(stage.until(LONG, |stage| course(stage).contains("Draining")).await);

@@ -138,18 +138,6 @@ impl Drop for Log {
     }
 }
 
-/// A cluster that is rebalanced continuously with these settings besides.
-fn continuous(change: impl FnOnce(&mut Settings)) -> Stage {
-    let stage = Stage::drifted(12, 1);
-    stage.operated.set(|settings| {
-        settings.continuous_rebalancing = true;
-        settings.min_node_age = Duration::ZERO;
-        settings.polling_period = Duration::from_secs(300);
-        change(settings);
-    });
-    stage
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_schedule_that_does_not_fire_says_why_when_it_is_described() {
     let stage = Stage::drifted(4, 1);
@@ -247,7 +235,7 @@ async fn continuous_rebalancing_that_makes_no_plan_says_why_within_what_kubectl_
     ];
     for (change, says) in cases {
         let log = Log::kept();
-        let stage = continuous(change);
+        let stage = Stage::continuous(change);
         stage.pass(1200).await;
         assert_eq!(Kubectl(&stage).get("rp").await.len(), 0, "{says}");
         let lines = log.grep(&["continuous-rebalancing"]);
@@ -259,7 +247,7 @@ async fn continuous_rebalancing_that_makes_no_plan_says_why_within_what_kubectl_
 #[tokio::test(start_paused = true)]
 async fn a_cycle_whose_plans_fail_backs_off_and_says_so() {
     let log = Log::kept();
-    let stage = continuous(|_| ());
+    let stage = Stage::continuous(|_| ());
     stage.operated.world.set_faults(|faults| *faults = Faults { lost_percent: 100, ..Faults::default() });
     let failed = |stage: &Stage| stage.list("RebalancePlan").iter().any(|plan| plan["status"]["state"] == "Failed");
     assert!(stage.until(LONG, failed).await);

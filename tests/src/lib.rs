@@ -10,6 +10,7 @@ mod spot;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kentroller::settings::Settings;
 use kentroller::simulation::{Operated, USER, empty};
 use kentroller_world::{Drift, Oracle, Setup};
 use serde_json::{Value, json};
@@ -49,6 +50,18 @@ impl Stage {
         let start = START.parse().expect("a time");
         let drift = Drift { nodes, seed: setup.seed };
         Self::watching(Operated::start(drift, setup, start).expect("the cluster is built"))
+    }
+
+    /// A drifted cluster of twelve nodes that is rebalanced continuously, with these settings besides.
+    pub fn continuous(change: impl FnOnce(&mut Settings)) -> Self {
+        let stage = Self::drifted(12, 1);
+        stage.operated.set(|settings| {
+            settings.continuous_rebalancing = true;
+            settings.min_node_age = Duration::ZERO;
+            settings.polling_period = Duration::from_secs(300);
+            change(settings);
+        });
+        stage
     }
 
     /// As [`Stage::drifted`], of spot nodes alone; their pool allows on-demand nodes too.

@@ -176,6 +176,13 @@ pub struct Planned {
     pub tried: Option<Tried>,
 }
 
+impl Planned {
+    /// What the first look of its cycle found.
+    pub fn first_findings(&self) -> &Findings {
+        self.tried.as_ref().map_or(&self.findings, |tried| &tried.findings)
+    }
+}
+
 /// A plan to check.
 #[derive(Clone, Debug)]
 pub struct CheckAsk {

@@ -165,7 +165,7 @@ impl<'a> Cycle<'a> {
         if self.settings.diagnostics_verbose {
             self.tell_nodes(mode.word(), planned);
         }
-        let findings = planned.tried.as_ref().map_or(&planned.findings, |tried| &tried.findings);
+        let findings = planned.first_findings();
         let before = planned.tried.as_ref().map_or(String::new(), |tried| format!("{}; ", tried.why));
         let judged = worth(self.settings, mode, planned);
         let why = match judged {
@@ -204,7 +204,7 @@ impl<'a> Cycle<'a> {
             plan.spec.node_claims_to_add.len(),
             a_move(saved, moves)
         );
-        let findings = planned.tried.as_ref().map_or(&planned.findings, |tried| &tried.findings);
+        let findings = planned.first_findings();
         let decision = format!("{before}{told}");
         self.out.log(Summary { began, mode: mode.word(), findings, decision, next: None }.line());
         self.out

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::ended::{self, HISTORY};
 use super::rest::Rest;
-use super::{RETRY_AFTER, after, at_any_change, offerings, turn};
+use super::{RETRY_AFTER, after, at_any_change, count, offerings, turn};
 use crate::api::foreign::{Node, NodeClaim, zone_ids};
 use crate::api::{
     AggressiveModeConfig, ClaimState, RebalancePlan, RebalancePlanClaim, RebalancePlanClaimSpec, Scope,
@@ -112,7 +112,7 @@ impl<'a> Look<'a> {
         let deleted = |plan: &'a RebalancePlan| plan.spec.node_claims_to_delete.iter().map(|one| &*one.node_claim_name);
         let mut out = world.outcome(cluster);
         let labelled = world.all::<Node>().filter(|node| is_labelled(node)).count();
-        out.set(SpotInterruption::SPOT_NODES_AT_RISK, [], f64::from(u32::try_from(labelled).unwrap_or(u32::MAX)));
+        out.set(SpotInterruption::SPOT_NODES_AT_RISK, [], count(labelled));
         Self {
             cluster,
             world,

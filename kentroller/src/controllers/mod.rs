@@ -44,6 +44,16 @@ fn after(at: Timestamp, span: Duration) -> Timestamp {
     at.saturating_add(span).unwrap_or(Timestamp::MAX)
 }
 
+/// A count as the value of a gauge.
+fn count(of: usize) -> f64 {
+    f64::from(u32::try_from(of).unwrap_or(u32::MAX))
+}
+
+/// A time as the value of a gauge, in seconds since 1970.
+fn unix_seconds(at: Timestamp) -> f64 {
+    f64::from(u32::try_from(at.as_second()).unwrap_or(u32::MAX))
+}
+
 /// What a controller of the whole cluster looks at again whatever happens to an object.
 fn at_any_change<K>(_: &Change<'_, K>, _: &Cut) -> Vec<ObjectKey> {
     vec![ObjectKey::cluster(Cluster::NAME)]

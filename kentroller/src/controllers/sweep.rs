@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kentroller_runtime::{Cluster, Failure, Guard, Kind, Outcome, Reconcile, World, controller};
 
-use super::{marking, turn};
+use super::{count, marking, turn};
 use crate::api::RebalancePlan;
 use crate::api::foreign::{Node, NodeClaim};
 
@@ -31,8 +31,7 @@ impl Reconcile for Sweep {
         let nodes: Vec<_> = world.all::<Node>().filter_map(|node| Some((node, orphan(node, &living)?))).collect();
         let claims: Vec<_> =
             world.all::<NodeClaim>().filter_map(|claim| Some((claim, orphan(claim, &living)?))).collect();
-        let left = u32::try_from(nodes.len() + claims.len()).unwrap_or(u32::MAX);
-        out.set(Self::ORPHANED_MARKS, [], f64::from(left));
+        out.set(Self::ORPHANED_MARKS, [], count(nodes.len() + claims.len()));
         for (node, plan) in nodes.into_iter().take(MOST_AT_ONCE) {
             out.merge(node, marking::release(node, plan)).only_if(is_gone(plan));
         }

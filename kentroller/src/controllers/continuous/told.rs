@@ -7,6 +7,7 @@ use kentroller_runtime::Answer;
 use super::worth::{Verdict, worth};
 use super::{ContinuousRebalancing, Cycle, asked};
 use crate::backend::{Findings, Planned, Plans};
+use crate::controllers::{count, unix_seconds};
 
 /// The one line of a cycle.
 pub(super) struct Summary<'a> {
@@ -62,9 +63,8 @@ impl Cycle<'_> {
         let answer = self.world.answer::<Plans>(self.cluster);
         let Some(Answer::Given { answer: planned, .. }) = answer.cloned() else { return };
         let Some((mode, _)) = asked(&planned.seed) else { return };
-        let findings = planned.tried.as_ref().map_or(&planned.findings, |tried| &tried.findings);
+        let findings = planned.first_findings();
         let verdict = worth(self.settings, mode, &planned).map_or_else(|(verdict, _)| verdict, |()| Verdict::Plan);
-        let count = |of: usize| f64::from(u32::try_from(of).unwrap_or(u32::MAX));
         let dollars = |of: Money| of.exact().parse().unwrap_or(f64::NAN);
         self.out.set(ContinuousRebalancing::CYCLE_CANDIDATES, [], count(findings.candidates));
         for (reason, nodes) in &findings.excluded {
@@ -80,8 +80,7 @@ impl Cycle<'_> {
     /// Looks again when the next cycle begins, and tells when that is.
     pub(super) fn next_at(&mut self, next: Timestamp) {
         self.out.look_at(next);
-        let seconds = u32::try_from(next.as_second()).unwrap_or(u32::MAX);
-        self.out.set(ContinuousRebalancing::CYCLE_NEXT_TIMESTAMP_SECONDS, [], f64::from(seconds));
+        self.out.set(ContinuousRebalancing::CYCLE_NEXT_TIMESTAMP_SECONDS, [], unix_seconds(next));
     }
 }
 

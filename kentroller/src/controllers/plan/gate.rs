@@ -50,10 +50,7 @@ impl PlanStep<'_> {
     /// Its price is not known.
     fn came(&self, add: &NodeClaimToAdd) -> Result<(NodeCost, Money), String> {
         let name = &add.metadata.name;
-        let creation = self.status.nodes_creation.get(name);
-        let last = creation.and_then(|creation| Some((creation.attempts.len() - 1, creation.attempts.last()?)));
-        let price = last.and_then(|(attempt, last)| price(self.plan, name, attempt, last));
-        let (Some((_, last)), Some(price)) = (last, price) else {
+        let (Some(last), Some(price)) = (self.last_attempt(add), self.price_of(add)) else {
             return Err(format!(
                 "the price of the node that came for {name} is not known, and executionPolicy asks for it"
             ));
@@ -66,6 +63,13 @@ impl PlanStep<'_> {
             ..NodeCost::default()
         };
         Ok((node, price))
+    }
+
+    /// What the node that came costs an hour; `None`: that is not known.
+    pub(super) fn price_of(&self, add: &NodeClaimToAdd) -> Option<Money> {
+        let name = &add.metadata.name;
+        let creation = self.status.nodes_creation.get(name)?;
+        price(self.plan, name, creation.attempts.len().checked_sub(1)?, creation.attempts.last()?)
     }
 
     fn blue_costs(&self, index: u32) -> Vec<NodeCost> {

@@ -6,6 +6,7 @@ use kentroller_runtime::{Kind, Mode, Switches};
 use super::{PlanStep, RebalancePlans};
 use crate::api::PlanState;
 use crate::controllers::rest::Rest;
+use crate::controllers::{count, unix_seconds};
 
 impl PlanStep<'_> {
     /// Measures how the plan stands. One that has just ended, or that somebody holds, gives nobody a cause to look.
@@ -15,9 +16,7 @@ impl PlanStep<'_> {
             return;
         }
         let (name, (not_ready, pending)) = (self.plan.name(), self.unwell());
-        let step = u32::try_from(self.last_step().as_second()).unwrap_or(u32::MAX);
-        let count = |of: usize| f64::from(u32::try_from(of).unwrap_or(u32::MAX));
-        self.out.set(RebalancePlans::PLAN_LAST_STEP_TIMESTAMP_SECONDS, [name], f64::from(step));
+        self.out.set(RebalancePlans::PLAN_LAST_STEP_TIMESTAMP_SECONDS, [name], unix_seconds(self.last_step()));
         self.out.set(RebalancePlans::MOVED_PODS_NOT_READY, [name], count(not_ready));
         self.out.set(RebalancePlans::MOVED_PODS_PENDING, [name], count(pending));
     }

@@ -7,12 +7,10 @@ use kentroller_planner::Money;
 use kentroller_runtime::Kind;
 use kentroller_runtime::condition::{in_status_since, seconds};
 
-use super::outcome::{is_in_vain, price};
+use super::outcome::is_in_vain;
 use super::{PlanStep, RebalancePlans, gate};
-use crate::api::foreign::NodeClaim;
 use crate::api::{
-    AttemptStatus, DeletionPhase, DeletionStatus, MeasuredSavings, NodeClaimToAdd, PlanCondition, WavePhase,
-    WaveSavings,
+    AttemptStatus, DeletionPhase, DeletionStatus, MeasuredSavings, PlanCondition, WavePhase, WaveSavings,
 };
 use crate::controllers::after;
 
@@ -82,7 +80,7 @@ impl PlanStep<'_> {
         }
     }
 
-    /// What a wave has saved so far. `None`: it came to nothing, or one of its new nodes is gone.
+    /// What a wave has saved so far. `None`: it came to nothing, or one of its new nodes is gone or of unknown price.
     fn measured(&self, index: u32, ended: Timestamp, until: Timestamp) -> Option<WaveSavings> {
         let wave = self.wave(index)?;
         if is_in_vain(self.plan, &self.status, index) {
@@ -91,8 +89,8 @@ impl PlanStep<'_> {
         let (mut rate, mut saved) = (Money::ZERO, Money::ZERO);
         for add in self.greens(index) {
             rate -= gate::promised(add);
-            if let Some((price, since)) = self.lives(add)? {
-                saved -= during(price, since, until);
+            if self.last_attempt(add).is_some_and(|last| last.status == AttemptStatus::Success) {
+                saved -= during(self.price_of(add)?, self.made(add)?.created(), until);
             }
         }
         let blue = self.status.savings.iter().flat_map(|savings| &savings.blue_nodes);
@@ -106,19 +104,6 @@ impl PlanStep<'_> {
         }
         let since = if wave.phase == WavePhase::Done { wave.since } else { ended };
         Some(WaveSavings { promised: during(rate, since, until).hourly(), saved: saved.hourly(), until })
-    }
-
-    /// What the node that came costs an hour, and since when it is there; nothing of one that never came. `None`: it is gone, or
-    /// its price is not known.
-    fn lives(&self, add: &NodeClaimToAdd) -> Option<Option<(Money, Timestamp)>> {
-        let name = &add.metadata.name;
-        let came = self.status.nodes_creation.get(name).and_then(|creation| {
-            let last = creation.attempts.last().filter(|last| last.status == AttemptStatus::Success)?;
-            Some((creation.attempts.len() - 1, last))
-        });
-        let Some((attempt, last)) = came else { return Some(None) };
-        let claim = self.world.named::<NodeClaim>(&last.node_claim_name)?;
-        Some(Some((price(self.plan, name, attempt, last)?, claim.created())))
     }
 }
 
