@@ -272,21 +272,65 @@ fn opened_early(stage: &Stage) -> Arc<Mutex<Vec<String>>> {
     opened
 }
 
+/// Where pods were before a plan, and which of them it moves.
+struct Placed {
+    places: BTreeMap<(String, String), i64>,
+    /// By name of the pod.
+    owners: BTreeMap<String, String>,
+    moves: Vec<Value>,
+}
+
+impl Placed {
+    fn of(stage: &Stage) -> Self {
+        let pods = stage.list("Pod");
+        let owner = |pod: &Value| text(&pod["metadata"]["ownerReferences"][0]["uid"]);
+        let owners = pods.iter().map(|pod| (text(&pod["metadata"]["name"]), owner(pod))).collect();
+        let moves = stage.plan()["spec"]["podsToMigrate"].as_array().cloned().expect("pods that move");
+        Self { places: places(stage), owners, moves }
+    }
+
+    /// The plan is done, and every pod is where the plan has it.
+    fn assert_done_as_planned(&self, stage: &Stage) {
+        let status = stage.plan()["status"].clone();
+        assert_eq!(status["state"], "Done", "{status}");
+        let node_of = |claim: String| {
+            let attempts = status["nodesCreation"][&claim]["attempts"].as_array();
+            let made = attempts.and_then(|all| all.last()).map_or(claim, |last| text(&last["nodeClaimName"]));
+            text(&stage.get("NodeClaim", &made).expect("a node that takes pods stays")["status"]["nodeName"])
+        };
+        let mut planned = self.places.clone();
+        for pod in &self.moves {
+            let owner = &self.owners[&text(&pod["name"])];
+            *planned.entry((owner.clone(), text(&pod["srcNode"]))).or_default() -= 1;
+            *planned.entry((owner.clone(), node_of(text(&pod["dstNodeClaimName"])))).or_default() += 1;
+        }
+        planned.retain(|_, pods| *pods != 0);
+        assert_eq!(places(stage), planned);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_land_where_the_plan_has_them_though_nodes_of_later_waves_come_in_an_instant() {
+    let instant = Duration::from_millis(20);
+    for seed in 1..=3 {
+        let timings = Timings { launch: instant, boot: instant, node_ready: Duration::ZERO, ..Timings::default() };
+        let stage = Stage::with(30, Setup { seed, timings, ..Setup::default() }).planned(json!({})).await;
+        let before = Placed::of(&stage);
+        stage.execute();
+        over(&stage).await;
+        before.assert_done_as_planned(&stage);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn pods_land_where_the_plan_has_them_though_budgets_open_while_later_waves_move() {
     // A scheduler that is slow leaves pods on their way for long: time for the other wave.
     let timings = Timings { reaction: Duration::from_millis(1500), ..Timings::default() };
     let stage = Stage::with(20, Setup { seed: 3, timings, ..Setup::default() }).planned(json!({})).await;
-    let moves = stage.plan()["spec"]["podsToMigrate"].as_array().cloned().expect("pods that move");
-    let mut planned = places(&stage);
-    let owners: BTreeMap<String, String> = stage
-        .list("Pod")
-        .iter()
-        .map(|pod| (text(&pod["metadata"]["name"]), text(&pod["metadata"]["ownerReferences"][0]["uid"])))
-        .collect();
+    let before = Placed::of(&stage);
     // One pod of each wave but the first, which goes alone, is held by a budget of its own.
     let held: BTreeMap<u64, &Value> =
-        moves.iter().filter_map(|pod| Some((pod["wave"].as_u64().filter(|wave| *wave > 0)?, pod))).collect();
+        before.moves.iter().filter_map(|pod| Some((pod["wave"].as_u64().filter(|wave| *wave > 0)?, pod))).collect();
     for (wave, pod) in &held {
         let (namespace, only) = (text(&pod["namespace"]), format!("wave-{wave}"));
         stage.edit_in("Pod", &namespace, &text(&pod["name"]), |pod| pod["metadata"]["labels"]["only"] = json!(only));
@@ -311,19 +355,6 @@ async fn pods_land_where_the_plan_has_them_though_budgets_open_while_later_waves
         server.delete("PodDisruptionBudget", Some(&namespace), &name, &Default::default()).expect("it goes");
     }
     over(&stage).await;
-    let status = stage.plan()["status"].clone();
-    assert_eq!(status["state"], "Done", "{status}");
-    let node_of = |claim: String| {
-        let attempts = status["nodesCreation"][&claim]["attempts"].as_array();
-        let made = attempts.and_then(|all| all.last()).map_or(claim, |last| text(&last["nodeClaimName"]));
-        text(&stage.get("NodeClaim", &made).expect("a node that takes pods stays")["status"]["nodeName"])
-    };
-    for pod in &moves {
-        let owner = &owners[&text(&pod["name"])];
-        *planned.entry((owner.clone(), text(&pod["srcNode"]))).or_default() -= 1;
-        *planned.entry((owner.clone(), node_of(text(&pod["dstNodeClaimName"])))).or_default() += 1;
-    }
-    planned.retain(|_, pods| *pods != 0);
-    assert_eq!(places(&stage), planned);
+    before.assert_done_as_planned(&stage);
     assert_eq!(*opened.lock().expect("nobody panicked"), [""; 0]);
 }

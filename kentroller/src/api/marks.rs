@@ -32,7 +32,7 @@ marks! {
     FEATURES = "kentroller.cast.ai/features", "label of ConfigMap", set by "users";
     /// When Karpenter ends what is left on the node of a deleted NodeClaim, as RFC 3339 has it: how a drain is forced.
     ENDS_AT = "karpenter.sh/nodeclaim-termination-timestamp", "annotation of NodeClaim", set by "Karpenter; Kentroller where a drain is forced";
-    /// PreferNoSchedule: while a plan moves pods, on the nodes that could take them, but for the one that is to.
+    /// PreferNoSchedule: while a plan moves pods, on the nodes that could take them, but for the one that is to. New nodes come with it.
     LATER = "rebalancing.cast.ai/later", "taint of Node", set by "Kentroller";
     /// What a pod belongs to: of DNS, Karpenter and this operator one pod moves at a time.
     APP_NAME = "app.kubernetes.io/name", "label of Pod", set by "who installed it";

@@ -35,6 +35,8 @@ async fn release(remote: &Remote, out: &mut impl Write) -> anyhow::Result<ExitCo
     for node in remote.list::<Node>().await? {
         let kept = || marking::uncordon_time(&node).map(|_| marking::uncordon());
         let marked = marking::owner(&node).map(|plan| marking::release(&node, plan));
+        // One that came after its plan had ended.
+        let marked = marked.or_else(|| marking::is_tainted(&node).then(|| marking::untaint(&node)));
         let Some(patch) = marked.or_else(kept) else { continue };
         note(remote.merge(&node, patch).await, &node, &mut done, &mut failed, out)?;
     }

@@ -6,6 +6,7 @@ use kentroller_planner::manifest;
 use kentroller_runtime::Kind;
 use serde_json::{Value, json};
 
+use crate::api::NodeTaint;
 use crate::api::foreign::Node;
 use crate::api::marks::{
     CORDONED_BY, DO_NOT_DISRUPT, DRAINING, ENDS_AT, EVICTION_STATUS, FORMER_SHIELD, LATER, PLAN, RESERVED_BY, STATUS,
@@ -21,7 +22,7 @@ pub(crate) fn is_cordoned_by_another(unschedulable: bool, mark: Option<&str>, pl
     unschedulable && plan.map_or(mark.is_none(), |plan| mark != Some(plan))
 }
 
-pub(super) fn is_tainted(node: &Node) -> bool {
+pub(crate) fn is_tainted(node: &Node) -> bool {
     node.spec.taints.iter().any(|taint| taint.key == LATER)
 }
 
@@ -46,16 +47,20 @@ pub(super) fn open() -> Value {
     json!({"metadata": {"annotations": {RESERVED_BY: null}}, "spec": {"unschedulable": null}})
 }
 
+/// Pods are to prefer other nodes.
+pub(super) fn later() -> NodeTaint {
+    NodeTaint { key: LATER.to_owned(), effect: manifest::Effect::PreferNoSchedule, ..NodeTaint::default() }
+}
+
 /// `taints` is one list without merging: it is written whole, on the version that was read.
 pub(super) fn taint(node: &Node, plan: &str) -> Value {
-    let effect = manifest::Effect::PreferNoSchedule;
-    let later = manifest::Taint { key: LATER.to_owned(), effect, ..manifest::Taint::default() };
+    let later = manifest::Taint::from(&later());
     let taints: Vec<Value> = node.spec.taints.iter().chain([&later]).map(written).collect();
     json!({"metadata": {"labels": {PLAN: plan}}, "spec": {"taints": taints}})
 }
 
 /// Takes the soft taint off a node that is to take pods.
-pub(super) fn untaint(node: &Node) -> Value {
+pub(crate) fn untaint(node: &Node) -> Value {
     let taints: Vec<Value> = node.spec.taints.iter().filter(|taint| taint.key != LATER).map(written).collect();
     json!({"spec": {"taints": taints}})
 }

@@ -38,6 +38,9 @@ impl Reconcile for Sweep {
         for (claim, plan) in claims.into_iter().take(MOST_AT_ONCE) {
             out.merge(claim, marking::release_claim(claim)).only_if(is_gone(plan));
         }
+        for node in world.all::<Node>().filter(|node| is_late_comer(node, world)).take(MOST_AT_ONCE) {
+            out.merge(node, marking::untaint(node));
+        }
         let is_over = |node: &&Node| marking::uncordon_time(node).is_some_and(|time| time <= world.now());
         for node in world.all::<Node>().filter(is_over).take(MOST_AT_ONCE) {
             out.merge(node, marking::uncordon());
@@ -66,6 +69,12 @@ fn lives(plan: &RebalancePlan) -> bool {
 /// The uid of the plan whose marks the object bears, if none of the living has it.
 fn orphan<'a, K: Kind>(object: &'a K, living: &BTreeSet<&str>) -> Option<&'a str> {
     marking::owner(object).filter(|plan| !living.contains(plan))
+}
+
+/// Whether the node came after the plan that made it had ended: it is born with the soft taint, and nobody lifts it.
+fn is_late_comer(node: &Node, world: &World<Sweep>) -> bool {
+    let claims = world.indexed::<NodeClaim>(node.name());
+    marking::is_tainted(node) && marking::owner(node).is_none() && claims.into_iter().any(NodeClaim::is_registered)
 }
 
 /// The API server does not have the plan either.
@@ -147,6 +156,28 @@ mod tests {
             let given = given::<Sweep>().with(plan(state, marked)).with(node.clone());
             let effects = given.decide(&Cluster::default()).expect("a decision").effects().count();
             assert_eq!(effects, swept, "{state} {marked}");
+        }
+    }
+
+    #[test]
+    fn the_soft_taint_of_a_node_that_came_after_its_plan_had_ended_is_lifted_once_karpenter_has_registered_it() {
+        let later = json!([{"key": "rebalancing.cast.ai/later", "effect": "PreferNoSchedule"}]);
+        let alive = || json!({"rebalancing.cast.ai/plan": "alive"});
+        for (labels, registered, swept) in [(json!({}), true, 1), (json!({}), false, 0), (alive(), true, 0)] {
+            let plan: RebalancePlan =
+                object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "now", "uid": "alive"},
+                "spec": {"nodeClaimsToAdd": [], "nodeClaimsToDelete": [], "podsToMigrate": []}}));
+            let node: Node = object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n",
+                "labels": labels}, "spec": {"taints": later}}));
+            let is = |kind: &str, status: bool| {
+                json!({"type": kind, "status": if status { "True" } else { "False" },
+                "lastTransitionTime": "2026-11-22T08:00:00Z"})
+            };
+            let claim: NodeClaim = object(json!({"apiVersion": "", "kind": "", "metadata": {"name": "c"}, "spec": {},
+                "status": {"nodeName": "n", "conditions": [is("Launched", true), is("Registered", registered)]}}));
+            let given = given::<Sweep>().with(plan).with(node).with(claim);
+            let effects = given.decide(&Cluster::default()).expect("a decision").effects().count();
+            assert_eq!(effects, swept, "labels {labels}, registered {registered}");
         }
     }
 

@@ -417,6 +417,8 @@ fn manifest(
         }
     }
     let mut spec = add.spec.clone();
+    // While pods move, an empty node that nobody has marked so far is what kube-scheduler likes best.
+    spec.taints.push(marking::later());
     spec.requirements.retain(|one| chosen.iter().all(|chosen| chosen.key != one.key));
     spec.requirements.extend(chosen);
     json!({

@@ -10,6 +10,7 @@ use kentroller_runtime::Kind;
 use super::forcing::force;
 use super::room::{Room, is_open};
 use super::{PlanStep, RebalancePlans};
+use crate::api::WavePhase;
 use crate::api::foreign::{Node, Pod};
 use crate::api::marks::PLAN;
 use crate::controllers::marking;
@@ -130,14 +131,22 @@ impl<'a> PlanStep<'a> {
         turned
     }
 
-    /// While no pods move, any node is as good as another.
+    /// While no pods move, any node is as good as another; but for those that were made for pods of a later wave.
     pub(super) fn open_all(&mut self) {
-        let uid = self.plan.uid();
+        let (uid, kept_free) = (self.plan.uid(), self.kept_free());
         let ours =
             |node: &&Node| marking::is_tainted(node) && node.label(PLAN) == Some(uid) && node.deleting().is_none();
-        for node in self.world.all::<Node>().filter(ours) {
+        for node in self.world.all::<Node>().filter(ours).filter(|node| !kept_free.contains(node.name())) {
             self.out.merge(node, marking::untaint(node));
         }
+    }
+
+    /// The new nodes of waves that move no pods so far.
+    fn kept_free(&self) -> BTreeSet<&'a str> {
+        use WavePhase::{Creating, Gating, Waiting};
+        let waves = self.status.waves.iter().filter(|wave| matches!(wave.phase, Creating | Gating | Waiting));
+        let greens = waves.flat_map(|wave| self.greens(wave.index));
+        greens.filter_map(|add| self.made(add)).map(|claim| claim.status.node_name.as_str()).collect()
     }
 }
 
