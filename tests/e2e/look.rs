@@ -92,7 +92,8 @@ pub async fn marks(admin: &Api) -> Vec<String> {
             if object["spec"]["unschedulable"] == true {
                 marked("is cordoned");
             }
-            if object["spec"]["taints"].to_string().contains("rebalancing.cast.ai/") {
+            // A NodeClaim goes on telling with which taints its node came.
+            if path == NODES && object["spec"]["taints"].to_string().contains("rebalancing.cast.ai/") {
                 marked("is tainted");
             }
         }

@@ -214,7 +214,8 @@ impl Stage {
             let metadata = object["metadata"].to_string();
             let marked = ["rebalancing.cast.ai/plan", "cordoned-by", "rebalancing.cast.ai/status", "do-not-disrupt"];
             marked.iter().any(|mark| metadata.contains(mark))
-                || object["spec"]["taints"].to_string().contains("rebalancing.cast.ai")
+                // A NodeClaim goes on telling with which taints its node came.
+                || object["kind"] == "Node" && object["spec"]["taints"].to_string().contains("rebalancing.cast.ai")
                 || object["spec"]["unschedulable"] == true
         };
         let all = self.list("Node").into_iter().chain(self.list("NodeClaim"));

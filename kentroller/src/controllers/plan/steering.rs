@@ -11,8 +11,8 @@ use super::forcing::force;
 use super::room::{Room, is_open};
 use super::{PlanStep, RebalancePlans};
 use crate::api::WavePhase;
-use crate::api::foreign::{Node, Pod};
-use crate::api::marks::PLAN;
+use crate::api::foreign::{Node, NodeClaim, Pod};
+use crate::api::marks::{NODE_POOL, PLAN};
 use crate::controllers::marking;
 
 /// A pod that has to leave, and the node that the plan has for it.
@@ -136,7 +136,12 @@ impl<'a> PlanStep<'a> {
         let (uid, kept_free) = (self.plan.uid(), self.kept_free());
         let ours =
             |node: &&Node| marking::is_tainted(node) && node.label(PLAN) == Some(uid) && node.deleting().is_none();
-        for node in self.world.all::<Node>().filter(ours).filter(|node| !kept_free.contains(node.name())) {
+        // Until Karpenter has registered a node, no NodeClaim names it.
+        let is_new = |node: &&Node| {
+            node.label(NODE_POOL).is_some() && self.world.indexed::<NodeClaim>(node.name()).into_iter().next().is_none()
+        };
+        let lasting = self.world.all::<Node>().filter(ours).filter(|node| !kept_free.contains(node.name()));
+        for node in lasting.filter(|node| !is_new(node)) {
             self.out.merge(node, marking::untaint(node));
         }
     }

@@ -226,7 +226,11 @@ fn keeps_shield(was: &Value, is: &Value) -> bool {
 /// What is left on a node or NodeClaim of the marks of a plan.
 pub(super) fn marks(object: &Value, plan: &str) -> Vec<&'static str> {
     let metadata = &object["metadata"];
-    let shunned = object["spec"]["taints"].as_array().is_some_and(|all| all.iter().any(|taint| taint["key"] == LATER));
+    // The taints of a NodeClaim are those with which its node came, for good.
+    let is_node = object["kind"] == "Node";
+    let has_taint =
+        object["spec"]["taints"].as_array().is_some_and(|all| all.iter().any(|taint| taint["key"] == LATER));
+    let shunned = is_node && has_taint;
     let marks = [
         (PLAN, metadata["labels"][PLAN] == plan),
         (CORDONED_BY, metadata["annotations"][CORDONED_BY] == plan),
