@@ -77,9 +77,10 @@ fn all(plans: &[RebalancePlan]) -> String {
         return "No plan has been executed so far.\n".to_owned();
     }
     let mut out = format!("{table}\n");
+    let plans = if count == 1 { "plan" } else { "plans" };
     let _ = writeln!(
         out,
-        "\n{count} plans promised {} USD an hour and saved {}, on the nodes that really came and went.",
+        "\n{count} {plans} promised {} USD an hour and saved {}, on the nodes that really came and went.",
         in_all.hourly(),
         saved.hourly()
     );
@@ -211,7 +212,7 @@ mod tests {
         let row: Vec<&str> = told.lines().nth(1).expect("a row").split_whitespace().collect();
         assert_eq!(row, ["now", "2026-11-22T10:00:00Z", "Done", "1", "1", "0", "2.0000", "1.5000"], "{told}");
         assert!(told.ends_with(
-            "1 plans promised 2.0000 USD an hour and saved 1.5000, on the nodes that really came and went.\n"
+            "1 plan promised 2.0000 USD an hour and saved 1.5000, on the nodes that really came and went.\n"
         ));
         assert_eq!(all(&[]), "No plan has been executed so far.\n");
     }

@@ -10,6 +10,7 @@ use crate::settings::features;
 /// Tells on the dynamic ConfigMap why its settings do not count, or give no predictions.
 #[controller(of = ConfigMap, events(
     PredictionIdle = "No interruption of spot nodes is predicted, since no model is set.",
+    warning(FeatureMissing = "This ConfigMap switches on a feature that this version does not have: nothing follows from it."),
     warning(ConfigRejected = "The settings in this ConfigMap hold a mistake; none of them counts, the last good ones stay."),
     warning(PredictionRefused = "No interruption of spot nodes is predicted: the model or its threshold is not set right."),
 ))]
@@ -19,7 +20,16 @@ impl Reconcile for Configuration {
     fn reconcile(map: &ConfigMap, world: &World<Self>) -> Result<Outcome<Self>, Failure> {
         let mut out = world.outcome(map);
         let settings = world.settings();
-        let of_features = || features::of(map).map(|read| read.map(drop));
+        let switched = features::of(map);
+        if let Some(Ok(features)) = &switched {
+            for name in features::missing(features) {
+                out.event(
+                    Configuration::FeatureMissing,
+                    format!("{name} is on and does nothing: this version has no such feature"),
+                );
+            }
+        }
+        let of_features = || switched.map(|read| read.map(drop));
         if let Some(Err(mistakes)) = settings.overlaid_by(map).map(|read| read.map(drop)).or_else(of_features) {
             let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             out.event(Configuration::ConfigRejected, all.join("; "));

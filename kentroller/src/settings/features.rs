@@ -23,6 +23,9 @@ const FEATURES: [(&str, Place); 4] = [
     ("spotInterruptionPrediction", |settings| &mut settings.spot_interruption_prediction),
 ];
 
+/// Features that others have and this version has not: maps that name them are read, and nothing follows.
+const MISSING: [&str; 2] = ["clm", "commitmentBudgets"];
+
 /// What such ConfigMaps say.
 #[derive(Debug, Default)]
 pub(super) struct Said {
@@ -93,11 +96,12 @@ fn read(text: &str) -> Result<BTreeMap<String, bool>, Vec<SettingMistake>> {
         _ => return Err(unreadable("it must name features, with true or false each".to_owned())),
     };
     let names: Vec<&str> = FEATURES.iter().map(|(name, _)| *name).collect();
+    let is_known = |name: &str| names.contains(&name) || MISSING.contains(&name);
     let mut features = BTreeMap::new();
     let mut mistakes = Vec::new();
     for (name, value) in entries {
         match value {
-            _ if !names.contains(&name.as_str()) => {
+            _ if !is_known(&name) => {
                 let known = format!("there is no such feature; there are {}", names.join(", "));
                 mistakes.push(mistake(&name, &value.to_string(), known));
             }
@@ -106,6 +110,11 @@ fn read(text: &str) -> Result<BTreeMap<String, bool>, Vec<SettingMistake>> {
         }
     }
     if mistakes.is_empty() { Ok(features) } else { Err(mistakes) }
+}
+
+/// What the map switches on and this version does not have.
+pub(crate) fn missing(features: &BTreeMap<String, bool>) -> Vec<&str> {
+    MISSING.into_iter().filter(|name| features.get(*name) == Some(&true)).collect()
 }
 
 #[cfg(test)]
@@ -147,6 +156,14 @@ mod tests {
         ] {
             assert_eq!(is_on(texts, None), wanted, "{texts:?}");
         }
+    }
+
+    #[test]
+    fn features_that_this_version_does_not_have_are_read_and_those_switched_on_are_told() {
+        let read = of(&map("clm: true\ncommitmentBudgets: false\nrebalancer: false")).expect("it is labelled");
+        let read = read.expect("it is right");
+        assert_eq!(missing(&read), ["clm"]);
+        assert_eq!(read.get("rebalancer"), Some(&false), "the others count");
     }
 
     #[test]
