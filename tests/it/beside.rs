@@ -312,14 +312,13 @@ impl Placed {
 #[tokio::test(start_paused = true)]
 async fn pods_land_where_the_plan_has_them_though_nodes_of_later_waves_come_in_an_instant() {
     let instant = Duration::from_millis(20);
-    for seed in 1..=3 {
-        let timings = Timings { launch: instant, boot: instant, node_ready: Duration::ZERO, ..Timings::default() };
-        let stage = Stage::with(30, Setup { seed, timings, ..Setup::default() }).planned(json!({})).await;
-        let before = Placed::of(&stage);
-        stage.execute();
-        over(&stage).await;
-        before.assert_done_as_planned(&stage);
-    }
+    let timings = Timings { launch: instant, boot: instant, node_ready: Duration::ZERO, ..Timings::default() };
+    // Of this seed, nodes are registered while pods find their places.
+    let stage = Stage::with(30, Setup { seed: 2, timings, ..Setup::default() }).planned(json!({})).await;
+    let before = Placed::of(&stage);
+    stage.execute();
+    over(&stage).await;
+    before.assert_done_as_planned(&stage);
 }
 
 #[tokio::test(start_paused = true)]
