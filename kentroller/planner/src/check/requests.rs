@@ -12,11 +12,15 @@ pub(super) fn of_pod<'a>(shape: &'a PodShape, status: &PodStatus) -> Amounts<'a>
     let infeasible = status.conditions.iter().any(|c| c.kind == "PodResizePending" && c.reason == "Infeasible");
     let exact = |container: &'a Container| -> BTreeMap<&'a str, Quantity> {
         let asked = requested(&container.resources);
-        let Some(state) = status.container_statuses.iter().find(|state| state.name == container.name) else {
+        // An init container that ends holds nothing later.
+        let ends = !is_sidecar(container) && shape.init_containers.iter().any(|one| one.name == container.name);
+        let Some(state) = status.container_statuses.iter().find(|state| !ends && state.name == container.name) else {
             return asked;
         };
         // What cannot be granted here was not in its template either, from which its successor is made.
-        let mut held: BTreeMap<&'a str, Quantity> = if infeasible { BTreeMap::new() } else { asked.clone() };
+        // Unless nothing tells what is in force.
+        let refused = infeasible && !state.resources.requests.is_empty();
+        let mut held: BTreeMap<&'a str, Quantity> = if refused { BTreeMap::new() } else { asked.clone() };
         // Only resources that the container names: nothing else can be resized.
         for name in asked.keys() {
             for amount in

@@ -108,9 +108,11 @@ impl<'a> Spread<'a> {
             (honor_affinity, &shape.node_selector, &shape.affinity.node_affinity.required),
             (honor_taints, if honor_taints { &shape.tolerations } else { &[] }),
         );
+        // Of an empty selector kube-scheduler counts nobody (`countPodsMatchSelector`), as of none at all.
         let member = |namespace_of: &str, labels: &Labels| match &selector {
             _ if namespace_of != namespace => Some(false),
             None => Some(false),
+            Some(selector) if selector.is_empty() => Some(false),
             Some(selector) => selects(selector, labels),
         };
         let counts_itself = member(namespace, labels)?;

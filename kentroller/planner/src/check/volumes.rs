@@ -112,18 +112,23 @@ impl<'a> Volumes<'a> {
             }
         }
         let mut attached: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-        for other in host.pods.iter().copied().chain([body]) {
+        // The drivers of which the pod brings a volume that is not attached here yet.
+        let mut brought = BTreeSet::new();
+        for other in host.pods.iter().copied().filter(|other| *other != body).chain([body]) {
             for (name, mounted) in self.mounted(board, other) {
                 let Some(volume) = mounted.volume else { continue };
                 let Some(csi) = &volume.spec.csi else { continue };
                 let namespace = board.class_of(other).namespace;
                 let own =
                     if mounted.ephemeral { format!("{namespace}/{name}") } else { (*volume.metadata.name).to_owned() };
-                attached.entry(&csi.driver).or_default().insert(own);
+                if attached.entry(&csi.driver).or_default().insert(own) && other == body {
+                    brought.insert(csi.driver.as_str());
+                }
             }
         }
         for (_, mounted) in &mine {
-            let Some(csi) = mounted.volume.and_then(|volume| volume.spec.csi.as_ref()) else { continue };
+            let csi = mounted.volume.and_then(|volume| volume.spec.csi.as_ref());
+            let Some(csi) = csi.filter(|csi| brought.contains(csi.driver.as_str())) else { continue };
             let count = i64::try_from(attached.get(csi.driver.as_str()).map_or(0, BTreeSet::len)).unwrap_or(i64::MAX);
             if let Some(limit) = self.limit(host, &csi.driver).filter(|limit| count > *limit) {
                 let text =

@@ -5,6 +5,7 @@
 
 mod grow;
 mod objects;
+pub mod verdicts;
 pub mod wire;
 mod workloads;
 

@@ -378,18 +378,37 @@ impl<'de> Deserialize<'de> for Volume {
 }
 
 /// What is known of a running pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PodStatus {
-    #[serde(deserialize_with = "or_default")]
     pub phase: Arc<str>,
     pub start_time: Option<crate::manifest::Moment>,
     /// Without their times, so that all pods in the same condition share one list.
-    #[serde(deserialize_with = "only_ready")]
     pub conditions: Arc<Vec<super::Condition>>,
-    /// Resources in force after an in-place resize; only containers that report some.
-    #[serde(deserialize_with = "with_resources")]
+    /// Resources in force after an in-place resize, of containers and init containers; only those that report some.
     pub container_statuses: Vec<ContainerState>,
+}
+
+impl<'de> Deserialize<'de> for PodStatus {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Wire {
+            #[serde(deserialize_with = "or_default")]
+            phase: Arc<str>,
+            start_time: Option<crate::manifest::Moment>,
+            #[serde(deserialize_with = "only_ready")]
+            conditions: Arc<Vec<super::Condition>>,
+            #[serde(deserialize_with = "with_resources")]
+            container_statuses: Vec<ContainerState>,
+            #[serde(deserialize_with = "with_resources")]
+            init_container_statuses: Vec<ContainerState>,
+        }
+        let mut wire = Wire::deserialize(from)?;
+        wire.container_statuses.append(&mut wire.init_container_statuses);
+        let Wire { phase, start_time, conditions, container_statuses, .. } = wire;
+        Ok(Self { phase, start_time, conditions, container_statuses })
+    }
 }
 
 impl PodStatus {

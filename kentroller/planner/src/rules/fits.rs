@@ -1,5 +1,6 @@
 //! Whether a pod has a place on a node beside the pods that are there.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::placement::{Needs, Place};
@@ -89,7 +90,7 @@ pub fn fits<'p>(
     let mut used = requests::of_pod(pod);
     let mut pods = 1;
     let own = volumes.attached(pod);
-    let mut attached = own.clone();
+    let mut attached = BTreeSet::new();
     for other in others {
         if let Some((protocol, port)) = host_ports(&other.spec.shape).into_iter().find(|port| ports.contains(port)) {
             return Err(Misfit::HostPort(protocol, port));
@@ -100,8 +101,10 @@ pub fn fits<'p>(
         pods += 1;
         attached.extend(volumes.attached(other));
     }
-    for (driver, _) in &own {
-        let count = attached.iter().filter(|(of, _)| of == driver).count();
+    // What is attached already is no more for it, even on a node that has too many: kube-scheduler's plugin NodeVolumeLimits.
+    let all = &own | &attached;
+    for (driver, _) in own.difference(&attached) {
+        let count = all.iter().filter(|(of, _)| of == driver).count();
         let limit = volumes.limit(&node.metadata.name, driver);
         if limit.is_some_and(|limit| i64::try_from(count).is_ok_and(|count| count > limit)) {
             return Err(Misfit::Attachments);
@@ -135,6 +138,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::generate::verdicts::{Agreement, is_allocated_only, vectors};
     use crate::generate::{Recipe, generate};
     use crate::model::build::model;
     use crate::rules::PodRole;
@@ -180,5 +184,54 @@ mod tests {
             }
         }
         assert!(fitting > 500 && others > 500, "{fitting} fit, {others} do not");
+    }
+
+    /// Why we may refuse what the plugins let in.
+    fn stricter(pod: &Pod, node: &Node, beside: &[&Pod], misfit: &Misfit) -> Option<&'static str> {
+        match misfit {
+            Misfit::Taint => {
+                let for_a_while = |taint: &crate::manifest::Taint| {
+                    let bearing = |one: &&crate::manifest::Toleration| one.tolerates(taint);
+                    pod.spec.shape.tolerations.iter().find(bearing).is_some_and(|one| one.is_for_a_while(taint))
+                };
+                node.spec.taints.iter().any(for_a_while).then_some("it would be evicted again after tolerationSeconds")
+            }
+            Misfit::UnknownConstraint => Some("a comparison with what is no integer is never relied on"),
+            Misfit::HostPort(..) => Some("addresses of host ports are not looked at"),
+            Misfit::Resource(_) if beside.iter().any(|other| is_allocated_only(other)) => {
+                Some("what is allocated counts although it is not told what is in force")
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_pod_fits_where_the_schedulers_own_plugins_let_it() {
+        let options = Options::default();
+        let mut agreement = Agreement::default();
+        let (all, counted) = vectors("rules");
+        for of in &all {
+            let volumes = Volumes::of(&of.snapshot);
+            for (asking, words) in &of.words {
+                let pod = &of.snapshot.pods[*asking];
+                for (node, word) in of.snapshot.nodes.iter().zip(words) {
+                    let others = of.snapshot.pods.iter().enumerate().filter(|(at, other)| {
+                        at != asking && other.spec.node_name == node.metadata.name && !other.status.is_finished()
+                    });
+                    let beside: Vec<&Pod> = others.map(|(_, other)| other).collect();
+                    let ours = fits(pod, node, beside.iter().copied(), &volumes, &options);
+                    // Terms between pods are not asked here.
+                    let refused = word.contains(['U', 'T', 'A', 'P', 'R', 'B', 'Z', 'L']);
+                    let about =
+                        || format!("{} on {}: plugins {word}, {ours:?}", pod.metadata.key(), node.metadata.name);
+                    agreement.note(
+                        about,
+                        refused,
+                        ours.clone().map_err(|misfit| stricter(pod, node, &beside, &misfit)),
+                    );
+                }
+            }
+        }
+        assert_eq!(agreement.holds(counted.as_ref()), Ok(()));
     }
 }

@@ -103,12 +103,11 @@ impl Needs {
             return Some(false);
         }
         for list in &self.terms {
-            let mut any = false;
-            for term in &list.node_selector_terms {
-                any |= term.matches(&place.name, &place.labels)?;
-            }
-            if !any {
-                return Some(false);
+            // A term that cannot be read decides nothing where another one holds.
+            let answers = list.node_selector_terms.iter().map(|term| term.matches(&place.name, &place.labels));
+            let answers: Vec<Option<bool>> = answers.collect();
+            if !answers.contains(&Some(true)) {
+                return if answers.contains(&None) { None } else { Some(false) };
             }
         }
         Some(true)

@@ -22,8 +22,10 @@ pub fn in_force(shape: &PodShape, states: &[ContainerState], is_infeasible: bool
     let mut sidecars = Resources::new();
     let mut starting = Resources::new();
     for container in &shape.init_containers {
-        let own = asked(container, states, is_infeasible);
-        if container.restart_policy == "Always" {
+        // Of those that end nothing is in force any more: `AggregateContainerRequests` of component-helpers.
+        let is_sidecar = container.restart_policy == "Always";
+        let own = asked(container, if is_sidecar { states } else { &[] }, is_infeasible);
+        if is_sidecar {
             add(&mut running, &own);
             add(&mut sidecars, &own);
             raise(&mut starting, &sidecars);
@@ -56,7 +58,8 @@ fn effective(list: &ResourceList) -> Resources {
 fn asked(container: &Container, states: &[ContainerState], is_infeasible: bool) -> Resources {
     let mut requests = effective(&container.resources);
     if let Some(state) = states.iter().find(|state| state.name == container.name) {
-        if is_infeasible {
+        // Where it is not told what is in force, what is asked for counts all the same.
+        if is_infeasible && !state.resources.requests.is_empty() {
             requests.values_mut().for_each(|quantity| *quantity = Quantity::whole(0));
         }
         raise(&mut requests, &state.allocated_resources);

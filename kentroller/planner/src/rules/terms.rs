@@ -22,6 +22,8 @@ pub(crate) enum Demand {
         honor_taints: bool,
         /// The owner's needs, by number. They decide which nodes count where a policy honours them.
         needs: u32,
+        /// The labels of all its hard spreads. A node that lacks one of them counts for none.
+        keys: Vec<String>,
     },
 }
 
@@ -65,9 +67,12 @@ pub(crate) fn of_pod(
             terms.push(of_affinity(term, demand.clone(), namespace, labels, namespaces)?);
         }
     }
+    let hard = shape.topology_spread_constraints.iter().filter(|one| one.when_unsatisfiable != "ScheduleAnyway");
+    let mut keys: Vec<String> = hard.map(|one| one.topology_key.clone()).collect();
+    keys.sort();
     for constraint in &shape.topology_spread_constraints {
         match constraint.when_unsatisfiable.as_str() {
-            "" | "DoNotSchedule" => terms.push(of_spread(constraint, namespace, labels, needs)?),
+            "" | "DoNotSchedule" => terms.push(of_spread(constraint, namespace, labels, (needs, keys.clone()))?),
             "ScheduleAnyway" => {}
             _ => return Err(NotKnown),
         }
@@ -96,7 +101,9 @@ pub(crate) fn preferred_terms(
     }
     for constraint in shape.topology_spread_constraints.iter().filter(|one| one.when_unsatisfiable == "ScheduleAnyway")
     {
-        preferred_terms.extend(of_spread(constraint, namespace, labels, u32::MAX).ok().map(|term| (term, FULL_WEIGHT)));
+        preferred_terms.extend(
+            of_spread(constraint, namespace, labels, (u32::MAX, Vec::new())).ok().map(|term| (term, FULL_WEIGHT)),
+        );
     }
     preferred_terms
 }
@@ -130,11 +137,19 @@ fn of_affinity(
     finish(demand, &term.topology_key, selector, namespaces)
 }
 
-fn of_spread(constraint: &SpreadConstraint, namespace: &str, labels: &Labels, needs: u32) -> Result<Term, NotKnown> {
+/// `owner`: its needs, and the labels of all its hard spreads.
+fn of_spread(
+    constraint: &SpreadConstraint,
+    namespace: &str,
+    labels: &Labels,
+    (needs, keys): (u32, Vec<String>),
+) -> Result<Term, NotKnown> {
     let mut selector = constraint.label_selector.clone();
     if let Some(selector) = &mut selector {
         merge(selector, &constraint.match_label_keys, labels, crate::manifest::Operator::In);
     }
+    // One that is empty counts nobody: `countPodsMatchSelector` of kube-scheduler's plugin PodTopologySpread.
+    let selector = selector.filter(|selector| !selector.is_empty());
     let policy = |word: &str, default: bool| match word {
         "" => Ok(default),
         "Honor" => Ok(true),
@@ -152,6 +167,7 @@ fn of_spread(constraint: &SpreadConstraint, namespace: &str, labels: &Labels, ne
         honor_affinity,
         honor_taints,
         needs: if honor_affinity || honor_taints { needs } else { u32::MAX },
+        keys,
     };
     finish(demand, &constraint.topology_key, selector, Some(vec![namespace.to_owned()]))
 }

@@ -467,3 +467,6 @@ fn unmet(model: &Model, terms: impl Iterator<Item = usize>, term_counts: &[TermC
     let preferences = terms.filter_map(|term| Some((term, model.preferences.beside[term].as_ref()?)));
     preferences.map(|(term, wish)| wish.unmet(count_of_term(term_counts, term))).sum()
 }
+
+#[cfg(test)]
+mod verdicts;

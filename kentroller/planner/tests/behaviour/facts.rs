@@ -363,7 +363,8 @@ fn what_is_on_its_way_out_or_cannot_be_granted_holds_no_node() {
             json!({
             "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "16", "memory": "64Mi"}}}]},
             "status": {"conditions": [{"type": "PodResizePending", "status": "True", "reason": reason}],
-                "containerStatuses": [{"name": "c", "allocatedResources": {"cpu": "500m", "memory": "64Mi"}}]}}),
+                "containerStatuses": [{"name": "c", "allocatedResources": {"cpu": "500m", "memory": "64Mi"},
+                    "resources": {"requests": {"cpu": "500m", "memory": "64Mi"}}}]}}),
         )
     };
     let bearing = |seconds: Value, effect: &str| {

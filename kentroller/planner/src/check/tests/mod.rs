@@ -11,6 +11,7 @@ mod removing;
 mod room;
 mod scene;
 mod slips;
+mod verdicts;
 mod waiting;
 
 use std::collections::BTreeSet;

@@ -64,6 +64,10 @@ impl Classes {
             let (template, company) = (&asked.templates[one.template], &companies[one.template]);
             let (allowed, rule) = match one.node {
                 Some(node) => wide.keeps(node, template, broken),
+                // Whose company cannot be told, or whose terms cannot be read, is given no room that it may not be able to use.
+                None if *company == Company::Nowhere || template.rule == Some(Rule::UnknownConstraint) => {
+                    (AllowedDomains::nowhere(), None)
+                }
                 None => (wide.may_join(template), None),
             };
             let rule = if *company == Company::Nowhere { Some(Rule::AffinityElsewhere) } else { rule };

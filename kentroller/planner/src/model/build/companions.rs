@@ -88,6 +88,9 @@ pub(super) fn companies(
     let company = |template: &Template| {
         let together: Vec<usize> = template.owned.iter().copied().filter(is_together).collect();
         let of_node: Vec<usize> = together.iter().copied().filter(is_company).collect();
+        if of_node.is_empty() && together.len() > 1 {
+            return Company::Nowhere;
+        }
         companions.of(&of_node, together.len() > of_node.len(), &template.selected)
     };
     asked.templates.iter().map(company).collect()

@@ -1,6 +1,7 @@
 //! Terms over domains wider than a node: where they let a pod be, and which spreads are broken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use typed_index_collections::TiVec;
 
@@ -37,7 +38,9 @@ pub(super) struct Wide<'a> {
     needs: &'a [Needs],
     /// By term: for each domain how many pods it selects and how many own it.
     counts: BTreeMap<usize, BTreeMap<&'a str, (i64, i64)>>,
-    /// By term: the value of its key on each node, where the node counts.
+    /// By spread: which nodes count for it.
+    seen: BTreeMap<usize, Rc<TiVec<NodeId, bool>>>,
+    /// By key: its value on each node.
     values: BTreeMap<&'a str, TiVec<NodeId, Option<&'a str>>>,
     /// Terms of pods that wait for a node. Moves must not change where those may go.
     awaited: BTreeSet<usize>,
@@ -48,18 +51,19 @@ impl<'a> Wide<'a> {
         let (terms, needs) = (asked.of.terms.as_slice(), asked.of.needs.as_slice());
         let mut values: BTreeMap<&str, TiVec<NodeId, Option<&str>>> = BTreeMap::new();
         let mut counts: BTreeMap<usize, BTreeMap<&str, (i64, i64)>> = BTreeMap::new();
-        let mut eligible: BTreeMap<(u32, bool, bool, &str), Vec<bool>> = BTreeMap::new();
+        let mut eligible: BTreeMap<&Demand, Rc<TiVec<NodeId, bool>>> = BTreeMap::new();
+        let mut seen: BTreeMap<usize, Rc<TiVec<NodeId, bool>>> = BTreeMap::new();
         for term in (0..terms.len()).filter(|term| terms[*term].key != HOSTNAME) {
             let key = terms[term].key.as_str();
             let of_key = values
                 .entry(key)
                 .or_insert_with(|| places.iter().map(|place| place.labels.get(key).map(String::as_str)).collect());
             let domains = counts.entry(term).or_default();
-            if let Demand::Spread { honor_affinity, honor_taints, needs: owner, .. } = terms[term].demand {
-                let counted = eligible.entry((owner, honor_affinity, honor_taints, key)).or_insert_with(|| {
-                    let owner = needs.get(owner as usize);
-                    places.iter().map(|place| counts_for(owner, honor_affinity, honor_taints, place)).collect()
-                });
+            if let spread @ Demand::Spread { .. } = &terms[term].demand {
+                let counted = eligible
+                    .entry(spread)
+                    .or_insert_with(|| Rc::new(places.iter().map(|place| counts_for(spread, needs, place)).collect()));
+                seen.insert(term, Rc::clone(counted));
                 for (value, counted) in of_key.iter().zip(counted.iter()) {
                     if let (Some(value), true) = (value, *counted) {
                         domains.entry(*value).or_default();
@@ -78,7 +82,10 @@ impl<'a> Wide<'a> {
                 let Some(value) = values[terms[term].key.as_str()][node] else { continue };
                 let Some(domains) = counts.get_mut(&term) else { continue };
                 let is_spread = matches!(terms[term].demand, Demand::Spread { .. });
-                // A pod outside the domains that a spread counts is not counted.
+                // A pod on a node that a spread does not count is not counted.
+                if seen.get(&term).is_some_and(|seen| !seen[node]) {
+                    continue;
+                }
                 let count = if is_spread { domains.get_mut(value) } else { Some(domains.entry(value).or_default()) };
                 match count {
                     Some((_, owners)) if owns => *owners += 1,
@@ -87,7 +94,7 @@ impl<'a> Wide<'a> {
                 }
             }
         }
-        Self { terms, needs, counts, values, awaited }
+        Self { terms, needs, counts, seen, values, awaited }
     }
 
     /// The domains that a pod keeps when it moves, or the rule that holds it.
@@ -113,6 +120,11 @@ impl<'a> Wide<'a> {
                 continue;
             };
             pins.push((term, Some(value)));
+            if self.seen.get(&term).is_some_and(|seen| !seen[node]) {
+                // It is not counted here, and would be elsewhere.
+                rule = Some(Rule::SpreadBroken);
+                continue;
+            }
             match self.binds(term, owns, value, template, broken) {
                 Binding::Keeps => {}
                 Binding::Loose => loose.push(term),
@@ -228,18 +240,14 @@ impl<'a> Wide<'a> {
 
     /// Whether a new node would open an empty domain of a spread. The least count would fall to nothing.
     pub(super) fn brings_a_domain(&self, offering: &NewNodeOption) -> bool {
-        let mut told: BTreeMap<(u32, bool, bool), bool> = BTreeMap::new();
+        let mut told: BTreeMap<&Demand, bool> = BTreeMap::new();
         self.counts.iter().any(|(term, domains)| {
-            let Demand::Spread { honor_affinity, honor_taints, needs: owner, .. } = self.terms[*term].demand else {
-                return false;
-            };
+            let spread @ Demand::Spread { .. } = &self.terms[*term].demand else { return false };
             let Some(value) = offering.place.labels.get(&self.terms[*term].key) else { return false };
             if domains.contains_key(value.as_str()) || domains.values().all(|(selected, _)| *selected == 0) {
                 return false;
             }
-            *told.entry((owner, honor_affinity, honor_taints)).or_insert_with(|| {
-                counts_for(self.needs.get(owner as usize), honor_affinity, honor_taints, &offering.place)
-            })
+            *told.entry(spread).or_insert_with(|| counts_for(spread, self.needs, &offering.place))
         })
     }
 }
@@ -267,6 +275,12 @@ enum Binding {
 }
 
 impl AllowedDomains {
+    /// No place at all.
+    pub(super) fn nowhere() -> Self {
+        let expressions = vec![Expression { key: HOSTNAME.to_owned(), ..Expression::default() }];
+        Self { expressions, loose: Vec::new() }
+    }
+
     fn new(mut expressions: Vec<Expression>, loose: Vec<usize>) -> Self {
         expressions.sort();
         expressions.dedup();
@@ -286,8 +300,12 @@ fn of_domains<'a>(term: &Term, operator: Operator, values: impl IntoIterator<Ite
     Expression { key: term.key.clone(), operator, values }
 }
 
-/// Whether a node is in a domain of a spread, by the policies of the constraint.
-fn counts_for(owner: Option<&Needs>, honor_affinity: bool, honor_taints: bool, place: &Place) -> bool {
-    let Some(owner) = owner else { return true };
+/// Whether a node is in a domain of a spread, by the policies of the constraint and the labels of its owner's other spreads.
+fn counts_for(spread: &Demand, needs: &[Needs], place: &Place) -> bool {
+    let Demand::Spread { honor_affinity, honor_taints, needs: owner, keys, .. } = spread else { return true };
+    if !keys.iter().all(|key| place.labels.contains_key(key)) {
+        return false;
+    }
+    let Some(owner) = needs.get(*owner as usize) else { return true };
     (!honor_affinity || owner.selects(place) != Some(false)) && (!honor_taints || owner.tolerates_all(place))
 }
