@@ -111,8 +111,15 @@ impl Metrics {
         registry
     }
 
-    /// A gauge of what runs beside the controllers: `told` is asked at each scrape, and tells each value under the values of the
-    /// gauge's labels, in their order.
+    /// Registers what is told, and nothing of an engine, under a prefix: for a process that is no operator.
+    pub fn register_told(&self, prefix: &str) -> Registry {
+        let mut registry = Registry::with_prefix(prefix);
+        registry.register_collector(Box::new(self.declared.clone()));
+        registry
+    }
+
+    /// A gauge or a counter of what runs beside the controllers: `told` is asked at each scrape, and tells each value under the
+    /// values of the labels, in their order.
     pub fn tell(&self, info: MetricInfo, told: impl Fn() -> Vec<(Vec<String>, f64)> + Send + 'static) {
         self.declared.tell(info, Box::new(told));
     }

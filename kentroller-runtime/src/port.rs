@@ -137,6 +137,13 @@ impl<R: Kinds> Seen<R> {
 #[derive(Clone, Debug, Default)]
 pub struct Cancelled(Arc<AtomicBool>);
 
+/// Whoever holds the flag says so.
+impl From<Arc<AtomicBool>> for Cancelled {
+    fn from(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+}
+
 impl Cancelled {
     /// Whether to stop.
     pub fn is_set(&self) -> bool {

@@ -19,11 +19,23 @@ use crate::operator::Health;
 /// # Errors
 /// The listener is broken.
 pub(crate) async fn serve(listener: TcpListener, health: Health, registry: Arc<Registry>) -> std::io::Result<()> {
+    answer(listener, Some(health), registry).await
+}
+
+/// Answers the same of a process that is no operator: it is alive and ready as long as it answers.
+///
+/// # Errors
+/// The listener is broken.
+pub async fn expose(listener: TcpListener, registry: Registry) -> std::io::Result<()> {
+    answer(listener, None, Arc::new(registry)).await
+}
+
+async fn answer(listener: TcpListener, health: Option<Health>, registry: Arc<Registry>) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let (health, registry) = (health.clone(), Arc::clone(&registry));
         let answer = service_fn(move |request: Request<Incoming>| {
-            let response = respond(request.uri().path(), &health, &registry);
+            let response = respond(request.uri().path(), health.as_ref(), &registry);
             async move { Ok::<_, Infallible>(response) }
         });
         tokio::spawn(async move {
@@ -36,11 +48,11 @@ pub(crate) async fn serve(listener: TcpListener, health: Health, registry: Arc<R
     }
 }
 
-fn respond(path: &str, health: &Health, registry: &Registry) -> Response<Full<Bytes>> {
+fn respond(path: &str, health: Option<&Health>, registry: &Registry) -> Response<Full<Bytes>> {
     let mut body = String::new();
     let status = match path {
-        "/livez" | "/healthz" if health.is_alive() => StatusCode::OK,
-        "/readyz" if health.is_ready() => StatusCode::OK,
+        "/livez" | "/healthz" if health.is_none_or(Health::is_alive) => StatusCode::OK,
+        "/readyz" if health.is_none_or(Health::is_ready) => StatusCode::OK,
         "/livez" | "/healthz" | "/readyz" => StatusCode::SERVICE_UNAVAILABLE,
         "/metrics" => match prometheus_client::encoding::text::encode(&mut body, registry) {
             Ok(()) => StatusCode::OK,

@@ -1,6 +1,8 @@
 //! The operator's settings: environment first, overlaid by the dynamic ConfigMap.
 
+pub(crate) mod connection;
 pub(crate) mod features;
+mod secret;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use kentroller_runtime::{Cut, Kind, KindInfo, Mode, Switches};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::connection::{Connection, KeyOf};
+pub use self::secret::Secret;
 use crate::api::foreign::ConfigMap;
 use crate::api::{AggressiveModeConfig, EvictionConfig};
 
@@ -234,6 +238,42 @@ pub struct Settings {
     /// nothing.
     #[setting(env = "FEATURES_WATCH_NAMESPACES")]
     pub features_watch_namespaces: Vec<String>,
+    /// Who makes plans: standalone, this program; connected, a backend (a build with feature `connected`). Unset: connected where any of
+    /// CLUSTER_ID, API_KEY, API_KEY_FILE, API_URL and GRPC_URL is set. Connected needs a key and the other three.
+    #[setting(env = "DEPLOYMENT_MODE")]
+    pub deployment_mode: Option<DeploymentMode>,
+    /// The cluster, as the backend knows it. Connected mode needs it.
+    #[setting(env = "CLUSTER_ID")]
+    pub cluster_id: Option<String>,
+    /// The cluster's key at the backend. Connected mode needs it, or API_KEY_FILE.
+    #[setting(env = "API_KEY")]
+    pub api_key: Option<Secret>,
+    /// A file that holds the key; it goes before API_KEY, and is read again while the operator runs, so that a key is changed without a
+    /// restart.
+    #[setting(env = "API_KEY_FILE")]
+    pub api_key_file: Option<String>,
+    /// The REST endpoint of the backend, such as https://api.example.com. Connected mode needs it as the public chart does; so far nothing
+    /// is asked there.
+    #[setting(env = "API_URL")]
+    pub api_url: Option<String>,
+    /// Where the backend makes plans: host and port, such as grpc.example.com:443. Connected mode needs it.
+    #[setting(env = "GRPC_URL")]
+    pub grpc_url: Option<String>,
+    /// Speaks with the backend without TLS: whoever is on the way reads key and cluster.
+    #[setting(env = "GRPC_DISABLE_TLS", default = false)]
+    pub grpc_disable_tls: bool,
+    /// A PEM file of the authorities that vouch for the backend, in place of those of the system.
+    #[setting(env = "TLS_CA_CERT_FILE")]
+    pub tls_ca_cert_file: Option<String>,
+}
+
+/// Who makes plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, kentroller_runtime::Settings)]
+pub enum DeploymentMode {
+    /// A backend.
+    Connected,
+    /// This program.
+    Standalone,
 }
 
 /// How far the operator goes.

@@ -18,6 +18,8 @@ use kube::client::Body;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+#[cfg(feature = "connected")]
+use crate::backend::Backend;
 use crate::backend::{Checks, Effort, Embedded, Plans, Predictions, Prices};
 use crate::controllers;
 use crate::settings::Settings;
@@ -36,6 +38,9 @@ pub struct Operated {
     pub world: World,
     /// Where the next operator has its prices from; see [`Operated::restart`].
     pub prices: Prices,
+    /// Whom the next operator asks for plans; `None`: itself.
+    #[cfg(feature = "connected")]
+    pub backend: Option<Arc<Backend>>,
     /// Where the next operator writes the records of what it decided.
     pub records: Option<PathBuf>,
     /// The name of the next operator among its replicas: with another one it waits until the lease has run out.
@@ -83,9 +88,23 @@ impl Operated {
         let (stop, stopped) = watch::channel(false);
         let instance = "kentroller-0".to_owned();
         let (line, client) = Line::to(server.client(USER));
-        let operator = operator(current, prices.clone(), None, &instance);
+        let embedded = Embedded { prices: prices.clone(), effort: Effort::Steps(STEPS) };
+        let operator = operator(current, Plans::new(embedded.clone()), embedded, None, &instance);
         let operator = tokio::spawn(operator.run_until(client, clock.clone(), stopped));
-        Self { server, clock, world, prices, records: None, instance, settings, stop, operator, line }
+        Self {
+            server,
+            clock,
+            world,
+            prices,
+            #[cfg(feature = "connected")]
+            backend: None,
+            records: None,
+            instance,
+            settings,
+            stop,
+            operator,
+            line,
+        }
     }
 
     /// Changes the operator's settings, as a new text in its ConfigMap would.
@@ -122,10 +141,24 @@ impl Operated {
 
     fn begin(&mut self, client: kube::Client, shadow: bool) {
         let (line, client) = Line::to(client);
-        let operator = operator(self.settings.subscribe(), self.prices.clone(), self.records.clone(), &self.instance);
+        let embedded = Embedded { prices: self.prices.clone(), effort: Effort::Steps(STEPS) };
+        let plans = self.plans(&embedded);
+        let operator = operator(self.settings.subscribe(), plans, embedded, self.records.clone(), &self.instance);
         self.line = line;
         self.operator =
             tokio::spawn(operator.shadow(shadow).run_until(client, self.clock.clone(), self.stop.subscribe()));
+    }
+
+    #[cfg(feature = "connected")]
+    fn plans(&self, embedded: &Embedded) -> Plans {
+        let backend = self.backend.as_ref().map(Arc::clone);
+        backend.map_or_else(|| Plans::new(embedded.clone()), |backend| Plans::of_backend(embedded.clone(), backend))
+    }
+
+    #[cfg(not(feature = "connected"))]
+    #[expect(clippy::unused_self, reason = "in other builds it depends")]
+    fn plans(&self, embedded: &Embedded) -> Plans {
+        Plans::new(embedded.clone())
     }
 
     /// Nodes that Karpenter bought since a revision, for pods that found no place; ours are planned.
@@ -214,15 +247,15 @@ pub fn prices() -> Prices {
 
 fn operator(
     settings: watch::Receiver<Arc<Settings>>,
-    prices: Prices,
+    plans: Plans,
+    embedded: Embedded,
     records: Option<PathBuf>,
     instance: &str,
 ) -> Operator<Settings> {
-    let embedded = Embedded { prices, effort: Effort::Steps(STEPS) };
     let also_read_in = settings.borrow().features_watch_namespaces.clone();
     controllers::operator()
         .settings(settings)
-        .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)).with(Predictions))
+        .ports(Ports::default().with(plans).with(Checks(embedded)).with(Predictions))
         .instance(instance)
         .namespace(NAMESPACE)
         .also_read_in(also_read_in)

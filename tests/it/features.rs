@@ -6,7 +6,7 @@ use std::fs;
 use crate::architecture::{root, sources};
 
 /// Where tests are, and the first words of their names.
-const PLACES: [(&str, &str); 12] = [
+const PLACES: [(&str, &str); 14] = [
     ("tests/it", "it"),
     ("tests/e2e", "e2e"),
     ("tests/charts", "charts"),
@@ -15,6 +15,8 @@ const PLACES: [(&str, &str); 12] = [
     ("kentroller-macros/src", "macros"),
     ("kentroller/aws/tests", "aws"),
     ("kentroller/aws/src", "aws"),
+    ("kentroller/rpc/tests", "rpc"),
+    ("kentroller/rpc/src", "rpc"),
     ("kentroller/planner/tests", "planner"),
     ("kentroller/planner/src", "planner"),
     ("kentroller/src", "kentroller"),

@@ -64,7 +64,7 @@ fn of_type(type_: SettingType) -> Value {
         SettingType::Integer => json!({ "type": "integer" }),
         SettingType::Decimal => json!({ "type": ["number", "string"] }),
         SettingType::Duration => json!({ "type": ["string", "integer"] }),
-        SettingType::Text => json!({ "type": "string" }),
+        SettingType::Text | SettingType::Secret => json!({ "type": "string" }),
         SettingType::Word(words) => json!({ "enum": words }),
         SettingType::List(SettingType::Structure(_)) => json!({ "type": "array", "items": { "type": "object" } }),
         SettingType::List(element) => json!({ "type": "array", "items": of_type(*element) }),

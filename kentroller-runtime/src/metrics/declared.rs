@@ -19,7 +19,7 @@ type Labels = Vec<String>;
 /// One series each.
 type Series<T> = BTreeMap<&'static str, BTreeMap<Labels, T>>;
 
-/// Tells the values of a gauge, each under the values of its labels.
+/// Tells the values of a gauge or a counter, each under the values of its labels.
 type Told = Box<dyn Fn() -> Vec<(Labels, f64)> + Send>;
 
 /// Clones count together.
@@ -48,7 +48,7 @@ impl Declared {
         self.lock().metrics.extend(metrics);
     }
 
-    /// A gauge that is asked for its values when it is scraped.
+    /// A gauge or a counter that is asked for its values when it is scraped.
     pub(super) fn tell(&self, info: MetricInfo, told: Told) {
         self.lock().told.push((info, told));
     }
@@ -119,7 +119,15 @@ impl Collector for Declared {
         }
         for (info, told) in &state.told {
             let values = told();
-            encode(&mut encoder, info, values.iter().map(|(labels, value)| (labels, ConstGauge::new(*value))))?;
+            let values = values.iter().map(|(labels, value)| (labels, *value));
+            match info.type_ {
+                MetricType::Counter => {
+                    encode(&mut encoder, info, values.map(|(labels, value)| (labels, ConstCounter::new(value))))?;
+                }
+                MetricType::Gauge | MetricType::Histogram => {
+                    encode(&mut encoder, info, values.map(|(labels, value)| (labels, ConstGauge::new(value))))?;
+                }
+            }
         }
         Ok(())
     }

@@ -21,6 +21,8 @@ pub enum SettingType {
     Duration,
     /// Any text.
     Text,
+    /// A text that is shown nowhere.
+    Secret,
     /// One of these words.
     Word(&'static [&'static str]),
     /// Elements of one type.
@@ -36,7 +38,7 @@ impl SettingType {
             Self::Integer => text.parse().ok(),
             Self::Decimal => Decimal::parse(text).map(|decimal| i128::from(decimal.millionths())),
             Self::Duration => duration::parse(text).and_then(|duration| i128::try_from(duration.as_nanos()).ok()),
-            Self::Boolean | Self::Text | Self::Word(_) | Self::List(_) | Self::Structure(_) => None,
+            Self::Boolean | Self::Text | Self::Secret | Self::Word(_) | Self::List(_) | Self::Structure(_) => None,
         }
     }
 }
@@ -49,6 +51,7 @@ impl fmt::Display for SettingType {
             Self::Decimal => f.write_str("a decimal number"),
             Self::Duration => f.write_str("a duration such as 30s or 1h30m"),
             Self::Text => f.write_str("a text"),
+            Self::Secret => f.write_str("a text that is shown nowhere"),
             Self::Word(words) => write!(f, "one of {}", words.join(", ")),
             Self::List(element) => write!(f, "a list, each element {element}"),
             Self::Structure(description) => f.write_str(description),

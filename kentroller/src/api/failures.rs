@@ -28,6 +28,13 @@ failures! {
     PRICES_INVALID = Waiting "PricesInvalid";
     /// The prices are older than PRICES_MAX_AGE; the message tells how old, and why nothing newer is there.
     PRICES_TOO_OLD = Waiting "PricesTooOld";
+    /// There is no connection with the backend that makes the plans, or it has not answered in time; the message tells what the last try
+    /// ended with.
+    BACKEND_AWAY = Waiting "BackendAway";
+    /// The backend makes no plan; the message has its reason.
+    BACKEND_REFUSES = Waiting "BackendRefuses";
+    /// What the backend answered is not a plan that may be carried out; the message names the first rules that it breaks.
+    BACKEND_PLAN_INVALID = Waiting "BackendPlanInvalid";
 }
 
 /// The reference page.

@@ -49,17 +49,49 @@ pub enum Effort {
     Steps(u64),
 }
 
-/// Computes plans.
+/// Answers with plans, whoever computes them.
 #[derive(Debug)]
 pub struct Plans {
     embedded: Embedded,
+    by: By,
+}
+
+/// Who computes plans.
+#[derive(Debug)]
+enum By {
+    /// This process.
+    Here(Box<Planner>),
+    /// A backend, whose answers are judged here.
+    #[cfg(feature = "connected")]
+    Backend(Arc<super::Backend>),
+}
+
+impl Plans {
+    /// Plans of this process.
+    pub fn new(embedded: Embedded) -> Self {
+        let by = By::Here(Box::new(Planner::new(embedded.effort)));
+        Self { embedded, by }
+    }
+
+    /// Plans of a backend, judged and priced as those of this process are.
+    #[cfg(feature = "connected")]
+    pub const fn of_backend(embedded: Embedded, backend: Arc<super::Backend>) -> Self {
+        Self { embedded, by: By::Backend(backend) }
+    }
+}
+
+/// Computes plans.
+#[derive(Debug)]
+pub(super) struct Planner {
+    effort: Effort,
     /// The last plan: the answer to the next question too, where nothing has changed.
     former: Mutex<Option<PreviousPlan>>,
 }
 
-impl Plans {
-    pub const fn new(embedded: Embedded) -> Self {
-        Self { embedded, former: Mutex::new(None) }
+impl Planner {
+    /// One that knows no former plan.
+    pub(super) const fn new(effort: Effort) -> Self {
+        Self { effort, former: Mutex::new(None) }
     }
 
     fn remembered(&self) -> MutexGuard<'_, Option<PreviousPlan>> {
@@ -77,7 +109,7 @@ impl Plans {
         let mut former = self.remembered().take();
         let mut options = ask.options.clone();
         loop {
-            let found = match self.embedded.effort {
+            let found = match self.effort {
                 Effort::Steps(steps) => plan_again(snapshot, catalog, &options, &mut Steps(steps), former),
                 Effort::Time => {
                     let started = Instant::now();
@@ -98,6 +130,58 @@ impl Plans {
             former = Some(found);
         }
     }
+
+    /// The best plan that was found, as the controllers read it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn plan(
+        &self,
+        ask: &PlanAsk,
+        snapshot: &Snapshot,
+        catalog: &Catalog,
+        cancelled: &Cancelled,
+    ) -> Result<Planned, Failure> {
+        let (found, spec) = self.searched(ask, snapshot, catalog, cancelled)?;
+        let made = &found.plan;
+        let costs = savings(made, snapshot, catalog);
+        let planned = Planned {
+            seed: ask.seed.clone(),
+            id: id(&spec),
+            spec,
+            savings_percent: costs.saved.percent_of(costs.blue),
+            savings: costs.savings,
+            held_back: made.held_back,
+            proposed: (!made.refused.is_empty()).then(|| {
+                let refused = Plan { waves: made.refused.clone(), ..made.clone() };
+                let removed = refused.removed().map(str::to_owned).collect();
+                (savings(&refused, snapshot, catalog).savings, removed)
+            }),
+            removed: made.removed().map(str::to_owned).collect(),
+            warnings: made
+                .warnings
+                .iter()
+                .map(|warning| format!("{} {}", warning.object, warning.message).trim().to_owned())
+                .chain(made.cheapest.map(|cheapest| cheapest.to_string()))
+                .collect(),
+            kept: made.kept.iter().map(skipped).collect(),
+            nothing: made.nothing.map(nothing),
+            transition: made.transition,
+            findings: findings(made, snapshot.nodes.len()),
+            tried: None,
+        };
+        // What was cut short is no answer to another question.
+        if !cancelled.is_set() {
+            *self.remembered() = Some(found);
+        }
+        Ok(planned)
+    }
+}
+
+/// The first twelve digits of the digest of a plan.
+pub(super) fn id(spec: &RebalancePlanSpec) -> String {
+    let text = serde_json::to_string(spec).expect("a spec is plain JSON");
+    Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Checks plans, whoever made them.
@@ -229,42 +313,17 @@ impl Port for Plans {
     ) -> Result<Planned, Failure> {
         let catalog = self.embedded.to_buy(seen, now)?;
         let (snapshot, unknown) = snapshot(seen, now);
-        let (found, spec) = self.searched(ask, &snapshot, &catalog, cancelled)?;
-        let made = &found.plan;
-        let costs = savings(made, &snapshot, &catalog);
-        let text = serde_json::to_string(&spec).expect("a spec is plain JSON");
-        let digest = Sha256::digest(text.as_bytes());
-        let planned = Planned {
-            seed: ask.seed.clone(),
-            id: digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
-            spec,
-            savings_percent: costs.saved.percent_of(costs.blue),
-            savings: costs.savings,
-            held_back: made.held_back,
-            proposed: (!made.refused.is_empty()).then(|| {
-                let refused = Plan { waves: made.refused.clone(), ..made.clone() };
-                let removed = refused.removed().map(str::to_owned).collect();
-                (savings(&refused, &snapshot, &catalog).savings, removed)
-            }),
-            removed: made.removed().map(str::to_owned).collect(),
-            warnings: made
-                .warnings
-                .iter()
-                .map(|warning| format!("{} {}", warning.object, warning.message).trim().to_owned())
-                .chain(unknown)
-                .chain(made.cheapest.map(|cheapest| cheapest.to_string()))
-                .chain(self.embedded.of_when(&catalog))
-                .collect(),
-            kept: made.kept.iter().map(skipped).collect(),
-            nothing: made.nothing.map(nothing),
-            transition: made.transition,
-            findings: findings(made, snapshot.nodes.len()),
-            tried: ask.tried.clone(),
-        };
-        // What was cut short is no answer to another question.
-        if !cancelled.is_set() {
-            *self.remembered() = Some(found);
-        }
+        let mut planned = match &self.by {
+            By::Here(planner) => planner.plan(ask, &snapshot, &catalog, cancelled),
+            #[cfg(feature = "connected")]
+            By::Backend(backend) => {
+                backend.tell(seen);
+                backend.plan(ask, &snapshot, &catalog, cancelled)
+            }
+        }?;
+        planned.warnings.extend(unknown);
+        planned.warnings.extend(self.embedded.of_when(&catalog));
+        planned.tried.clone_from(&ask.tried);
         Ok(planned)
     }
 }
@@ -455,13 +514,12 @@ mod tests {
 
     #[test]
     fn a_search_takes_the_time_that_the_question_gives_it() {
-        let prices = Prices::Fixed(Arc::new(Catalog::embedded()));
         let steps = |limit: Duration| {
-            let plans = Plans::new(Embedded { prices: prices.clone(), effort: Effort::Time });
+            let planner = Planner::new(Effort::Time);
             let cut = cluster();
             let now: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
             let (snapshot, _) = snapshot(&Seen::of(&cut), now);
-            let found = plans.searched(&question(limit), &snapshot, &Catalog::embedded(), &Cancelled::default());
+            let found = planner.searched(&question(limit), &snapshot, &Catalog::embedded(), &Cancelled::default());
             found.expect("a plan").0.plan.steps
         };
         let (none, some) = (steps(Duration::ZERO), steps(Duration::from_millis(500)));
@@ -470,22 +528,22 @@ mod tests {
 
     #[test]
     fn an_unchanged_cluster_has_its_former_plan_and_a_plan_that_was_cut_short_is_nobody_s() {
-        let prices = Prices::Fixed(Arc::new(Catalog::embedded()));
-        let plans = Plans::new(Embedded { prices, effort: Effort::Steps(100) });
-        let ask = question(Duration::ZERO);
+        let planner = Planner::new(Effort::Steps(100));
+        let (ask, catalog) = (question(Duration::ZERO), Catalog::embedded());
         let begin: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
         let asked = |cut: &Cut, minutes: u64, cancelled: &Cancelled| {
-            plans.fill(&ask, &Seen::of(cut), begin + Duration::from_secs(60 * minutes), cancelled).expect("a plan")
+            let (snapshot, _) = snapshot(&Seen::of(cut), begin + Duration::from_secs(60 * minutes));
+            planner.plan(&ask, &snapshot, &catalog, cancelled).expect("a plan")
         };
         let (over, going_on) = (Cancelled::default(), Cancelled::default());
         over.set();
         asked(&cluster(), 0, &over);
-        assert!(plans.former.lock().expect("nobody panicked").is_none());
+        assert!(planner.former.lock().expect("nobody panicked").is_none());
         let first = asked(&cluster(), 0, &going_on);
         assert_eq!(first.removed.len(), 1);
         // A former plan is known again by a word that no search would say.
         let told_again = Warning { object: String::new(), message: "told again".to_owned() };
-        plans.former.lock().expect("nobody panicked").as_mut().expect("a former plan").plan.warnings.push(told_again);
+        planner.former.lock().expect("nobody panicked").as_mut().expect("a former plan").plan.warnings.push(told_again);
         let again = asked(&cluster(), 5, &going_on);
         assert_eq!((again.id, again.removed), (first.id, first.removed));
         assert!(again.warnings.contains(&"told again".to_owned()));

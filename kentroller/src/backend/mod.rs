@@ -1,6 +1,9 @@
-//! Fillers of the ports that controllers ask: here the planner in this process.
+//! Fillers of the ports that controllers ask: the planner in this process, or that of a backend.
 
+#[cfg(feature = "connected")]
+mod connected;
 mod embedded;
+pub mod measured;
 mod options;
 mod predictions;
 mod risk;
@@ -11,6 +14,8 @@ mod stability;
 mod translate;
 mod unavailable;
 
+#[cfg(feature = "connected")]
+pub use self::connected::{Backend, Fleet, KeyFolder};
 pub use self::embedded::{
     CheckAsk, Checked, Checks, Effort, Embedded, Findings, PlanAsk, Planned, Plans, Prices, Tried,
 };

@@ -13,14 +13,16 @@ use crate::api::foreign::{
     NodeOverlay, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 
-use crate::api::UnavailableOffering;
 use crate::api::marks::{DO_NOT_DISRUPT, FORMER_SHIELD, former_value};
+use crate::api::{RebalancePlanClaim, RebalancePlanSchedule, UnavailableOffering};
 
 kentroller_runtime::reads! {
-    /// Everything that planning reads; prices come from a ConfigMap, and what of it cannot be had from UnavailableOfferings.
+    /// Everything that planning reads; prices come from a ConfigMap, and what of it cannot be had from UnavailableOfferings. A backend
+    /// is told of schedules and open claims besides.
     pub struct Observed:
         CapacityBuffer, ConfigMap, CsiNode, DaemonSet, Ec2NodeClass, NamedPodTemplate, Namespace, Node, NodeClaim,
-        NodeOverlay, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, UnavailableOffering
+        NodeOverlay, NodePool, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, RebalancePlanClaim,
+        RebalancePlanSchedule, UnavailableOffering
 }
 
 /// From a stored object to the planner's: its metadata, and the fields that both have.
@@ -215,7 +217,8 @@ mod tests {
     fn the_stores_keep_exactly_the_kinds_that_planning_reads() {
         let wanted: BTreeSet<_> =
             KINDS.iter().map(|kind| (kind.group, kind.version, kind.kind, kind.plural, kind.namespaced)).collect();
-        let beside = [ConfigMap::INFO, UnavailableOffering::INFO];
+        let beside =
+            [ConfigMap::INFO, RebalancePlanClaim::INFO, RebalancePlanSchedule::INFO, UnavailableOffering::INFO];
         let stores = Observed::kinds().into_iter().map(|entry| entry.info).filter(|info| !beside.contains(info));
         let kept: BTreeSet<_> =
             stores.map(|info| (info.group, info.version, info.kind, info.plural, info.namespaced)).collect();

@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kentroller::api;
 use kentroller::api::foreign::ConfigMap;
+use kentroller::backend::measured;
 use kentroller::settings::Settings;
 use kentroller::{chart, controllers, prices};
 use kentroller_runtime::generate::outline::Outline;
@@ -27,7 +28,9 @@ const COMMAND: &str = "cargo run --bin crdgen";
 type Files = BTreeMap<PathBuf, String>;
 
 /// What is measured beside the controllers.
-const BESIDE: [MetricInfo; 1] = [prices::AGE];
+fn beside() -> Vec<MetricInfo> {
+    [prices::AGE].into_iter().chain(measured::ALL).collect()
+}
 
 /// The kinds of which the operator reads its own namespace only.
 const OWN_NAMESPACE: [KindInfo; 1] = [ConfigMap::INFO];
@@ -125,7 +128,7 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
         }
     }
     let rights = Rights::of(&declarations, &OWN_NAMESPACE);
-    let declared: Vec<_> = declarations.iter().flat_map(|one| one.metrics).chain(&BESIDE).copied().collect();
+    let declared: Vec<_> = declarations.iter().flat_map(|one| one.metrics).copied().chain(beside()).collect();
     files.extend(charts(&rights, &crds, &declarations, &declared)?);
     files.extend(pages(&kinds, &contracts, &declarations, &declared)?);
     let schema =
@@ -198,7 +201,7 @@ fn pages(
         ("failures", api::failures::page()),
         ("kinds", reference::kinds(kinds)),
         ("marks", api::marks::page()),
-        ("metrics", reference::metrics(prefix, declarations, &BESIDE)),
+        ("metrics", reference::metrics(prefix, declarations, &beside())),
         ("rbac", reference::rights(declarations, &OWN_NAMESPACE)),
         ("settings", reference::settings(Settings::FIELDS)),
         ("states", reference::states(kinds)),

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use kentroller_runtime::ObjectKey;
-use kentroller_runtime::settings::{SettingInfo, Settings as _};
+use kentroller_runtime::settings::{SettingInfo, SettingType, Settings as _};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -82,7 +82,7 @@ struct Flag {
 enum Origin {
     Default,
     Environment,
-    /// An environment variable whose value lies in a Secret: it is masked.
+    /// An environment variable that is a key, or whose value lies in a Secret: it is masked.
     Secret,
     DynamicConfigMap,
 }
@@ -246,6 +246,9 @@ fn row(field: &SettingInfo, environment: &Environment, dynamic: &Dynamic) -> Row
         return row(Some(value), Origin::DynamicConfigMap, Some(dynamic.object.clone()));
     }
     match field.env.and_then(|env| environment.given(env)) {
+        Some(Given::Text { object, .. }) if field.type_ == SettingType::Secret => {
+            row(None, Origin::Secret, Some(object.clone().unwrap_or_else(|| "environment".to_owned())))
+        }
         Some(Given::Text { text, object }) => row(Some(text.clone()), Origin::Environment, object.clone()),
         Some(Given::Masked { object }) => row(None, Origin::Secret, Some(object.clone())),
         None => row(field.default.map(str::to_owned), Origin::Default, None),

@@ -5,6 +5,7 @@ mod cancel;
 mod catalog;
 mod check;
 mod config;
+mod connected;
 #[cfg(feature = "simulation")]
 mod demo;
 mod explain;
@@ -41,6 +42,9 @@ const JUDGES: &str = "Exit codes: 0 the plan holds; 1 it breaks a rule; 2 wrong 
                       contradicts itself; 4 the cluster cannot be reached or does not allow it.";
 /// What the commands that change something, or tell what was done, end with.
 const ACTS: &str = "Exit codes: 0 done; 1 it could not be done, for the reason that is printed; 2 wrong usage.";
+/// What the operator ends with.
+const RUNS: &str = "Exit codes: 0 it was told to stop; 1 it could not go on, for the reason that is printed; 2 wrong usage; 78 connected \
+                    mode with variables that are missing or wrong, or in a build without it.";
 /// What a rehearsal ends with.
 #[cfg(feature = "simulation")]
 const REHEARSES: &str = "Exit codes: 0 it was played to its end; 1 an invariant broke; 2 wrong usage; 3 input that cannot be \
@@ -67,7 +71,7 @@ enum Command {
     #[command(after_help = JUDGES)]
     Check(check::CheckArguments),
     /// Runs the operator against the cluster of the current kubeconfig, or the one it runs in.
-    #[command(after_help = ACTS)]
+    #[command(after_help = RUNS)]
     Run(run::Run),
     /// Tells what runs, what waits and for what, and what comes next.
     #[command(after_help = ACTS)]
@@ -105,6 +109,9 @@ enum Command {
     /// Takes back every cordon, taint, shield and label that plans have put on the cluster. Works without the operator.
     #[command(after_help = ACTS)]
     Release(release::Release),
+    /// Makes plans for the operators of many clusters that run in connected mode; a build with feature `connected` has it.
+    #[command(after_help = ACTS)]
+    ServePlans(connected::ServePlans),
     /// Repeats a recorded reconcile, and says whether it decides the same.
     #[command(after_help = ACTS)]
     Replay(replay::Replay),
@@ -196,6 +203,7 @@ pub fn run() -> ExitCode {
         Command::Pause(pause) => pause.execute(),
         Command::Resume(resume) => resume.execute(),
         Command::Release(_) => release::Release::execute(),
+        Command::ServePlans(serve) => serve.execute(),
         Command::Replay(replay) => replay.execute(),
         #[cfg(feature = "simulation")]
         Command::Rehearse(rehearse) => rehearse.execute(),

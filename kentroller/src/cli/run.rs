@@ -13,6 +13,7 @@ use kentroller_runtime::settings::Settings as _;
 use kentroller_runtime::{Clock, Kind as _, ObjectKey, Switches, telemetry, wire};
 use serde_json::Value;
 
+use super::connected;
 use super::remote::{config, runtime};
 use crate::api::foreign::Node;
 use crate::api::marks::REGION;
@@ -63,6 +64,10 @@ impl Run {
                 anyhow::bail!("the environment cannot be used:\n  {}", all.join("\n  "));
             }
         };
+        let connection = match settings.connection() {
+            Ok(connection) => connection,
+            Err(why) => return Ok(unserved(&why)),
+        };
         settings.features_watch_namespaces.retain(|namespace| *namespace != self.pod_namespace);
         let config = config().await?;
         let prices = self.prices(&settings, &config).await?;
@@ -77,6 +82,15 @@ impl Run {
         );
         let address = self.address()?;
         let operator = controllers::operator();
+        let plans = match connection {
+            None => Plans::new(embedded.clone()),
+            Some(connection) => {
+                match connected::backend(connection, &self.pod_name, embedded.clone(), &operator.metrics()) {
+                    Ok(plans) => plans,
+                    Err(why) => return Ok(unserved(&why)),
+                }
+            }
+        };
         if let Prices::Refreshed(kept) = prices {
             let told = move || kept.age(Clock::system().now()).into_iter().map(|(source, age)| (vec![source], age));
             operator.metrics().tell(prices::AGE, move || told().collect());
@@ -84,7 +98,7 @@ impl Run {
         let also_read_in = settings.features_watch_namespaces.clone();
         operator
             .settings(settings)
-            .ports(Ports::default().with(Plans::new(embedded.clone())).with(Checks(embedded)).with(Predictions))
+            .ports(Ports::default().with(plans).with(Checks(embedded)).with(Predictions))
             .instance(&self.pod_name)
             .namespace(&self.pod_namespace)
             .also_read_in(also_read_in)
@@ -131,6 +145,12 @@ impl Run {
         let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
         whole.parse().with_context(|| format!("--health-probe-bind-address {text:?} is not an address such as :8081"))
     }
+}
+
+/// A configuration that cannot be served is never turned into another one silently.
+fn unserved(why: &str) -> ExitCode {
+    super::complain(&why);
+    ExitCode::from(connected::UNSERVED)
 }
 
 /// The region that a node of the cluster is in, as its labels say.

@@ -128,6 +128,15 @@ impl Serialize for ObjectName {
     }
 }
 
+impl<'de> Deserialize<'de> for ObjectName {
+    /// What it is shown as.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let (namespace, name) = text.split_once('/').unwrap_or(("", &text));
+        Ok(Self { namespace: namespace.into(), name: name.into() })
+    }
+}
+
 /// A field that may be null means the same as one that is absent.
 pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())

@@ -9,7 +9,7 @@ use super::{Money, Percent};
 use crate::manifest::has_own_prices;
 
 /// The capacity type that a node was bought as.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CapacityType {
     /// Paid for while it runs.

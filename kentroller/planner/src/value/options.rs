@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{CapacityType, Money, Percent, Resting};
 use crate::manifest::{NodeSelectorTerm, Quantity};
 
 /// What a plan may do and must achieve. The default is that of a claim without options.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// As JSON it is what connected mode asks a backend with: a field that is not known may forbid something, so it is a mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Options {
     /// Which nodes may be removed.
     pub scope: Scope,
@@ -108,7 +113,8 @@ impl Options {
 }
 
 /// Which nodes a plan may remove.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Scope {
     /// Every node.
     #[default]
@@ -120,7 +126,8 @@ pub enum Scope {
 }
 
 /// What a plan may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Mode {
     /// Remove nodes and buy cheaper ones.
     #[default]
@@ -132,7 +139,8 @@ pub enum Mode {
 }
 
 /// An order of nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum SortBy {
     /// Dearest per core first.
     NormalizedCpuPrice,
@@ -145,7 +153,8 @@ pub enum SortBy {
 }
 
 /// A limit on moved pods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum MoveLimit {
     /// A number of pods.
     Pods(usize),
@@ -179,7 +188,8 @@ macro_rules! aggressive_flags {
 macro_rules! flags {
     ($($field:ident = $name:literal,)*) => {
         /// Blocks that a claim may lift, by the names of its `aggressiveModeConfig`.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
         pub struct Aggressive { $(#[doc = concat!("`", $name, "` of a claim.")] pub $field: bool,)* }
 
         impl Aggressive {
@@ -199,7 +209,8 @@ impl Aggressive {
 }
 
 /// Room that is kept free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Headroom {
     /// Cpu. Unit: thousandths of a core.
     pub milli_cpu: i64,
@@ -208,7 +219,8 @@ pub struct Headroom {
 }
 
 /// One entry of `evictionConfig`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EvictionRule {
     /// Where it stands in the list, counted from 0, entries that say nothing included.
     pub place: usize,
@@ -219,7 +231,8 @@ pub struct EvictionRule {
 }
 
 /// What an eviction rule speaks of.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum EvictionTarget {
     /// Pods of some namespaces, labels and kind.
     Pods {
@@ -239,7 +252,8 @@ pub enum EvictionTarget {
 }
 
 /// How freely pods may be evicted; the most restrictive of all that match wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Strictness {
     /// Continuous mode may move the pod although it has no second replica or its disruption budgets object.
     Aggressive,

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::{
     CsiNode, DaemonSet, Ec2NodeClass, Moment, Namespace, Node, NodeClaim, NodeOverlay, NodePool, PersistentVolume,
     PersistentVolumeClaim, Pod, PodDisruptionBudget,
 };
 
 /// A cluster at one point in time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// As JSON it is what connected mode sends: the manifests as a dump has them, reduced to the fields that planning reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Snapshot {
     /// The moment that ages and windows are counted to.
     pub now: Moment,
@@ -38,7 +43,8 @@ pub struct Snapshot {
     pub csi_nodes: Vec<CsiNode>,
     /// `None`: not known; terms that ask for namespaces by label then block their pods.
     pub namespaces: Option<Vec<Namespace>>,
-    /// Replicas by (namespace, kind, name) of the controller, where known.
+    /// Replicas by (namespace, kind, name) of the controller, where known. Not sent: whoever reads it counts the pods.
+    #[serde(skip)]
     pub replicas: BTreeMap<(String, String, String), u32>,
 }
 
