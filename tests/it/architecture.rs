@@ -41,7 +41,7 @@ const MODULES: [(&str, &[&str]); 11] = [
     ("simulation", &["api", "backend", "controllers", "settings"]),
     ("cli", &["api", "backend", "chart", "controllers", "prices", "report", "settings", "simulation"]),
     ("chart", &["api", "settings"]),
-    ("bin", &["api", "chart", "controllers", "prices", "settings"]),
+    ("bin", &["api", "backend", "chart", "controllers", "prices", "settings"]),
 ];
 
 /// What the world may name of the planner: manifests and amounts, and none of the rules by which we decide.

@@ -31,6 +31,7 @@ const OTHERS: &[&str] = &[
     "emptyDir",
     "involvedObject",
     "lastTimestamp",
+    "secretRef",
 ];
 
 #[test]

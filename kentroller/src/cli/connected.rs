@@ -55,6 +55,17 @@ impl ServePlans {
     }
 }
 
+/// Whether this build speaks with a backend.
+///
+/// # Errors
+/// It does not; which build does.
+pub(super) fn built() -> Result<(), String> {
+    #[cfg(not(feature = "connected"))]
+    return Err(NOT_BUILT.to_owned());
+    #[cfg(feature = "connected")]
+    Ok(())
+}
+
 #[cfg(not(feature = "connected"))]
 pub(super) use not_built::backend;
 

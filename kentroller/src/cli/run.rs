@@ -64,7 +64,11 @@ impl Run {
                 anyhow::bail!("the environment cannot be used:\n  {}", all.join("\n  "));
             }
         };
-        let connection = match settings.connection() {
+        let connection = settings.connection().and_then(|asked| match asked {
+            Some(_) => connected::built().map(|()| asked),
+            None => Ok(None),
+        });
+        let connection = match connection {
             Ok(connection) => connection,
             Err(why) => return Ok(unserved(&why)),
         };
