@@ -252,7 +252,7 @@ pub struct Settings {
     /// restart.
     #[setting(env = "API_KEY_FILE")]
     pub api_key_file: Option<String>,
-    /// The REST endpoint of the backend, such as https://api.example.com. Connected mode needs it as the public chart does; so far nothing
+    /// The REST endpoint of the backend, such as `https://api.example.com`. Connected mode needs it as the public chart does; so far nothing
     /// is asked there.
     #[setting(env = "API_URL")]
     pub api_url: Option<String>,
