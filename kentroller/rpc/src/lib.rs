@@ -29,7 +29,7 @@ const SCHEME: &str = "Token ";
 const MISSED: u32 = 3;
 
 /// At most so many bytes of a text of the other side, without what a terminal would obey.
-fn tame(text: &str, most: usize) -> String {
+pub fn tame(text: &str, most: usize) -> String {
     let mut tamed = String::new();
     for letter in text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }) {
         if tamed.len() + letter.len_utf8() > most {

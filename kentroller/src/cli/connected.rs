@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::settings::Connection;
+
 /// Said where a backend is asked for in a build that speaks with none.
-#[cfg(not(feature = "connected"))]
 const NOT_BUILT: &str = "plans of a backend are not in this build: `cargo build --release --package kentroller --features connected` has them";
 
 /// What a process ends with whose configuration cannot be served: EX_CONFIG of sysexits.
@@ -55,15 +56,15 @@ impl ServePlans {
     }
 }
 
-/// Whether this build speaks with a backend.
+/// The connection that is asked for, if this build speaks with a backend.
 ///
 /// # Errors
-/// It does not; which build does.
-pub(super) fn built() -> Result<(), String> {
-    #[cfg(not(feature = "connected"))]
-    return Err(NOT_BUILT.to_owned());
-    #[cfg(feature = "connected")]
-    Ok(())
+/// One is asked for, and this build speaks with none; which build does.
+pub(super) fn available(asked: Option<Connection>) -> Result<Option<Connection>, String> {
+    if asked.is_some() && cfg!(not(feature = "connected")) {
+        return Err(NOT_BUILT.to_owned());
+    }
+    Ok(asked)
 }
 
 #[cfg(not(feature = "connected"))]
@@ -72,8 +73,9 @@ pub(super) use not_built::backend;
 #[cfg(not(feature = "connected"))]
 mod not_built {
     use crate::backend::{Embedded, Plans};
-    use crate::settings::Connection;
     use kentroller_runtime::metrics::Metrics;
+
+    use super::Connection;
 
     /// There is none in this build.
     ///
@@ -102,7 +104,6 @@ mod built {
     use super::*;
     use crate::backend::{Backend, Effort, Embedded, Fleet, KeyFolder, Plans, measured};
     use crate::cli::remote::runtime;
-    use crate::settings::Connection;
 
     /// How often both sides say that they are there.
     const KEEP_ALIVE: Duration = Duration::from_secs(10);

@@ -64,11 +64,7 @@ impl Run {
                 anyhow::bail!("the environment cannot be used:\n  {}", all.join("\n  "));
             }
         };
-        let connection = settings.connection().and_then(|asked| match asked {
-            Some(_) => connected::built().map(|()| asked),
-            None => Ok(None),
-        });
-        let connection = match connection {
+        let connection = match settings.connection().and_then(connected::available) {
             Ok(connection) => connection,
             Err(why) => return Ok(unserved(&why)),
         };

@@ -73,8 +73,8 @@ fn orphan<'a, K: Kind>(object: &'a K, living: &BTreeSet<&str>) -> Option<&'a str
 
 /// Whether the node came after the plan that made it had ended: it is born with the soft taint, and nobody lifts it.
 fn is_late_comer(node: &Node, world: &World<Sweep>) -> bool {
-    let claims = world.indexed::<NodeClaim>(node.name());
-    marking::is_tainted(node) && marking::owner(node).is_none() && claims.into_iter().any(NodeClaim::is_registered)
+    let is_registered = || world.indexed::<NodeClaim>(node.name()).into_iter().any(NodeClaim::is_registered);
+    marking::is_tainted(node) && marking::owner(node).is_none() && is_registered()
 }
 
 /// The API server does not have the plan either.

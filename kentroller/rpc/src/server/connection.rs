@@ -155,16 +155,18 @@ impl Connection {
             return self.say(answer(tame(&id, 128), Err(refused))).await;
         }
         let cancelled = Arc::new(AtomicBool::new(false));
-        {
+        let has_room = {
             let mut open = self.open();
             if open.contains_key(&id) {
                 return Ok(());
             }
-            if open.len() < usize::try_from(self.limits.questions).unwrap_or(usize::MAX) {
+            let has_room = open.len() < usize::try_from(self.limits.questions).unwrap_or(usize::MAX);
+            if has_room {
                 open.insert(id.clone(), Arc::clone(&cancelled));
             }
-        }
-        if !self.open().contains_key(&id) {
+            has_room
+        };
+        if !has_room {
             let message = format!("{} questions of this cluster are open already", self.limits.questions);
             return self.say(answer(id, Err(Refused::because("TooManyQuestions", message)))).await;
         }

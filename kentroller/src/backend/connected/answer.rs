@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kentroller_planner::{Catalog, Plan, Snapshot};
+use kentroller_rpc::tame;
 
 use crate::api::{RebalancePlanSpec, Savings, SkippedReason};
 use crate::backend::embedded::{Findings, PlanAsk, Planned, id};
@@ -11,6 +12,7 @@ use crate::backend::{MOST_NODES, size, translate};
 
 /// Of texts that people read.
 const MOST_TEXTS: usize = 200;
+/// Unit: bytes.
 const LONGEST_TEXT: usize = 1000;
 /// Savings that are told and were not computed here. Unit: bytes of JSON.
 const LARGEST_SAVINGS: usize = 64 << 10;
@@ -116,7 +118,7 @@ fn short(mut kept: crate::api::SkippedNode) -> crate::api::SkippedNode {
     kept
 }
 
-/// A text for people, no longer than one reads, without what a terminal would obey.
+/// A text for people, no longer than one reads.
 fn cut(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(LONGEST_TEXT).collect()
+    tame(text, LONGEST_TEXT)
 }

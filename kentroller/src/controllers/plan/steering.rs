@@ -137,11 +137,10 @@ impl<'a> PlanStep<'a> {
         let ours =
             |node: &&Node| marking::is_tainted(node) && node.label(PLAN) == Some(uid) && node.deleting().is_none();
         // Until Karpenter has registered a node, no NodeClaim names it.
-        let is_new = |node: &&Node| {
-            node.label(NODE_POOL).is_some() && self.world.indexed::<NodeClaim>(node.name()).into_iter().next().is_none()
-        };
-        let lasting = self.world.all::<Node>().filter(ours).filter(|node| !kept_free.contains(node.name()));
-        for node in lasting.filter(|node| !is_new(node)) {
+        let is_new =
+            |node: &Node| node.label(NODE_POOL).is_some() && self.world.indexed::<NodeClaim>(node.name()).is_empty();
+        let is_kept_free = |node: &Node| kept_free.contains(node.name()) || is_new(node);
+        for node in self.world.all::<Node>().filter(ours).filter(|node| !is_kept_free(node)) {
             self.out.merge(node, marking::untaint(node));
         }
     }
